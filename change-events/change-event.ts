@@ -1,0 +1,59 @@
+import * as z from 'zod';
+import type { JsonValue } from './lossless-json.ts';
+
+/** One row as it stands in an event: column name → value in the contract's representation (docs/change-event.md). */
+export type Row = { readonly [column: string]: JsonValue };
+
+/** Create, update, delete, read (snapshot), truncate; Debezium's letters. */
+export type Operation = 'c' | 'u' | 'd' | 'r' | 't';
+
+/** The text with which Debezium replaces a TOAST column that an update left alone; the reader keeps the value it has. */
+export const unavailableValue = '__debezium_unavailable_value';
+
+/** `source.connector` of events that the query-based strategy publishes. */
+export const queryConnector = 'cdc-poller';
+
+export function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+const row = z
+  .custom<Row>(isRow, 'expected an object of columns')
+  .nullish()
+  .transform((value) => value ?? null);
+
+/** Where an event comes from. Only what both strategies give is required; what a strategy cannot know is null. */
+const sourceSchema = z.looseObject({
+  connector: z.string(),
+  name: z.string(),
+  db: z.string(),
+  schema: z.string(),
+  table: z.string(),
+  /** The transaction that wrote the row: its xid for both strategies (a sub-transaction's own for the query-based one). */
+  txId: z.union([z.number(), z.bigint()]).nullish(),
+  lsn: z.union([z.number(), z.bigint()]).nullish(),
+  ts_ms: z.number().nullish(),
+  snapshot: z.union([z.string(), z.boolean()]).nullish(),
+});
+
+const transactionSchema = z.looseObject({
+  id: z.string(),
+  total_order: z.number(),
+  data_collection_order: z.number(),
+});
+
+/** The envelope of Debezium, as both strategies write it. */
+export const changeEventSchema = z.looseObject({
+  before: row,
+  after: row,
+  source: sourceSchema,
+  op: z.enum(['c', 'u', 'd', 'r', 't']),
+  ts_ms: z.number().nullish(),
+  transaction: transactionSchema.nullish(),
+});
+
+/**
+ * A change of one row. `after` is null for `d` and `t`; `before` is null for `c` and `r`, and always for query-based events,
+ * because a query cannot know it.
+ */
+export type ChangeEvent = z.output<typeof changeEventSchema>;
+export type EventSource = ChangeEvent['source'];

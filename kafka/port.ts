@@ -1,0 +1,118 @@
+/**
+ * What the project asks of a Kafka client, and no more. An adapter (kafkajs here) fulfils it; its contract suite is
+ * test/integration/kafka-port.test.ts. Everything takes effect on the broker before a promise resolves.
+ */
+
+/** A message to send. Without `partition`, the key's murmur2 hash chooses (the same one as Java clients and Debezium). */
+export type OutgoingMessage = {
+  readonly key: string | Buffer | null;
+  readonly value: string | Buffer | null;
+  readonly partition?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export type ConsumedMessage = {
+  readonly offset: bigint;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  /** CreateTime or LogAppendTime in ms since the epoch, as the topic is configured. */
+  readonly timestamp: number;
+  readonly headers: Readonly<Record<string, string>>;
+};
+
+/** A run of messages of one partition, in offset order. Control records and aborted messages are gone; offsets may have holes. */
+export type ConsumedBatch = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly messages: readonly ConsumedMessage[];
+  /** The offset to read next when this batch is done: past its last record, control records included where known. */
+  readonly nextOffset: bigint;
+  readonly highWatermark: bigint;
+};
+
+export type TopicSpec = {
+  readonly topic: string;
+  readonly partitions: number;
+  /** -1 takes the broker's default. */
+  readonly replicationFactor: number;
+  readonly config?: Readonly<Record<string, string>>;
+};
+
+export type PartitionOffsets = { readonly partition: number; readonly low: bigint; readonly high: bigint };
+
+/**
+ * A Kafka transaction. Atomic: what `send` wrote is visible to read_committed consumers when `commit` has resolved, and never
+ * if `abort` was called or the process died.
+ */
+export type KafkaTransaction = {
+  /** Splits into requests bounded by bytes and by messages; keeps the order of one partition's messages. */
+  send(topic: string, messages: readonly OutgoingMessage[]): Promise<void>;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+};
+
+/**
+ * A producer that owns its transactional id. To become its owner (`transactionalProducer`) fences every older owner: their next
+ * `send` or `commit` fails with CdcError PRODUCER_FENCED, and their open transaction is aborted. One transaction at a time.
+ */
+export type TransactionalProducer = AsyncDisposable & { begin(): Promise<KafkaTransaction> };
+
+export type KafkaAdmin = AsyncDisposable & {
+  /** Creates what does not exist yet; leaves what exists as it is. @throws CdcError KAFKA_UNREACHABLE */
+  ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
+  listTopics(): Promise<readonly string[]>;
+  deleteTopics(topics: readonly string[]): Promise<void>;
+  /** Number of partitions. @throws CdcError TOPIC_MISSING */
+  partitionsOf(topic: string): Promise<number>;
+  /** Low and high watermark of each partition. @throws CdcError TOPIC_MISSING */
+  offsetsOf(topic: string): Promise<readonly PartitionOffsets[]>;
+};
+
+export type ConsumerOptions = {
+  readonly groupId: string;
+  /** All must exist. @throws CdcError TOPIC_MISSING */
+  readonly topics: readonly string[];
+  /** Where a partition starts that nobody has seeked. Default `earliest`. */
+  readonly startAt?: 'earliest' | 'latest';
+  /** read_committed unless true. */
+  readonly readUncommitted?: boolean;
+  /** Partitions handled at the same time; default 1. */
+  readonly concurrency?: number;
+  readonly sessionTimeoutMs?: number;
+  readonly maxBytesPerPartition?: number;
+  /** Longest wait for a fetch to fill, in ms; default 100. */
+  readonly maxWaitMs?: number;
+  /**
+   * Called with one batch of a partition at a time. To resolve accepts it: the next batch follows it. To call `seek` inside makes the
+   * next batch start there instead. To throw stops the consumer: `closed` rejects with it.
+   */
+  readonly onBatch: (batch: ConsumedBatch, control: BatchControl) => Promise<void>;
+  /** Told when this member joined (again): its partitions by topic. State of partitions that are not listed is to be forgotten. */
+  readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
+};
+
+export type BatchControl = {
+  /** The partition goes on at `offset` after this call of onBatch, whatever this batch held. */
+  seek(offset: bigint): void;
+  /** Keeps the group membership alive during long work. Rejects when the group is rebalancing. */
+  heartbeat(): Promise<void>;
+  /** False once the partition is not this member's any more or the consumer stops. */
+  isCurrent(): boolean;
+};
+
+/** A running member of a consumer group. Commits no offsets to Kafka: whoever applies the messages stores them with the effects. */
+export type GroupConsumer = AsyncDisposable & {
+  /** Resolves when the consumer was disposed; rejects with what stopped it. */
+  readonly closed: Promise<void>;
+};
+
+/** A connection to one Kafka cluster. Cheap to make: each producer, admin and consumer opens its own connections. */
+export type Kafka = {
+  /** @throws CdcError KAFKA_UNREACHABLE naming the brokers and the remedy */
+  admin(): Promise<KafkaAdmin>;
+  transactionalProducer(options: {
+    readonly transactionalId: string;
+    readonly transactionTimeoutMs?: number;
+  }): Promise<TransactionalProducer>;
+  consumer(options: ConsumerOptions): Promise<GroupConsumer>;
+};

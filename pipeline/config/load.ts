@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { isMap, isPair, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import type * as z from 'zod';
+import { CdcError, describeError } from '../errors.ts';
+import { interpolate, type Environment } from './interpolate.ts';
+import { pipelineSchema, type PipelineConfig } from './schema.ts';
+
+/**
+ * Reads, interpolates and validates a pipeline.yaml.
+ *
+ * @throws CdcError CONFIG_NOT_FOUND, CONFIG_SYNTAX, CONFIG_ENV_MISSING or CONFIG_INVALID; each problem names file, line, path and
+ *   what was expected, and all problems of a kind are told at once
+ */
+export async function loadConfig(file: string, environment: Environment): Promise<PipelineConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CdcError('CONFIG_NOT_FOUND', `${file}: ${describeError(error)}`, { cause: error });
+  }
+  return parseConfig(text, file, environment);
+}
+
+/** {@link loadConfig} on a text; `file` is only named in errors. */
+export function parseConfig(text: string, file: string, environment: Environment): PipelineConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, schema: 'core' });
+  const [syntaxError] = document.errors;
+  if (syntaxError !== undefined) {
+    const line = lines.linePos(syntaxError.pos[0]).line;
+    throw new CdcError('CONFIG_SYNTAX', `${file}:${line}: ${syntaxError.message.split('\n')[0]}`, { cause: syntaxError });
+  }
+  interpolateScalars(document, file, lines, environment);
+  const parsed = pipelineSchema.safeParse(document.toJS());
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.flatMap(flattenUnion).map((issue) => describeIssue(issue, document, file, lines));
+  throw new CdcError('CONFIG_INVALID', problems.join('\n'));
+}
+
+function interpolateScalars(document: Document, file: string, lines: LineCounter, environment: Environment): void {
+  const missing: string[] = [];
+  visit(document, {
+    Scalar(_key, node) {
+      if (typeof node.value !== 'string') return;
+      node.value = interpolate(node.value, environment, (name) => {
+        missing.push(`${file}:${lines.linePos(node.range?.[0] ?? 0).line}: environment variable ${name} is not set`);
+      });
+    },
+  });
+  if (missing.length > 0) throw new CdcError('CONFIG_ENV_MISSING', missing.join('\n'));
+}
+
+/** An alternative's own complaint says more than "Invalid input": the one that got furthest is shown. */
+function flattenUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const [first] = issue.errors.toSorted((a, b) => longestPath(b) - longestPath(a));
+  if (first === undefined) return [issue];
+  return first.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+function longestPath(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(0, ...issues.map((issue) => issue.path.length));
+}
+
+function describeIssue(issue: z.core.$ZodIssue, document: Document, file: string, lines: LineCounter): string {
+  const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const path = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
+  const line = lines.linePos(offsetOf(document, path)).line;
+  return `${file}:${line}: ${formatPath(path)}: ${issue.message}`;
+}
+
+/** `poller.tables[1].mode` */
+function formatPath(path: readonly PropertyKey[]): string {
+  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
+  return text === '' ? '(top level)' : text.replace(/^\./, '');
+}
+
+/** Where the node at `path` starts; for a missing node, its nearest parent that is there. */
+function offsetOf(document: Document, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent = document.getIn(path.slice(0, length - 1), true);
+    const step = path[length - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === step);
+      if (pair !== undefined && isScalar(pair.key)) return pair.key.range?.[0] ?? 0;
+    }
+    const node = document.getIn(path.slice(0, length), true);
+    if (isScalar(node) || isMap(node)) return node.range?.[0] ?? 0;
+  }
+  return 0;
+}

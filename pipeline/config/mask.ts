@@ -1,0 +1,12 @@
+/** A copy in which every password is `***`; for `cdc config print` and logs. */
+export function maskSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(maskSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, isSecret(name) && member !== '' ? '***' : maskSecrets(member)]),
+  );
+}
+
+function isSecret(name: string): boolean {
+  return /password|secret|token/i.test(name);
+}

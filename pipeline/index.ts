@@ -1,0 +1,23 @@
+/**
+ * What every folder shares and that is no folder's own subject: the catalogue of errors, the configuration file, the logger.
+ * Talks to no server and imports nobody.
+ */
+export { loadConfig, parseConfig } from './config/load.ts';
+export { maskSecrets } from './config/mask.ts';
+export type { Environment } from './config/interpolate.ts';
+export {
+  pipelineSchema,
+  type ConnectConfig,
+  type Credentials,
+  type KafkaConfig,
+  type LegacyDbConfig,
+  type PipelineConfig,
+  type PollerConfig,
+  type PollerTableConfig,
+  type ReadModelConfig,
+  type TlsConfig,
+} from './config/schema.ts';
+export type { CliContext } from './cli-context.ts';
+export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
+export { CdcError, describeError, errorCatalogue, type CatalogueEntry, type ErrorCode } from './errors.ts';
+export { createLogger, silentLogger, type Logger } from './logger.ts';

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import type { ClientConfig } from 'pg';
+import type { Credentials, TlsConfig } from './config/schema.ts';
+
+/** Where a Postgres database is, as pipeline.yaml says it. */
+export type DatabaseLocation = {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly tls?: TlsConfig | undefined;
+};
+
+/**
+ * The configuration of a `pg` client or pool for one role. `applicationName` is what the DBA sees in pg_stat_activity.
+ *
+ * @throws when a TLS file cannot be read
+ */
+export function postgresClientConfig(location: DatabaseLocation, credentials: Credentials, applicationName: string): ClientConfig {
+  const { host, port, database, tls } = location;
+  return {
+    host,
+    port,
+    database,
+    user: credentials.user,
+    password: credentials.password,
+    application_name: applicationName,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+    ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
+  };
+}
+
+/** Node's TLS options from files; also for Kafka. */
+export function tlsOptions(tls: TlsConfig): ConnectionOptions {
+  return {
+    rejectUnauthorized: tls.rejectUnauthorized,
+    ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
+    ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile, 'utf8') }),
+    ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile, 'utf8') }),
+  };
+}
