@@ -62,6 +62,8 @@ export type KafkaAdmin = AsyncDisposable & {
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   listTopics(): Promise<readonly string[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
+  /** Forgets a consumer group that has no members any more. */
+  deleteGroup(groupId: string): Promise<void>;
   /** Number of partitions. @throws CdcError TOPIC_MISSING */
   partitionsOf(topic: string): Promise<number>;
   /** Low and high watermark of each partition. @throws CdcError TOPIC_MISSING */
@@ -87,6 +89,8 @@ export type ConsumerOptions = {
    * next batch start there instead. To throw stops the consumer: `closed` rejects with it.
    */
   readonly onBatch: (batch: ConsumedBatch, control: BatchControl) => Promise<void>;
+  /** Told how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
+  readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
   /** Told when this member joined (again): its partitions by topic. State of partitions that are not listed is to be forgotten. */
   readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
 };

@@ -1,0 +1,21 @@
+/**
+ * A thin port over the Kafka client (port.ts) and its kafkajs adapter: transactions that fence, read_committed consumers that keep their
+ * offsets elsewhere, topics with explicit settings. Promises what port.ts says; knows nothing of events or tables.
+ */
+export { connectKafka } from './kafkajs/connect-kafka.ts';
+export { partitionForKey } from './murmur2.ts';
+export { readToEnd } from './read-to-end.ts';
+export type {
+  BatchControl,
+  ConsumedBatch,
+  ConsumedMessage,
+  ConsumerOptions,
+  GroupConsumer,
+  Kafka,
+  KafkaAdmin,
+  KafkaTransaction,
+  OutgoingMessage,
+  PartitionOffsets,
+  TopicSpec,
+  TransactionalProducer,
+} from './port.ts';

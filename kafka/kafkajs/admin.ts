@@ -1,0 +1,68 @@
+import { CdcError } from '#pipeline/index.ts';
+import type { Admin } from 'kafkajs';
+import type { KafkaAdmin, TopicSpec } from '../port.ts';
+
+type Translate = (error: unknown, doing: string) => unknown;
+
+/** An admin over a connected kafkajs admin. */
+export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
+  const attempt = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw translate(error, doing);
+    }
+  };
+  return {
+    ensureTopics: (specs) =>
+      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, async () => {
+        const present = new Set(await admin.listTopics());
+        const missing = specs.filter(({ topic }) => !present.has(topic));
+        // False means that somebody else made one of them at the same moment; then there is nothing left to do.
+        if (missing.length > 0) await admin.createTopics({ topics: missing.map(toKafkaJs), waitForLeaders: true });
+      }),
+    listTopics: () => attempt('list topics', () => admin.listTopics()),
+    deleteTopics: (topics) => attempt('delete topics', () => admin.deleteTopics({ topics: [...topics] })),
+    deleteGroup: (groupId) =>
+      attempt(`delete group ${groupId}`, async () => {
+        await admin.deleteGroups([groupId]);
+      }),
+    partitionsOf: (topic) =>
+      attempt(`read the partitions of topic ${topic}`, async () => {
+        await requireTopic(admin, topic);
+        const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+        return metadata.topics[0]?.partitions.length ?? 0;
+      }),
+    offsetsOf: (topic) =>
+      attempt(`read the offsets of topic ${topic}`, async () => {
+        await requireTopic(admin, topic);
+        const offsets = await admin.fetchTopicOffsets(topic);
+        return offsets
+          .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
+          .toSorted((a, b) => a.partition - b.partition);
+      }),
+    async [Symbol.asyncDispose]() {
+      await admin.disconnect();
+    },
+  };
+}
+
+/** Asking kafkajs about a topic that does not exist is retried for long, and may create it where the broker allows that. */
+async function requireTopic(admin: Admin, topic: string): Promise<void> {
+  const topics = await admin.listTopics();
+  if (!topics.includes(topic)) throw new CdcError('TOPIC_MISSING', `topic ${topic} does not exist`);
+}
+
+function toKafkaJs({ topic, partitions, replicationFactor, config }: TopicSpec): {
+  topic: string;
+  numPartitions: number;
+  replicationFactor: number;
+  configEntries: { name: string; value: string }[];
+} {
+  return {
+    topic,
+    numPartitions: partitions,
+    replicationFactor,
+    configEntries: Object.entries(config ?? {}).map(([name, value]) => ({ name, value })),
+  };
+}

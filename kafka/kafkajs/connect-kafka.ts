@@ -1,0 +1,99 @@
+import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
+import kafkajs, { type Admin, type Kafka as KafkaJs, type SASLOptions } from 'kafkajs';
+import type { Kafka } from '../port.ts';
+import { wrapAdmin } from './admin.ts';
+import { registerZstd } from './compression.ts';
+import { runConsumer } from './consumer.ts';
+import { translateKafkaError } from './errors.ts';
+import { ownTransactionalId, placedPartitioner } from './producer.ts';
+
+/**
+ * Retries inside kafkajs bridge what lasts a moment (a coordinator that loads, a leader that moves). What lasts longer comes to the
+ * caller, who takes the transactional id anew and reads its position again: kafkajs's endless retries would hide that.
+ */
+const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
+
+/** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
+export function connectKafka(config: KafkaConfig, logger: Logger): Kafka {
+  registerZstd();
+  const { brokers } = config;
+  const client = new kafkajs.Kafka({
+    clientId: config.clientId,
+    brokers: [...brokers],
+    connectionTimeout: 3000,
+    requestTimeout: 30_000,
+    retry,
+    ...(config.tls === undefined ? {} : { ssl: tlsOptions(config.tls) }),
+    ...(config.sasl === undefined ? {} : { sasl: saslOptions(config.sasl) }),
+    logCreator:
+      () =>
+      ({ namespace, log: { message, timestamp: _timestamp, logger: _logger, ...fields } }) =>
+        logger.debug({ namespace, ...fields }, message),
+  });
+  const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
+  const admin = async (): Promise<Admin> => {
+    const connected = client.admin();
+    try {
+      await connected.connect();
+      return connected;
+    } catch (error) {
+      throw translate(error, 'connect to Kafka');
+    }
+  };
+
+  return {
+    admin: async () => wrapAdmin(await admin(), translate),
+    transactionalProducer: ({ transactionalId, transactionTimeoutMs = 60_000 }) =>
+      ownTransactionalId({
+        producer: client.producer({
+          transactionalId,
+          transactionTimeout: transactionTimeoutMs,
+          idempotent: true,
+          maxInFlightRequests: 1,
+          createPartitioner: placedPartitioner,
+          retry,
+          allowAutoTopicCreation: false,
+        }),
+        transactionalId,
+        translate,
+        partitionsOf: async (topic) => {
+          await using session = wrapAdmin(await admin(), translate);
+          return await session.partitionsOf(topic);
+        },
+      }),
+    async consumer(options) {
+      await requireTopics(await admin(), options.topics);
+      return await runConsumer(groupConsumer(client, options), options, translate);
+    },
+  };
+}
+
+function groupConsumer(client: KafkaJs, options: Parameters<Kafka['consumer']>[0]): ReturnType<KafkaJs['consumer']> {
+  const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
+  return client.consumer({
+    groupId: options.groupId,
+    readUncommitted: options.readUncommitted ?? false,
+    sessionTimeout,
+    heartbeatInterval: Math.ceil(sessionTimeout / 5),
+    rebalanceTimeout: 30_000,
+    maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
+    maxWaitTimeInMs: options.maxWaitMs ?? 100,
+    allowAutoTopicCreation: false,
+    retry: { ...retry, retries: Number.MAX_SAFE_INTEGER },
+  });
+}
+
+/** kafkajs's subscribe on a missing topic fails late and with another name's error. */
+async function requireTopics(admin: Admin, topics: readonly string[]): Promise<void> {
+  try {
+    const present = new Set(await admin.listTopics());
+    const missing = topics.filter((topic) => !present.has(topic));
+    if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function saslOptions({ mechanism, username, password }: NonNullable<KafkaConfig['sasl']>): SASLOptions {
+  return { mechanism, username, password };
+}

@@ -1,0 +1,56 @@
+import { CdcError, describeError } from '#pipeline/index.ts';
+import kafkajs from 'kafkajs';
+
+/** Error types by which the broker says that a newer producer owns the transactional id. */
+const fencedTypes: ReadonlySet<string> = new Set(['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH']);
+
+const unreachableNames: ReadonlySet<string> = new Set([
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
+  'KafkaJSBrokerNotFound',
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSNoBrokerAvailableError',
+]);
+
+/** The chain of causes, outermost first. */
+function causes(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let at = error; at instanceof Error && !chain.includes(at); at = at.cause) chain.push(at);
+  return chain;
+}
+
+/**
+ * kafkajs's errors in the words of the catalogue. What the catalogue has no word for comes back unchanged.
+ *
+ * @param doing what was tried, as in "write to topic orders"
+ */
+export function translateKafkaError(error: unknown, brokers: readonly string[], doing: string): unknown {
+  if (error instanceof CdcError) return error;
+  const chain = causes(error);
+  const protocolType = chain.find((link) => link instanceof kafkajs.KafkaJSProtocolError)?.type;
+  if (protocolType !== undefined && fencedTypes.has(protocolType)) {
+    return new CdcError('PRODUCER_FENCED', `could not ${doing}: a newer process has taken over`, { cause: error });
+  }
+  if (protocolType === 'MESSAGE_TOO_LARGE' || protocolType === 'RECORD_LIST_TOO_LARGE') {
+    return new CdcError('KAFKA_MESSAGE_TOO_LARGE', `could not ${doing}: the broker refused its size`, { cause: error });
+  }
+  if (protocolType === 'UNKNOWN_TOPIC_OR_PARTITION') {
+    return new CdcError('TOPIC_MISSING', `could not ${doing}: the topic does not exist`, { cause: error });
+  }
+  if (chain.some((link) => link.name === 'KafkaJSSASLAuthenticationError')) {
+    return new CdcError('KAFKA_AUTHENTICATION_FAILED', `could not ${doing}: the broker refused the credentials`, { cause: error });
+  }
+  if (chain.some((link) => unreachableNames.has(link.name))) {
+    return new CdcError(
+      'KAFKA_UNREACHABLE',
+      `could not ${doing}: no broker answered at ${brokers.join(', ')} (${describeError(chain.at(-1))})`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/** Whether kafkajs threw it (its own consumer loop knows what to do with those). */
+export function isKafkaJsError(error: unknown): boolean {
+  return error instanceof kafkajs.KafkaJSError;
+}

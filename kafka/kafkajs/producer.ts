@@ -1,0 +1,106 @@
+import kafkajs, { type Producer, type Transaction } from 'kafkajs';
+import { planRequests, type PlacedMessage } from '../request-plan.ts';
+import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+
+/** What the producer needs of the connection it belongs to. */
+export type ProducerContext = {
+  readonly producer: Producer;
+  readonly transactionalId: string;
+  readonly partitionsOf: (topic: string) => Promise<number>;
+  readonly translate: (error: unknown, doing: string) => unknown;
+};
+
+/**
+ * Becomes the owner of the transactional id before it returns: kafkajs asks for the producer id (which fences older owners and ends their
+ * transaction) on the first `transaction()`, so an empty one is begun and ended, which costs no request.
+ */
+export async function ownTransactionalId(context: ProducerContext): Promise<TransactionalProducer> {
+  const { producer, transactionalId, translate } = context;
+  const counts = new Map<string, number>();
+  try {
+    await producer.connect();
+    const empty = await producer.transaction();
+    await empty.abort();
+  } catch (error) {
+    await producer.disconnect().catch(() => undefined);
+    throw translate(error, `take transactional id ${transactionalId}`);
+  }
+
+  const partitionsOf = async (topic: string): Promise<number> => {
+    const known = counts.get(topic) ?? (await context.partitionsOf(topic));
+    counts.set(topic, known);
+    return known;
+  };
+
+  return {
+    async begin() {
+      try {
+        return wrapTransaction(await producer.transaction(), partitionsOf, context);
+      } catch (error) {
+        throw translate(error, `begin a transaction of ${transactionalId}`);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await producer.disconnect();
+    },
+  };
+}
+
+function wrapTransaction(
+  transaction: Transaction,
+  partitionsOf: (topic: string) => Promise<number>,
+  { transactionalId, translate }: ProducerContext,
+): KafkaTransaction {
+  return {
+    async send(topic: string, messages: readonly OutgoingMessage[]) {
+      for (const request of planRequests(messages, await partitionsOf(topic))) {
+        try {
+          await transaction.sendBatch({
+            acks: -1,
+            compression: kafkajs.CompressionTypes.ZSTD,
+            topicMessages: [{ topic, messages: request.map(toKafkaJs) }],
+          });
+        } catch (error) {
+          throw translate(error, `write ${describeMessages(request)} to topic ${topic}`);
+        }
+      }
+    },
+    async commit() {
+      try {
+        await transaction.commit();
+      } catch (error) {
+        throw translate(error, `commit a transaction of ${transactionalId}`);
+      }
+    },
+    async abort() {
+      try {
+        await transaction.abort();
+      } catch (error) {
+        throw translate(error, `abort a transaction of ${transactionalId}`);
+      }
+    },
+  };
+}
+
+function toKafkaJs({ key, value, partition, headers }: PlacedMessage): {
+  key: string | Buffer | null;
+  value: string | Buffer | null;
+  partition: number;
+  headers?: Record<string, string>;
+} {
+  return headers === undefined ? { key, value, partition } : { key, value, partition, headers: { ...headers } };
+}
+
+/** Names the one message that is too large for its company, or how many there were. */
+function describeMessages(request: readonly PlacedMessage[]): string {
+  const [only] = request;
+  return request.length === 1 && only !== undefined ? `the event of key ${String(only.key)}` : `${request.length} events`;
+}
+
+/** Every message comes with its partition (planRequests), so kafkajs has nothing left to decide. */
+export function placedPartitioner(): (args: { readonly message: { readonly partition?: number } }) => number {
+  return ({ message }) => {
+    if (message.partition === undefined) throw new TypeError('a message without partition reached kafkajs');
+    return message.partition;
+  };
+}

@@ -1,0 +1,58 @@
+import { connectKafka, type ConsumedMessage, type Kafka } from '#kafka/index.ts';
+import { pipelineSchema, silentLogger, type KafkaConfig } from '#pipeline/index.ts';
+import { testStack } from './stack.ts';
+
+/** The shared stack's Kafka as configuration. */
+export async function testKafkaConfig(): Promise<KafkaConfig> {
+  const { kafka } = await testStack();
+  return pipelineSchema.shape.kafka.parse({ brokers: kafka.brokers, partitions: 3, replicationFactor: 1 });
+}
+
+export async function testKafka(): Promise<Kafka> {
+  return connectKafka(await testKafkaConfig(), silentLogger);
+}
+
+/** A running observer of topics: all committed messages, in the order in which they came. */
+export type TopicObserver = AsyncDisposable & {
+  readonly messages: (ConsumedMessage & { readonly topic: string; readonly partition: number })[];
+  /** Resolves when `condition` holds for what has come so far; rejects with `describe()` after `timeoutMs`. */
+  until(condition: () => boolean, describe: () => string, timeoutMs?: number): Promise<void>;
+};
+
+/** Observes topics from their beginning with a group of its own, read_committed. */
+export async function observeTopics(kafka: Kafka, topics: readonly string[], groupId: string): Promise<TopicObserver> {
+  const messages: TopicObserver['messages'] = [];
+  const waiting = new Set<() => void>();
+  const consumer = await kafka.consumer({
+    groupId,
+    topics,
+    maxWaitMs: 20,
+    onBatch: async (batch) => {
+      for (const message of batch.messages) messages.push({ ...message, topic: batch.topic, partition: batch.partition });
+      for (const check of waiting) check();
+    },
+  });
+  return {
+    messages,
+    async until(condition, describe, timeoutMs = 30_000) {
+      if (condition()) return;
+      const met = Promise.withResolvers<void>();
+      const check = (): void => {
+        if (condition()) met.resolve();
+      };
+      const timer = setTimeout(() => met.reject(new Error(`not within ${timeoutMs} ms: ${describe()}`)), timeoutMs);
+      waiting.add(check);
+      consumer.closed.catch(met.reject);
+      try {
+        check();
+        await met.promise;
+      } finally {
+        waiting.delete(check);
+        clearTimeout(timer);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await consumer[Symbol.asyncDispose]();
+    },
+  };
+}
