@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /**
  * The one catalogue of errors. Every error that a user may meet has a code here, with its cause and its remedy; the code that
  * throws adds the place (file and key, table and column, topic and offset) and the particulars.
@@ -37,6 +39,43 @@ export const errorCatalogue = {
   KAFKA_MESSAGE_TOO_LARGE: {
     cause: 'One event is larger than the topic accepts (max.message.bytes).',
     remedy: 'Raise max.message.bytes of the topic, or exclude the large column.',
+    exitCode: 65,
+  },
+  TABLE_UNKNOWN: {
+    cause: 'A configured table does not exist or is no ordinary table.',
+    remedy: 'Correct poller.tables in pipeline.yaml.',
+    exitCode: 78,
+  },
+  COLUMN_UNKNOWN: { cause: 'A configured column does not exist.', remedy: 'Correct poller.tables in pipeline.yaml.', exitCode: 78 },
+  COLUMN_NULLABLE: {
+    cause: 'A tracking column may be null: such a row would never be read.',
+    remedy: 'Set the column NOT NULL, or choose another one.',
+    exitCode: 78,
+  },
+  COLUMN_TYPE_UNFIT: {
+    cause: 'A tracking column has a type that has no usable order of time or of ids.',
+    remedy: 'Choose another column, or use the log-based strategy for this table.',
+    exitCode: 78,
+  },
+  SELECT_MISSING: {
+    cause: "The poller's role may not read a table.",
+    remedy: 'Let the owner grant USAGE on the schema and SELECT on the table.',
+    exitCode: 77,
+  },
+  TABLES_UNFIT: { cause: 'Several configured tables or columns cannot be polled.', remedy: 'Mend each as it is told.', exitCode: 78 },
+  SOURCE_IS_STANDBY: {
+    cause: 'The legacy server is a standby: it does not show the transactions of its primary, so the fence cannot hold.',
+    remedy: 'Point legacyDb.host at the primary.',
+    exitCode: 78,
+  },
+  SOURCE_CHANGED: {
+    cause: 'The database is not the one that the position belongs to: another server, a restored backup, or a failover.',
+    remedy: 'Check legacyDb; if the change is wanted, run cdc poller reset, which loads the tables again.',
+    exitCode: 78,
+  },
+  POSITION_INVALID: {
+    cause: 'A stored position cannot be read: it was written by a newer version or by something else.',
+    remedy: 'Run the version that wrote it, or cdc poller reset, which loads the tables again.',
     exitCode: 65,
   },
   PRODUCER_FENCED: {
@@ -96,12 +135,14 @@ export const errorCatalogue = {
   },
   JAVA_MISSING: {
     cause: 'Kafka and Kafka Connect run on Java 17 or newer, and none was found.',
-    remedy: 'Install a JRE (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk), or point JAVA_HOME at one.',
+    remedy:
+      'Install a JRE (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk), or point JAVA_HOME at one.',
     exitCode: 69,
   },
   MAVEN_MISSING: {
     cause: 'The jars of Kafka, Connect and Debezium are not in the cache yet, and Maven, which resolves them once, was not found.',
-    remedy: 'Install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or point CDC_CACHE at a folder that holds the jars.',
+    remedy:
+      'Install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or point CDC_CACHE at a folder that holds the jars.',
     exitCode: 69,
   },
   NODE_TOO_OLD: {
@@ -155,6 +196,116 @@ export const errorCatalogue = {
     remedy: 'Look at the processes (cdc stack status) and their logs.',
     exitCode: 75,
   },
+  READ_DB_UNREACHABLE: {
+    cause: 'The read database did not answer at the configured address, or refused the login.',
+    remedy: 'Start it (cdc stack up), or correct readModel.host, port, database, user and password.',
+    exitCode: 69,
+  },
+  READ_MODEL_NOT_CONFIGURED: {
+    cause: 'A read model is asked for that the configuration does not name.',
+    remedy: 'Name it under readModel.models, or pass the name of one that is there.',
+    exitCode: 78,
+  },
+  READ_MODEL_NOT_MIGRATED: {
+    cause: "The read model's tables are missing or older than this program.",
+    remedy: 'Run cdc read-model migrate.',
+    exitCode: 78,
+  },
+  READ_MODEL_MIGRATION_CHANGED: {
+    cause: 'A migration file was changed after it had been applied.',
+    remedy: 'Restore the file and put the change into a new one; or drop the schema and fill the model again.',
+    exitCode: 78,
+  },
+  READ_MODEL_MIRROR_INVALID: {
+    cause: 'A mirror table cannot take its source table: it does not exist, or has no primary key.',
+    remedy: 'Create the table with the primary key of its source, or remove its row from mirrored_tables.',
+    exitCode: 78,
+  },
+  READ_MODEL_EVENTS_LOST: {
+    cause: 'Kafka has deleted events that the read model has not applied (retention), so the model would silently be wrong.',
+    remedy: 'Fill the model again from a new snapshot, and raise retention.ms or retention.bytes of the topic.',
+    exitCode: 65,
+  },
+  READ_MODEL_TOPIC_REPLACED: {
+    cause: 'The topic ends before the offset that the read model has applied: it was deleted and made again, or restored.',
+    remedy: 'Drop the model (its schema), migrate and fill it again from the new topic.',
+    exitCode: 65,
+  },
+  READ_MODEL_EVENT_INAPPLICABLE: {
+    cause: 'An event is of the contract, but the mirror table cannot take it. Nothing was skipped: the model stands before this event.',
+    remedy: 'Change the mirror table so that it can take the event (its cause is named), then start the read model again.',
+    exitCode: 65,
+  },
+  CONNECT_UNREACHABLE: {
+    cause: 'Kafka Connect does not answer at the configured address.',
+    remedy: 'Start it (cdc stack up), or correct connect.url; a private CA is trusted through NODE_EXTRA_CA_CERTS.',
+    exitCode: 69,
+  },
+  CONNECT_LOGIN_REFUSED: {
+    cause: 'Kafka Connect, or the proxy before it, refuses the user.',
+    remedy: 'Correct connect.username and connect.password.',
+    exitCode: 77,
+  },
+  CONNECT_REQUEST_REFUSED: {
+    cause: 'Kafka Connect answered a request with an error.',
+    remedy: "Read its words; the worker's log has more.",
+    exitCode: 70,
+  },
+  CONNECTOR_FILE_NOT_FOUND: {
+    cause: 'A connector configuration file does not exist or cannot be read.',
+    remedy: 'Correct connect.connectors in pipeline.yaml; paths are relative to it.',
+    exitCode: 78,
+  },
+  CONNECTOR_FILE_INVALID: {
+    cause: 'A connector configuration file is not what Connect takes: {"name": …, "config": {…}}.',
+    remedy: 'Correct the line or key that is named; connectors/legacy-orders.json is an example.',
+    exitCode: 78,
+  },
+  CONNECTOR_CONFIG_INVALID: {
+    cause: 'A setting of the connector is wrong: nothing was created or changed.',
+    remedy: 'Correct the settings that are named, then run cdc connectors validate.',
+    exitCode: 78,
+  },
+  CONNECTOR_NOT_FOUND: {
+    cause: 'Kafka Connect has no connector of this name.',
+    remedy: 'cdc connectors list shows what there is; cdc connectors apply creates.',
+    exitCode: 69,
+  },
+  CONNECTOR_FAILED: {
+    cause: 'The connector or one of its tasks is FAILED, or does not reach RUNNING in time.',
+    remedy: 'Remove the cause that is named, then run cdc connectors restart or apply.',
+    exitCode: 70,
+  },
+  SOURCE_PREPARE_FAILED: {
+    cause: "The owner's script for log-based capture (connectors/sql) could not be carried out in the source.",
+    remedy: 'Remove the cause that is named and run cdc connectors prepare again: what is done already stays, nothing is done twice.',
+    exitCode: 77,
+  },
+  SLOT_BUSY: {
+    cause: 'A replication slot cannot be dropped while a connection uses it.',
+    remedy: 'Stop or delete the connector that uses it, then drop the slot again.',
+    exitCode: 75,
+  },
+  LEDGER_MISSING: {
+    cause: 'A comparison measures against the ledger of truth, a trigger-kept record of every change, and the legacy database has none.',
+    remedy: 'Run cdc legacy-db migrate --ledger, or SELECT ledger.watch(...) for a table it does not watch. Not meant for production.',
+    exitCode: 78,
+  },
+  COMPARISON_IMPOSSIBLE: {
+    cause: 'Something that a comparison needs is not configured or does not exist.',
+    remedy: 'Configure both strategies (poller and connect) and a read model for the topic prefix of each; compare tables with a primary key.',
+    exitCode: 78,
+  },
+  COMPARISON_NOT_CAUGHT_UP: {
+    cause: 'A strategy or its read model did not take in everything that had committed within the time given.',
+    remedy: 'See that the poller, the connector and both read models run (cdc poller status, cdc connectors status), or allow more time.',
+    exitCode: 75,
+  },
+  COMPARISON_TOO_LARGE: {
+    cause: 'The run holds more changes than a comparison keeps in memory.',
+    remedy: 'Compare a shorter or slower run.',
+    exitCode: 65,
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;
@@ -183,5 +334,5 @@ export class CdcError extends Error {
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(describeError).join('; ');
   if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return String(error);
+  return typeof error === 'string' ? error : inspect(error, { depth: 0 });
 }

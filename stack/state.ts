@@ -26,11 +26,18 @@ export const stackStateSchema = z.object({
       /** Start time as the kernel gives it: tells a reused pid from ours. */
       startedAt: z.string(),
       log: z.string(),
+      /** A server of the stack, or one of our own programs that runs on it (stopped before the servers). */
+      kind: z.enum(['server', 'main']).optional(),
+      /** Where it listens; absent for one that does not. */
+      address: z.string().optional(),
     }),
   ),
 });
 
 export type StackState = z.output<typeof stackStateSchema>;
+
+/** A process that the stack started. */
+export type ProcessRecord = StackState['processes'][number];
 
 /** The state of the stack in `folder`, or null when none was started there. */
 export async function readStackState(folder: string): Promise<StackState | null> {

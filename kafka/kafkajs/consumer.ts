@@ -27,7 +27,8 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
     if (!payload.restart) fail(payload.error);
   });
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-    options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
+    // While stopping, batches pass by unread: nothing may be concluded from their end.
+    if (!stopping) options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
   });
 
   const eachBatch = async (payload: EachBatchPayload): Promise<void> => {

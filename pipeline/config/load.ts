@@ -24,17 +24,42 @@ export async function loadConfig(file: string, environment: Environment): Promis
 /** {@link loadConfig} on a text; `file` is only named in errors. */
 export function parseConfig(text: string, file: string, environment: Environment): PipelineConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, schema: 'core' });
+  const document = parseDocument(text, { lineCounter: lines, schema: 'core', prettyErrors: false });
   const [syntaxError] = document.errors;
-  if (syntaxError !== undefined) {
-    const line = lines.linePos(syntaxError.pos[0]).line;
-    throw new CdcError('CONFIG_SYNTAX', `${file}:${line}: ${syntaxError.message.split('\n')[0]}`, { cause: syntaxError });
-  }
+  if (syntaxError !== undefined) throw invalidYaml(file, lines.linePos(syntaxError.pos[0]).line, withoutSource(syntaxError.message));
+  refuseUnknownAliases(document, file, lines);
   interpolateScalars(document, file, lines, environment);
   const parsed = pipelineSchema.safeParse(document.toJS());
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.flatMap(flattenUnion).map((issue) => describeIssue(issue, document, file, lines));
+  const problems = parsed.error.issues
+    .flatMap(flattenUnion)
+    .flatMap(oneUnknownKeyEach)
+    .map((issue) => describeIssue(issue, document, file, lines));
   throw new CdcError('CONFIG_INVALID', problems.join('\n'));
+}
+
+/** Without the parser's error as cause: its message quotes the file, where a password may stand. */
+function invalidYaml(file: string, line: number, problem: string): CdcError {
+  return new CdcError('CONFIG_SYNTAX', `${file}:${line}: ${problem}`);
+}
+
+/** The parser ends some of its messages with the text that it stumbled over. */
+function withoutSource(message: string): string {
+  return message.replace(/(?<=\w): .*$/s, '');
+}
+
+/** A value such as `*secret`, not quoted, is an alias to YAML. */
+function refuseUnknownAliases(document: Document, file: string, lines: LineCounter): void {
+  visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document) !== undefined) return;
+      throw invalidYaml(
+        file,
+        lines.linePos(node.range?.[0] ?? 0).line,
+        'an alias whose anchor does not exist; quote a text that starts with *',
+      );
+    },
+  });
 }
 
 function interpolateScalars(document: Document, file: string, lines: LineCounter, environment: Environment): void {
@@ -58,15 +83,19 @@ function flattenUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return first.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
+/** Each unknown setting stands on a line of its own. */
+function oneUnknownKeyEach(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'unrecognized_keys') return [issue];
+  return issue.keys.map((key) => ({ ...issue, keys: [key], path: [...issue.path, key], message: 'unknown setting' }));
+}
+
 function longestPath(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((issue) => issue.path.length));
 }
 
 function describeIssue(issue: z.core.$ZodIssue, document: Document, file: string, lines: LineCounter): string {
-  const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const path = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
-  const line = lines.linePos(offsetOf(document, path)).line;
-  return `${file}:${line}: ${formatPath(path)}: ${issue.message}`;
+  const line = lines.linePos(offsetOf(document, issue.path)).line;
+  return `${file}:${line}: ${formatPath(issue.path)}: ${issue.message.replace(/^Invalid input: /, '').replace(/, received undefined$/, ', which is missing')}`;
 }
 
 /** `poller.tables[1].mode` */

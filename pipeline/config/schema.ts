@@ -1,12 +1,20 @@
 import * as z from 'zod';
 
 /**
- * The shape of pipeline.yaml. After `${NAME}` interpolation every scalar may be a string, so numbers and booleans are coerced from
- * their text. `.describe()` texts reach editors through pipeline.schema.json.
+ * The shape of pipeline.yaml. After `${NAME}` interpolation every scalar may be a string, so numbers and booleans are read
+ * from their text. `.describe()` texts reach editors through pipeline.schema.json.
  */
 
-const int = z.coerce.number().int();
-const port = int.min(1).max(65_535);
+/** A whole number, or the text of one. Not coerced: a setting left empty, or `true`, is not a number. */
+const int = (minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^-?\d+$/.test(value.trim()) ? Number(value) : value),
+    z
+      .int(`expected a whole number from ${minimum}${maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`}`)
+      .min(minimum)
+      .max(maximum),
+  );
+const port = int(1, 65_535);
 const flag = z.stringbool().or(z.boolean());
 const name = z.string().min(1);
 const tableName = z.string().regex(/^[^.]+\.[^.]+$/, 'expected schema.table');
@@ -47,8 +55,8 @@ const kafka = z.strictObject({
   tls: tls.optional(),
   sasl: z.strictObject({ mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']), username: name, password: name }).optional(),
   whenUnavailable: z.enum(['wait', 'exit']).default('wait').describe('What a process does when no broker answers at start.'),
-  partitions: int.min(1).default(3).describe('Partitions of the topics that this project creates.'),
-  replicationFactor: int.min(-1).default(-1).describe("-1 takes the broker's default."),
+  partitions: int(1).default(3).describe('Partitions of the topics that this project creates.'),
+  replicationFactor: int(-1).default(-1).describe("-1 takes the broker's default."),
 });
 
 export const pollerTableSchema = z.strictObject({
@@ -56,7 +64,7 @@ export const pollerTableSchema = z.strictObject({
   mode: z.enum(['timestamp+incrementing']).default('timestamp+incrementing'),
   timestampColumn: name.default('updated_at'),
   incrementingColumn: name.default('id'),
-  pollIntervalMs: int.min(1).optional().describe("Overrides the poller's interval for this table."),
+  pollIntervalMs: int(1).optional().describe("Overrides the poller's interval for this table."),
 });
 
 const poller = z.strictObject({
@@ -64,14 +72,12 @@ const poller = z.strictObject({
     .regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore')
     .describe('Transactional ids, positions and topics hang on it.'),
   topicPrefix: name.regex(/^[\w.-]+$/).default('query'),
-  pollIntervalMs: int.min(1).default(100),
-  pageRows: int.min(1).max(100_000).default(1000).describe('Rows read by one query.'),
-  clockMarginMs: int
-    .min(0)
+  pollIntervalMs: int(1).default(100),
+  pageRows: int(1, 100_000).default(1000).describe('Rows read by one query.'),
+  clockMarginMs: int(0)
     .default(1000)
     .describe('How far below the fence the timestamp floor is kept, for clocks that a transaction read before it became visible.'),
-  rememberedKeysMax: int
-    .min(1)
+  rememberedKeysMax: int(1)
     .default(200_000)
     .describe('Keys remembered per table while an old transaction is open; past it, rows wait for that transaction.'),
   tables: z.array(pollerTableSchema).min(1),

@@ -1,0 +1,125 @@
+import { parse as parseArray } from 'postgres-array';
+import { javaNumber } from './java-number.ts';
+import { jsonString } from './json-string.ts';
+
+/** Turns a value's text, as Postgres gives it, into the contract's JSON text. Never through a JS number or Date. */
+export type ValueEncoder = (text: string) => string;
+
+/** Settings of a session under which the encoders know Postgres's texts. */
+export const sessionSettings = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'iso_8601',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  lc_monetary: 'C',
+} as const;
+
+const asIs: ValueEncoder = (text) => text;
+const float: ValueEncoder = (text) => (/^-?\d/.test(text) ? javaNumber(text) : `"${text}"`);
+const boolean: ValueEncoder = (text) => (text === 't' ? 'true' : 'false');
+/** Debezium writes Java's BigDecimal text, and NAN and infinities in its own words. */
+const numeric: ValueEncoder = (text) => {
+  if (text === 'NaN') return '"NAN"';
+  if (text.endsWith('Infinity')) return text.startsWith('-') ? '"NEGATIVE_INFINITY"' : '"POSITIVE_INFINITY"';
+  return `"${text}"`;
+};
+const timestamp: ValueEncoder = (text) => `"${isoTimestamp(text)}"`;
+const date: ValueEncoder = (text) => (text.endsWith('infinity') ? `"${text}"` : `"${isoEra(text)}Z"`);
+const time: ValueEncoder = (text) => `"${text}Z"`;
+const timeWithZone: ValueEncoder = (text) => `"${utcTime(text)}Z"`;
+const bytea: ValueEncoder = (text) => `"${Buffer.from(text.slice(2), 'hex').toString('base64')}"`;
+const money: ValueEncoder = (text) => `"${text.replaceAll(/[$,]/g, '')}"`;
+
+/** By pg_type name. A type that is not listed is written as a JSON string of its text. */
+const encoders: Readonly<Record<string, ValueEncoder>> = {
+  int2: asIs,
+  int4: asIs,
+  int8: asIs,
+  oid: asIs,
+  float4: float,
+  float8: float,
+  bool: boolean,
+  numeric,
+  timestamptz: timestamp,
+  timestamp,
+  date,
+  time,
+  timetz: timeWithZone,
+  bytea,
+  money,
+};
+
+/** A column's type as the catalogue tells it: a domain is given as its base type. */
+export type ColumnType = {
+  /** pg_type.typname; of the element for an array. */
+  readonly name: string;
+  readonly isArray: boolean;
+  /** pg_attribute.atttypmod; -1 when the type has none. */
+  readonly modifier: number;
+};
+
+/** The encoder of a column type. */
+export function encoderFor({ name, isArray, modifier }: ColumnType): ValueEncoder {
+  const encode = name === 'bit' || name === 'varbit' ? bits(name === 'bit' && modifier === 1) : (encoders[name] ?? jsonString);
+  return isArray ? (text) => encodeArray(parseArray(text, encode)) : encode;
+}
+
+/** `2026-11-22 15:00:00.123456+00` or without zone → `2026-11-22T15:00:00.123456Z`; infinities stay words. */
+export function isoTimestamp(text: string): string {
+  if (text.endsWith('infinity')) return text;
+  const era = isoEra(text);
+  return `${era.replace(' ', 'T').replace(/\+00$/, '')}Z`;
+}
+
+/** `0044-03-15 BC` → `-0043-03-15`, as ISO 8601 counts years before the first; years past 9999 take a plus sign. */
+function isoEra(text: string): string {
+  const beforeChrist = text.endsWith(' BC');
+  const plainText = beforeChrist ? text.slice(0, -3) : text;
+  const dash = plainText.indexOf('-');
+  if (beforeChrist) {
+    const year = Number(plainText.slice(0, dash)) - 1;
+    return `${year === 0 ? '' : '-'}${year.toString().padStart(4, '0')}${plainText.slice(dash)}`;
+  }
+  return dash > 4 ? `+${plainText}` : plainText;
+}
+
+/** `05:00:00.5+02` → `03:00:00.5`: the same instant of the day in UTC. */
+function utcTime(text: string): string {
+  const match = /^(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d(?:\.\d+)?)(?<sign>[+-])(?<oh>\d\d)(?::(?<om>\d\d))?(?::(?<os>\d\d))?$/.exec(
+    text,
+  );
+  if (match === null) throw new TypeError(`not a timetz: ${text}`);
+  const { hour, minute, second = '', sign, oh, om = '0', os = '0' } = match.groups ?? {};
+  const [wholeSecond = '', fraction] = second.split('.');
+  const offset = (Number(oh) * 60 + Number(om)) * 60 + Number(os);
+  const local = (Number(hour) * 60 + Number(minute)) * 60 + Number(wholeSecond);
+  const utc = (((local + (sign === '+' ? -offset : offset)) % 86_400) + 86_400) % 86_400;
+  return `${twoDigits(utc / 3600)}:${twoDigits((utc / 60) % 60)}:${twoDigits(utc % 60)}${fraction === undefined ? '' : `.${fraction}`}`;
+}
+
+function twoDigits(value: number): string {
+  return Math.trunc(value).toString().padStart(2, '0');
+}
+
+/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes, the lowest bit first. */
+function bits(single: boolean): ValueEncoder {
+  if (single) return (text) => (text === '1' ? 'true' : 'false');
+  return (text) => {
+    const bytes = Buffer.alloc(Math.ceil(text.length / 8));
+    for (let bit = 0; bit < text.length; bit += 1) {
+      if (text[text.length - 1 - bit] === '1') bytes.writeUInt8(bytes.readUInt8(bit >> 3) | (1 << (bit & 7)), bit >> 3);
+    }
+    return `"${bytes.toString('base64')}"`;
+  };
+}
+
+/** Elements come encoded already; NULL comes as null. */
+function encodeArray(elements: readonly unknown[]): string {
+  return `[${elements.map(encodeElement).join(',')}]`;
+}
+
+function encodeElement(element: unknown): string {
+  if (Array.isArray(element)) return encodeArray(element);
+  return typeof element === 'string' ? element : 'null';
+}

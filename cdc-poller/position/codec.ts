@@ -1,0 +1,74 @@
+import { CdcError } from '#pipeline/index.ts';
+import * as z from 'zod';
+import type { Position } from './position.ts';
+
+const version = 1;
+const bigint = z
+  .string()
+  .regex(/^-?\d+$/)
+  .transform(BigInt);
+
+const passSchema = z.object({
+  kind: z.enum(['load', 'repair', 'poll']),
+  from: bigint.nullable(),
+  below: bigint.nullable(),
+  horizon: bigint.nullable(),
+  nextHorizon: bigint,
+  cursor: z.object({ timestamp: z.string(), id: z.string() }).nullable(),
+});
+
+const headSchema = z.object({
+  version: z.literal(version),
+  position: z.object({
+    systemIdentifier: z.string(),
+    timeline: z.string(),
+    clock: bigint,
+    floor: bigint,
+    horizon: bigint.nullable(),
+    pass: passSchema.nullable(),
+    repair: z
+      .object({ below: bigint, horizon: bigint, open: z.array(z.string()).transform((ids) => new Set(ids)), gate: bigint.nullable() })
+      .nullable(),
+  }),
+  /** Numbers of the chunks of remembered keys that belong to this position. */
+  chunks: z.array(z.number()),
+});
+
+/** A position as it stands in Kafka: with the chunks that hold its remembered keys. */
+export type PositionHead = { readonly position: Position; readonly chunks: readonly number[] };
+
+/** Remembered keys by transaction id. */
+export type RememberedChunk = readonly (readonly [xid: bigint, keys: readonly string[]])[];
+
+const chunkSchema = z.array(z.tuple([bigint, z.array(z.string())]));
+
+const asText = (_name: string, value: unknown): unknown => {
+  if (typeof value === 'bigint') return value.toString();
+  return value instanceof Set ? [...value] : value;
+};
+
+export function encodeHead({ position, chunks }: PositionHead): string {
+  return JSON.stringify({ version, position, chunks }, asText);
+}
+
+export function encodeChunk(chunk: RememberedChunk): string {
+  return JSON.stringify(chunk, asText);
+}
+
+/** @throws CdcError POSITION_INVALID naming `place` */
+export function decodeHead(text: string, place: string): PositionHead {
+  return decode(headSchema, text, place);
+}
+
+/** @throws CdcError POSITION_INVALID naming `place` */
+export function decodeChunk(text: string, place: string): RememberedChunk {
+  return decode(chunkSchema, text, place);
+}
+
+function decode<T>(schema: z.ZodType<T>, text: string, place: string): T {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new CdcError('POSITION_INVALID', `the record at ${place} is not a position of version ${version}`, { cause: error });
+  }
+}

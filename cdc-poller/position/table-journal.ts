@@ -1,0 +1,104 @@
+import type { OutgoingMessage } from '#kafka/index.ts';
+import { RememberedKeys } from '../fence/remembered-keys.ts';
+import { encodeChunk, encodeHead, type RememberedChunk } from './codec.ts';
+import type { Position } from './position.ts';
+import { chunkKey, headKey, tombstone, type StoredTable } from './position-topic.ts';
+
+/** When a table has this many chunks they are written anew as one. */
+const chunksMax = 50;
+/** Keys in one chunk record: well below a message's limit for keys of ordinary size. */
+const keysPerChunk = 5000;
+
+/** The records of one commit, and what holds once they are committed. */
+export type JournalEntry = { readonly messages: readonly OutgoingMessage[]; readonly committed: () => void };
+
+/**
+ * One table's position and remembered keys, as last committed, and the records that move them on. Nothing changes here before
+ * `committed()` is called: a transaction that failed leaves no trace.
+ */
+export class TableJournal {
+  readonly #table: string;
+  readonly #remembered = new RememberedKeys();
+  #position: Position | null;
+  #chunks: readonly number[];
+
+  constructor(table: string, stored: StoredTable | undefined) {
+    this.#table = table;
+    this.#position = stored?.head?.position ?? null;
+    this.#chunks = stored?.head?.chunks ?? [];
+    for (const chunk of this.#chunks) {
+      for (const [xid, keys] of stored?.chunks.get(chunk) ?? []) for (const key of keys) this.#remembered.add(xid, key);
+    }
+    this.#forget();
+  }
+
+  get position(): Position | null {
+    return this.#position;
+  }
+
+  get remembered(): RememberedKeys {
+    return this.#remembered;
+  }
+
+  /** Moves on in memory only, after a pass that published nothing: a crash goes back to the last commit and loses nothing by it. */
+  advance(position: Position): void {
+    this.#position = position;
+    this.#forget();
+  }
+
+  /** The records of a commit to `position` that remembers `added` besides. */
+  entry(position: Position, added: readonly (readonly [xid: bigint, key: string])[]): JournalEntry {
+    const fresh = groupByXid(added);
+    const rewrite = this.#chunks.length + Math.ceil(added.length / keysPerChunk) > chunksMax;
+    const kept = rewrite || this.#remembered.size === 0 ? [] : this.#chunks;
+    const dropped = this.#chunks.filter((chunk) => !kept.includes(chunk));
+    const contents = cut(rewrite ? [...this.#rememberedChunk(), ...fresh] : fresh);
+    const first = Math.max(-1, ...this.#chunks) + 1;
+    const written = contents.map((content, index) => ({ number: first + index, content }));
+    const chunks = [...kept, ...written.map(({ number }) => number)];
+    return {
+      messages: [
+        ...dropped.map((chunk) => tombstone(chunkKey(this.#table, chunk))),
+        ...written.map(({ number, content }) => ({ key: chunkKey(this.#table, number), value: encodeChunk(content) })),
+        { key: headKey(this.#table), value: encodeHead({ position, chunks }) },
+      ],
+      committed: () => {
+        this.#chunks = chunks;
+        for (const [xid, key] of added) this.#remembered.add(xid, key);
+        this.advance(position);
+      },
+    };
+  }
+
+  #rememberedChunk(): RememberedChunk {
+    return [...this.#remembered.entries()].map(([xid, keys]) => [xid, [...keys]] as const);
+  }
+
+  #forget(): void {
+    const horizon = this.#position?.horizon ?? null;
+    if (horizon !== null) this.#remembered.forgetBelow(horizon);
+  }
+}
+
+function groupByXid(added: readonly (readonly [xid: bigint, key: string])[]): RememberedChunk {
+  return [...Map.groupBy(added, ([xid]) => xid)].map(([xid, pairs]) => [xid, pairs.map(([, key]) => key)] as const);
+}
+
+/** Cuts a chunk into records of bounded size. */
+function cut(chunk: RememberedChunk): readonly RememberedChunk[] {
+  const records: (readonly [bigint, readonly string[]])[][] = [];
+  let room = 0;
+  for (const [xid, keys] of chunk) {
+    for (let at = 0; at < keys.length;) {
+      if (room === 0) {
+        records.push([]);
+        room = keysPerChunk;
+      }
+      const slice = keys.slice(at, at + room);
+      records.at(-1)?.push([xid, slice]);
+      room -= slice.length;
+      at += slice.length;
+    }
+  }
+  return records;
+}

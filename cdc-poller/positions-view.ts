@@ -1,0 +1,68 @@
+import { connectKafka, type Kafka } from '#kafka/index.ts';
+import { silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
+import { formatMicros } from './fence/micros.ts';
+import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
+
+/** What `cdc poller status` shows of a table. */
+export type TableStatus = {
+  readonly table: string;
+  readonly phase: 'not started' | 'loading' | 'polling';
+  /** Every row version of a transaction below it has been published. */
+  readonly horizon: string | null;
+  /** The legacy server's clock at the poll that the position belongs to; written at least every second while transactions go on. */
+  readonly polledAt: string | null;
+  readonly floor: string | null;
+  /** Waits for transactions that were open when the load began. */
+  readonly repairPending: boolean;
+};
+
+/** The committed positions of a poller's tables. */
+export async function readStatus(config: KafkaConfig, poller: PollerConfig, signal?: AbortSignal): Promise<readonly TableStatus[]> {
+  const stored = await readPositionTopic(connectKafka(config, silentLogger), poller.name, signal);
+  return poller.tables.map(({ table }) => {
+    const position = stored.get(table)?.head?.position;
+    if (position === undefined) return { table, phase: 'not started', horizon: null, polledAt: null, floor: null, repairPending: false };
+    return {
+      table,
+      phase: position.horizon === null ? 'loading' : 'polling',
+      horizon: position.horizon?.toString() ?? null,
+      polledAt: formatMicros(position.clock),
+      floor: formatMicros(position.floor),
+      repairPending: position.repair !== null,
+    };
+  });
+}
+
+/**
+ * The horizon of each table that has one: every row version of a transaction with a lower id has been published. A table
+ * that still waits for a repair pass is left out.
+ */
+export async function readHorizons(kafka: Kafka, pollerName: string, signal?: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
+  const horizons = new Map<string, bigint>();
+  for (const [table, { head }] of await readPositionTopic(kafka, pollerName, signal)) {
+    const position = head?.position;
+    if (position?.horizon !== undefined && position.horizon !== null && position.repair === null) horizons.set(table, position.horizon);
+  }
+  return horizons;
+}
+
+/**
+ * Forgets the positions of tables, so that the next start loads them again. Takes each table over first: a poller that
+ * still runs ends with PRODUCER_FENCED instead of writing its position back.
+ *
+ * @returns the tables that had a position
+ */
+export async function resetPositions(kafka: Kafka, pollerName: string, tables: readonly string[]): Promise<readonly string[]> {
+  const reset: string[] = [];
+  for (const table of tables) {
+    await using producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+    const stored = (await readPositionTopic(kafka, pollerName)).get(table);
+    if (stored === undefined) continue;
+    const keys = [headKey(table), ownerKey(table), ...[...stored.chunks.keys()].map((chunk) => chunkKey(table, chunk))];
+    const transaction = await producer.begin();
+    await transaction.send(positionTopic(pollerName), keys.map(tombstone));
+    await transaction.commit();
+    if (stored.head !== null) reset.push(table);
+  }
+  return reset;
+}

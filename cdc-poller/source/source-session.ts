@@ -1,0 +1,103 @@
+import { CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
+import { escapeIdentifier, escapeLiteral, Client } from 'pg';
+import { sessionSettings } from '../encoding/value-encoders.ts';
+import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
+import type { Observation } from '../fence/floor.ts';
+import type { PageQuery } from './page-query.ts';
+
+/** Rows as Postgres's own texts: no parser touches them. */
+export type TextRows = readonly (readonly (string | null)[])[];
+
+/** One connection to the legacy database, read-only in every sense: it never takes more than ACCESS SHARE. */
+export type SourceSession = AsyncDisposable & {
+  query(text: string, values?: readonly string[]): Promise<TextRows>;
+  /** A page, as a prepared statement. */
+  page(query: PageQuery): Promise<TextRows>;
+  /** Clock and open transactions first, then the snapshot: the order that the fence needs. */
+  observe(): Promise<Observation & { readonly snapshot: Snapshot }>;
+};
+
+const rawTypes = { getTypeParser: () => (value: string) => value };
+
+/**
+ * Opens a session as the poller's role.
+ *
+ * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_DB_MISSING or LEGACY_LOGIN_REFUSED, naming host, database and role, never the password
+ */
+export async function openSourceSession(
+  config: LegacyDbConfig,
+  applicationName: string,
+  statementTimeoutMs: number,
+): Promise<SourceSession> {
+  const role = config.roles.poller;
+  const client = new Client(postgresClientConfig(config, role, applicationName));
+  // A connection that breaks between queries says so by this event; the next query reports it.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(sessionSetup(statementTimeoutMs));
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw connectionError(error, `${config.host}:${config.port}/${config.database}`, role.user);
+  }
+  const query = async (text: string, values: readonly string[] = [], name?: string): Promise<TextRows> => {
+    const result = await client.query<(string | null)[]>({
+      text,
+      values: [...values],
+      rowMode: 'array',
+      types: rawTypes,
+      ...(name === undefined ? {} : { name }),
+    });
+    return result.rows;
+  };
+  // Postgres cuts statement names at 63 characters, so that a text itself would not do as its name.
+  const names = new Map<string, string>();
+  const nameOf = (text: string): string => {
+    const name = names.get(text) ?? `page_${names.size}`;
+    names.set(text, name);
+    return name;
+  };
+  return {
+    query: (text, values) => query(text, values),
+    page: ({ text, values }) => query(text, values, nameOf(text)),
+    async observe() {
+      // statement_timestamp() is when the server received the query: before it looked at the locks.
+      const [seen = []] = await query(observationQuery, [], 'observe');
+      const [snapshot = []] = await query('SELECT pg_current_snapshot()::text', [], 'snapshot');
+      const [clock, open] = seen;
+      return {
+        clock: BigInt(clock ?? ''),
+        open: new Set((open ?? '').split(' ').filter((text) => text !== '')),
+        snapshot: parseSnapshot(snapshot[0] ?? ''),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await client.end();
+    },
+  };
+}
+
+const observationQuery = `
+  SELECT trunc(extract(epoch FROM statement_timestamp()) * 1000000)::bigint,
+         (SELECT coalesce(string_agg(virtualxid, ' '), '') FROM pg_locks WHERE locktype = 'virtualxid' AND pid IS DISTINCT FROM pg_backend_pid())`;
+
+function sessionSetup(statementTimeoutMs: number): string {
+  const settings = {
+    ...sessionSettings,
+    default_transaction_read_only: 'on',
+    statement_timeout: `${statementTimeoutMs}ms`,
+    lock_timeout: `${statementTimeoutMs}ms`,
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `SET ${escapeIdentifier(name)} = ${escapeLiteral(value)}`)
+    .join('; ');
+}
+
+function connectionError(error: unknown, place: string, role: string): CdcError {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const problem = `the legacy database ${place} ${code === '' ? 'did not answer' : 'refused'} role ${role} (${describeError(error)})`;
+  // 3D000: no such database. Class 28: authentication; 42501: no CONNECT. All else: not there, or not ready.
+  if (code === '3D000') return new CdcError('LEGACY_DB_MISSING', problem, { cause: error });
+  if (code.startsWith('28') || code === '42501') return new CdcError('LEGACY_LOGIN_REFUSED', problem, { cause: error });
+  return new CdcError('LEGACY_DB_UNREACHABLE', problem, { cause: error });
+}

@@ -1,0 +1,103 @@
+import type { Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
+import { TableJournal } from './position/table-journal.ts';
+import { ownerKey, positionTopic, readPositionTopic } from './position/position-topic.ts';
+import type { Position } from './position/position.ts';
+
+export type PublisherOptions = {
+  readonly kafka: Kafka;
+  readonly pollerName: string;
+  /** `schema.table` */
+  readonly table: string;
+  readonly topic: string;
+  /** This process. */
+  readonly owner: string;
+  /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
+  readonly reclaim: boolean;
+  readonly signal: AbortSignal;
+};
+
+/**
+ * The one way in which a table's events get out: events and position in one Kafka transaction. Whoever holds a publisher is the table's
+ * owner; an older holder's next commit fails with PRODUCER_FENCED.
+ */
+export type TablePublisher = AsyncDisposable & {
+  readonly journal: TableJournal;
+  /** Adds events to the open transaction, or opens one. */
+  send(messages: readonly OutgoingMessage[]): Promise<void>;
+  /** Events that wait for `commit`. */
+  readonly pending: number;
+  /** Ends the transaction with the position; what is remembered counts from then on. */
+  commit(position: Position, remembered: readonly (readonly [xid: bigint, key: string])[]): Promise<void>;
+  /** Drops what is not committed. */
+  abort(): Promise<void>;
+};
+
+/**
+ * Takes the table over and reads where it stands.
+ *
+ * @throws CdcError PRODUCER_FENCED when `reclaim` finds another owner; POSITION_INVALID; KAFKA_UNREACHABLE
+ */
+export async function openTablePublisher(options: PublisherOptions): Promise<TablePublisher> {
+  const { kafka, pollerName, table, owner, reclaim, signal } = options;
+  if (reclaim) {
+    const stored = (await readPositionTopic(kafka, pollerName, signal)).get(table);
+    if (stored?.owner !== owner) {
+      throw new CdcError(
+        'PRODUCER_FENCED',
+        `table ${table} of poller ${pollerName} was taken over by a newer process while Kafka was away`,
+      );
+    }
+  }
+  const producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+  try {
+    const stored = (await readPositionTopic(kafka, pollerName, signal)).get(table);
+    if (stored?.owner !== owner) await claim(producer, pollerName, table, owner);
+    return createPublisher(producer, new TableJournal(table, stored), options);
+  } catch (error) {
+    await producer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Leaves a record of who owns the table, for an older owner that lost the broker in the meantime. */
+async function claim(producer: TransactionalProducer, pollerName: string, table: string, owner: string): Promise<void> {
+  const transaction = await producer.begin();
+  await transaction.send(positionTopic(pollerName), [{ key: ownerKey(table), value: owner }]);
+  await transaction.commit();
+}
+
+function createPublisher(producer: TransactionalProducer, journal: TableJournal, { topic, pollerName }: PublisherOptions): TablePublisher {
+  let transaction: KafkaTransaction | null = null;
+  let pending = 0;
+  return {
+    journal,
+    get pending() {
+      return pending;
+    },
+    async send(messages) {
+      if (messages.length === 0) return;
+      transaction ??= await producer.begin();
+      pending += messages.length;
+      await transaction.send(topic, messages);
+    },
+    async commit(position, remembered) {
+      transaction ??= await producer.begin();
+      const entry = journal.entry(position, remembered);
+      await transaction.send(positionTopic(pollerName), entry.messages);
+      await transaction.commit();
+      transaction = null;
+      pending = 0;
+      entry.committed();
+    },
+    async abort() {
+      const open = transaction;
+      transaction = null;
+      pending = 0;
+      await open?.abort();
+    },
+    async [Symbol.asyncDispose]() {
+      await producer[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { topicName } from '#change-events/index.ts';
+import type { KafkaAdmin } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
+import type { TableShape } from './canonical/shape.ts';
+import { appliedOffsets } from './applied-offsets.ts';
+import type { Observer } from './observer/observer.ts';
+import type { Session } from './source/session.ts';
+import { strategies, type PerStrategy } from './strategy.ts';
+
+/** How often a position that cannot be listened to is read again. */
+const lookAgainMs = 100;
+
+export type CatchUpOptions = {
+  readonly observer: Observer;
+  readonly admin: KafkaAdmin;
+  readonly readDatabase: Session;
+  readonly shapes: readonly TableShape[];
+  readonly topicPrefixes: PerStrategy<string>;
+  readonly models: PerStrategy<string>;
+  /** Per table (`schema.table`), the transaction id below which the poller has published everything. */
+  readonly queryHorizons: () => Promise<ReadonlyMap<string, bigint>>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+};
+
+/**
+ * Waits until everything that committed before the sentinel is in Kafka under both strategies, seen by the observer and applied by both
+ * models. Every step is a condition on positions.
+ *
+ * @throws CdcError COMPARISON_NOT_CAUGHT_UP saying who is behind and where; the signal's reason
+ */
+export async function waitCaughtUp(sentinelTxId: bigint, options: CatchUpOptions): Promise<void> {
+  const { observer, admin, shapes, topicPrefixes, models, progress } = options;
+  const deadline = performance.now() + options.timeoutMs;
+  // What ends the observer ends the waiting.
+  const failed = observer.closed.then(() => Promise.reject(new Error('the observer was closed')));
+  failed.catch(() => undefined);
+  /** `behind` says what is missing, or null when nothing is. */
+  const until = async (what: string, behind: () => Promise<string | null> | string | null): Promise<void> => {
+    const started = performance.now();
+    for (;;) {
+      options.signal.throwIfAborted();
+      const reason = await Promise.race([Promise.resolve(behind()), failed]);
+      if (reason === null) break;
+      if (performance.now() > deadline)
+        throw new CdcError('COMPARISON_NOT_CAUGHT_UP', `not caught up within ${options.timeoutMs / 1000} s: ${reason}`);
+      await Promise.race([delay(lookAgainMs, undefined, { signal: options.signal }), failed]);
+    }
+    progress(`${what} (${Math.round(performance.now() - started)} ms)`);
+  };
+
+  await until('log-based capture has published everything', () =>
+    observer.sawSentinel(sentinelTxId)
+      ? null
+      : `the heartbeat of transaction ${sentinelTxId} has not come by the log (is the connector running, and is cdc.heartbeat in its publication?)`,
+  );
+  await until('query-based capture has published everything', async () => {
+    const horizons = await options.queryHorizons();
+    const late = shapes.filter(({ id }) => (horizons.get(id) ?? -1n) <= sentinelTxId);
+    return late.length === 0
+      ? null
+      : `the poller has not passed transaction ${sentinelTxId} in ${late.map(({ id }) => `${id} (${horizons.get(id) ?? 'no position'})`).join(', ')} (is it running?)`;
+  });
+  const topics = strategies.flatMap((strategy) => shapes.map((shape) => topicName(topicPrefixes[strategy], shape)));
+  const ends = await Promise.all(topics.map(async (topic) => ({ topic, offsets: await admin.offsetsOf(topic) })));
+  await until('the observer has seen everything', () => {
+    const late = ends.filter(({ topic, offsets }) => !observer.progress.reached(topic, offsets));
+    return late.length === 0 ? null : `the observer has not read ${late.map(({ topic }) => topic).join(', ')} to the end`;
+  });
+  for (const strategy of strategies) {
+    await until(`read model ${models[strategy]} has applied everything`, async () => {
+      const applied = await appliedOffsets(options.readDatabase, models[strategy]);
+      for (const shape of shapes) {
+        const topic = topicName(topicPrefixes[strategy], shape);
+        for (const [partition, end] of observer.progress.dataEnds(topic)) {
+          const next = applied(topic, partition) ?? 0n;
+          if (next < end)
+            return `read model ${models[strategy]} stands at offset ${next} of ${end} in ${topic}, partition ${partition} (is it running?)`;
+        }
+      }
+      return null;
+    });
+  }
+}

@@ -1,0 +1,205 @@
+import type { StrategyReport } from '../strategy-report.ts';
+import { perStrategy, type PerStrategy } from '../strategy.ts';
+import { decide, fails, unknown, verdictIf, type Outcome, type Verdict } from './outcome.ts';
+import { totalEvents, totalRows, type EventTotals } from './totals.ts';
+
+/** One thing that people say about the two strategies, and what this run says of it. */
+export type ClaimResult = {
+  readonly id: string;
+  /** As people say it. */
+  readonly claim: string;
+  /** What was tested: the outcome names the strategies for which this is true. */
+  readonly property: string;
+  readonly outcome: Outcome;
+  /** Why the run could not tell; null unless inconclusive. */
+  readonly reason: string | null;
+  /** What was measured, in words, under each strategy. */
+  readonly evidence: PerStrategy<string>;
+};
+
+export type ClaimOptions = {
+  /** The bound of "low latency": 95% of the changes within so many ms. */
+  readonly latencyLimitMs: number;
+  /** The source changed after the window, so that a difference may be a change on its way. */
+  readonly sourceMoved: boolean;
+};
+
+type Claim = {
+  readonly id: string;
+  readonly claim: string;
+  readonly property: string;
+  readonly judge: (report: StrategyReport) => Verdict;
+};
+
+/** Every claim of the comparison, judged by what was measured. */
+export function judgeClaims(reports: PerStrategy<StrategyReport>, options: ClaimOptions): readonly ClaimResult[] {
+  return claims(options).map(({ id, claim, property, judge }) => {
+    const verdicts = perStrategy((strategy) => judge(reports[strategy]));
+    const { outcome, reason } = decide(verdicts);
+    return { id, claim, property, outcome, reason, evidence: perStrategy((strategy) => describe(verdicts[strategy])) };
+  });
+}
+
+function describe(verdict: Verdict): string {
+  return verdict.kind === 'unknown' ? `not measured (${verdict.why})` : verdict.evidence;
+}
+
+function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[] {
+  return [
+    {
+      id: 'setup',
+      claim: 'Query-based is easier to set up',
+      property: 'Nothing is created and no setting changed in the source',
+      judge: ({ setup }) => {
+        if (!setup.measured) return unknown(setup.why);
+        const needed = [...setup.value.objects, ...setup.value.settings];
+        return verdictIf(
+          needed.length === 0,
+          needed.length === 0 ? 'nothing created or changed' : `${needed.length} things: ${needed.join(', ')}`,
+        );
+      },
+    },
+    {
+      id: 'privileges',
+      claim: 'Query-based needs fewer privileges',
+      property: 'Its role may read tables and nothing else',
+      judge: ({ setup }) => {
+        if (!setup.measured) return unknown(setup.why);
+        const { attributes, grants } = setup.value;
+        const more = [...attributes, ...grants.filter((grant) => !grant.startsWith('SELECT '))];
+        const reads = grants.length - (more.length - attributes.length);
+        return verdictIf(more.length === 0, `SELECT on ${reads} tables${more.length === 0 ? ' only' : `, and ${more.join(', ')}`}`);
+      },
+    },
+    notYet(
+      'columns',
+      'Query-based needs a timestamp and an id column',
+      'A table with neither is captured',
+      'this run has no table without them',
+    ),
+    notYet(
+      'load',
+      'Polling loads the source, or lags',
+      'The load stays the same whatever the latency',
+      'one poll interval only, and no load measured',
+    ),
+    {
+      id: 'deletes',
+      claim: 'Query-based cannot see deletes',
+      property: 'Every delete is published, and no deleted row stays in the read model',
+      judge: (report) =>
+        withEvents(report, ({ deletes, deletesSeen }) => {
+          if (deletes === 0) return unknown('no row was deleted in this run');
+          const published = `${deletesSeen} of ${deletes} deletes published`;
+          const rows = totalRows(report.state);
+          if (deletesSeen < deletes)
+            return fails(rows === null ? published : `${published}, ${rows.ghost} ghost rows stay in the read model`);
+          if (rows === null) return unknown('the read model was not compared');
+          if (rows.ghost > 0 && sourceMoved) return unknown('the source changed while the rows were compared');
+          return verdictIf(rows.ghost === 0, `${published}, ${rows.ghost} ghost rows in the read model`);
+        }),
+    },
+    {
+      id: 'states',
+      claim: 'Query-based loses states between polls',
+      property: 'Every state that committed is published',
+      judge: (report) =>
+        withEvents(report, ({ states, superseded, statesSeen, statesLost }) => {
+          if (superseded === 0 && statesLost === 0) return unknown('no row changed twice in this run');
+          return verdictIf(
+            statesLost === 0,
+            `${statesSeen} of ${states} states published${statesLost === 0 ? '' : ` (${percent(statesLost, states)} lost)`}; ${superseded} of them were replaced during the run`,
+          );
+        }),
+    },
+    {
+      id: 'before-images',
+      claim: 'Log-based sees insert, update and delete, with before-images',
+      property: 'Updates and deletes carry the whole row as it was',
+      judge: (report) =>
+        withEvents(report, ({ beforeComplete, beforeIncomplete, beforeAbsent }) => {
+          const all = beforeComplete + beforeIncomplete + beforeAbsent;
+          if (all === 0) return unknown('no event of an update or delete came in this run');
+          return verdictIf(
+            beforeComplete === all,
+            `${beforeComplete} of ${all} with the whole row${beforeIncomplete === 0 ? '' : `, ${beforeIncomplete} with a part`}`,
+          );
+        }),
+    },
+    {
+      id: 'final-rows',
+      claim: 'Query-based misses rows that commit late',
+      property: 'Every row of the source is in the read model as it is',
+      judge: ({ state }) => {
+        const rows = totalRows(state);
+        if (rows === null) return unknown('the read model was not compared');
+        if (rows.source === 0) return unknown('the source has no rows');
+        const wrong = rows.missing + rows.stale;
+        if (wrong > 0 && sourceMoved) return unknown('the source changed while the rows were compared');
+        return verdictIf(
+          wrong === 0,
+          `${rows.equal} of ${rows.source} rows equal${wrong === 0 ? '' : `, ${rows.missing} missing, ${rows.stale} stale`}`,
+        );
+      },
+    },
+    {
+      id: 'order-view',
+      claim: 'Both can keep a CQRS read model',
+      property: "The order view equals the source's own query",
+      judge: ({ state: { orderView } }) => {
+        if (!orderView.measured) return unknown(orderView.why);
+        const { source, equal, missing, ghost, stale } = orderView.value;
+        if (source === 0) return unknown('the source has no orders');
+        const wrong = missing.count + ghost.count + stale.count;
+        if (wrong > 0 && sourceMoved) return unknown('the source changed while the rows were compared');
+        return verdictIf(
+          wrong === 0,
+          `${equal} of ${source} orders equal${wrong === 0 ? '' : `, ${missing.count} missing, ${ghost.count} ghosts, ${stale.count} stale`}`,
+        );
+      },
+    },
+    {
+      id: 'once',
+      claim: 'A consumer must expect duplicates',
+      property: 'No event came twice',
+      judge: (report) =>
+        withEvents(report, ({ duplicates, statesSeen, deletesSeen }) =>
+          statesSeen + deletesSeen === 0
+            ? unknown('no event came in this run')
+            : verdictIf(duplicates === 0, `${duplicates} of ${statesSeen + deletesSeen + duplicates} events were repeats`),
+        ),
+    },
+    {
+      id: 'order',
+      claim: 'Events come in commit order',
+      property: "Each row's events came in the order in which its changes committed",
+      judge: (report) =>
+        withEvents(report, ({ outOfOrder, superseded }) =>
+          superseded === 0 ? unknown('no row changed twice in this run') : verdictIf(outOfOrder === 0, `${outOfOrder} events out of order`),
+        ),
+    },
+    {
+      id: 'latency',
+      claim: 'Log-based has lower latency',
+      property: `95% of the changes that arrive are in the read model within ${latencyLimitMs} ms`,
+      judge: ({ latency: { toReadModel } }) => {
+        if (!toReadModel.measured) return unknown(toReadModel.why);
+        const { n, p50, p95 } = toReadModel.value;
+        return verdictIf(p95 <= latencyLimitMs, `p50 ${Math.round(p50)} ms, p95 ${Math.round(p95)} ms (n = ${n})`);
+      },
+    },
+  ];
+}
+
+/** A claim of design §9 that this program does not measure yet: said, not left out. */
+function notYet(id: string, claim: string, property: string, why: string): Claim {
+  return { id, claim, property, judge: () => unknown(why) };
+}
+
+function withEvents({ events }: StrategyReport, judge: (totals: EventTotals) => Verdict): Verdict {
+  return events.measured ? judge(totalEvents(events.value)) : unknown(events.why);
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? '0%' : `${((100 * part) / whole).toFixed(1)}%`;
+}

@@ -1,0 +1,138 @@
+import type { ClientConfig } from 'pg';
+import type { TableId } from '#change-events/index.ts';
+import type { Kafka } from '#kafka/index.ts';
+import type { WorkloadStatistics } from '#legacy-db/index.ts';
+import { appliedOffsets } from './applied-offsets.ts';
+import { waitCaughtUp } from './catch-up.ts';
+import { collect } from './collect.ts';
+import { startObserver } from './observer/observer.ts';
+import { judgeClaims } from './outcomes/claims.ts';
+import type { ComparisonReport } from './report/report.ts';
+import { readShapes } from './source/catalogue.ts';
+import { requireLedger } from './source/ledger.ts';
+import { openSession } from './source/session.ts';
+import { openWindow, writeSentinel } from './source/window.ts';
+import { perStrategyAsync, type PerStrategy } from './strategy.ts';
+
+export type ComparisonInput = {
+  readonly kafka: Kafka;
+  /** The legacy database as the owner: reads the ledger and writes the heartbeat. */
+  readonly legacyDatabase: ClientConfig;
+  readonly readDatabase: ClientConfig;
+  /** Where each strategy publishes, and the schema of the read model that it feeds. */
+  readonly strategies: PerStrategy<{ readonly topicPrefix: string; readonly model: string }>;
+  readonly tables: readonly TableId[];
+  /** Per table (`schema.table`), the transaction id below which the poller has published everything that committed. */
+  readonly queryHorizons: () => Promise<ReadonlyMap<string, bigint>>;
+  /** The strategies' roles in the legacy database, whose rights are then reported. */
+  readonly roles?: PerStrategy<string>;
+  /** Default cdc.heartbeat. Its columns are `id` and `beat_at`, and the connector captures it. */
+  readonly heartbeatTable?: TableId;
+  /** Longest wait for both strategies to catch up, before and after the run. Default 60 s. */
+  readonly catchUpTimeoutMs?: number;
+  /** What "low latency" means: 95% of the changes in the read model within so many ms. Default 1000. */
+  readonly latencyLimitMs?: number;
+  /** Events and changes kept in memory, about 0.5 kB each. Default 500,000. */
+  readonly maxEvents?: number;
+  /** Keys listed of each kind of difference. Default 20. */
+  readonly listedKeys?: number;
+  readonly signal?: AbortSignal;
+  /** One line about what was waited for. */
+  readonly progress?: (text: string) => void;
+};
+
+/** A comparison that is being observed: what commits from now on counts. */
+export type RunningComparison = AsyncDisposable & {
+  /** Waits until both strategies and their models have caught up, measures and judges. Once. */
+  finish(workload?: WorkloadStatistics | null): Promise<ComparisonReport>;
+};
+
+/**
+ * Starts to observe both strategies: waits until they have caught up with what is there, then opens the window. Poller, connector and
+ * read models must run; their topics must exist.
+ *
+ * @throws CdcError LEDGER_MISSING, COMPARISON_IMPOSSIBLE, COMPARISON_NOT_CAUGHT_UP, TOPIC_MISSING, and those of connections
+ */
+export async function startComparison(input: ComparisonInput): Promise<RunningComparison> {
+  const { kafka, strategies, latencyLimitMs = 1000, maxEvents = 500_000, listedKeys = 20 } = input;
+  const heartbeatTable = input.heartbeatTable ?? { schema: 'cdc', table: 'heartbeat' };
+  const topicPrefixes = { log: strategies.log.topicPrefix, query: strategies.query.topicPrefix };
+  await using opened = new AsyncDisposableStack();
+  const source = opened.use(await openSession(named(input.legacyDatabase), 'LEGACY_DB_UNREACHABLE'));
+  const models = await perStrategyAsync(async (strategy) => ({
+    schema: strategies[strategy].model,
+    session: opened.use(await openSession(named(input.readDatabase), 'READ_DB_UNREACHABLE')),
+    source: opened.use(await openSession(named(input.legacyDatabase), 'LEGACY_DB_UNREACHABLE')),
+  }));
+  const shapes = await readShapes(source, input.tables);
+  await requireLedger(source, shapes);
+  const admin = opened.use(await kafka.admin());
+  const observer = opened.use(
+    await startObserver({
+      kafka,
+      topicPrefixes,
+      tables: shapes,
+      heartbeatTable,
+      appliedOffsets: await perStrategyAsync((strategy) => appliedOffsets(models[strategy].session, models[strategy].schema)),
+      maxEvents,
+    }),
+  );
+  const catchUp = {
+    observer,
+    admin,
+    readDatabase: models.log.session,
+    shapes,
+    topicPrefixes,
+    models: { log: models.log.schema, query: models.query.schema },
+    queryHorizons: input.queryHorizons,
+    timeoutMs: input.catchUpTimeoutMs ?? 60_000,
+    signal: input.signal ?? new AbortController().signal,
+    progress: input.progress ?? (() => undefined),
+  };
+  await waitCaughtUp((await writeSentinel(source, heartbeatTable)).txId, catchUp);
+  const { start, startXmin } = await openWindow(source);
+  const startedAt = new Date().toISOString();
+  const resources = opened.move();
+
+  return {
+    async finish(workload = null) {
+      const sentinel = await writeSentinel(source, heartbeatTable);
+      await waitCaughtUp(sentinel.txId, catchUp);
+      const caughtUpAt = new Date().toISOString();
+      const window = { start, startXmin, end: sentinel.snapshot };
+      const { reports, sourceMoved, notes } = await collect({
+        observer,
+        source,
+        models,
+        topicPrefixes,
+        shapes,
+        window,
+        heartbeatTable,
+        roles: input.roles ?? null,
+        maxEvents,
+        listedKeys,
+      });
+      return {
+        format: 1,
+        startedAt,
+        caughtUpAt,
+        tables: shapes.map(({ id }) => id),
+        workload,
+        strategies: reports,
+        claims: judgeClaims(reports, { latencyLimitMs, sourceMoved }),
+        notes,
+      };
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** A whole comparison: observes, runs the workload, waits until both have caught up, measures and judges. */
+export async function runComparison(input: ComparisonInput, workload: () => Promise<WorkloadStatistics | null>): Promise<ComparisonReport> {
+  await using running = await startComparison(input);
+  return await running.finish(await workload());
+}
+
+function named(config: ClientConfig): ClientConfig {
+  return { ...config, application_name: 'cdc compare' };
+}

@@ -1,0 +1,130 @@
+import { CdcError, describeError } from '#pipeline/index.ts';
+import type { ConnectorConfig, ConnectorFile } from './config-file.ts';
+import { planChanges, type Plan } from './plan.ts';
+import type { ConnectClient } from './rest/client.ts';
+import { failed, waitForPosition, waitUntilRunning, type WaitOptions } from './running.ts';
+import { summarizeStatus, type StatusSummary } from './status.ts';
+import { configProblems, formatProblems, unknownKeys } from './validation.ts';
+import { askUntil } from './wait.ts';
+
+export type ApplyOptions = {
+  /** For each of: reaching RUNNING, and the first position after it. Default 60 s and 15 s. */
+  readonly timeoutMs?: number;
+  readonly positionTimeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: ((text: string) => void) | undefined;
+};
+
+export type ApplyResult = {
+  readonly name: string;
+  readonly action: Plan['action'];
+  readonly changes: Plan['changes'];
+  readonly status: StatusSummary;
+  /** Settings that the plugin does not declare and probably ignores. */
+  readonly unknownKeys: readonly string[];
+  /** Whether the connector reported a new source position; false: it runs, but has nothing to say yet, or is retrying. */
+  readonly positionSeen: boolean;
+};
+
+/**
+ * Asks the server whether it would take `file`'s settings. Creates nothing.
+ *
+ * @throws CdcError CONNECTOR_CONFIG_INVALID naming every wrong field
+ */
+export async function validateConnector(client: ConnectClient, file: ConnectorFile, signal?: AbortSignal): Promise<readonly string[]> {
+  const validation = await client.validate(file.config, signal);
+  const problems = configProblems(file.config, validation);
+  if (problems.length > 0) throw new CdcError('CONNECTOR_CONFIG_INVALID', `connector ${file.name}:\n${formatProblems(problems)}`);
+  return unknownKeys(file.config, validation);
+}
+
+/**
+ * Makes Connect run `file`: validates on the server, creates or updates, waits until the connector and every task is RUNNING and a
+ * position was reported. If that fails, or is aborted, the previous settings are put back and run again (a new connector is deleted).
+ * When nothing differs, nothing is touched: no restart. A connector that somebody paused or stopped keeps that state.
+ *
+ * @throws CdcError CONNECTOR_CONFIG_INVALID (nothing was changed), CONNECTOR_FAILED (it says what is in force now), CONNECT_*
+ */
+export async function applyConnector(client: ConnectClient, file: ConnectorFile, options: ApplyOptions = {}): Promise<ApplyResult> {
+  const { signal, progress } = options;
+  const wait = { timeoutMs: options.timeoutMs ?? 60_000, signal, progress };
+  const { name, config } = file;
+  const previous = await client.config(name, signal);
+  const plan = planChanges(previous, config);
+  if (previous !== null && plan.action === 'none') {
+    const status = await settled(client, name, wait);
+    return { name, ...plan, status, unknownKeys: [], positionSeen: true };
+  }
+  progress?.(`${name}: validating`);
+  const ignored = await validateConnector(client, file, signal);
+  const before = previous === null ? [] : await client.offsets(name, signal);
+  const halted = previous !== null && (await isHalted(client, name, signal));
+  try {
+    if (previous === null) await client.putConfig(name, config, signal);
+    else await replaceConfig(client, name, config, halted, wait);
+    if (halted) return { name, ...plan, status: await summary(client, name), unknownKeys: ignored, positionSeen: true };
+    const status = await waitUntilRunning(client, name, wait);
+    const positionSeen = await waitForPosition(client, name, before, { ...wait, timeoutMs: options.positionTimeoutMs ?? 15_000 });
+    return { name, ...plan, status, unknownKeys: ignored, positionSeen };
+  } catch (error) {
+    progress?.(`${name}: failed; undoing`);
+    const outcome = await undo(client, name, previous, halted);
+    if (!(error instanceof CdcError)) throw error;
+    throw new CdcError(error.code, `${error.message}\n${outcome}`, { cause: error, remedy: error.remedy });
+  }
+}
+
+/** Stops first: a status read after that speaks of the new tasks, where RUNNING could otherwise still be the old ones'. */
+async function replaceConfig(
+  client: ConnectClient,
+  name: string,
+  config: ConnectorConfig,
+  halted: boolean,
+  wait: WaitOptions,
+): Promise<void> {
+  if (!halted) {
+    wait.progress?.(`${name}: stopping to change its settings`);
+    await client.stop(name, wait.signal);
+    const stopped = await askUntil(async () => {
+      const status = await client.status(name, wait.signal);
+      return status?.connector.state === 'STOPPED' && status.tasks.length === 0 ? true : undefined;
+    }, wait);
+    if (stopped === null) throw new CdcError('CONNECTOR_FAILED', `connector ${name} does not stop within ${wait.timeoutMs / 1000} s`);
+  }
+  await client.putConfig(name, config, wait.signal);
+  if (!halted) await client.resume(name, wait.signal);
+}
+
+/** Runs without the caller's signal: an abort must not leave the connector stopped. Returns what is in force now, in one sentence. */
+async function undo(client: ConnectClient, name: string, previous: ConnectorConfig | null, halted: boolean): Promise<string> {
+  try {
+    if (previous === null) {
+      if ((await client.config(name)) !== null) await client.delete(name);
+      return `The new connector ${name} was deleted again; a replication slot that it may have made is still there (delete --drop-slot).`;
+    }
+    await replaceConfig(client, name, previous, halted, { timeoutMs: 30_000 });
+    if (halted) return `The previous configuration of ${name} is back; the connector is halted, as it was.`;
+    await waitUntilRunning(client, name, { timeoutMs: 30_000 });
+    return `The previous configuration of ${name} is back and RUNNING.`;
+  } catch (error) {
+    return `Putting the previous configuration of ${name} back failed too: ${describeError(error)}`;
+  }
+}
+
+async function settled(client: ConnectClient, name: string, wait: WaitOptions): Promise<StatusSummary> {
+  if (await isHalted(client, name, wait.signal)) return summary(client, name);
+  return waitUntilRunning(client, name, wait);
+}
+
+async function isHalted(client: ConnectClient, name: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const status = await client.status(name, signal);
+  return status !== null && summarizeStatus(status).health === 'halted';
+}
+
+async function summary(client: ConnectClient, name: string): Promise<StatusSummary> {
+  const status = await client.status(name);
+  if (status === null) throw new CdcError('CONNECTOR_NOT_FOUND', `there is no connector ${name} at ${client.url}`);
+  const found = summarizeStatus(status);
+  if (found.health === 'failed') throw failed(found);
+  return found;
+}

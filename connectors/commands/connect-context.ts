@@ -1,0 +1,46 @@
+import { resolve } from 'node:path';
+import { CdcError, postgresClientConfig, type CliContext, type ConnectConfig } from '#pipeline/index.ts';
+import type { ClientConfig } from 'pg';
+import { readConnectorFile, type ConnectorFile } from '../config-file.ts';
+import { connectClient, type ConnectClient } from '../rest/client.ts';
+
+export type JsonOption = { readonly json?: boolean };
+
+/** The Connect section of pipeline.yaml. */
+async function connectConfig(context: CliContext): Promise<ConnectConfig> {
+  const { connect } = await context.config();
+  if (connect !== undefined) return connect;
+  throw new CdcError('CONFIG_INVALID', 'pipeline.yaml has no connect section', { remedy: 'Add connect: with url and connectors.' });
+}
+
+export async function clientOf(context: CliContext): Promise<ConnectClient> {
+  return connectClient(await connectConfig(context));
+}
+
+/** The connector files of pipeline.yaml, or those that `names` name. */
+export async function filesOf(context: CliContext, names: readonly string[] = []): Promise<readonly ConnectorFile[]> {
+  const { connectors } = await connectConfig(context);
+  const files = await Promise.all(connectors.map((file) => readConnectorFile(resolve(context.configFolder(), file))));
+  const unknown = names.find((name) => !files.some((file) => file.name === name));
+  if (unknown !== undefined) {
+    const known = files.map(({ name }) => name).join(', ') || 'none';
+    throw new CdcError('CONNECTOR_NOT_FOUND', `no connector file of pipeline.yaml is named ${unknown} (there are: ${known})`, {
+      remedy: 'Name one of them, or add the file to connect.connectors.',
+    });
+  }
+  const chosen = names.length === 0 ? files : files.filter(({ name }) => names.includes(name));
+  if (chosen.length > 0) return chosen;
+  throw new CdcError('CONFIG_INVALID', 'connect.connectors in pipeline.yaml is empty', { remedy: 'List the connector files there.' });
+}
+
+/** How to log in to the legacy database in one duty. */
+export async function legacyRole(context: CliContext, duty: 'owner' | 'replicator'): Promise<ClientConfig> {
+  const { legacyDb } = await context.config();
+  const credentials = legacyDb.roles[duty];
+  if (credentials === undefined) throw new CdcError('LEGACY_ROLE_NOT_CONFIGURED', `legacyDb.roles.${duty} is not configured`);
+  return postgresClientConfig(legacyDb, credentials, 'cdc connectors');
+}
+
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, null, 2);
+}

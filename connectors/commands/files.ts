@@ -1,0 +1,68 @@
+import { CdcError, type CliContext } from '#pipeline/index.ts';
+import { applyConnector, validateConnector, type ApplyResult } from '../apply.ts';
+import { formatPlan, planChanges } from '../plan.ts';
+import { literalSecrets } from '../secrets.ts';
+import type { ConnectorFile } from '../config-file.ts';
+import { clientOf, filesOf, toJson, type JsonOption } from './connect-context.ts';
+
+const differs = 2;
+
+export async function validateAll(context: CliContext, names: readonly string[]): Promise<void> {
+  const client = await clientOf(context);
+  for (const file of await filesOf(context, names)) {
+    warn(context, file, await validateConnector(client, file, context.signal));
+    context.print(`${file.name}: valid`);
+  }
+}
+
+export async function planAll(context: CliContext, names: readonly string[], { json = false }: JsonOption): Promise<void> {
+  const client = await clientOf(context);
+  const plans = await Promise.all(
+    (await filesOf(context, names)).map(async (file) => ({
+      name: file.name,
+      ...planChanges(await client.config(file.name, context.signal), file.config),
+    })),
+  );
+  context.print(json ? toJson(plans) : plans.map((plan) => formatPlan(plan.name, plan)).join('\n'));
+  if (plans.some(({ action }) => action !== 'none')) context.setExitCode(differs);
+}
+
+export async function applyAll(
+  context: CliContext,
+  names: readonly string[],
+  { json = false, timeout }: JsonOption & { readonly timeout: string },
+): Promise<void> {
+  const timeoutMs = Number(timeout) * 1000;
+  if (!(timeoutMs > 0))
+    throw new CdcError('CONFIG_INVALID', `--timeout ${timeout}: expected a number of seconds`, { remedy: 'For example: --timeout 120' });
+  const client = await clientOf(context);
+  const results: ApplyResult[] = [];
+  for (const file of await filesOf(context, names)) {
+    const result = await applyConnector(client, file, { timeoutMs, signal: context.signal, progress: context.progress });
+    warn(context, file, result.unknownKeys);
+    if (!result.positionSeen) {
+      context.progress(`${file.name}: runs, but reported no position yet: look at cdc connectors status in a moment`);
+    }
+    results.push(result);
+    if (!json) context.print(formatResult(result));
+  }
+  if (json) context.print(toJson(results));
+}
+
+const done = { none: 'no changes', create: 'created', update: 'updated' } as const;
+
+function formatResult({ name, action, status }: ApplyResult): string {
+  const { state, tasks } = status;
+  const hint = status.health === 'halted' ? ' (as it was; cdc connectors resume starts it)' : '';
+  return `${name}: ${done[action]}; ${state}, ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}${hint}`;
+}
+
+function warn(context: CliContext, { name, config }: ConnectorFile, unknown: readonly string[]): void {
+  if (unknown.length > 0) context.progress(`${name}: the connector does not know, and probably ignores: ${unknown.join(', ')}`);
+  const secrets = literalSecrets(config);
+  if (secrets.length > 0) {
+    context.progress(
+      `${name}: ${secrets.join(', ')} in plain text: anyone who reaches Connect can read it; use a reference such as \${env:NAME}`,
+    );
+  }
+}

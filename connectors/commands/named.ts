@@ -1,0 +1,90 @@
+import { CdcError, type CliContext } from '#pipeline/index.ts';
+import { deleteConnector } from '../delete.ts';
+import type { ConnectClient } from '../rest/client.ts';
+import { dropSlot } from '../source/slot.ts';
+import { formatStatus, summarizeStatus, type StatusSummary } from '../status.ts';
+import { clientOf, filesOf, legacyRole, toJson, type JsonOption } from './connect-context.ts';
+
+const notRunning = 1;
+
+export async function listAll(context: CliContext, { json = false }: JsonOption): Promise<void> {
+  const client = await clientOf(context);
+  const names = (await client.connectors(context.signal)).toSorted();
+  const summaries = await Promise.all(names.map((name) => summaryOf(client, name, context.signal)));
+  if (json) context.print(toJson(summaries));
+  else
+    context.print(
+      summaries.length === 0 ? `no connectors at ${client.url}` : summaries.map(({ name, state }) => `${name}  ${state}`).join('\n'),
+    );
+}
+
+/** Without names: the connectors of pipeline.yaml. */
+export async function showStatus(context: CliContext, names: readonly string[], { json = false }: JsonOption): Promise<void> {
+  const client = await clientOf(context);
+  const wanted = names.length > 0 ? names : (await filesOf(context)).map(({ name }) => name);
+  const summaries = await Promise.all(wanted.map((name) => summaryOf(client, name, context.signal)));
+  context.print(json ? toJson(summaries) : summaries.map(formatStatus).join('\n'));
+  if (summaries.some(({ health }) => health !== 'running')) context.setExitCode(notRunning);
+}
+
+async function summaryOf(client: ConnectClient, name: string, signal: AbortSignal): Promise<StatusSummary> {
+  const status = await client.status(name, signal);
+  if (status !== null) return summarizeStatus(status);
+  if ((await client.config(name, signal)) !== null) return { name, state: 'UNASSIGNED', tasks: [], health: 'pending' };
+  throw new CdcError('CONNECTOR_NOT_FOUND', `there is no connector ${name} at ${client.url}`);
+}
+
+export async function restartNamed(
+  context: CliContext,
+  names: readonly string[],
+  options: { readonly onlyFailed?: boolean },
+): Promise<void> {
+  await each(context, names, 'restart asked for', (client, name) => client.restart(name, options, context.signal));
+}
+
+export async function pauseNamed(context: CliContext, names: readonly string[]): Promise<void> {
+  await each(context, names, 'pause asked for', (client, name) => client.pause(name, context.signal));
+}
+
+export async function resumeNamed(context: CliContext, names: readonly string[]): Promise<void> {
+  await each(context, names, 'resume asked for', (client, name) => client.resume(name, context.signal));
+}
+
+export async function stopNamed(context: CliContext, names: readonly string[]): Promise<void> {
+  await each(context, names, 'stop asked for', (client, name) => client.stop(name, context.signal));
+}
+
+export async function deleteNamed(context: CliContext, names: readonly string[], options: { readonly dropSlot?: boolean }): Promise<void> {
+  // Read before anything is deleted: a missing role is no reason to stop half-way.
+  const replicator = options.dropSlot === true ? await legacyRole(context, 'replicator') : undefined;
+  const client = await clientOf(context);
+  for (const name of names) {
+    const slot = (await client.config(name, context.signal))?.['slot.name'];
+    await deleteConnector(client, name, context.signal);
+    context.print(`${name}: deleted`);
+    if (slot === undefined) continue;
+    if (replicator === undefined) context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
+    else
+      context.print((await dropSlot(replicator, slot)) ? `replication slot ${slot}: dropped` : `replication slot ${slot}: was not there`);
+  }
+}
+
+export async function showOffsets(context: CliContext, name: string, { json = false }: JsonOption): Promise<void> {
+  const offsets = await (await clientOf(context)).offsets(name, context.signal);
+  if (json) context.print(toJson(offsets));
+  else if (offsets.length === 0) context.print(`${name}: no position yet`);
+  else context.print(offsets.map(({ partition, offset }) => `${name} ${JSON.stringify(partition)} ${JSON.stringify(offset)}`).join('\n'));
+}
+
+async function each(
+  context: CliContext,
+  names: readonly string[],
+  done: string,
+  work: (client: ConnectClient, name: string) => Promise<void>,
+): Promise<void> {
+  const client = await clientOf(context);
+  for (const name of names) {
+    await work(client, name);
+    context.print(`${name}: ${done}`);
+  }
+}

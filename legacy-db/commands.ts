@@ -1,0 +1,111 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { CdcError, postgresClientConfig, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
+import type { ClientConfig } from 'pg';
+import { migrate } from './migrate.ts';
+import { seed } from './seed.ts';
+import { runWorkload } from './workload/run-workload.ts';
+import { describeWorkload } from './workload/statistics.ts';
+
+type MigrateFlags = { ledger: boolean };
+type SeedFlags = { customers: number; products: number; orders: number; itemsPerOrder: number; seed: number; history: boolean };
+type WorkloadFlags = { rate: number; seconds: number; seed: number; writers: number; json: boolean };
+
+/** `cdc legacy-db migrate|seed|workload`: the order system that stands for somebody's legacy database. */
+export function legacyDbCommand(context: CliContext): Command {
+  const command = new Command('legacy-db').description('the example legacy system: an order database and an application that writes to it');
+  command
+    .command('migrate')
+    .description('create or complete its tables, triggers and grants; harmless to repeat')
+    .option('--ledger', 'also keep a ledger of every change, the ground truth for a comparison', false)
+    .action(async ({ ledger }: MigrateFlags) => {
+      const { legacyDb } = await context.config();
+      const { application, poller, replicator } = legacyDb.roles;
+      await migrate(clientFor(legacyDb, 'owner', 'cdc legacy-db migrate'), {
+        ledger,
+        roles: { application: application?.user, poller: poller.user, replicator: replicator?.user },
+      });
+      context.print(`The order system is in ${legacyDb.database}${ledger ? ', with the ledger of truth' : ''}.`);
+    });
+  command
+    .command('seed')
+    .description('add customers, products and orders with items')
+    .option('--customers <n>', 'customers to add', count, 1000)
+    .option('--products <n>', 'products to add', count, 200)
+    .option('--orders <n>', 'orders to add', count, 5000)
+    .addOption(new Option('--items-per-order <n>', 'at most so many items in an order').argParser(itemCount).default(5))
+    .option('--seed <n>', 'the same seed gives the same rows', count, 1)
+    .option('--history', 'spread their times over the year 2025 (only before any poller runs)', false)
+    .action(async ({ itemsPerOrder, ...flags }: SeedFlags) => {
+      const { legacyDb } = await context.config();
+      const added = await seed(clientFor(legacyDb, 'owner', 'cdc legacy-db seed'), {
+        ...flags,
+        maxItemsPerOrder: itemsPerOrder,
+        signal: context.signal,
+        onProgress: ({ table, rows, total }) => {
+          context.progress(`${table}: ${rows} of ${total}`);
+        },
+      });
+      context.print(
+        `Added ${added.customers} customers, ${added.products} products, ${added.orders} orders, ${added.orderItems} order items to ${legacyDb.database}.`,
+      );
+    });
+  command
+    .command('workload')
+    .description('write as the old application does; Ctrl-C ends it in order')
+    .option('--rate <n>', 'operations per second', positive, 50)
+    .option('--seconds <n>', 'how long', positive, 20)
+    .option('--seed <n>', 'the same seed gives the same plan', count, 1)
+    .option('--writers <n>', 'connections side by side', writerCount, 8)
+    .option('--json', 'print the statistics as JSON', false)
+    .action(async ({ json, ...flags }: WorkloadFlags) => {
+      const { legacyDb } = await context.config();
+      const statistics = await runWorkload({
+        ...flags,
+        application: clientFor(legacyDb, 'application', 'legacy-app'),
+        signal: context.signal,
+        onProgress: ({ elapsedMs, operations, committed }) => {
+          context.progress(`${(elapsedMs / 1000).toFixed(0)} s: ${operations} operations, ${committed} transactions committed`);
+        },
+      });
+      context.print(json ? JSON.stringify(statistics, null, 2) : describeWorkload(statistics));
+    });
+  return command;
+}
+
+function clientFor(legacyDb: LegacyDbConfig, role: 'owner' | 'application', applicationName: string): ClientConfig {
+  const credentials = legacyDb.roles[role];
+  if (credentials === undefined) {
+    throw new CdcError(
+      'LEGACY_ROLE_NOT_CONFIGURED',
+      `${applicationName} connects as legacyDb.roles.${role}, which pipeline.yaml does not name`,
+      {
+        remedy: `Add legacyDb.roles.${role} with user and password to pipeline.yaml.`,
+      },
+    );
+  }
+  return postgresClientConfig(legacyDb, credentials, applicationName);
+}
+
+function count(text: string): number {
+  return numberIn(text, 0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more');
+}
+
+function itemCount(text: string): number {
+  return numberIn(text, 0, 20, 'a whole number from 0 to 20');
+}
+
+function writerCount(text: string): number {
+  return numberIn(text, 1, 200, 'a whole number from 1 to 200');
+}
+
+function numberIn(text: string, low: number, high: number, expected: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= low && value <= high)) throw new InvalidArgumentError(`expected ${expected}`);
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}

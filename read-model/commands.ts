@@ -1,0 +1,64 @@
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import type { CliContext } from '#pipeline/index.ts';
+import { migrate } from './migrate.ts';
+import { readDatabaseConfig, requireReadModel, selectModels, startReadModel } from './start.ts';
+import { readModelStatus, type PartitionStatus } from './status.ts';
+
+type ModelOption = { readonly model?: readonly string[] };
+
+/** `cdc read-model migrate|start|status` */
+export function readModelCommand(context: CliContext): Command {
+  const command = new Command('read-model').description('the read models that follow the topics');
+
+  command
+    .command('migrate')
+    .description("make or update the models' tables in the read database")
+    .option('--model <name...>', 'only these models')
+    .action(async ({ model }: ModelOption) => {
+      const readModel = requireReadModel(await context.config());
+      for (const schema of selectModels(readModel, model)) {
+        const applied = await migrate(readDatabaseConfig(readModel), { schema });
+        context.print(applied.length === 0 ? `${schema}: up to date` : `${schema}: applied ${applied.join(', ')}`);
+      }
+    });
+
+  command
+    .command('start')
+    .description('keep the models in sync until interrupted')
+    .option('--model <name...>', 'only these models')
+    .action(async ({ model }: ModelOption) => {
+      const { logger, signal } = context;
+      await using running = await startReadModel({ config: await context.config(), models: model, logger, signal });
+      await running.closed;
+    });
+
+  command
+    .command('status')
+    .description('how far each partition is applied, against the end of its topic')
+    .option('--model <name...>', 'only these models')
+    .option('--json', 'as JSON')
+    .action(async ({ model, json }: ModelOption & { readonly json?: boolean }) => {
+      const status = await readModelStatus(await context.config(), model, context.logger);
+      context.print(json === true ? JSON.stringify(status, bigintAsText, 2) : statusTable(status));
+    });
+
+  return command;
+}
+
+function statusTable(status: readonly PartitionStatus[]): string {
+  if (status.length === 0) return 'No partition has been claimed yet: start the read model first.';
+  const table = new Table({
+    head: ['model', 'topic', 'partition', 'applied', 'end', 'lag', 'last applied'],
+    style: { head: [], border: [] },
+  });
+  for (const { model, topic, partition, appliedOffset, endOffset, lag, appliedAt } of status) {
+    table.push([model, topic, partition, String(appliedOffset), String(endOffset ?? 'no topic'), String(lag ?? '-'), appliedAt]);
+  }
+  return table.toString();
+}
+
+/** Offsets are integers of 64 bits: as text they survive every JSON reader. */
+function bigintAsText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

@@ -1,0 +1,132 @@
+import { escapeIdentifier } from 'pg';
+import type { CellText, Lsn } from './change.ts';
+import type { TableChanges } from './collapse.ts';
+import { qualified, type Database } from './database.ts';
+import { lsnColumn } from './mirror-catalogue.ts';
+import type { Mirror, MirrorColumn } from './mirror.ts';
+import { arrayLiteral, plainArrayLiteral } from './values/array-literal.ts';
+
+type Upsert = { readonly cells: readonly CellText[]; readonly lsn: Lsn };
+
+/** An update left a column out because its value had not changed, and the row that has the value is not stored. */
+export class MissingRowError extends Error {
+  override readonly name = 'MissingRowError';
+}
+
+/**
+ * Brings a mirror to the state that `changes` describe: one statement to truncate, one to delete, one to upsert, and one per set of
+ * columns that partial rows leave alone. To repeat it changes nothing.
+ *
+ * @throws MissingRowError when a partial row has no stored row to complete it
+ */
+export async function writeMirror(database: Database, mirror: Mirror, changes: TableChanges): Promise<void> {
+  if (changes.truncate !== null) await truncate(database, mirror, changes.truncate.before);
+  const deletes: (readonly string[])[] = [];
+  const whole: Upsert[] = [];
+  const partial: Upsert[] = [];
+  for (const { deletes: key, upsert } of changes.rows.values()) {
+    if (key !== null) deletes.push(key);
+    if (upsert !== null) (upsert.partial ? partial : whole).push(upsert);
+  }
+  if (deletes.length > 0) await deleteRows(database, mirror, deletes);
+  if (whole.length > 0) await upsertRows(database, mirror, whole);
+  if (partial.length > 0) await updateRows(database, mirror, partial);
+}
+
+async function truncate(database: Database, mirror: Mirror, before: Lsn): Promise<void> {
+  const table = qualified(mirror.schema, mirror.table);
+  const older = `${lsnColumn} IS NULL OR $1::bigint IS NULL OR ${lsnColumn} < $1::bigint`;
+  await database.query(`DELETE FROM ${table} WHERE ${older}`, [before]);
+  await database.query(
+    `UPDATE ${qualified(mirror.schema, 'mirrored_tables')} SET truncated_lsn = greatest(truncated_lsn, $2::bigint) WHERE mirror_table = $1`,
+    [mirror.table, before],
+  );
+}
+
+async function deleteRows(database: Database, mirror: Mirror, keys: readonly (readonly string[])[]): Promise<void> {
+  const columns = pick(mirror, mirror.key);
+  const from = unnest(columns, false);
+  await database.query(
+    `DELETE FROM ${qualified(mirror.schema, mirror.table)} t USING ${from} WHERE ${sameKey(mirror, 't')}`,
+    columns.map((column, index) =>
+      columnParameter(
+        column,
+        keys.map((key) => key[index]),
+      ),
+    ),
+  );
+}
+
+async function upsertRows(database: Database, mirror: Mirror, rows: readonly Upsert[]): Promise<void> {
+  const { columns } = mirror;
+  const names = [...columns.map(({ name }) => escapeIdentifier(name)), lsnColumn];
+  const key = pick(mirror, mirror.key).map(({ name }) => escapeIdentifier(name));
+  const updates = names.filter((name) => !key.includes(name)).map((name) => `${name} = EXCLUDED.${name}`);
+  await database.query(
+    `INSERT INTO ${qualified(mirror.schema, mirror.table)} (${names.join(', ')})
+     SELECT ${columns.map(castCell).join(', ')}, n.${lsnColumn} FROM ${unnest(columns, true)}
+     ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${updates.join(', ')}`,
+    parameters(
+      columns,
+      columns.map((_, index) => index),
+      rows,
+    ),
+  );
+}
+
+/** Partial rows, one statement per set of columns that they give. */
+async function updateRows(database: Database, mirror: Mirror, rows: readonly Upsert[]): Promise<void> {
+  const groups = Map.groupBy(rows, ({ cells }) => cells.map((cell) => (cell === undefined ? '0' : '1')).join(''));
+  for (const [given, members] of groups) {
+    const indexes = mirror.columns.flatMap((_, index) => (given[index] === '1' ? [index] : []));
+    const columns = pick(mirror, indexes);
+    const sets = columns.map((column) => `${escapeIdentifier(column.name)} = ${castCell(column)}`);
+    const result = await database.query(
+      `UPDATE ${qualified(mirror.schema, mirror.table)} t SET ${sets.join(', ')}, ${lsnColumn} = n.${lsnColumn}
+         FROM ${unnest(columns, true)} WHERE ${sameKey(mirror, 't')}`,
+      parameters(columns, indexes, members),
+    );
+    if (result.rowCount !== members.length) {
+      const missing = mirror.columns.filter((_, index) => given[index] === '0').map(({ name }) => name);
+      throw new MissingRowError(`it leaves out ${missing.join(', ')} as unchanged, but mirror ${mirror.table} has no such row`);
+    }
+  }
+}
+
+function pick(mirror: Mirror, indexes: readonly number[]): MirrorColumn[] {
+  return indexes.flatMap((index) => mirror.columns[index] ?? []);
+}
+
+/** `unnest($1::a[], $2::b[] …) AS n("x", "y" …)` */
+function unnest(columns: readonly MirrorColumn[], withLsn: boolean): string {
+  const carriers = [...columns.map(({ carrier }) => carrier), ...(withLsn ? ['pg_catalog.int8'] : [])];
+  const names = [...columns.map(({ name }) => escapeIdentifier(name)), ...(withLsn ? [lsnColumn] : [])];
+  return `unnest(${carriers.map((carrier, index) => `$${index + 1}::${carrier}[]`).join(', ')}) AS n(${names.join(', ')})`;
+}
+
+function castCell({ name, cast }: MirrorColumn): string {
+  const cell = `n.${escapeIdentifier(name)}`;
+  return cast === null ? cell : `${cell}::${cast}`;
+}
+
+function sameKey(mirror: Mirror, alias: string): string {
+  return pick(mirror, mirror.key)
+    .map((column) => `${alias}.${escapeIdentifier(column.name)} = ${castCell(column)}`)
+    .join(' AND ');
+}
+
+function parameters(columns: readonly MirrorColumn[], indexes: readonly number[], rows: readonly Upsert[]): string[] {
+  const cells = columns.map((column, at) => {
+    const index = indexes[at] ?? 0;
+    return columnParameter(
+      column,
+      rows.map((row) => row.cells[index]),
+    );
+  });
+  return [...cells, plainArrayLiteral(rows.map(({ lsn }) => (lsn === null ? null : String(lsn))))];
+}
+
+function columnParameter({ plain }: MirrorColumn, cells: readonly CellText[]): string {
+  const values = cells.map((cell) => cell ?? null);
+  return plain ? plainArrayLiteral(values) : arrayLiteral(values);
+}

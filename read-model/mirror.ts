@@ -1,0 +1,26 @@
+import type { JsonValue, TableId } from '#change-events/index.ts';
+import type { ToParameter } from './values/parameter.ts';
+
+export type MirrorColumn = {
+  readonly name: string;
+  /** The type whose array carries this column to `unnest`, as SQL. */
+  readonly carrier: string;
+  /** Cast from the carrier to the column's type, as SQL; null when they are the same. */
+  readonly cast: string | null;
+  /** Whether the text of its values never needs quotes in an array literal. */
+  readonly plain: boolean;
+  readonly toParameter: ToParameter;
+  readonly isUnavailable: (value: JsonValue) => boolean;
+};
+
+/** A mirror table as the catalogue of the read database describes it. */
+export type Mirror = {
+  readonly source: TableId;
+  readonly schema: string;
+  readonly table: string;
+  /** In the table's order, without `_lsn`. */
+  readonly columns: readonly MirrorColumn[];
+  /** Positions in `columns` of the primary key's columns, in the key's order. */
+  readonly key: readonly number[];
+  readonly columnNames: ReadonlySet<string>;
+};

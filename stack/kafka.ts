@@ -1,0 +1,91 @@
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CdcError } from '#pipeline/index.ts';
+import { javaFlags, propertiesFile, serverEnvironment } from './java.ts';
+import { aliveBrokers } from './kafka-ping.ts';
+import { relevantLines } from './log-excerpt.ts';
+import { runProgram } from './run-program.ts';
+import type { ServerSpec } from './server-process.ts';
+
+const host = '127.0.0.1';
+
+export type KafkaOptions = {
+  readonly name: string;
+  readonly port: number;
+  readonly controllerPort: number;
+  /** Configuration and data. */
+  readonly folder: string;
+  readonly clusterId: string;
+  /** The program `java`, and the folder of Kafka's jars. */
+  readonly runtime: (signal: AbortSignal) => Promise<{ readonly java: string; readonly jars: string }>;
+};
+
+/** One Kafka node, broker and controller in one (KRaft), on the loopback. Topics are made explicitly only. */
+export function kafkaServer(options: KafkaOptions): ServerSpec {
+  return {
+    name: options.name,
+    address: `${host}:${options.port}`,
+    launch: async (signal) => {
+      const { java, jars } = await options.runtime(signal);
+      const data = join(options.folder, 'data');
+      const config = join(options.folder, 'server.properties');
+      await mkdir(options.folder, { recursive: true, mode: 0o700 });
+      await writeFile(config, propertiesFile(serverProperties(options, data)));
+      const classpath = ['-cp', join(jars, '*')];
+      const env = serverEnvironment();
+      await format([...javaFlags('256m'), ...classpath], { java, data, config, clusterId: options.clusterId, env, signal });
+      return { command: java, args: [...javaFlags('1g'), ...classpath, 'kafka.Kafka', config], cwd: options.folder, env };
+    },
+    ready: async (signal) => (await aliveBrokers(host, options.port, signal)) > 0,
+    stopSignal: 'SIGTERM',
+    startLimitMs: 120_000,
+    stopLimitMs: 60_000,
+  };
+}
+
+type Format = {
+  readonly java: string;
+  readonly data: string;
+  readonly config: string;
+  readonly clusterId: string;
+  readonly env: Record<string, string>;
+  readonly signal: AbortSignal;
+};
+
+async function format(flags: readonly string[], { java, data, config, clusterId, env, signal }: Format): Promise<void> {
+  const formatted = await access(join(data, 'meta.properties')).then(
+    () => true,
+    () => false,
+  );
+  if (formatted) return;
+  const { code, lines } = await runProgram(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', config], {
+    env,
+    signal,
+  });
+  if (code === 0) return;
+  throw new CdcError('STACK_START_FAILED', `Kafka's storage in ${data} could not be formatted:\n${relevantLines(lines).join('\n')}`);
+}
+
+function serverProperties({ port, controllerPort }: KafkaOptions, data: string): Record<string, string> {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': '1',
+    // Voters by address, not kept in the log: the port may differ from run to run.
+    'controller.quorum.voters': `1@${host}:${controllerPort}`,
+    listeners: `PLAINTEXT://${host}:${port},CONTROLLER://${host}:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${host}:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': data,
+    'auto.create.topics.enable': 'false',
+    'offsets.topic.replication.factor': '1',
+    'offsets.topic.num.partitions': '5',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.num.partitions': '5',
+    'share.coordinator.state.topic.replication.factor': '1',
+    'share.coordinator.state.topic.min.isr': '1',
+    'group.initial.rebalance.delay.ms': '0',
+    // The default is an eighth of the heap.
+    'log.cleaner.dedupe.buffer.size': String(16 * 1024 * 1024),
+  };
+}

@@ -1,0 +1,23 @@
+import getPort, { portNumbers } from 'get-port';
+import type { StackPorts } from './settings.ts';
+
+// Below the range from which systems take ports for outgoing connections: one of those could hold a port while its server is down.
+const lowest = 20_000;
+const highest = 31_999;
+
+/** Free ports for a stack: those of its last run where they are free, else ones from a random place in the range. */
+export async function freePorts(preferred?: StackPorts): Promise<StackPorts> {
+  return {
+    legacy: await freePort(preferred?.legacy),
+    read: await freePort(preferred?.read),
+    kafka: await freePort(preferred?.kafka),
+    controller: await freePort(preferred?.controller),
+    connect: await freePort(preferred?.connect),
+  };
+}
+
+async function freePort(wanted: number | undefined): Promise<number> {
+  const from = lowest + Math.floor(Math.random() * (highest - lowest - 500));
+  const range = portNumbers(from, highest);
+  return getPort({ port: wanted === undefined ? range : [wanted, ...range], host: '127.0.0.1' });
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { connectServer } from './connect.ts';
+import { resolveJars, type JarSet } from './jars.ts';
+import { requireJava } from './java.ts';
+import { kafkaServer } from './kafka.ts';
+import { ensureRoles } from './postgres-roles.ts';
+import { postgresServer } from './postgres.ts';
+import { serverProcess, type ServerSpec, type StackRuntime } from './server-process.ts';
+import type { StackSettings } from './settings.ts';
+import { leaveAlone, parallel, sequence, type Resource } from './resource.ts';
+import type { StackState } from './state.ts';
+
+const host = '127.0.0.1';
+const plugins: readonly JarSet[] = ['debezium-postgres'];
+
+/** What a stack with these settings tells its users; no process runs yet. */
+export function stackState(settings: StackSettings, withConnect: boolean): StackState {
+  const { ports, passwords } = settings;
+  const connect = { url: `http://${host}:${ports.connect}` };
+  return {
+    legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
+    readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
+    roles: {
+      owner: { user: 'legacy_owner', password: passwords.owner },
+      application: { user: 'legacy_app', password: passwords.application },
+      poller: { user: 'cdc_poller', password: passwords.poller },
+      replicator: { user: 'cdc_replicator', password: passwords.replicator },
+    },
+    readModel: { user: 'read_model', password: passwords.readModel },
+    kafka: { brokers: `${host}:${ports.kafka}` },
+    ...(withConnect ? { connect } : {}),
+    environment: {
+      LEGACY_DB_HOST: host,
+      LEGACY_DB_PORT: String(ports.legacy),
+      LEGACY_DB_NAME: 'legacy',
+      LEGACY_DB_OWNER_PASSWORD: passwords.owner,
+      LEGACY_DB_APP_PASSWORD: passwords.application,
+      LEGACY_DB_POLLER_PASSWORD: passwords.poller,
+      LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
+      KAFKA_BROKERS: `${host}:${ports.kafka}`,
+      ...(withConnect ? { CONNECT_URL: connect.url } : {}),
+      READ_DB_HOST: host,
+      READ_DB_PORT: String(ports.read),
+      READ_DB_NAME: 'read_model',
+      READ_DB_USER: 'read_model',
+      READ_DB_PASSWORD: passwords.readModel,
+    },
+    processes: [],
+  };
+}
+
+/** The servers of a stack, each as a resource, in the order in which they are shown. */
+export function stackServers(settings: StackSettings, withConnect: boolean, runtime: StackRuntime): Servers {
+  const server = (spec: ServerSpec): Resource => serverProcess(spec, runtime);
+  const storage = [server(legacyPostgres(settings)), server(readPostgres(settings))];
+  const kafka = server(
+    kafkaServer({
+      name: 'kafka',
+      port: settings.ports.kafka,
+      controllerPort: settings.ports.controller,
+      folder: join(runtime.folder, 'kafka'),
+      clusterId: settings.kafkaClusterId,
+      runtime: async (signal) => ({ java: await requireJava(), jars: await resolveJars('kafka', { signal, progress: runtime.progress }) }),
+    }),
+  );
+  const connect = withConnect ? [server(connectWorker(settings, runtime))] : [];
+  return { independent: [...storage, kafka], onTop: connect };
+}
+
+/** Servers that need no other, and those that need all of them. */
+export type Servers = { readonly independent: readonly Resource[]; readonly onTop: readonly Resource[] };
+
+/** The whole as one resource. What is in `running` before is neither started nor, when this start fails, stopped. */
+export function composeServers(servers: Servers, running: ReadonlySet<string> = new Set()): Resource {
+  const kept = (resource: Resource): Resource => (running.has(resource.name) ? leaveAlone(resource) : resource);
+  return sequence('stack', [parallel('servers', servers.independent.map(kept)), ...servers.onTop.map(kept)]);
+}
+
+function legacyPostgres({ ports, postgresFolder, passwords, throwaway }: StackSettings): ServerSpec {
+  return postgresServer({
+    name: 'postgres-legacy',
+    port: ports.legacy,
+    dataFolder: join(postgresFolder, 'legacy'),
+    password: passwords.legacySuperuser,
+    throwaway,
+    settings: {
+      wal_level: 'logical',
+      track_commit_timestamp: 'on',
+      max_prepared_transactions: '10',
+      max_wal_senders: '30',
+      max_replication_slots: '30',
+    },
+    configure: (superuser) =>
+      ensureRoles(
+        superuser,
+        [
+          { user: 'legacy_owner', password: passwords.owner, attributes: 'CREATEDB' },
+          { user: 'legacy_app', password: passwords.application },
+          { user: 'cdc_poller', password: passwords.poller },
+          { user: 'cdc_replicator', password: passwords.replicator, attributes: 'REPLICATION' },
+        ],
+        { name: 'legacy', owner: 'legacy_owner' },
+      ),
+  });
+}
+
+function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSettings): ServerSpec {
+  return postgresServer({
+    name: 'postgres-read',
+    port: ports.read,
+    dataFolder: join(postgresFolder, 'read'),
+    password: passwords.readSuperuser,
+    throwaway,
+    settings: {},
+    configure: (superuser) =>
+      ensureRoles(superuser, [{ user: 'read_model', password: passwords.readModel, attributes: 'CREATEDB' }], {
+        name: 'read_model',
+        owner: 'read_model',
+      }),
+  });
+}
+
+function connectWorker({ ports, passwords }: StackSettings, { folder, progress }: StackRuntime): ServerSpec {
+  return connectServer({
+    name: 'connect',
+    port: ports.connect,
+    brokers: `${host}:${ports.kafka}`,
+    folder: join(folder, 'connect'),
+    environment: {
+      LEGACY_DB_HOST: host,
+      LEGACY_DB_PORT: String(ports.legacy),
+      LEGACY_DB_NAME: 'legacy',
+      LEGACY_DB_REPLICATOR_USER: 'cdc_replicator',
+      LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
+    },
+    runtime: async (signal) => {
+      const folders = plugins.map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);
+      return {
+        java: await requireJava(),
+        jars: await resolveJars('kafka', { signal, progress }),
+        plugins: Object.fromEntries(await Promise.all(folders)),
+      };
+    },
+  });
+}

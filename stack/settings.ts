@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { CdcError, describeError } from '#pipeline/index.ts';
+import { hasCode, writeSecretFile } from './file.ts';
+
+const ports = z.object({ legacy: z.number(), read: z.number(), kafka: z.number(), controller: z.number(), connect: z.number() });
+
+/** What a stack keeps from one run to the next, in `<folder>/settings.json`: it belongs to the data and goes with `reset`. */
+const settingsSchema = z.object({
+  version: z.literal(1),
+  /** Ports of the last run; taken again when they are free. */
+  ports,
+  /** Folder of both Postgres servers' data: in the state folder, or elsewhere where Postgres' user cannot enter that. */
+  postgresFolder: z.string(),
+  /** True when a crash of the machine may lose the data (fsync off). */
+  throwaway: z.boolean(),
+  kafkaClusterId: z.string(),
+  passwords: z.object({
+    legacySuperuser: z.string(),
+    readSuperuser: z.string(),
+    owner: z.string(),
+    application: z.string(),
+    poller: z.string(),
+    replicator: z.string(),
+    readModel: z.string(),
+  }),
+});
+
+export type StackSettings = z.output<typeof settingsSchema>;
+export type StackPorts = z.output<typeof ports>;
+
+export function settingsFile(folder: string): string {
+  return join(folder, 'settings.json');
+}
+
+/** The settings of the stack in `folder`, or null when there has been none. */
+export async function readSettings(folder: string): Promise<StackSettings | null> {
+  const file = settingsFile(folder);
+  try {
+    return settingsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw new CdcError('STACK_FOLDER_INVALID', `${file} cannot be read as the settings of a stack: ${describeError(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+export async function writeSettings(folder: string, settings: StackSettings): Promise<void> {
+  await writeSecretFile(settingsFile(folder), `${JSON.stringify(settings, null, 2)}\n`);
+}
+
+/** Settings of a new stack: random passwords, a random cluster id. */
+export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolder' | 'throwaway'>): StackSettings {
+  return {
+    version: 1,
+    ...choice,
+    // Kafka reads an id as 16 bytes in base64url.
+    kafkaClusterId: randomBytes(16).toString('base64url').replace(/^-/, 'a'),
+    passwords: {
+      legacySuperuser: randomSecret(),
+      readSuperuser: randomSecret(),
+      owner: randomSecret(),
+      application: randomSecret(),
+      poller: randomSecret(),
+      replicator: randomSecret(),
+      readModel: randomSecret(),
+    },
+  };
+}
+
+function randomSecret(): string {
+  return randomBytes(18).toString('base64url');
+}

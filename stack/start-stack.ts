@@ -1,0 +1,163 @@
+import { access, chmod, mkdir, mkdtemp, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CdcError } from '#pipeline/index.ts';
+import { resolveJars } from './jars.ts';
+import { requireJava } from './java.ts';
+import { withLock } from './lock.ts';
+import { postgresBinaries } from './postgres-binaries.ts';
+import { freePorts } from './ports.ts';
+import { isSameProcess } from './process-identity.ts';
+import { noProgress, type Progress } from './progress.ts';
+import { readStackState, type ProcessRecord, type StackState } from './state.ts';
+import { removeStackState, writeStackState } from './records.ts';
+import { composeServers, stackServers, stackState, type Servers } from './servers.ts';
+import { newSettings, readSettings, writeSettings, type StackSettings } from './settings.ts';
+import { canEnter, enterableTemporaryFolder, postgresUser } from './unprivileged-user.ts';
+import { formatSeconds } from './wait-for.ts';
+
+export type StartOptions = {
+  /** State folder: settings, data, logs, stack.json. Made when it is missing. */
+  readonly folder: string;
+  /** False leaves Kafka Connect out. Default true. */
+  readonly connect?: boolean;
+  /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
+  readonly throwaway?: boolean;
+  readonly progress?: Progress;
+  readonly signal: AbortSignal;
+};
+
+/**
+ * Starts the real servers as processes that outlive this one, and resolves once every one of them answers. On a stack that is up
+ * it does nothing but say so; one that is partly up is completed; one that was stopped goes on with its data. When it fails or
+ * is aborted, everything that this call started is stopped again.
+ *
+ * @throws CdcError JAVA_MISSING, MAVEN_MISSING, JARS_UNRESOLVED, POSTGRES_UNSUITABLE, STACK_START_FAILED (names the log), STACK_BUSY,
+ *   STACK_FOLDER_INVALID, STACK_DATA_LOST
+ */
+export async function startStack(options: StartOptions): Promise<StackState> {
+  const folder = resolve(options.folder);
+  refuseUnusableName(folder);
+  await mkdir(join(folder, 'logs'), { recursive: true });
+  return withLock(join(folder, 'up-or-down.lock'), { signal: options.signal, waitMs: 0 }, () => start(folder, options));
+}
+
+async function start(folder: string, options: StartOptions): Promise<StackState> {
+  const { signal, progress = noProgress, throwaway = false } = options;
+  const started = performance.now();
+  const before = await pruned(folder);
+  const withConnect = (options.connect ?? true) || before?.connect !== undefined;
+  const settings = await currentSettings(folder, throwaway);
+  const servers = stackServers(settings, withConnect, { folder, progress });
+  const running = before === null ? new Set<string>() : await healthyServers(servers);
+  if (before !== null && isComplete(servers, running)) {
+    progress(`the stack in ${folder} is up already`);
+    return before;
+  }
+  // Before anything is made: what is missing on this machine.
+  await postgresBinaries(await postgresUser());
+  await requireJava();
+  await resolveJars('kafka', { signal, progress });
+  if (withConnect) await resolveJars('debezium-postgres', { signal, progress });
+
+  const processes = before?.processes ?? [];
+  if (processes.length > 0) await bringUp(folder, settings, { withConnect, running, processes, progress, signal });
+  else await bringUpOnFreePorts(folder, settings, { withConnect, running, processes, progress, signal });
+  progress(`the stack in ${folder} is up (${formatSeconds(performance.now() - started)})`);
+  const state = await readStackState(folder);
+  if (state === null) throw new CdcError('STACK_NOT_RUNNING', `The stack in ${folder} was stopped while it started.`);
+  return state;
+}
+
+type BringUp = {
+  readonly withConnect: boolean;
+  /** Names of servers that are up already. */
+  readonly running: ReadonlySet<string>;
+  readonly processes: readonly ProcessRecord[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+};
+
+/** Between the choice of a free port and its use another program may take it: then others are tried. */
+async function bringUpOnFreePorts(folder: string, settings: StackSettings, how: BringUp, attempt = 1): Promise<void> {
+  const withPorts = { ...settings, ports: await freePorts(attempt === 1 ? settings.ports : undefined) };
+  await writeSettings(folder, withPorts);
+  try {
+    await bringUp(folder, withPorts, how);
+  } catch (error) {
+    if (!(attempt < 3 && error instanceof CdcError && error.code === 'STACK_PORT_TAKEN')) throw error;
+    how.progress('a port was taken by another program in the meantime: trying others');
+    await bringUpOnFreePorts(folder, settings, how, attempt + 1);
+  }
+}
+
+async function bringUp(folder: string, settings: StackSettings, how: BringUp): Promise<void> {
+  const { withConnect, running, processes, progress, signal } = how;
+  await writeStackState(folder, { ...stackState(settings, withConnect), processes: [...processes] });
+  try {
+    await composeServers(stackServers(settings, withConnect, { folder, progress }), running).up(signal);
+  } catch (error) {
+    const left = await pruned(folder);
+    if (left === null || left.processes.length === 0) await removeStackState(folder);
+    throw error;
+  }
+}
+
+/** The state without processes that are gone: after a reboot their pids belong to nobody, or to others. */
+async function pruned(folder: string): Promise<StackState | null> {
+  const state = await readStackState(folder);
+  if (state === null) return null;
+  const alive = await Promise.all(state.processes.map(isSameProcess));
+  const processes = state.processes.filter((_, index) => alive[index] === true);
+  return { ...state, processes };
+}
+
+async function healthyServers({ independent, onTop }: Servers): Promise<Set<string>> {
+  const healthy = await Promise.all(
+    [...independent, ...onTop].map(async (server) => ((await server.healthCheck()).healthy ? [server.name] : [])),
+  );
+  return new Set(healthy.flat());
+}
+
+function isComplete({ independent, onTop }: Servers, running: ReadonlySet<string>): boolean {
+  return [...independent, ...onTop].every((server) => running.has(server.name));
+}
+
+async function currentSettings(folder: string, throwaway: boolean): Promise<StackSettings> {
+  const kept = await readSettings(folder);
+  if (kept === null) {
+    const foreign = (await readdir(folder)).filter((name) => name !== 'logs' && !name.startsWith('up-or-down.lock'));
+    if (foreign.length > 0)
+      throw new CdcError('STACK_FOLDER_INVALID', `${folder} is no stack's folder: it holds ${foreign.slice(0, 3).join(', ')}.`);
+    const settings = newSettings({ ports: await freePorts(), postgresFolder: await choosePostgresFolder(folder), throwaway });
+    await writeSettings(folder, settings);
+    return settings;
+  }
+  try {
+    await access(kept.postgresFolder);
+    return kept;
+  } catch (error) {
+    throw new CdcError('STACK_DATA_LOST', `The stack in ${folder} kept the data of Postgres in ${kept.postgresFolder}, which is gone.`, {
+      cause: error,
+    });
+  }
+}
+
+/** In the state folder, or, where Postgres' unprivileged user cannot enter that, in a temporary folder that goes with `reset`. */
+async function choosePostgresFolder(folder: string): Promise<string> {
+  const user = await postgresUser();
+  if (user === undefined || (await canEnter(folder, user))) {
+    const inside = join(folder, 'postgres');
+    await mkdir(inside, { recursive: true });
+    await chmod(inside, user === undefined ? 0o700 : 0o711);
+    return inside;
+  }
+  const outside = await mkdtemp(join(await enterableTemporaryFolder(user), 'legacy-cdc-bridge-data-'));
+  await chmod(outside, 0o711);
+  return outside;
+}
+
+/** Kafka takes a comma, and Java's class path a colon, for the border between two paths. */
+function refuseUnusableName(folder: string): void {
+  if (/[,:]/.test(folder))
+    throw new CdcError('STACK_FOLDER_INVALID', `The stack's folder ${folder} has a comma or a colon in its name, which Kafka cannot take.`);
+}

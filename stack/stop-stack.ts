@@ -1,0 +1,75 @@
+import { access, readdir, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CdcError } from '#pipeline/index.ts';
+import { hasCode } from './file.ts';
+import { withLock } from './lock.ts';
+import { stopMains } from './main-process.ts';
+import { noProgress, type Progress } from './progress.ts';
+import { removeStackState } from './records.ts';
+import { composeServers, stackServers } from './servers.ts';
+import { readSettings, settingsFile } from './settings.ts';
+import { readStackState } from './state.ts';
+
+export type StopOptions = { readonly progress?: Progress };
+
+/**
+ * Stops what `startStack` and `startMain` started in this folder, from whatever process: our own programs first, then Connect, then
+ * Kafka and Postgres. Waits until each has ended; the data stays. A pid that now belongs to another process is left alone. Does
+ * nothing when nothing runs.
+ *
+ * @throws CdcError STACK_STOP_FAILED naming pid and log of what did not end in time; STACK_BUSY
+ */
+export async function stopStack(folder: string, options: StopOptions = {}): Promise<void> {
+  await exclusively(resolve(folder), (root) => stop(root, options.progress ?? noProgress));
+}
+
+/**
+ * Stops the stack and deletes its data, settings and logs. Only what the stack wrote is deleted, so a mistyped folder is safe.
+ *
+ * @throws as `stopStack`
+ */
+export async function resetStack(folder: string, options: StopOptions = {}): Promise<void> {
+  await exclusively(resolve(folder), async (root) => {
+    await stop(root, options.progress ?? noProgress);
+    const settings = await readSettings(root);
+    if (settings === null) return;
+    if (settings.postgresFolder === join(root, 'postgres') || basename(settings.postgresFolder).startsWith('legacy-cdc-bridge-data-')) {
+      await rm(settings.postgresFolder, { recursive: true, force: true });
+    }
+    await Promise.all(['kafka', 'connect', 'logs'].map((name) => rm(join(root, name), { recursive: true, force: true })));
+    await rm(settingsFile(root), { force: true });
+  });
+  await removeEmptyFolder(resolve(folder));
+}
+
+async function stop(folder: string, progress: Progress): Promise<void> {
+  const state = await readStackState(folder);
+  if (state === null) return;
+  const settings = await readSettings(folder);
+  if (settings === null) throw new CdcError('STACK_FOLDER_INVALID', `${folder} has a stack.json, but no settings.json.`);
+  await stopMains(folder, progress);
+  await composeServers(stackServers(settings, true, { folder, progress })).down();
+  await removeStackState(folder);
+}
+
+async function exclusively(folder: string, work: (folder: string) => Promise<void>): Promise<void> {
+  if (
+    !(await access(folder).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return;
+  // Not abortable: half a stop helps nobody, and each part has its limit.
+  await withLock(join(folder, 'up-or-down.lock'), { signal: new AbortController().signal, waitMs: 0 }, () => work(folder));
+}
+
+async function removeEmptyFolder(folder: string): Promise<void> {
+  try {
+    if ((await readdir(folder)).length === 0) await rmdir(folder);
+    // `.cdc`, when this was the last stack in it.
+    if (basename(dirname(folder)) === '.cdc' && (await readdir(dirname(folder))).length === 0) await rmdir(dirname(folder));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTEMPTY')) throw error;
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Runs the tests: `node test/run.ts unit integration [part of a file name…]`. Unit tests need no server and run first; integration tests
+ * share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses that one and
+ * leaves it). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
+ */
+import { glob, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeError } from '#pipeline/index.ts';
+import { formatSeconds, resetStack, startStack } from '#stack/index.ts';
+import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
+
+const root = join(import.meta.dirname, '..');
+const phases = ['unit', 'integration'] as const;
+type Phase = (typeof phases)[number];
+
+/** A file that takes longer hangs: it is ended, and named. */
+const fileLimitMs = { unit: 60_000, integration: 240_000 } satisfies Record<Phase, number>;
+/** Integration tests wait for servers more than they work. */
+const concurrency = { unit: 2, integration: 3 } satisfies Record<Phase, number>;
+
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (interrupted.signal.aborted) return;
+    say(`${name}: stopping`);
+    interrupted.abort(new Error(`stopped by ${name}`));
+  });
+}
+
+// A pattern or a reporter meant for another run must not decide what runs here.
+delete process.env['NODE_OPTIONS'];
+delete process.env['NODE_TEST_CONTEXT'];
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const wanted = phases.filter((phase) => args.includes(phase));
+  const parts = args.filter((arg) => !phases.some((phase) => phase === arg));
+  const option = parts.find((part) => part.startsWith('-'));
+  if (wanted.length === 0 || option !== undefined) {
+    say(
+      `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|integration [part of a file name…]`,
+    );
+    return 64;
+  }
+  let tally = emptyTally;
+  for (const phase of wanted) {
+    if (interrupted.signal.aborted) break;
+    tally = addTallies(tally, await runPhase(phase, parts));
+  }
+  if (tally.passed + tally.failed === 0) say('No test ran: that is a failure.');
+  if (interrupted.signal.aborted) say('Interrupted: not all tests ran.');
+  say(summary(tally));
+  if (interrupted.signal.aborted) return 130;
+  return tally.failed === 0 && tally.passed > 0 ? 0 : 1;
+}
+
+async function runPhase(phase: Phase, parts: readonly string[]): Promise<Tally> {
+  const started = performance.now();
+  const files = await testFiles(phase, parts);
+  say(`\n${phase}: ${files.length} file${files.length === 1 ? '' : 's'}`);
+  if (files.length === 0) return emptyTally;
+  const run = (): Promise<Tally> =>
+    runFiles(files, {
+      concurrency: concurrency[phase],
+      fileLimitMs: fileLimitMs[phase],
+      signal: interrupted.signal,
+      root,
+      write: (text) => process.stdout.write(text),
+    });
+  const tally = phase === 'integration' ? await withStack(run) : await run();
+  say(`${phase}: ${summary(tally)} (${formatSeconds(performance.now() - started)})`);
+  return tally;
+}
+
+async function testFiles(phase: Phase, parts: readonly string[]): Promise<string[]> {
+  const found = await Array.fromAsync(glob('**/*.test.ts', { cwd: join(import.meta.dirname, phase) }));
+  const chosen = found.filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
+  return chosen.toSorted().map((file) => join(import.meta.dirname, phase, file));
+}
+
+/** A stack that cannot be started, or stopped, is a failure like a test's. */
+async function withStack(run: () => Promise<Tally>): Promise<Tally> {
+  const given = process.env['CDC_TEST_STACK'];
+  if (given !== undefined && given !== '') {
+    say(`using the stack in ${given} (CDC_TEST_STACK)`);
+    return run();
+  }
+  const folder = join(root, '.cdc', `test-${process.pid}`);
+  let tally = emptyTally;
+  try {
+    await removeAbandonedStacks();
+    await startStack({ folder, throwaway: true, progress: say, signal: interrupted.signal });
+    process.env['CDC_TEST_STACK'] = folder;
+    tally = await run();
+  } catch (error) {
+    if (!interrupted.signal.aborted) tally = failure(tally, error);
+  }
+  try {
+    await resetStack(folder, { progress: say });
+  } catch (error) {
+    tally = failure(tally, error);
+  }
+  return tally;
+}
+
+function failure(tally: Tally, error: unknown): Tally {
+  say(describeError(error));
+  return { ...tally, failed: tally.failed + 1 };
+}
+
+/** Stacks of runs that were killed (kill -9) before they could stop them. */
+async function removeAbandonedStacks(): Promise<void> {
+  const folders = await readdir(join(root, '.cdc')).catch(() => []);
+  for (const name of folders) {
+    const pid = /^test-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    say(`removing the stack that test run ${pid} left behind`);
+    await resetStack(join(root, '.cdc', name), { progress: say });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Pool, Client, escapeIdentifier, type ClientConfig } from 'pg';
+import { postgresClientConfig, type ReadModelConfig } from '#pipeline/index.ts';
+import { testStack, uniqueName } from './stack.ts';
+
+/** Rows as Postgres prints them: text or null. */
+export type ReadRow = Record<string, string | null>;
+
+export type ReadDatabase = AsyncDisposable & {
+  readonly name: string;
+  /** As in pipeline.yaml, without models: `{ ...read.config, models: { … } }`. */
+  readonly config: Omit<ReadModelConfig, 'models'>;
+  /** A `pg` configuration of the role that owns the database. */
+  readonly owner: ClientConfig;
+  readonly pool: Pool;
+  /** Runs SQL as the owner; values come as text. */
+  readonly query: (sql: string, values?: readonly unknown[]) => Promise<ReadRow[]>;
+};
+
+const rawText = { getTypeParser: () => (value: unknown) => value };
+
+/** A database of its own in the shared stack's read server, owned by the read-model role. Disposing it drops it. */
+export async function createReadDatabase(): Promise<ReadDatabase> {
+  const stack = await testStack();
+  const { host, port, superuser } = stack.readServer;
+  const name = uniqueName('read');
+  const maintain = async (sql: string): Promise<void> => {
+    const client = new Client(postgresClientConfig({ host, port, database: 'postgres' }, superuser, 'test read-database'));
+    await client.connect();
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
+  };
+  await maintain(`CREATE DATABASE ${escapeIdentifier(name)} OWNER ${escapeIdentifier(stack.readModel.user)}`);
+  const config = { host, port, database: name, ...stack.readModel };
+  const owner = postgresClientConfig(config, stack.readModel, 'test read-database');
+  const pool = new Pool({ ...owner, max: 4 });
+  pool.on('error', () => undefined);
+  return {
+    name,
+    config,
+    owner,
+    pool,
+    query: async (sql, values = []) => (await pool.query<ReadRow>({ text: sql, values: [...values], types: rawText })).rows,
+    async [Symbol.asyncDispose]() {
+      await pool.end();
+      await maintain(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`);
+    },
+  };
+}
+
+/** Asks until the answer satisfies `holds`; fails with the last answer after `timeoutMs`. */
+export async function eventually<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (holds(answer)) return answer;
+    if (Date.now() > deadline) assert.fail(`not within ${timeoutMs} ms; last: ${JSON.stringify(answer)?.slice(0, 2000)}`);
+    await delay(50);
+  }
+}

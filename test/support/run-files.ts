@@ -1,0 +1,122 @@
+import { relative } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { stripVTControlCharacters } from 'node:util';
+import { formatSeconds } from '#stack/index.ts';
+
+/** Tests by outcome. A test marked todo counts as skipped, whatever it did. */
+export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: number };
+
+export const emptyTally: Tally = { passed: 0, failed: 0, skipped: 0 };
+
+export function addTallies(a: Tally, b: Tally): Tally {
+  return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped };
+}
+
+/** "12 passed, 0 failed, 1 skipped" */
+export function summary({ passed, failed, skipped }: Tally): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
+/** What the count needs of node:test's `test:pass` and `test:fail` events. */
+export type TestOutcome = {
+  readonly name: string;
+  readonly nesting: number;
+  readonly file?: string | undefined;
+  readonly skip?: string | boolean | undefined;
+  readonly todo?: string | boolean | undefined;
+  readonly details: { readonly type?: string | undefined; readonly error?: Error | undefined };
+};
+
+/**
+ * Counts leaf tests. A suite, or a test with subtests, counts only when it fails by itself (a hook, or after its subtests); a file
+ * that crashes is a failure; one that holds no test counts as nothing.
+ */
+export function createCounter(): { readonly add: (passed: boolean, outcome: TestOutcome) => void; readonly tally: () => Tally } {
+  let tally = emptyTally;
+  // Outcomes come in order, children right before their parent.
+  const lastNesting = new Map<string, number>();
+  const add = (passed: boolean, outcome: TestOutcome): void => {
+    const file = outcome.file ?? '';
+    const isParent = (lastNesting.get(file) ?? 0) > outcome.nesting;
+    lastNesting.set(file, outcome.nesting);
+    const isGroup = isParent || outcome.details.type === 'suite';
+    if (outcome.skip !== undefined || outcome.todo !== undefined) {
+      if (!isGroup) tally = addTallies(tally, { ...emptyTally, skipped: 1 });
+    } else if (!passed) {
+      if (!(isGroup && failedBySubtests(outcome.details.error))) tally = addTallies(tally, { ...emptyTally, failed: 1 });
+    } else if (!isGroup && !isFileItself(outcome)) {
+      tally = addTallies(tally, { ...emptyTally, passed: 1 });
+    }
+  };
+  return { add, tally: () => tally };
+}
+
+function failedBySubtests(error: Error | undefined): boolean {
+  return error !== undefined && 'failureType' in error && error.failureType === 'subtestsFailed';
+}
+
+/** node:test reports a file as a test of its own only when there is nothing in it to report. */
+function isFileItself({ name, nesting, file }: TestOutcome): boolean {
+  return nesting === 0 && file !== undefined && (file === name || file.endsWith(`/${name}`));
+}
+
+export type RunOptions = {
+  readonly concurrency: number;
+  /** A file that takes longer is ended and counts as failed. */
+  readonly fileLimitMs: number;
+  readonly signal: AbortSignal;
+  /** File names are shown relative to it. */
+  readonly root: string;
+  readonly write: (text: string) => void;
+};
+
+/** Runs test files, each in a process of its own, and shows each one's results (spec reporter) when it has ended. */
+export async function runFiles(files: readonly string[], options: RunOptions): Promise<Tally> {
+  const waiting = [...files];
+  let tally = emptyTally;
+  const worker = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined && !options.signal.aborted; file = waiting.shift()) {
+      const ofFile = await runFile(file, options);
+      tally = addTallies(tally, ofFile);
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  return tally;
+}
+
+async function runFile(file: string, { fileLimitMs, signal, root, write }: RunOptions): Promise<Tally> {
+  const started = performance.now();
+  const limit = AbortSignal.timeout(fileLimitMs);
+  const counter = createCounter();
+  // A single test that hangs is named by its own, shorter limit.
+  const stream = run({
+    files: [file],
+    isolation: 'process',
+    timeout: fileLimitMs * 0.75,
+    signal: AbortSignal.any([signal, limit]),
+    cwd: root,
+  });
+  stream.on('test:pass', (outcome) => counter.add(true, outcome));
+  stream.on('test:fail', (outcome) => counter.add(false, outcome));
+  let report = '';
+  for await (const text of stream.compose(spec)) report += String(text);
+  const tally = counter.tally();
+  const name = relative(root, file);
+  write(`\n${name}: ${summary(tally)} (${formatSeconds(performance.now() - started)})\n${withoutFigures(report)}`);
+  if (!limit.aborted) return tally.passed + tally.failed + tally.skipped === 0 && !signal.aborted ? empty(name, write) : tally;
+  write(`${name} was ended: it had not finished after ${formatSeconds(fileLimitMs)} (a hanging test, or a handle left open).\n`);
+  return { ...tally, failed: Math.max(1, tally.failed) };
+}
+
+/** The spec reporter ends with eight figures, which our own line says in one. Diagnostics of tests stay. */
+function withoutFigures(report: string): string {
+  const figure = /^ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
+  const lines = report.split('\n').filter((line) => !figure.test(stripVTControlCharacters(line)));
+  return lines.join('\n');
+}
+
+function empty(name: string, write: (text: string) => void): Tally {
+  write(`${name} holds no test.\n`);
+  return { ...emptyTally, failed: 1 };
+}

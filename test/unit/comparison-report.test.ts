@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judgeClaims } from '#comparison/outcomes/claims.ts';
+import { renderMarkdown } from '#comparison/report/markdown.ts';
+import { reportJson, type ComparisonReport } from '#comparison/report/report.ts';
+import { renderTerminal } from '#comparison/report/terminal.ts';
+import { differences, keyList, strategyReport, tableEvents } from '#test/support/comparison-report.ts';
+
+const strategies = {
+  log: strategyReport({ events: tableEvents({ deletes: { committed: 2, seen: 2, lost: keyList() } }), rows: differences() }),
+  query: strategyReport({
+    events: tableEvents({
+      states: { committed: 123_456, superseded: 100_000, seen: 100_000, lost: { count: 23_456, keys: Array.from({ length: 20 }, (_v, i) => String(1000 + i)) } },
+      deletes: { committed: 2, seen: 0, lost: keyList('17', '18') },
+    }),
+    rows: differences({ source: 123_456, ghost: keyList('17', '18'), stale: keyList('5'), staleColumns: { status: 1 } }),
+    latencyMs: null,
+  }),
+};
+const report: ComparisonReport = {
+  format: 1,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  caughtUpAt: '2026-01-01T00:00:21.000Z',
+  tables: ['public.orders'],
+  workload: null,
+  strategies,
+  claims: judgeClaims(strategies, { latencyLimitMs: 1000, sourceMoved: false }),
+  notes: ['The source changed.'],
+};
+
+test('the terminal report fits 120 columns and has no colour codes', () => {
+  const text = renderTerminal(report);
+  for (const line of text.split('\n')) assert.ok(line.length <= 120, line);
+  assert.ok(!text.includes('\u001B'));
+});
+
+test('ghost rows, stale rows and lost states are named by key, the rest is counted', () => {
+  for (const text of [renderTerminal(report).replaceAll(/\n\s+/g, ' '), renderMarkdown(report)]) {
+    assert.match(text, /query \(poller\): 2 ghost rows in public\.orders: 17, 18\b/);
+    assert.match(text, /query \(poller\): 1 stale rows \(status 1\) in public\.orders: 5\b/);
+    assert.match(text, /query \(poller\): 23456 states lost in public\.orders: 1000, 1001, .*1011 …/);
+  }
+});
+
+test('what was not measured is a dash with its reason, never a zero', () => {
+  const text = renderTerminal(report);
+  const line = text.split('\n').find((each) => each.includes('to the read model, query'));
+  assert.ok(line !== undefined && !/\d/.test(line) && line.includes('–'), line);
+  assert.match(text, /not\s+measured \(no event of this run arrived\)/);
+});
+
+test('each claim gets its verdict in words', () => {
+  const text = renderTerminal(report).replaceAll(/\s+/g, ' ');
+  assert.ok(text.includes('"Query-based cannot see deletes." Tested: Every delete is published, and no deleted row stays in the read model. Holds for: only the log.'));
+  assert.ok(text.includes('Query: 0 of 2 deletes published, 2 ghost rows stay in the read model.'));
+});
+
+test('the JSON is the report, whole', () => {
+  assert.deepEqual(JSON.parse(reportJson(report)), report);
+});

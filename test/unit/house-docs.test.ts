@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { repositoryRoot } from '#test/support/house-repository.ts';
+
+function read(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
+}
+
+/** `` - `test/unit/x.test.ts`: title `` in docs/invariants.md. */
+const namedTest = /^- `(?<file>test\/[^`]+)`: (?<title>.+)$/gm;
+
+/** Whether a test of this title is declared, however its text is quoted. */
+function declares(source: string, title: string): boolean {
+  return ["'", '"', '`'].some((quote) => source.includes(`test(${quote}${title.replaceAll(quote, `\\${quote}`)}${quote}`));
+}
+
+test('docs/invariants.md names a test for each invariant, and each of them exists under that title', () => {
+  const sections = read('docs/invariants.md')
+    .split(/^## (?=\d+\. )/m)
+    .slice(1);
+  assert.deepEqual(
+    sections.map((section) => Number.parseInt(section, 10)),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  );
+  const problems: string[] = [];
+  for (const section of sections) {
+    const named = [...section.matchAll(namedTest)].map(({ groups }) => ({ file: groups?.['file'] ?? '', title: groups?.['title'] ?? '' }));
+    if (named.length === 0 && !/^Not tested yet: .+\.$/m.test(section)) problems.push(`no test: ${section.split('\n')[0]}`);
+    for (const { file, title } of named) {
+      if (!existsSync(join(repositoryRoot, file))) problems.push(`no file ${file}`);
+      else if (!declares(read(file), title)) problems.push(`no test in ${file}: ${title}`);
+    }
+  }
+  assert.deepEqual(problems, []);
+});
+
+/** The anchor that GitHub gives a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+test('every link between the documents leads somewhere', () => {
+  const broken: string[] = [];
+  for (const file of globSync(['*.md', 'docs/**/*.md', 'connectors/sql/*.md'], { cwd: repositoryRoot })) {
+    for (const [, target = ''] of read(file).matchAll(/\]\((?!https?:)(?<target>[^)\s]+)\)/g)) {
+      const [path = '', anchor] = target.split('#');
+      const linked = path === '' ? file : join(dirname(file), path);
+      if (!existsSync(join(repositoryRoot, linked))) broken.push(`${file}: ${target}`);
+      else if (
+        anchor !== undefined &&
+        ![...read(linked).matchAll(/^#+ (?<heading>.+)$/gm)].some(([, heading = '']) => anchorOf(heading) === anchor)
+      ) {
+        broken.push(`${file}: ${target} (no such heading)`);
+      }
+    }
+  }
+  assert.deepEqual(broken, []);
+});

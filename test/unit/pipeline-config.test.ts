@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CdcError, loadConfig, parseConfig, type Environment } from '#pipeline/index.ts';
+import { repositoryRoot } from '#test/support/house-repository.ts';
+
+/** The least that is valid: 5 lines, so what a test adds starts in line 6. */
+const least = `legacyDb:
+  database: shop
+  roles: { poller: { user: reader } }
+kafka:
+  brokers: one:9092, two:9092
+`;
+
+function parse(added: string, environment: Environment = {}) {
+  return parseConfig(`${least}${added}`, 'pipeline.yaml', environment);
+}
+
+/** The error's code and its lines. */
+function refusal(added: string, environment: Environment = {}): { readonly code: string; readonly problems: readonly string[] } {
+  try {
+    parse(added, environment);
+  } catch (error) {
+    assert.ok(error instanceof CdcError, String(error));
+    return { code: error.code, problems: error.message.split('\n') };
+  }
+  return { code: 'accepted', problems: [] };
+}
+
+test('the least configuration gets its defaults, and brokers may be one text', () => {
+  const config = parse('');
+  assert.deepEqual(config.legacyDb, {
+    host: 'localhost',
+    port: 5432,
+    database: 'shop',
+    roles: { poller: { user: 'reader', password: '' } },
+  });
+  assert.deepEqual(config.kafka.brokers, ['one:9092', 'two:9092']);
+  assert.equal(config.kafka.whenUnavailable, 'wait');
+});
+
+test('the pipeline.yaml of the repository is valid with nothing set in the environment', async () => {
+  const config = await loadConfig(join(repositoryRoot, 'pipeline.yaml'), {});
+  assert.equal(config.poller?.tables.length, 4);
+});
+
+test('an error names file, line, path and what was expected', () => {
+  assert.deepEqual(refusal('poller:\n  name: orders\n  tables:\n    - table: public.a\n      pollIntervalMs: soon\n'), {
+    code: 'CONFIG_INVALID',
+    problems: ['pipeline.yaml:10: poller.tables[0].pollIntervalMs: expected a whole number from 1'],
+  });
+});
+
+test('all problems are told at once, each with its own line', () => {
+  const { problems } = refusal(
+    'poller:\n  tables:\n    - table: orders\n    - { table: public.a, mode: guess }\n  colour: red\n  size: 3\n',
+  );
+  assert.deepEqual(problems.toSorted(), [
+    'pipeline.yaml:10: poller.colour: unknown setting',
+    'pipeline.yaml:11: poller.size: unknown setting',
+    'pipeline.yaml:6: poller.name: expected string, which is missing',
+    'pipeline.yaml:8: poller.tables[0].table: expected schema.table',
+    'pipeline.yaml:9: poller.tables[1].mode: expected "timestamp+incrementing"',
+  ]);
+});
+
+test('a missing section is reported at its parent, an unknown one at itself', () => {
+  assert.deepEqual(refusal('pollr: { name: x }\n').problems, ['pipeline.yaml:6: pollr: unknown setting']);
+  assert.throws(() => parseConfig('kafka: { brokers: a:1 }\n', 'f.yaml', {}), {
+    message: 'f.yaml:1: legacyDb: expected object, which is missing',
+  });
+  assert.throws(() => parseConfig('', 'f.yaml', {}), { code: 'CONFIG_INVALID', message: /^f\.yaml:1: \(top level\): expected object/ });
+});
+
+const withMargin = (value: string): string => `poller: { name: p, tables: [{ table: public.a }], clockMarginMs: ${value} }\n`;
+
+test('a number may be the text of one, and nothing else: neither empty nor true nor a fraction', () => {
+  assert.equal(parse(withMargin('"250"')).poller?.clockMarginMs, 250);
+  for (const value of ['', 'true', '1.5', '-1', '"1e3"', '0x10 x', '[]', '""']) {
+    assert.equal(refusal(withMargin(value)).problems.length, 1, value);
+  }
+});
+
+test('a value of an alternative is judged by the alternative that got furthest', () => {
+  assert.throws(() => parseConfig(least.replace('one:9092, two:9092', '7'), 'f.yaml', {}), { message: /^f\.yaml:5: kafka\.brokers: / });
+});
+
+test('text that is not YAML is refused with its line, once', () => {
+  assert.deepEqual(refusal('poller: [1\n'), {
+    code: 'CONFIG_SYNTAX',
+    problems: ['pipeline.yaml:7: Flow sequence in block collection must be sufficiently indented and end with a ]'],
+  });
+  assert.deepEqual(refusal('poller: *other\n').problems, [
+    'pipeline.yaml:6: an alias whose anchor does not exist; quote a text that starts with *',
+  ]);
+});
+
+test('a file that is not there is named', async () => {
+  await assert.rejects(loadConfig('/nowhere/pipeline.yaml', {}), {
+    code: 'CONFIG_NOT_FOUND',
+    exitCode: 78,
+    message: /^\/nowhere\/pipeline\.yaml: /,
+  });
+});
