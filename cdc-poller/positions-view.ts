@@ -1,5 +1,5 @@
 import { connectKafka, type Kafka } from '#kafka/index.ts';
-import { silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
+import { CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
 import { formatMicros } from './fence/micros.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
@@ -18,7 +18,7 @@ export type TableStatus = {
 
 /** The committed positions of a poller's tables. */
 export async function readStatus(config: KafkaConfig, poller: PollerConfig, signal?: AbortSignal): Promise<readonly TableStatus[]> {
-  const stored = await readPositionTopic(connectKafka(config, silentLogger), poller.name, signal);
+  const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal);
   return poller.tables.map(({ table }) => {
     const position = stored.get(table)?.head?.position;
     if (position === undefined) return { table, phase: 'not started', horizon: null, polledAt: null, floor: null, repairPending: false };
@@ -39,7 +39,7 @@ export async function readStatus(config: KafkaConfig, poller: PollerConfig, sign
  */
 export async function readHorizons(kafka: Kafka, pollerName: string, signal?: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
   const horizons = new Map<string, bigint>();
-  for (const [table, { head }] of await readPositionTopic(kafka, pollerName, signal)) {
+  for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
     const position = head?.position;
     if (position?.horizon !== undefined && position.horizon !== null && position.repair === null) horizons.set(table, position.horizon);
   }
@@ -53,6 +53,7 @@ export async function readHorizons(kafka: Kafka, pollerName: string, signal?: Ab
  * @returns the tables that had a position
  */
 export async function resetPositions(kafka: Kafka, pollerName: string, tables: readonly string[]): Promise<readonly string[]> {
+  if ((await readStored(kafka, pollerName)).size === 0) return [];
   const reset: string[] = [];
   for (const table of tables) {
     await using producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
@@ -65,4 +66,14 @@ export async function resetPositions(kafka: Kafka, pollerName: string, tables: r
     if (stored.head !== null) reset.push(table);
   }
   return reset;
+}
+
+/** A poller that has never run has no topic, and so no positions. */
+async function readStored(kafka: Kafka, pollerName: string, signal?: AbortSignal): ReturnType<typeof readPositionTopic> {
+  try {
+    return await readPositionTopic(kafka, pollerName, signal);
+  } catch (error) {
+    if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return new Map();
+    throw error;
+  }
 }

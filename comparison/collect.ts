@@ -1,5 +1,6 @@
 import { topicName } from '#change-events/index.ts';
 import type { TableShape } from './canonical/shape.ts';
+import { counted } from './count-words.ts';
 import { countEvents, type TableEvents } from './events/count.ts';
 import { compareState } from './final-state/compare-state.ts';
 import { readApplyLog } from './latency/apply-log.ts';
@@ -125,8 +126,12 @@ function untimedNotes(reports: PerStrategy<StrategyReport>): readonly string[] {
   return strategies.flatMap((strategy) => {
     const { withoutCommitTime, withoutBatch } = reports[strategy].latency;
     return [
-      ...(withoutCommitTime === 0 ? [] : [`${withoutCommitTime} events (${strategy}) have no time: their commit is not known.`]),
-      ...(withoutBatch === 0 ? [] : [`${withoutBatch} events (${strategy}) have no time to the read model: its apply_log does not hold them.`]),
+      ...(withoutCommitTime === 0
+        ? []
+        : [`Without a time (${strategy}): ${counted(withoutCommitTime, 'event')} whose commit is not known.`]),
+      ...(withoutBatch === 0
+        ? []
+        : [`Without a time to the read model (${strategy}): ${counted(withoutBatch, 'event')} that its apply_log does not hold.`]),
     ];
   });
 }
@@ -139,7 +144,7 @@ function undecodableNotes(observer: Observer, shapes: readonly TableShape[]): re
   return strategies.flatMap((strategy) =>
     shapes.flatMap(({ id }) => {
       const { count, first } = observer.table(strategy, id).undecodable;
-      return count === 0 ? [] : [`${count} messages of ${id} (${strategy}) are no change events; the first: ${first}.`];
+      return count === 0 ? [] : [`${counted(count, 'message')} of ${id} (${strategy}) not a change event; the first: ${first}.`];
     }),
   );
 }

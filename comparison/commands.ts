@@ -45,7 +45,10 @@ async function compare(context: CliContext, flags: CompareFlags): Promise<Compar
   const config = await context.config();
   const { application } = config.legacyDb.roles;
   if (application === undefined)
-    throw new CdcError('LEGACY_ROLE_NOT_CONFIGURED', 'the workload writes as legacyDb.roles.application, which pipeline.yaml does not name');
+    throw new CdcError(
+      'LEGACY_ROLE_NOT_CONFIGURED',
+      'the workload writes as legacyDb.roles.application, which pipeline.yaml does not name',
+    );
   const { signal, progress } = context;
   const input = {
     ...comparisonFromConfig(config, context.logger),

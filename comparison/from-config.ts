@@ -18,7 +18,10 @@ export function comparisonFromConfig(config: PipelineConfig, logger: Logger): Co
   }
   const { owner, replicator } = legacyDb.roles;
   if (owner === undefined)
-    throw new CdcError('LEGACY_ROLE_NOT_CONFIGURED', 'a comparison reads the ledger as legacyDb.roles.owner, which pipeline.yaml does not name');
+    throw new CdcError(
+      'LEGACY_ROLE_NOT_CONFIGURED',
+      'a comparison reads the ledger as legacyDb.roles.owner, which pipeline.yaml does not name',
+    );
   const kafka = connectKafka(config.kafka, logger);
   return {
     kafka,

@@ -12,12 +12,10 @@ const text = z.union([z.string(), z.number(), z.boolean()], 'expected text, a nu
 
 const fileSchema = z.strictObject({
   name: z.string('expected the name of the connector').min(1),
-  config: z
-    .record(z.string(), text, 'expected an object of settings')
-    .refine((config) => (config['connector.class'] ?? '') !== '', {
-      message: 'expected the class of the connector',
-      path: ['connector.class'],
-    }),
+  config: z.record(z.string(), text, 'expected an object of settings').refine((config) => (config['connector.class'] ?? '') !== '', {
+    message: 'expected the class of the connector',
+    path: ['connector.class'],
+  }),
 });
 
 /**

@@ -293,7 +293,8 @@ export const errorCatalogue = {
   },
   COMPARISON_IMPOSSIBLE: {
     cause: 'Something that a comparison needs is not configured or does not exist.',
-    remedy: 'Configure both strategies (poller and connect) and a read model for the topic prefix of each; compare tables with a primary key.',
+    remedy:
+      'Configure both strategies (poller and connect) and a read model for the topic prefix of each; compare tables with a primary key.',
     exitCode: 78,
   },
   COMPARISON_NOT_CAUGHT_UP: {

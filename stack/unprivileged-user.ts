@@ -16,7 +16,11 @@ export async function postgresUser(): Promise<SystemUser | undefined> {
 }
 
 async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
-  return Number((await run('id', [flag, 'nobody'])).stdout);
+  // 65534 is what nearly every system calls nobody, should there be no `id` on PATH.
+  return run('id', [flag, 'nobody']).then(
+    ({ stdout }) => Number(stdout),
+    () => 65_534,
+  );
 }
 
 /** True when `user` may pass through every folder down to `path`, itself included (permission bits; access lists are not looked at). */

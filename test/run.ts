@@ -5,7 +5,7 @@
  */
 import { glob, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeError } from '#pipeline/index.ts';
+import { CdcError, describeError } from '#pipeline/index.ts';
 import { formatSeconds, resetStack, startStack } from '#stack/index.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
 
@@ -31,7 +31,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-// A pattern or a reporter meant for another run must not decide what runs here.
+const nodeOptions = process.env['NODE_OPTIONS'] ?? '';
+// What is meant for another run must not reach the files' processes.
 delete process.env['NODE_OPTIONS'];
 delete process.env['NODE_TEST_CONTEXT'];
 
@@ -45,6 +46,10 @@ async function main(args: readonly string[]): Promise<number> {
     say(
       `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|integration [part of a file name…]`,
     );
+    return 64;
+  }
+  if (nodeOptions.includes('--test')) {
+    say(`NODE_OPTIONS is "${nodeOptions}", which could leave tests out unseen: unset it.`);
     return 64;
   }
   let tally = emptyTally;
@@ -109,7 +114,7 @@ async function withStack(run: () => Promise<Tally>): Promise<Tally> {
 }
 
 function failure(tally: Tally, error: unknown): Tally {
-  say(describeError(error));
+  say(error instanceof CdcError ? `${error.code}: ${error.message}\n  remedy: ${error.remedy}` : describeError(error));
   return { ...tally, failed: tally.failed + 1 };
 }
 

@@ -25,6 +25,11 @@ const numeric: ValueEncoder = (text) => {
   return `"${text}"`;
 };
 const timestamp: ValueEncoder = (text) => `"${isoTimestamp(text)}"`;
+/** All parts, also those that are zero. */
+const interval: ValueEncoder = (text) => {
+  const [date = '', clock = ''] = text.slice(1).split('T');
+  return `"P${partOf(date, 'Y')}Y${partOf(date, 'M')}M${partOf(date, 'D')}DT${partOf(clock, 'H')}H${partOf(clock, 'M')}M${partOf(clock, 'S')}S"`;
+};
 const date: ValueEncoder = (text) => (text.endsWith('infinity') ? `"${text}"` : `"${isoEra(text)}Z"`);
 const time: ValueEncoder = (text) => `"${text}Z"`;
 const timeWithZone: ValueEncoder = (text) => `"${utcTime(text)}Z"`;
@@ -41,8 +46,8 @@ const encoders: Readonly<Record<string, ValueEncoder>> = {
   float8: float,
   bool: boolean,
   numeric,
-  timestamptz: timestamp,
   timestamp,
+  interval,
   date,
   time,
   timetz: timeWithZone,
@@ -61,8 +66,31 @@ export type ColumnType = {
 
 /** The encoder of a column type. */
 export function encoderFor({ name, isArray, modifier }: ColumnType): ValueEncoder {
-  const encode = name === 'bit' || name === 'varbit' ? bits(name === 'bit' && modifier === 1) : (encoders[name] ?? jsonString);
+  const encode = shapedEncoder(name, modifier) ?? encoders[name] ?? jsonString;
   return isArray ? (text) => encodeArray(parseArray(text, encode)) : encode;
+}
+
+/** The number before a unit of an ISO 8601 duration. */
+function partOf(duration: string, unit: 'Y' | 'M' | 'D' | 'H' | 'S'): string {
+  const end = duration.indexOf(unit);
+  return end < 0 ? '0' : (/-?[\d.]+$/.exec(duration.slice(0, end))?.[0] ?? '0');
+}
+
+/** Encoders that depend on the type's modifier: the length of bit, the digits of timestamptz. */
+function shapedEncoder(name: string, modifier: number): ValueEncoder | undefined {
+  if (name === 'bit' || name === 'varbit') return bits(name === 'bit' && modifier === 1);
+  return name === 'timestamptz' ? timestampWithZone(modifier < 0 ? 6 : modifier) : undefined;
+}
+
+/** Debezium writes as many digits of the second as the column has. */
+function timestampWithZone(digits: number): ValueEncoder {
+  return (text) => {
+    const iso = isoTimestamp(text);
+    const dot = iso.indexOf('.');
+    const missing = dot < 0 ? digits + 1 : digits - (iso.length - 2 - dot);
+    if (missing === 0 || digits === 0 || !iso.endsWith('Z')) return `"${iso}"`;
+    return `"${iso.slice(0, -1)}${dot < 0 ? '.' : ''}${'0'.repeat(dot < 0 ? digits : missing)}Z"`;
+  };
 }
 
 /** `2026-11-22 15:00:00.123456+00` or without zone → `2026-11-22T15:00:00.123456Z`; infinities stay words. */

@@ -1,3 +1,4 @@
+import { counted } from '../count-words.ts';
 import type { StrategyReport } from '../strategy-report.ts';
 import { perStrategy, type PerStrategy } from '../strategy.ts';
 import { decide, fails, unknown, verdictIf, type Outcome, type Verdict } from './outcome.ts';
@@ -55,7 +56,7 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
         const needed = [...setup.value.objects, ...setup.value.settings];
         return verdictIf(
           needed.length === 0,
-          needed.length === 0 ? 'nothing created or changed' : `${needed.length} things: ${needed.join(', ')}`,
+          needed.length === 0 ? 'nothing created or changed' : `${counted(needed.length, 'thing')}: ${needed.join(', ')}`,
         );
       },
     },
@@ -68,7 +69,10 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
         const { attributes, grants } = setup.value;
         const more = [...attributes, ...grants.filter((grant) => !grant.startsWith('SELECT '))];
         const reads = grants.length - (more.length - attributes.length);
-        return verdictIf(more.length === 0, `SELECT on ${reads} tables${more.length === 0 ? ' only' : `, and ${more.join(', ')}`}`);
+        return verdictIf(
+          more.length === 0,
+          `SELECT on ${counted(reads, 'table')}${more.length === 0 ? ' only' : `, and ${more.join(', ')}`}`,
+        );
       },
     },
     notYet(
@@ -93,10 +97,10 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
           const published = `${deletesSeen} of ${deletes} deletes published`;
           const rows = totalRows(report.state);
           if (deletesSeen < deletes)
-            return fails(rows === null ? published : `${published}, ${rows.ghost} ghost rows stay in the read model`);
+            return fails(rows === null ? published : `${published}, ${counted(rows.ghost, 'ghost row')} left in the read model`);
           if (rows === null) return unknown('the read model was not compared');
           if (rows.ghost > 0 && sourceMoved) return unknown('the source changed while the rows were compared');
-          return verdictIf(rows.ghost === 0, `${published}, ${rows.ghost} ghost rows in the read model`);
+          return verdictIf(rows.ghost === 0, `${published}, ${counted(rows.ghost, 'ghost row')} in the read model`);
         }),
     },
     {
@@ -154,7 +158,7 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
         if (wrong > 0 && sourceMoved) return unknown('the source changed while the rows were compared');
         return verdictIf(
           wrong === 0,
-          `${equal} of ${source} orders equal${wrong === 0 ? '' : `, ${missing.count} missing, ${ghost.count} ghosts, ${stale.count} stale`}`,
+          `${equal} of ${source} orders equal${wrong === 0 ? '' : `, ${missing.count} missing, ${counted(ghost.count, 'ghost')}, ${stale.count} stale`}`,
         );
       },
     },
@@ -175,7 +179,9 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
       property: "Each row's events came in the order in which its changes committed",
       judge: (report) =>
         withEvents(report, ({ outOfOrder, superseded }) =>
-          superseded === 0 ? unknown('no row changed twice in this run') : verdictIf(outOfOrder === 0, `${outOfOrder} events out of order`),
+          superseded === 0
+            ? unknown('no row changed twice in this run')
+            : verdictIf(outOfOrder === 0, `${counted(outOfOrder, 'event')} out of order`),
         ),
     },
     {

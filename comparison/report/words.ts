@@ -1,3 +1,4 @@
+import { counted } from '../count-words.ts';
 import type { KeyList } from '../key-list.ts';
 import type { RowDifferences } from '../final-state/merge.ts';
 import type { Measured } from '../measured.ts';
@@ -32,23 +33,23 @@ export function detailLines(report: ComparisonReport): readonly string[] {
     const { events, state } = report.strategies[strategy];
     const name = strategyNames[strategy];
     const lines: string[] = [];
-    const add = (what: string, where: string, list: KeyList): void => {
-      if (list.count > 0) lines.push(`${name}: ${list.count} ${what} in ${where}: ${keyText(list)}`);
+    const add = (noun: string, detail: string, where: string, list: KeyList): void => {
+      if (list.count > 0) lines.push(`${name}: ${counted(list.count, noun)}${detail} in ${where}: ${keyText(list)}`);
     };
     for (const table of report.tables) {
       const found = events.measured ? events.value[table] : undefined;
       if (found === undefined) continue;
-      add('states lost', table, found.states.lost);
-      add('deletes lost', table, found.deletes.lost);
-      add('events twice', table, found.duplicates);
-      add('events out of order', table, found.outOfOrder);
-      add('events of states that never were', table, found.unexplained);
+      add('state', ' lost', table, found.states.lost);
+      add('delete', ' lost', table, found.deletes.lost);
+      add('event', ' twice', table, found.duplicates);
+      add('event', ' out of order', table, found.outOfOrder);
+      add('event', ' of states that never were', table, found.unexplained);
     }
     const addRows = (where: string, found: Measured<RowDifferences> | undefined): void => {
       if (found?.measured !== true) return;
-      add('ghost rows', where, found.value.ghost);
-      add('missing rows', where, found.value.missing);
-      add(`stale rows (${columnText(found.value.staleColumns)})`, where, found.value.stale);
+      add('ghost row', '', where, found.value.ghost);
+      add('missing row', '', where, found.value.missing);
+      add('stale row', ` (${columnText(found.value.staleColumns)})`, where, found.value.stale);
     };
     for (const table of report.tables) addRows(table, state.tables[table]);
     addRows('the order view', state.orderView);

@@ -1,14 +1,21 @@
 import { CdcError } from '#pipeline/index.ts';
-import type { Admin } from 'kafkajs';
+import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
+import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaAdmin, TopicSpec } from '../port.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
+
+/** kafkajs's admin does not bridge what the broker calls passing: a topic just made has no leader yet, a coordinator still loads. */
+const whilePassing = retry(
+  handleWhen((error) => error instanceof kafkajs.KafkaJSProtocolError && error.retriable && error.type !== 'UNKNOWN_TOPIC_OR_PARTITION'),
+  { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
+);
 
 /** An admin over a connected kafkajs admin. */
 export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
   const attempt = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
     try {
-      return await work();
+      return await whilePassing.execute(work);
     } catch (error) {
       throw translate(error, doing);
     }

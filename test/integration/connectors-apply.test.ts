@@ -14,7 +14,7 @@ async function walsender(db: LegacyDatabase, slot: string): Promise<string | nul
 
 test('one connector through its life', async (t) => {
   await using db = await createLegacyDatabase();
-  await using connector = await startTestConnector({ database: db });
+  await using connector = await startTestConnector({ database: db, overrides: { 'heartbeat.interval.ms': '1000' } });
   const { client, name, slot } = connector;
   const applied: ConnectorFile = { name, config: connector.config };
   const changed = (settings: Record<string, string>): ConnectorFile => ({ name, config: { ...connector.config, ...settings } });
@@ -41,7 +41,10 @@ test('one connector through its life', async (t) => {
   await t.test('a typing error is refused with the name of the setting, and nothing is touched', async () => {
     const pid = await walsender(db, slot);
     const refused = { code: 'CONNECTOR_CONFIG_INVALID' };
-    await assert.rejects(applyConnector(client, changed({ 'decimal.handling.mode': 'strin' })), { ...refused, message: /\ndecimal\.handling\.mode: .*strin|\ndecimal\.handling\.mode: .*one of/ });
+    await assert.rejects(applyConnector(client, changed({ 'decimal.handling.mode': 'strin' })), {
+      ...refused,
+      message: /\ndecimal\.handling\.mode: .*strin|\ndecimal\.handling\.mode: .*one of/,
+    });
     await assert.rejects(applyConnector(client, changed({ 'poll.intreval.ms': '5' })), {
       ...refused,
       message: /poll\.intreval\.ms: unknown setting/,
@@ -52,7 +55,10 @@ test('one connector through its life', async (t) => {
 
   await t.test('where Connect answers a bare 500, the reason is told instead', async () => {
     const config = { ...connector.config, 'heartbeat.interval.ms': 'soon' };
-    await assert.rejects(client.putConfig(name, config), { code: 'CONNECTOR_CONFIG_INVALID', message: /heartbeat\.interval\.ms: .*integer/ });
+    await assert.rejects(client.putConfig(name, config), {
+      code: 'CONNECTOR_CONFIG_INVALID',
+      message: /heartbeat\.interval\.ms: .*integer/,
+    });
   });
 
   await t.test('a login that the database refuses is told in one paragraph, without the password, and nothing is touched', async () => {
@@ -110,7 +116,9 @@ test('one connector through its life', async (t) => {
     const progress = (text: string): void => {
       if (text.includes('stopping')) abort.abort();
     };
-    await assert.rejects(applyConnector(client, changed({ 'poll.interval.ms': '30' }), { signal: abort.signal, progress }), { name: 'AbortError' });
+    await assert.rejects(applyConnector(client, changed({ 'poll.interval.ms': '30' }), { signal: abort.signal, progress }), {
+      name: 'AbortError',
+    });
     assert.equal((await client.config(name))?.['poll.interval.ms'], '20');
     assert.equal(await running(), 'running');
   });

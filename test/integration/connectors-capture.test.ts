@@ -38,7 +38,9 @@ test('Debezium publishes what the log says, with before-images, tombstones and t
 
   await t.test('insert, update and delete arrive as c, u, d with before-image, and a tombstone', async () => {
     passed = 0;
-    await db.query(`INSERT INTO customers (id, email, name, tier, created_at) VALUES (9007199254740993, 'b@example.org', 'B', 'gold', now())`);
+    await db.query(
+      `INSERT INTO customers (id, email, name, tier, created_at) VALUES (9007199254740993, 'b@example.org', 'B', 'gold', now())`,
+    );
     await db.query(`INSERT INTO orders (customer_id, status, note, placed_at) VALUES (9007199254740993, 'placed', 'ü', now())`);
     await db.query(`UPDATE orders SET status = 'paid' WHERE id = 2`);
     await db.query('DELETE FROM orders WHERE id = 2');
@@ -94,7 +96,10 @@ function decode({ messages }: TopicObserver): Seen[] {
 }
 
 /** Waits for a beat, then for the slot to be confirmed past what the log held at that moment. */
-async function beat(connector: TestConnector, query: (sql: string, values?: readonly unknown[]) => Promise<Record<string, string | null>[]>): Promise<void> {
+async function beat(
+  connector: TestConnector,
+  query: (sql: string, values?: readonly unknown[]) => Promise<Record<string, string | null>[]>,
+): Promise<void> {
   const [before_] = await query('SELECT pg_current_wal_lsn() AS head, (SELECT beat_at FROM cdc.heartbeat) AS beat');
   assert.ok(before_);
   for (let attempt = 0; attempt < 150; attempt += 1) {

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
+import * as z from 'zod';
 import { connectKafka, type KafkaAdmin } from '#kafka/index.ts';
 import { pipelineSchema, postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import { resetStack, stackStatus, startMain, startStack, stopStack, waitFor, type StackState } from '#stack/index.ts';
 import { isSameProcess, processIdentity } from '#stack/process-identity.ts';
 import { stateFile } from '#stack/records.ts';
-import { readSettings } from '#stack/settings.ts';
+import { readSettings, settingsFile } from '#stack/settings.ts';
 import { readStackState } from '#stack/state.ts';
 
 /** Small stacks (without Connect) of this file's own. mkdtemp makes folders that only their owner may enter: as root, Postgres' user may not. */
@@ -260,8 +262,9 @@ test('two stacks start side by side on ports of their own, and stopping one leav
   try {
     const again = await up(first, (text) => {
       said.push(text);
-      if (squatters.length === 1 && text.startsWith('postgres-legacy is up'))
-        squatters.push(squatSoon(Number(states[0].kafka.brokers.split(':')[1])));
+      if (squatters.length > 1 || !text.startsWith('postgres-legacy is up')) return;
+      const settings = z.object({ ports: z.object({ kafka: z.number() }) }).parse(JSON.parse(readFileSync(settingsFile(first), 'utf8')));
+      squatters.push(squatSoon(settings.ports.kafka));
     });
     assert.notEqual(again.legacyServer.port, port);
     assert.ok(said.includes('a port was taken by another program in the meantime: trying others'), said.join('\n'));

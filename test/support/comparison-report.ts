@@ -38,7 +38,9 @@ export function strategyReport(parts: {
 }): StrategyReport {
   const { events, rows, setup, latencyMs = 20 } = parts;
   const latency =
-    latencyMs === null ? notMeasured('no event of this run arrived') : measured({ n: 10, p50: latencyMs, p95: latencyMs, p99: latencyMs, max: latencyMs });
+    latencyMs === null
+      ? notMeasured('no event of this run arrived')
+      : measured({ n: 10, p50: latencyMs, p95: latencyMs, p99: latencyMs, max: latencyMs });
   return {
     topicPrefix: 'test',
     model: 'test_model',

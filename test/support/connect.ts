@@ -125,7 +125,8 @@ export async function removeConnector(client: ConnectClient, name: string, repli
   await dropSlot({ ...replicator, database: 'postgres' }, name, 30_000);
 }
 
-async function removeTopics(prefix: string): Promise<void> {
+/** Deletes the topics that a connector with this topic.prefix made. */
+export async function removeTopics(prefix: string): Promise<void> {
   await using admin = await (await testKafka()).admin();
   const topics = await admin.listTopics();
   await admin.deleteTopics(topics.filter((topic) => topic.startsWith(`${prefix}.`) || topic === `__debezium-heartbeat.${prefix}`));

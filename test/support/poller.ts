@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readHorizons, runPoller } from '#cdc-poller/index.ts';
+import { readHorizons, readStatus, runPoller, type TableStatus } from '#cdc-poller/index.ts';
 import type { Kafka } from '#kafka/index.ts';
-import { silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { createLogger, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 
 /** A poller inside the test's process. */
@@ -16,9 +16,12 @@ export type TestPoller = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
+/** TEST_LOG=debug shows what the parts under test say. */
+const testLogger = process.env['TEST_LOG'] === undefined ? silentLogger : createLogger('test', process.env['TEST_LOG']);
+
 export function startTestPoller(config: PipelineConfig): TestPoller {
   const controller = new AbortController();
-  const ended = runPoller({ config, logger: silentLogger, signal: controller.signal });
+  const ended = runPoller({ config, logger: testLogger, signal: controller.signal });
   ended.catch(() => undefined);
   const stop = async (): Promise<void> => {
     controller.abort();
@@ -86,6 +89,19 @@ export async function untilPublished(kafka: Kafka, config: PipelineConfig, datab
     const behind = tables.filter((table) => (horizons.get(table) ?? 0n) <= xid);
     if (behind.length === 0) return;
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: horizon of ${behind.join(', ')} past ${xid}`);
+    await delay(100);
+  }
+}
+
+/** Waits until a table's committed position is as asked. */
+export async function untilStatus(config: PipelineConfig, condition: (status: TableStatus) => boolean, timeoutMs = 20_000): Promise<void> {
+  const { poller } = config;
+  if (poller === undefined) throw new TypeError('no poller is configured');
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const statuses = await readStatus(config.kafka, poller);
+    if (statuses.every(condition)) return;
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms; the status is ${JSON.stringify(statuses)}`);
     await delay(100);
   }
 }

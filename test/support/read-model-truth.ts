@@ -19,7 +19,8 @@ const storedQuery = `
 
 /** Fails unless the view in `schema` is what its mirrors say. */
 export async function assertViewIsTrue(read: ReadDatabase, schema: string): Promise<void> {
-  const inSchema = (sql: string): string => sql.replaceAll(/\b(FROM|JOIN) (?=orders|customers|order_items|products|order_view)/g, `$1 ${schema}.`);
+  const inSchema = (sql: string): string =>
+    sql.replaceAll(/\b(FROM|JOIN) (?=orders|customers|order_items|products|order_view)/g, `$1 ${schema}.`);
   assert.deepEqual(await read.query(inSchema(storedQuery)), await read.query(inSchema(viewQuery)));
 }
 
@@ -32,7 +33,9 @@ export async function assertMirrors(
   const told = { customers: 'name', products: 'name', orders: 'status', order_items: 'unit_price' };
   for (const [table, column] of Object.entries(told)) {
     const rows = await read.query(`SELECT id, ${column} AS told FROM ${schema}.${table} ORDER BY id`);
-    const expected = [...(tables.get(table) ?? [])].toSorted(([a], [b]) => a - b).map(([id, row]) => ({ id: String(id), told: row[column] }));
+    const expected = [...(tables.get(table) ?? [])]
+      .toSorted(([a], [b]) => a - b)
+      .map(([id, row]) => ({ id: String(id), told: row[column] }));
     assert.deepEqual(rows, expected, table);
   }
 }

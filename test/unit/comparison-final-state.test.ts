@@ -14,9 +14,18 @@ test('every row is equal, missing, a ghost or stale, as two whole tables say', a
   await fc.assert(
     fc.asyncProperty(table, table, async (source, model) => {
       const diff = await mergeDiff(rows(source), rows(model), options);
-      assert.deepEqual(diff.missing.keys, keys(source, (key) => !model.has(key)));
-      assert.deepEqual(diff.ghost.keys, keys(model, (key) => !source.has(key)));
-      assert.deepEqual(diff.stale.keys, keys(source, (key) => model.has(key) && model.get(key) !== source.get(key)));
+      assert.deepEqual(
+        diff.missing.keys,
+        keys(source, (key) => !model.has(key)),
+      );
+      assert.deepEqual(
+        diff.ghost.keys,
+        keys(model, (key) => !source.has(key)),
+      );
+      assert.deepEqual(
+        diff.stale.keys,
+        keys(source, (key) => model.has(key) && model.get(key) !== source.get(key)),
+      );
       assert.equal(diff.equal + diff.missing.count + diff.stale.count, source.size);
       assert.equal(diff.equal + diff.ghost.count + diff.stale.count, model.size);
     }),
@@ -54,7 +63,10 @@ test('a stream that is not in key order is refused, not compared wrongly', async
 });
 
 function keys(from: ReadonlyMap<bigint, unknown>, wanted: (key: bigint) => boolean): string[] {
-  return [...from.keys()].filter(wanted).toSorted((a, b) => (a < b ? -1 : 1)).map(String);
+  return [...from.keys()]
+    .filter(wanted)
+    .toSorted((a, b) => (a < b ? -1 : 1))
+    .map(String);
 }
 
 function one(key: readonly string[], values: readonly (string | null)[]): AsyncGenerator<KeyedRow> {

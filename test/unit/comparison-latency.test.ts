@@ -22,7 +22,11 @@ test('at least as many samples as the percentile says are at or below it', () =>
     fc.property(fc.array(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), { minLength: 1 }), (samples) => {
       const found = distribution(samples);
       assert.ok(found);
-      for (const [percent, value] of [[50, found.p50], [95, found.p95], [99, found.p99]] as const) {
+      for (const [percent, value] of [
+        [50, found.p50],
+        [95, found.p95],
+        [99, found.p99],
+      ] as const) {
         assert.ok(samples.filter((sample) => sample <= value).length >= (percent / 100) * samples.length);
         assert.ok(samples.filter((sample) => sample < value).length < (percent / 100) * samples.length);
       }
@@ -42,7 +46,11 @@ test('the batch that holds an offset says when it was applied; a hole or a prune
 });
 
 test('times count from the commit of the change’s own transaction, each clock corrected', () => {
-  const match = { change: ledgerChange({ txId: 2n ** 32n + 7n }), event: observedEvent({ txId: 8n, offset: 3n, receivedAt: 1010 }), topic: 't' };
+  const match = {
+    change: ledgerChange({ txId: 2n ** 32n + 7n }),
+    event: observedEvent({ txId: 8n, offset: 3n, receivedAt: 1010 }),
+    topic: 't',
+  };
   const log = new Map([['t/0', [{ first: 0n, next: 9n, appliedAt: 1050 }]]]);
   const commits = { times: new Map([[7n, 1005]]), unavailable: null };
   const found = latencies([match], commits, log, { sourceAheadMs: 5, readAheadMs: 20 });
@@ -51,7 +59,10 @@ test('times count from the commit of the change’s own transaction, each clock 
 });
 
 test('without commit times or events a latency is not measured, with the reason', () => {
-  const off = latencies([], { times: new Map(), unavailable: 'track_commit_timestamp is off' }, new Map(), { sourceAheadMs: 0, readAheadMs: 0 });
+  const off = latencies([], { times: new Map(), unavailable: 'track_commit_timestamp is off' }, new Map(), {
+    sourceAheadMs: 0,
+    readAheadMs: 0,
+  });
   assert.deepEqual(off.toKafka, { measured: false, why: 'track_commit_timestamp is off' });
   const quiet = latencies([], { times: new Map(), unavailable: null }, new Map(), { sourceAheadMs: 0, readAheadMs: 0 });
   assert.equal(quiet.toReadModel.measured, false);

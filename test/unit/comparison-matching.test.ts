@@ -14,9 +14,12 @@ function count(input: Pick<CountInput, 'changes' | 'events'> & Partial<CountInpu
 
 /** Histories of up to six keys; values repeat, so that equal states occur, in one transaction and across them. */
 const history = fc
-  .array(fc.record({ key: fc.integer({ min: 1, max: 6 }), state: fc.integer({ min: 0, max: 4 }), gone: fc.boolean(), sameTx: fc.boolean() }), {
-    maxLength: 40,
-  })
+  .array(
+    fc.record({ key: fc.integer({ min: 1, max: 6 }), state: fc.integer({ min: 0, max: 4 }), gone: fc.boolean(), sameTx: fc.boolean() }),
+    {
+      maxLength: 40,
+    },
+  )
   .map((steps): readonly LedgerChange[] => {
     const changes: (LedgerChange & { committed: boolean })[] = [];
     let txId = 100n;
@@ -69,9 +72,13 @@ test('removing events finds exactly these lost, by key', () => {
       ([changes, removed]) => {
         const gone = new Set(removed);
         const counts = count({ changes, events: changes.filter((change) => !gone.has(change)).map(eventOf) });
-        const keysOf = (wanted: (change: LedgerChange) => boolean): string[] => [...new Set(removed.filter(wanted).map(({ key }) => key))].toSorted();
+        const keysOf = (wanted: (change: LedgerChange) => boolean): string[] =>
+          [...new Set(removed.filter(wanted).map(({ key }) => key))].toSorted();
         assert.equal(counts.states.lost.count, removed.filter(({ op }) => op !== 'd').length);
-        assert.deepEqual([...counts.states.lost.keys].toSorted(), keysOf(({ op }) => op !== 'd'));
+        assert.deepEqual(
+          [...counts.states.lost.keys].toSorted(),
+          keysOf(({ op }) => op !== 'd'),
+        );
         assert.equal(counts.deletes.lost.count, removed.filter(({ op }) => op === 'd').length);
       },
     ),

@@ -39,7 +39,12 @@ const usual: PerStrategy<StrategyReport> = {
   log: strategyReport({
     events: clean,
     rows: differences(),
-    setup: { objects: ['replication slot cdc_slot'], settings: ['wal_level = logical'], attributes: ['REPLICATION'], grants: ['SELECT on public.orders'] },
+    setup: {
+      objects: ['replication slot cdc_slot'],
+      settings: ['wal_level = logical'],
+      attributes: ['REPLICATION'],
+      grants: ['SELECT on public.orders'],
+    },
   }),
   query: strategyReport({
     events: polled,
@@ -81,7 +86,12 @@ test('without a case in the run the outcome is inconclusive, never a pass', () =
 
 test('a log that loses a delete, repeats an event or mixes up the order is not excused', () => {
   const bad = strategyReport({
-    events: tableEvents({ ...clean, deletes: { committed: 2, seen: 1, lost: keyList('9') }, duplicates: keyList('1'), outOfOrder: keyList('2') }),
+    events: tableEvents({
+      ...clean,
+      deletes: { committed: 2, seen: 1, lost: keyList('9') },
+      duplicates: keyList('1'),
+      outOfOrder: keyList('2'),
+    }),
     rows: differences(),
   });
   assert.equal(outcomeOf('deletes', { ...usual, log: bad }), 'neither');
@@ -119,5 +129,6 @@ test('a right beyond SELECT, or an attribute, is more than reading', () => {
 
 test('events that were not all kept make every claim on events inconclusive', () => {
   const cut: StrategyReport = { ...usual.log, events: { measured: false, why: 'too many' } };
-  for (const id of ['deletes', 'states', 'before-images', 'once', 'order']) assert.equal(outcomeOf(id, { ...usual, log: cut }), 'inconclusive', id);
+  for (const id of ['deletes', 'states', 'before-images', 'once', 'order'])
+    assert.equal(outcomeOf(id, { ...usual, log: cut }), 'inconclusive', id);
 });

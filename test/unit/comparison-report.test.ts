@@ -10,7 +10,12 @@ const strategies = {
   log: strategyReport({ events: tableEvents({ deletes: { committed: 2, seen: 2, lost: keyList() } }), rows: differences() }),
   query: strategyReport({
     events: tableEvents({
-      states: { committed: 123_456, superseded: 100_000, seen: 100_000, lost: { count: 23_456, keys: Array.from({ length: 20 }, (_v, i) => String(1000 + i)) } },
+      states: {
+        committed: 123_456,
+        superseded: 100_000,
+        seen: 100_000,
+        lost: { count: 23_456, keys: Array.from({ length: 20 }, (_v, i) => String(1000 + i)) },
+      },
       deletes: { committed: 2, seen: 0, lost: keyList('17', '18') },
     }),
     rows: differences({ source: 123_456, ghost: keyList('17', '18'), stale: keyList('5'), staleColumns: { status: 1 } }),
@@ -37,7 +42,7 @@ test('the terminal report fits 120 columns and has no colour codes', () => {
 test('ghost rows, stale rows and lost states are named by key, the rest is counted', () => {
   for (const text of [renderTerminal(report).replaceAll(/\n\s+/g, ' '), renderMarkdown(report)]) {
     assert.match(text, /query \(poller\): 2 ghost rows in public\.orders: 17, 18\b/);
-    assert.match(text, /query \(poller\): 1 stale rows \(status 1\) in public\.orders: 5\b/);
+    assert.match(text, /query \(poller\): 1 stale row \(status 1\) in public\.orders: 5\b/);
     assert.match(text, /query \(poller\): 23456 states lost in public\.orders: 1000, 1001, .*1011 …/);
   }
 });
@@ -51,8 +56,12 @@ test('what was not measured is a dash with its reason, never a zero', () => {
 
 test('each claim gets its verdict in words', () => {
   const text = renderTerminal(report).replaceAll(/\s+/g, ' ');
-  assert.ok(text.includes('"Query-based cannot see deletes." Tested: Every delete is published, and no deleted row stays in the read model. Holds for: only the log.'));
-  assert.ok(text.includes('Query: 0 of 2 deletes published, 2 ghost rows stay in the read model.'));
+  assert.ok(
+    text.includes(
+      '"Query-based cannot see deletes." Tested: Every delete is published, and no deleted row stays in the read model. Holds for: only the log.',
+    ),
+  );
+  assert.ok(text.includes('Query: 0 of 2 deletes published, 2 ghost rows left in the read model.'));
 });
 
 test('the JSON is the report, whole', () => {

@@ -16,9 +16,13 @@ test('what is not JSON is told with its line', () => {
 });
 
 test('a missing name, config or class is told by its key', () => {
-  assert.throws(() => parseConnectorFile('{"config": {"connector.class": "x"}}', 'orders.json'), { message: /^orders\.json: name: expected/ });
+  assert.throws(() => parseConnectorFile('{"config": {"connector.class": "x"}}', 'orders.json'), {
+    message: /^orders\.json: name: expected/,
+  });
   assert.throws(() => parseConnectorFile('{"name": "orders"}', 'orders.json'), { message: /^orders\.json: config: expected/ });
-  assert.throws(() => parseConnectorFile('{"name": "orders", "config": {}}', 'orders.json'), { message: /config › connector\.class: expected/ });
+  assert.throws(() => parseConnectorFile('{"name": "orders", "config": {}}', 'orders.json'), {
+    message: /config › connector\.class: expected/,
+  });
   assert.throws(() => parseConnectorFile('{"name": "orders", "config": {"connector.class": "x", "a": {}}}', 'orders.json'), {
     message: /config › a: expected text/,
   });
@@ -30,7 +34,9 @@ test('numbers and booleans become text, as Connect keeps them', () => {
 });
 
 test('two different names are refused', () => {
-  assert.throws(() => parseConnectorFile('{"name": "a", "config": {"connector.class": "x", "name": "b"}}', 'f'), { message: /named a, but config › name says b/ });
+  assert.throws(() => parseConnectorFile('{"name": "a", "config": {"connector.class": "x", "name": "b"}}', 'f'), {
+    message: /named a, but config › name says b/,
+  });
 });
 
 test('the shipped connector keeps every digit, skips nothing and holds no secret', async () => {
@@ -59,7 +65,12 @@ test('the shipped connector keeps every digit, skips nothing and holds no secret
 });
 
 test('a table pattern cannot be prepared and is refused', () => {
-  assert.throws(() => capturedTables('orders', { 'table.include.list': 'public.*' }), { code: 'CONNECTOR_CONFIG_INVALID', message: /pattern \(public\.\*\)/ });
+  assert.throws(() => capturedTables('orders', { 'table.include.list': 'public.*' }), {
+    code: 'CONNECTOR_CONFIG_INVALID',
+    message: /pattern \(public\.\*\)/,
+  });
   assert.throws(() => capturedTables('orders', {}), { message: /is empty/ });
-  assert.deepEqual(capturedTables('orders', { 'table.include.list': String.raw` public\.orders , cdc.heartbeat` }), [{ schema: 'public', table: 'orders' }]);
+  assert.deepEqual(capturedTables('orders', { 'table.include.list': String.raw` public\.orders , cdc.heartbeat` }), [
+    { schema: 'public', table: 'orders' },
+  ]);
 });

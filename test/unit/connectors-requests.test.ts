@@ -42,7 +42,11 @@ test('no answer is one error with address and remedy', async () => {
     await using server = await answering(() => undefined);
     url = server.url;
   }
-  await assert.rejects(connectClient({ url }).connectors(), { code: 'CONNECT_UNREACHABLE', message: /Kafka Connect at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/, remedy: /cdc stack up/ });
+  await assert.rejects(connectClient({ url }).connectors(), {
+    code: 'CONNECT_UNREACHABLE',
+    message: /Kafka Connect at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/,
+    remedy: /cdc stack up/,
+  });
 });
 
 test('user and password are sent, a refusal is told without them', async () => {
@@ -52,7 +56,10 @@ test('user and password are sent, a refusal is told without them', async () => {
     response.writeHead(401).end();
   });
   const asked = connectClient({ url: server.url, username: 'me', password: 'hunter2' }).connectors();
-  await assert.rejects(asked, (error: Error) => 'code' in error && error.code === 'CONNECT_LOGIN_REFUSED' && !error.message.includes('hunter2'));
+  await assert.rejects(
+    asked,
+    (error: Error) => 'code' in error && error.code === 'CONNECT_LOGIN_REFUSED' && !error.message.includes('hunter2'),
+  );
   assert.deepEqual(seen, [`Basic ${Buffer.from('me:hunter2').toString('base64')}`]);
 });
 

@@ -3,8 +3,14 @@ import { test } from 'node:test';
 import { configProblems, unknownKeys } from '#connectors/validation.ts';
 
 const field = (name: string, ...errors: string[]) => ({ definition: { name }, value: { name, errors } });
-const validation = (...configs: { definition: { name: string }; value: { name: string; errors: string[] } | null }[]) => ({ error_count: 0, configs });
-const known = validation(field('slot.name'), field('database.password'), field('poll.interval.ms'), { definition: { name: 'ssl' }, value: null });
+const validation = (...configs: { definition: { name: string }; value: { name: string; errors: string[] } | null }[]) => ({
+  error_count: 0,
+  configs,
+});
+const known = validation(field('slot.name'), field('database.password'), field('poll.interval.ms'), {
+  definition: { name: 'ssl' },
+  value: null,
+});
 
 test('a slip of a known setting is a problem that names what was meant', () => {
   for (const slip of ['slot.naem', 'slot.nam', 'slot.names', 'slpt.name']) {

@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { repositoryRoot } from '#test/support/house-repository.ts';
+import { typeSamples } from '#test/support/value-samples.ts';
 
 function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
@@ -11,9 +12,11 @@ function read(path: string): string {
 /** `` - `test/unit/x.test.ts`: title `` in docs/invariants.md. */
 const namedTest = /^- `(?<file>test\/[^`]+)`: (?<title>.+)$/gm;
 
-/** Whether a test of this title is declared, however its text is quoted. */
+/** Whether a test of this title is declared, however it is quoted and laid out. A seed may follow the title in brackets. */
 function declares(source: string, title: string): boolean {
-  return ["'", '"', '`'].some((quote) => source.includes(`test(${quote}${title.replaceAll(quote, `\\${quote}`)}${quote}`));
+  const laidOut = source.replaceAll(/\btest\(\s+/g, 'test(');
+  const exact = ["'", '"', '`'].some((quote) => laidOut.includes(`test(${quote}${title.replaceAll(quote, `\\${quote}`)}${quote}`));
+  return exact || laidOut.includes(`test(\`${title} (seed \${`);
 }
 
 test('docs/invariants.md names a test for each invariant, and each of them exists under that title', () => {
@@ -34,6 +37,20 @@ test('docs/invariants.md names a test for each invariant, and each of them exist
     }
   }
   assert.deepEqual(problems, []);
+});
+
+test('docs/change-event.md lists each value in which the strategies differ, and the JSON form of every type that is compared', () => {
+  const [values = '', differences = ''] = read('docs/change-event.md').split('## Where the strategies differ');
+  const missing: string[] = [];
+  for (const { type, exceptions = {} } of typeSamples) {
+    const base = type.replace(/\(.*\)|\[\]/g, '');
+    const isOwn = base === 'mood' || base === 'positive';
+    if (!isOwn && !new RegExp(`^\\|.*\`${base}(?:\\(\\w\\))?\`.*\\|`, 'm').test(values)) missing.push(type);
+    for (const value of Object.keys(exceptions)) {
+      if (!differences.includes(`| \`${type}\` ${value.replaceAll("'", '')} |`)) missing.push(`${type} ${value}`);
+    }
+  }
+  assert.deepEqual(missing, []);
 });
 
 /** The anchor that GitHub gives a heading. */

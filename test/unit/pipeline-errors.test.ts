@@ -25,7 +25,7 @@ test('every entry of the catalogue is usable: sentences, and an exit code that s
   for (const [code, { cause, remedy, exitCode }] of Object.entries(errorCatalogue)) {
     assert.match(code, /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/);
     assert.match(cause, /^[A-Z].*\.$/s, `${code}: cause`);
-    assert.match(remedy, /^[A-Z].*\.$/s, `${code}: remedy`);
+    assert.match(remedy, /^\S.*\.$/s, `${code}: remedy`);
     assert.ok(Number.isInteger(exitCode) && exitCode >= 64 && exitCode <= 78, `${code}: exit code ${exitCode}`);
   }
 });

@@ -1,0 +1,13 @@
+import { CdcError } from '#pipeline/index.ts';
+
+const oldestNode = 24;
+
+/**
+ * Refuses a Node that would load these files and fail later, in the middle of the work (22 does).
+ *
+ * @throws CdcError NODE_TOO_OLD
+ */
+export function requireNode(version: string = process.versions.node): void {
+  if (Number.parseInt(version, 10) >= oldestNode) return;
+  throw new CdcError('NODE_TOO_OLD', `Node ${oldestNode} or newer is needed, and this is Node ${version} (${process.execPath}).`);
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** Runs node as from a shell: not as a part of the test run that this is. */
+function runNode(args: readonly string[], extra: NodeJS.ProcessEnv = {}): Promise<{ readonly code: number; readonly lines: string[] }> {
+  const env = { ...process.env, ...extra };
+  delete env['NODE_TEST_CONTEXT'];
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, args, { cwd: root, env }, (_error, stdout) => {
+      resolve({ code: child.exitCode ?? -1, lines: stdout.trimEnd().split('\n') });
+    });
+  });
+}
+
+test('a real run: crashed, empty and hanging files are failures, and are named', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cdc-unit-'));
+  try {
+    const files = {
+      good: "import { test } from 'node:test'; test('one', () => {}); test('two', async (t) => { await t.test('inner', () => {}); });",
+      bad: "import { test } from 'node:test'; test('bad', () => { throw new Error('x'); });",
+      crash: "throw new Error('crashed while loading');",
+      empty: 'export {};',
+      open: "import { test } from 'node:test'; test('leaves a timer', () => { setInterval(() => {}, 1000); });",
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, `${name}.test.ts`), text);
+    const paths = Object.keys(files).map((name) => join(folder, `${name}.test.ts`));
+    const runner = join(folder, 'runner.ts');
+    const code = `import { runFiles, summary } from ${JSON.stringify(join(root, 'test', 'support', 'run-files.ts'))};
+      const write = (text) => process.stdout.write(text);
+      const tally = await runFiles(${JSON.stringify(paths)}, { concurrency: 5, fileLimitMs: 3000, signal: new AbortController().signal, root: '/', write });
+      write('\\n' + summary(tally));`;
+    await writeFile(runner, code);
+    const { lines } = await runNode([runner]);
+    const output = lines.join('\n');
+    assert.equal(lines.at(-1), '3 passed, 4 failed');
+    assert.match(output, /crash\.test\.ts: 0 passed, 1 failed/);
+    assert.match(output, /empty\.test\.ts holds no test\./);
+    assert.match(output, /open\.test\.ts was ended: it had not finished after 3\.0 s/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('a run in which no test ran fails', async () => {
+  const { code, lines } = await runNode(['test/run.ts', 'unit', 'no-file-has-this-name']);
+  assert.deepEqual([code, lines.at(-1)], [1, '0 passed, 0 failed']);
+});
+
+test('a run in which all pass ends with the count and exit code 0', async () => {
+  const { code, lines } = await runNode(['test/run.ts', 'unit', 'stack-wait-for'], { NODE_OPTIONS: '--no-warnings' });
+  assert.deepEqual([code, lines.at(-1)], [0, '5 passed, 0 failed'], lines.join('\n'));
+});
+
+test('NODE_OPTIONS that would leave tests out are refused', async () => {
+  const { code, lines } = await runNode(['test/run.ts', 'unit', 'stack-wait-for'], { NODE_OPTIONS: '--test-name-pattern=abort' });
+  assert.equal(code, 64);
+  assert.match(lines.join(), /could leave tests out unseen/);
+});
+
+test('a word that is no phase does not run something else', async () => {
+  assert.equal((await runNode(['test/run.ts', 'untegration'])).code, 64);
+  assert.equal((await runNode(['test/run.ts', 'unit', '--watch'])).code, 64);
+});
