@@ -6,14 +6,12 @@
  * number of events kept; nothing written to the legacy database but the heartbeat row, nothing to Kafka or the read database. Leaves to
  * others: running the poller, the connector, the read models and the workload.
  */
-export { compareCommand } from './commands.ts';
 export { demoCommand } from './demo-command.ts';
 export { comparisonFromConfig } from './from-config.ts';
 export { runComparison, startComparison, type ComparisonInput, type RunningComparison } from './run.ts';
-export { strategies, type PerStrategy, type Strategy } from './strategy.ts';
-export { outcomes, type Outcome } from './outcomes/outcome.ts';
+export type { PerStrategy, Strategy } from './strategy.ts';
+export type { Outcome } from './outcomes/outcome.ts';
 export type { ClaimResult } from './outcomes/claims.ts';
 export type { StrategyReport } from './strategy-report.ts';
-export { reportJson, type ComparisonReport } from './report/report.ts';
-export { renderMarkdown } from './report/markdown.ts';
+export type { ComparisonReport } from './report/report.ts';
 export { renderTerminal } from './report/terminal.ts';

@@ -4,7 +4,7 @@
  * source with the owner's SQL (sql/). Promises: nothing is created that the server has not validated; what does not reach RUNNING is
  * undone; applying twice changes nothing; no secret is shown. Leaves to others: running Connect (stack/), reading the topics.
  */
-export { applyConnector, validateConnector, type ApplyOptions, type ApplyResult } from './apply.ts';
+export { applyConnector, type ApplyOptions, type ApplyResult } from './apply.ts';
 export { connectorsCommand } from './commands.ts';
 export { parseConnectorFile, readConnectorFile, type ConnectorConfig, type ConnectorFile } from './config-file.ts';
 export { deleteConnector } from './delete.ts';
@@ -12,7 +12,7 @@ export { formatPlan, planChanges, type ConfigChange, type Plan } from './plan.ts
 export { connectClient, type ConnectClient } from './rest/client.ts';
 export type { ConnectLocation } from './rest/request.ts';
 export type { ConnectInfo, ConnectorOffsets, ConnectorStatus, ServerValidation } from './rest/schemas.ts';
-export { snapshotState, waitForPosition, waitForStreaming, waitUntilRunning, type WaitOptions } from './running.ts';
+export { snapshotState, waitForStreaming, type WaitOptions } from './running.ts';
 export { capturedTables } from './source/captured-tables.ts';
 export { prepareSource, undoSource, type SourceChange, type SourceRequest } from './source/prepare-source.ts';
 export { dropSlot } from './source/slot.ts';

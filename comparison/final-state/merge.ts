@@ -61,7 +61,7 @@ export async function mergeDiff(
 }
 
 /** As keys are shown everywhere: the value of a key of one column, a JSON list of more. */
-export function showKey(key: readonly string[]): string {
+function showKey(key: readonly string[]): string {
   return key.length === 1 ? (key[0] ?? '') : JSON.stringify(key);
 }
 

@@ -10,7 +10,7 @@ export function distribution(samples: readonly number[]): Distribution | null {
 }
 
 /** The smallest sample that at least `percent` of all samples do not exceed. `sorted` ascending, not empty. */
-export function percentile(sorted: readonly number[], percent: number): number {
+function percentile(sorted: readonly number[], percent: number): number {
   const rank = Math.max(1, Math.ceil((percent / 100) * sorted.length));
   return sorted[rank - 1] ?? Number.NaN;
 }

@@ -60,7 +60,7 @@ export function detailLines(report: ComparisonReport): readonly string[] {
 const shownKeys = 12;
 
 /** `1, 2, 3 and more` */
-export function keyText({ count, keys }: KeyList): string {
+function keyText({ count, keys }: KeyList): string {
   const shown = keys.slice(0, shownKeys).join(', ');
   // A key may stand for several cases, so that fewer keys than cases is not yet a list cut short.
   return keys.length > shownKeys || (keys.length < count && keys.length >= shownKeys) ? `${shown} …` : shown;

@@ -169,6 +169,39 @@ test('a change after the run is not held against anybody, and is said', async ()
   assert.ok(report.notes.some((note) => note.startsWith('The source changed after the run')));
 });
 
+test('what the poller publishes just before it says that it has passed the run is still seen', async () => {
+  await using bench = await createComparisonBench();
+  const { database } = bench;
+  await seedOrders(bench);
+  await bench.copySource();
+  let changed = false;
+  await using running = await startComparison({
+    ...bench.input,
+    queryHorizons: async () => {
+      if (changed) {
+        const changes = await bench.changes();
+        await bench.publish(
+          bench.topic('log', 'orders'),
+          changes.map((change) => eventMessage(change)),
+        );
+        await bench.publish(
+          bench.topic('query', 'orders'),
+          changes.map((change) => eventMessage(change, { before: null })),
+        );
+        await bench.markApplied();
+      }
+      return bench.input.queryHorizons();
+    },
+  });
+  await bench.changes();
+  await database.query('UPDATE orders SET note = status');
+  changed = true;
+  const report = await running.finish();
+  for (const strategy of ['log', 'query'] as const) {
+    assert.deepEqual(events(report, strategy, 'orders').states, { committed: 5, superseded: 0, seen: 5, lost: none });
+  }
+});
+
 test('whoever is behind when the time is over is named: connector, poller, read model', async () => {
   await using bench = await createComparisonBench();
   const { database, kafka } = bench;

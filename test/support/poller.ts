@@ -81,7 +81,11 @@ export async function spawnPoller(config: PipelineConfig): Promise<PollerProcess
  */
 export async function untilPublished(kafka: Kafka, config: PipelineConfig, database: LegacyDatabase, timeoutMs = 30_000): Promise<void> {
   const [row] = await database.query('SELECT pg_current_xact_id()::text AS xid');
-  const xid = BigInt(row?.['xid'] ?? '');
+  await untilHorizon(kafka, config, BigInt(row?.['xid'] ?? ''), timeoutMs);
+}
+
+/** Waits until every table's horizon is past a transaction id. */
+export async function untilHorizon(kafka: Kafka, config: PipelineConfig, xid: bigint, timeoutMs: number): Promise<void> {
   const tables = config.poller?.tables.map(({ table }) => table) ?? [];
   const deadline = performance.now() + timeoutMs;
   for (;;) {

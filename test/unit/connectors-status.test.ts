@@ -56,8 +56,9 @@ test('a RUNNING connector without tasks does not run yet', () => {
   assert.equal(summarizeStatus(status('FAILED', [])).health, 'failed');
 });
 
+const offsets = (offset: Record<string, unknown>) => [{ partition: { server: 'log' }, offset }];
+
 test('offsets tell snapshot from streaming', () => {
-  const offsets = (offset: Record<string, unknown>) => [{ partition: { server: 'log' }, offset }];
   assert.equal(snapshotState([]), 'none');
   assert.equal(snapshotState(offsets({ snapshot: 'INITIAL', lsn: 1, snapshot_completed: false })), 'snapshot');
   assert.equal(snapshotState(offsets({ lsn: 1, lsn_commit: 1 })), 'streaming');

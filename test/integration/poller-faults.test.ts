@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { connectKafka, type Kafka } from '#kafka/index.ts';
+import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
+import { spawnPoller, untilHorizon, type PollerProcess } from '#test/support/poller.ts';
+import { readPublished, versionsOf } from '#test/support/published.ts';
+import { uniqueName } from '#test/support/stack.ts';
+
+/** Servers of this file's own, because it stops them. */
+let folder = '';
+let stack: StackState;
+let kafka: Kafka;
+let owner: Client;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cdc-faults-'));
+  stack = await startStack({ folder, connect: false, throwaway: true, signal: AbortSignal.timeout(120_000) });
+  kafka = connectKafka(configOf('unused', {}).kafka, silentLogger);
+  owner = await connectOwner();
+  await owner.query(`
+    CREATE TABLE things (id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+    CREATE INDEX ON things (updated_at, id);
+    GRANT SELECT ON things TO cdc_poller;`);
+});
+
+after(async () => {
+  await owner.end();
+  await resetStack(folder);
+});
+
+async function connectOwner(): Promise<Client> {
+  const { legacyServer, roles } = stack;
+  const client = new Client({ host: legacyServer.host, port: legacyServer.port, database: 'legacy', ...roles.owner });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+const limit = { signal: new AbortController().signal, timeoutMs: 30_000 };
+
+function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>): PipelineConfig {
+  const { legacyServer, roles } = stack;
+  return pipelineSchema.parse({
+    legacyDb: { host: legacyServer.host, port: legacyServer.port, database: 'legacy', roles },
+    kafka: { brokers: stack.kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
+    poller: { name, topicPrefix: name, pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
+  });
+}
+
+async function stopServer(name: string, signal: NodeJS.Signals): Promise<void> {
+  const server = stack.processes.find((process_) => process_.name === name);
+  assert.ok(server, name);
+  process.kill(server.pid, signal);
+  await waitFor(async () => !isAlive(server.pid), { ...limit, describe: `${name} has ended` });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function restart(): Promise<void> {
+  stack = await startStack({ folder, connect: false, throwaway: true, signal: AbortSignal.timeout(60_000) });
+}
+
+/** Every row that stands in the table was published, and no version twice. */
+async function assertAllPublished(poller: PollerProcess, config: PipelineConfig): Promise<void> {
+  const { rows } = await owner.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+  try {
+    await untilHorizon(kafka, config, BigInt(rows[0]?.xid ?? ''), 60_000);
+  } catch (error) {
+    throw new Error(`${String(error)}\n${poller.log()}`, { cause: error });
+  }
+  const versions = versionsOf(await readPublished(kafka, `${config.poller?.name}.public.things`));
+  assert.equal(versions.length, new Set(versions).size, 'published twice');
+  const { rows: final } = await owner.query<{ version: string }>(`SELECT format('{"id":%s}@%s', id, xmin) AS version FROM things`);
+  assert.deepEqual(
+    final.map(({ version }) => version).filter((version) => !versions.includes(version)),
+    [],
+    'never published',
+  );
+}
+
+async function write(rows: number): Promise<void> {
+  for (let row = 0; row < rows; row += 1) await owner.query("INSERT INTO things (value) VALUES ('x')");
+}
+
+async function untilLog(poller: PollerProcess, pattern: RegExp): Promise<void> {
+  await waitFor(async () => pattern.test(poller.log()), {
+    ...limit,
+    describe: `${String(pattern)} in the log:\n${poller.log()}`,
+  });
+}
+
+test('Kafka down at start, told to exit: one error with address and remedy, no stack trace', async () => {
+  await using poller = await spawnPoller(configOf(uniqueName('down'), { brokers: '127.0.0.1:1', whenUnavailable: 'exit' }));
+  assert.equal(await poller.exited, 69, poller.log());
+  assert.match(poller.log(), /error KAFKA_UNREACHABLE: .*127\.0\.0\.1:1.*\n {2}remedy: Start Kafka/);
+  assert.doesNotMatch(poller.log(), /\n\s+at /);
+});
+
+test('Kafka down at start, told to wait: it says so in one line, and begins when the broker is there', async () => {
+  await write(20);
+  await stopServer('kafka', 'SIGTERM');
+  const config = configOf(uniqueName('wait'), {});
+  await using poller = await spawnPoller(config);
+  await untilLog(poller, /KAFKA_UNREACHABLE/);
+  assert.doesNotMatch(poller.log(), /\n\s+at /);
+  await restart();
+  await assertAllPublished(poller, config);
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+});
+
+test('Kafka stopped and started again amid writes: the poller goes on by itself, nothing lost, nothing twice', async () => {
+  const config = configOf(uniqueName('kafka'), {});
+  await using poller = await spawnPoller(config);
+  await write(50);
+  await assertAllPublished(poller, config);
+  await stopServer('kafka', 'SIGTERM');
+  await write(50);
+  await delay(500);
+  await restart();
+  await write(50);
+  await assertAllPublished(poller, config);
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+});
+
+test('Postgres killed and started again amid writes: the poller goes on by itself, nothing lost, nothing twice', async () => {
+  const config = configOf(uniqueName('postgres'), {});
+  await using poller = await spawnPoller(config);
+  await write(50);
+  await assertAllPublished(poller, config);
+  await stopServer('postgres-legacy', 'SIGQUIT');
+  await restart();
+  owner = await connectOwner();
+  await write(50);
+  await assertAllPublished(poller, config);
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+});
+
+test('the connection cut by the DBA, again and again: nothing lost, nothing twice', async () => {
+  const config = configOf(uniqueName('cut'), {});
+  await using poller = await spawnPoller(config);
+  const { legacyServer } = stack;
+  const dba = new Client({ host: legacyServer.host, port: legacyServer.port, database: 'legacy', ...legacyServer.superuser });
+  await dba.connect();
+  for (let cut = 0; cut < 5; cut += 1) {
+    await write(20);
+    await dba.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cdc_poller'");
+  }
+  await dba.end();
+  await assertAllPublished(poller, config);
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+});
