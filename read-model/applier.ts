@@ -20,6 +20,9 @@ export type Applier = {
 
 type Waiting = { readonly batch: PartitionBatch; readonly result: PromiseWithResolvers<ApplyOutcome> };
 
+/** Batches share a transaction up to so many events: longer ones only make readers wait and memory grow. */
+const eventsPerTransaction = 20_000;
+
 /** Batches are pruned from the log beyond so many, looked at after every so many transactions. */
 const logBatchesKept = 100_000;
 const pruneEvery = 1000;
@@ -81,13 +84,15 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
   };
 }
 
-/** One batch of each partition: a second one of the same partition only follows when the first is done. */
+/** One batch of each partition (a second one only follows when the first is done), while they are within bounds; the first always. */
 function takeGroup(queue: Waiting[]): Waiting[] {
   const seen = new Set<string>();
+  let events = 0;
   const [group, rest] = partition(queue, ({ batch }) => {
     const place = `${batch.topic}/${batch.partition}`;
-    if (seen.has(place)) return false;
+    if (seen.has(place) || (events > 0 && events + batch.changes.length > eventsPerTransaction)) return false;
     seen.add(place);
+    events += batch.changes.length;
     return true;
   });
   queue.splice(0, queue.length, ...rest);

@@ -9,7 +9,7 @@ import { arrayLiteral, plainArrayLiteral } from './values/array-literal.ts';
 type Upsert = { readonly cells: readonly CellText[]; readonly lsn: Lsn };
 
 /** An update left a column out because its value had not changed, and the row that has the value is not stored. */
-export class MissingRowError extends Error {
+class MissingRowError extends Error {
   override readonly name = 'MissingRowError';
 }
 

@@ -75,7 +75,7 @@ export async function createDirectModel(): Promise<DirectModel> {
   };
 }
 
-export function toConsumed({ key, value }: OutgoingMessage, offset: bigint): ConsumedMessage {
+function toConsumed({ key, value }: OutgoingMessage, offset: bigint): ConsumedMessage {
   return {
     offset,
     key: key === null ? null : Buffer.from(key),

@@ -8,7 +8,7 @@ import { topicOf } from './order-events.ts';
 import { createReadDatabase, eventually, type ReadDatabase } from './read-database.ts';
 import { uniqueName } from './stack.ts';
 
-export const orderTables = ['customers', 'products', 'orders', 'order_items'] as const;
+const orderTables = ['customers', 'products', 'orders', 'order_items'] as const;
 
 /** A read model of its own: database, topics, group; and what tests do with it. */
 export type ReadModelFixture = AsyncDisposable & {
