@@ -56,4 +56,3 @@ export const changeEventSchema = z.looseObject({
  * because a query cannot know it.
  */
 export type ChangeEvent = z.output<typeof changeEventSchema>;
-export type EventSource = ChangeEvent['source'];

@@ -2,15 +2,7 @@
  * The wire contract that both strategies write and the read model reads: Debezium's envelope as JSON, its lossless decoder, and the
  * names of topics. Imports nobody but pipeline/ (errors). Does not talk to Kafka: that is kafka/'s work.
  */
-export {
-  changeEventSchema,
-  queryConnector,
-  unavailableValue,
-  type ChangeEvent,
-  type EventSource,
-  type Operation,
-  type Row,
-} from './change-event.ts';
+export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, type MessagePlace } from './decode.ts';
 export { parseLossless, stringifyLossless, type JsonValue } from './lossless-json.ts';
 export { formatTableId, parseTableId, topicName, type TableId } from './topic-name.ts';

@@ -3,7 +3,6 @@
  * offsets elsewhere, topics with explicit settings. Promises what port.ts says; knows nothing of events or tables.
  */
 export { connectKafka } from './kafkajs/connect-kafka.ts';
-export { partitionForKey } from './murmur2.ts';
 export { readToEnd } from './read-to-end.ts';
 export type {
   BatchControl,

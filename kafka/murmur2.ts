@@ -5,7 +5,7 @@ const multiplier = 0x5bd1e995;
  * The hash of Kafka's default partitioner (org.apache.kafka.common.utils.Utils.murmur2), as a signed 32-bit integer. Equal keys go to
  * equal partitions whoever writes them: this producer, a Java client or Debezium on Connect.
  */
-function murmur2(bytes: Buffer): number {
+export function murmur2(bytes: Buffer): number {
   const { length } = bytes;
   let hash = seed ^ length;
   const tail = length & ~3;

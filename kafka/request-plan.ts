@@ -8,7 +8,7 @@ export type PlacedMessage = OutgoingMessage & { readonly partition: number };
 export type RequestBounds = { readonly maxBytesPerPartition: number; readonly maxMessagesPerPartition: number };
 
 /** Well below 1 MiB before compression; and few enough that kafkajs's quadratic grouping of messages stays cheap. */
-export const defaultRequestBounds: RequestBounds = { maxBytesPerPartition: 768 * 1024, maxMessagesPerPartition: 400 };
+const defaultRequestBounds: RequestBounds = { maxBytesPerPartition: 768 * 1024, maxMessagesPerPartition: 400 };
 
 /** Framing of a record in a batch, in bytes, rounded up. */
 const recordOverhead = 32;
