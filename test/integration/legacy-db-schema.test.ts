@@ -114,7 +114,8 @@ test('a database, role or server that is not there is named with its remedy', as
   const roles = rolesOf(db);
   const cases = [
     { config: { ...db.owner, database: 'no_such_database' }, code: 'LEGACY_DB_MISSING', names: /no_such_database/ },
-    { config: { ...db.owner, user: 'no_such_owner' }, code: 'LEGACY_ROLE_MISSING', names: /no_such_owner/ },
+    // A server that asks for passwords does not tell a stranger whether the role exists; one that trusts does.
+    { config: { ...db.owner, user: 'no_such_owner' }, code: /LEGACY_(LOGIN_REFUSED|ROLE_MISSING)/, names: /no_such_owner/ },
     { config: { ...db.owner, port: 1 }, code: 'LEGACY_DB_UNREACHABLE', names: /:1\b/ },
     { config: db.poller, code: 'LEGACY_PRIVILEGE_MISSING', names: new RegExp(String(db.poller.user)) },
   ];
@@ -124,14 +125,16 @@ test('a database, role or server that is not there is named with its remedy', as
 });
 
 test('a connection left open fails the test that left it, by its application_name', async () => {
-  const client = new Client();
+  const leaked: Client[] = [];
   const leaking = async (): Promise<void> => {
     await using db = await createLegacyDatabase({ empty: true });
-    Object.assign(client, new Client({ ...db.owner, application_name: 'a part that leaks' }));
+    const client = new Client({ ...db.owner, application_name: 'a part that leaks' });
+    leaked.push(client);
     client.on('error', () => undefined);
     await client.connect();
   };
   await assert.rejects(leaking(), /a part that leaks/);
+  assert.equal(leaked.length, 1);
 });
 
 function rolesOf(db: LegacyDatabase): Required<GrantedRoles> {

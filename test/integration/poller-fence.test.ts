@@ -22,7 +22,10 @@ type Scene = AsyncDisposable & {
   insert(value: string): Promise<unknown>;
 };
 
-/** A table `race` of its own, polled every 20 ms without clock margin, so that nothing but the fence keeps late rows. */
+/**
+ * A table `race` of its own, polled every 20 ms. The clock margin is small, so that nothing but the fence keeps rows that come later than
+ * that; without any, a server process that the scheduler holds between reading the clock and taking its virtual id would be missed.
+ */
 async function createScene(settings: Readonly<Record<string, unknown>> = {}): Promise<Scene> {
   const database = await createLegacyDatabase({ empty: true });
   await createRaceTable(database);
@@ -30,7 +33,7 @@ async function createScene(settings: Readonly<Record<string, unknown>> = {}): Pr
   const config = await testPipelineConfig(database, {
     name,
     pollIntervalMs: 20,
-    clockMarginMs: 0,
+    clockMarginMs: 100,
     ...settings,
     tables: [{ table: 'public.race' }],
   });
@@ -86,7 +89,7 @@ test('a transaction that wrote before the load and commits after it is published
   const late = await scene.connect();
   await scene.insert('early');
   await late.query("BEGIN; INSERT INTO race (value) VALUES ('late')");
-  await keepBusy(scene, 200);
+  await keepBusy(scene, 400);
   await using poller = startTestPoller(scene.config);
   await untilStatus(scene.config, ({ phase, repairPending }) => phase === 'polling' && repairPending);
   await keepBusy(scene, 200);
@@ -131,7 +134,7 @@ test('a prepared transaction, which has given up its virtual id, is published wh
   const gid = uniqueName('gid');
   // Begun before, but without a transaction id until after, the moments that are to become the floor.
   await late.query('BEGIN; SELECT now()');
-  await keepBusy(scene, 300);
+  await keepBusy(scene, 400);
   await late.query(`INSERT INTO race (value) VALUES ('prepared'); PREPARE TRANSACTION '${gid}'`);
   await keepBusy(scene, 600);
   await late.query(`COMMIT PREPARED '${gid}'`);
