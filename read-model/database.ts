@@ -18,6 +18,8 @@ export async function queryText(database: Database, sql: string, values: readonl
 /** A pool whose idle connections may be lost: the next query opens another. */
 export function openPool(config: ClientConfig, logger: Logger, max = 4): Pool {
   const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000 });
+  // pg-pool listens only while a connection idles. A server that ends it in the very packet that made it ready would find nobody.
+  pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a connection to the read database was lost')));
   pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the read database was lost'));
   return pool;
 }
