@@ -5,8 +5,5 @@
  * replays and stale consumers; any interleaving of topics ends in the same view; nothing is skipped silently. Knows Kafka and its own
  * database only, never the legacy one nor which strategy wrote the events. Leaves capture to others, and Kafka to kafka/.
  */
-export { readModelCommand } from './commands.ts';
 export { migrate } from './migrate.ts';
-export { appliedOffsets, type AppliedOffset } from './positions.ts';
 export { startReadModel, type ReadModelOptions, type RunningReadModel } from './start.ts';
-export { readModelStatus, type PartitionStatus } from './status.ts';

@@ -1,4 +1,4 @@
-import { parseTableId, type TableId } from '#change-events/index.ts';
+import { parseTableId } from '#change-events/index.ts';
 import type { PollerTableConfig } from '#pipeline/index.ts';
 import type { CatalogTable } from './table-shape.ts';
 
@@ -62,8 +62,6 @@ export async function readServerIdentity(query: TextQuery): Promise<ServerIdenti
     role: role ?? '',
   };
 }
-
-export type { TableId };
 
 /** The timeline is the checkpoint's on a standby too, where the WAL position functions refuse. */
 const identityQuery = `
