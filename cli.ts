@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --disable-warning=TimeoutNegativeWarning
 /**
  * cdc: one program for the whole pipeline. This file only wires: each folder brings its own commands. Exit codes: 0 done; 1 the answer is
- * bad news (a status that is not well); 2 there is a difference (connectors plan); 64-78 an error of the catalogue, as docs/errors.md lists them;
- * 130 interrupted.
+ * bad news (a status that is not well, errors of doctor); 2 there is a difference (connectors plan), or doctor has warnings or unknowns;
+ * 64-78 an error of the catalogue, as docs/errors.md lists them; 130 interrupted.
  */
 import { dirname, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
@@ -10,6 +10,7 @@ import { pollerCommand } from '#cdc-poller/commands.ts';
 import { compareCommand } from '#comparison/commands.ts';
 import { demoCommand } from '#comparison/index.ts';
 import { connectorsCommand } from '#connectors/commands.ts';
+import { doctorCommand } from '#connectors/index.ts';
 import { legacyDbCommand } from '#legacy-db/commands.ts';
 import { CdcError, createLogger, describeError, loadConfig, maskSecrets, type CliContext, type PipelineConfig } from '#pipeline/index.ts';
 import { readModelCommand } from '#read-model/commands.ts';
@@ -60,6 +61,7 @@ function createProgram(signal: AbortSignal): Command {
     legacyDbCommand(context),
     pollerCommand(context),
     connectorsCommand(context),
+    doctorCommand(context),
     readModelCommand(context),
     compareCommand(context),
     configCommand(context),

@@ -1,9 +1,11 @@
 import { connectKafka } from '#kafka/index.ts';
 import { CdcError, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
-import Table from 'cli-table3';
 import { Command } from 'commander';
+import { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
 import { runPoller } from './poller.ts';
 import { readStatus, resetPositions } from './positions-view.ts';
+import { isMatch } from './source/table-discovery.ts';
+import { statusTable, type StatusRow } from './status-table.ts';
 
 /** `cdc poller start|status|reset` */
 export function pollerCommand(context: CliContext): Command {
@@ -17,36 +19,45 @@ export function pollerCommand(context: CliContext): Command {
     });
   command
     .command('status')
-    .description('show where the poller stands in each table')
+    .description('show where the poller stands in each table; exit code 1 when one is stuck')
     .option('--json', 'as JSON')
-    .action(async ({ json = false }: { readonly json?: boolean }) => {
+    .option('--url <url...>', 'running processes to ask for their figures; default: where poller.http says')
+    .action(async ({ json = false, url }: { readonly json?: boolean; readonly url?: readonly string[] }) => {
       const config = await context.config();
-      const rows = await readStatus(config.kafka, pollerOf(config), context.signal);
-      if (json) {
-        context.print(JSON.stringify(rows, null, 2));
-        return;
-      }
-      const table = new Table({ head: ['table', 'phase', 'horizon', 'polled at', 'floor'], style: { head: [] } });
-      for (const row of rows) {
-        const phase = row.repairPending ? `${row.phase}, repair pending` : row.phase;
-        table.push([row.table, phase, row.horizon ?? '-', row.polledAt ?? '-', row.floor ?? '-']);
-      }
-      context.print(table.toString());
+      const poller = pollerOf(config);
+      const rows = await statusRows(config, poller, url, context.signal);
+      context.print(json ? JSON.stringify(rows, null, 2) : statusTable(rows));
+      if (rows.some(({ live }) => live?.stuck === true)) context.setExitCode(1);
     });
   command
     .command('reset')
-    .description('forget positions: the next start loads the tables again; ends a poller that still runs')
+    .description('forget positions: the tables are loaded again, by a poller of the group that runs, or at the next start')
     .option('--table <schema.table...>', 'only these tables')
     .action(async ({ table }: { readonly table?: readonly string[] }) => {
       const config = await context.config();
       const poller = pollerOf(config);
-      const known = poller.tables.map((entry) => entry.table);
-      const unknown = table?.find((name) => !known.includes(name));
-      if (unknown !== undefined) throw new CdcError('TABLE_UNKNOWN', `table ${unknown} is not among poller.tables`);
+      const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || isMatch(entry, name)));
+      if (unknown !== undefined) throw new CdcError('TABLE_UNKNOWN', `table ${unknown} is not among poller.tables and has no position`);
+      const known = (await readStatus(config.kafka, poller, context.signal)).map((row) => row.table);
       const reset = await resetPositions(connectKafka(config.kafka, context.logger), poller.name, table ?? known);
       context.print(reset.length === 0 ? 'no table had a position' : `reset ${reset.join(', ')}`);
     });
   return command;
+}
+
+async function statusRows(
+  config: PipelineConfig,
+  poller: PollerConfig,
+  urls: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<readonly StatusRow[]> {
+  const asked = urls ?? [httpUrlOf(poller)].filter((url) => url !== null);
+  const [rows, ...processes] = await Promise.all([
+    readStatus(config.kafka, poller, signal),
+    ...asked.map((url) => fetchFigures(url, poller.name)),
+  ]);
+  const live = new Map(processes.flatMap((figures) => figures?.tables ?? []).map((figures) => [figures.table, figures]));
+  return rows.map((row) => ({ ...row, live: live.get(row.table) ?? null }));
 }
 
 function pollerOf(config: PipelineConfig): PollerConfig {

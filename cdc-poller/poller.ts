@@ -1,252 +1,104 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { parseTableId, topicName } from '#change-events/index.ts';
-import { connectKafka, type Kafka } from '#kafka/index.ts';
-import {
-  CdcError,
-  describeError,
-  type ErrorCode,
-  type Logger,
-  type PipelineConfig,
-  type PollerConfig,
-  type PollerTableConfig,
-} from '#pipeline/index.ts';
-import { backOffMs } from './back-off.ts';
-import { createEventEncoder } from './encoding/event-encoder.ts';
-import { positionTopicSpec } from './position/position-topic.ts';
-import { readCatalog, readServerIdentity, type ServerIdentity } from './source/catalog.ts';
-import { openSourceSession, type SourceSession } from './source/source-session.ts';
-import { findProblems, problemsError, shapeOf, type TableShape } from './source/table-shape.ts';
-import { openTablePublisher, type TablePublisher } from './table-publisher.ts';
-import { runTableLoop } from './table-loop.ts';
+import { connectKafka } from '#kafka/index.ts';
+import { CdcError, describeError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import { shareInGroup, takeAll, type Share } from './membership/share.ts';
+import { startPollerHttp } from './metrics/http-server.ts';
+import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
+import { createGovernor } from './pace/governor.ts';
+import { isPattern } from './source/table-discovery.ts';
+import type { PollerContext } from './supervisor/context.ts';
+import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
+import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
+import { pause } from './supervisor/try-again.ts';
 
 export type PollerOptions = {
   readonly config: PipelineConfig;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Load, publish what is there, and return. */
+  /** Load, publish what is there, and return. Takes the tables over, whatever `sharing` says. */
   readonly once?: boolean;
 };
 
-type PollerContext = PollerOptions & { readonly kafka: Kafka; readonly poller: PollerConfig; readonly owner: string };
-
-const statementTimeoutMs = 60_000;
-
-/** What does not go away by itself: the process ends with it instead of trying again. */
-const finalCodes: ReadonlySet<ErrorCode> = new Set([
-  'PRODUCER_FENCED',
-  'TABLE_UNKNOWN',
-  'COLUMN_UNKNOWN',
-  'COLUMN_NULLABLE',
-  'COLUMN_TYPE_UNFIT',
-  'SELECT_MISSING',
-  'TABLES_UNFIT',
-  'SOURCE_IS_STANDBY',
-  'SOURCE_CHANGED',
-  'POSITION_INVALID',
-  'KAFKA_MESSAGE_TOO_LARGE',
-  'KAFKA_AUTHENTICATION_FAILED',
-  'LEGACY_LOGIN_REFUSED',
-  'LEGACY_DB_MISSING',
-]);
-
 /**
- * Polls all configured tables until the signal is aborted (or, with `once`, until each has been read to its end). Every table has a
- * connection, a transactional id and a position of its own. Lost servers are waited for; nothing is lost or published twice by it.
+ * Polls all configured tables, or its share of them, until the signal is aborted (or, with `once`, until each has been read to its end). Every
+ * table has a connection, a transactional id and a position of its own. Lost servers are waited for; nothing is lost or published twice by it. A
+ * table that fails for good stops alone.
  *
- * @throws CdcError when a table or column is unfit (all findings at once), when a newer process takes over, when the database is another
+ * @throws CdcError when a table or column is unfit at start (all findings at once); when a newer process takes over (`sharing: takeover`); the
+ *   first table's error when all have failed
  */
-export async function runPoller(options: PollerOptions): Promise<void> {
-  const { config, logger } = options;
+export async function runPoller({ config, logger, signal, once = false }: PollerOptions): Promise<void> {
   const { poller } = config;
   if (poller === undefined) throw new CdcError('CONFIG_INVALID', 'pipeline.yaml has no poller section');
   const kafka = connectKafka(config.kafka, logger);
-  // One table's final error ends the others gracefully.
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const context: PollerContext = { ...options, signal, kafka, poller, owner: randomUUID() };
+  const context: PollerContext = { config, poller, kafka, logger, signal, once, owner: randomUUID(), governor: createGovernor(poller) };
+  const sharing = once ? 'takeover' : poller.sharing;
+  const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
+  const share = sharing === 'takeover' ? takeAll(want) : shareInGroup(context, want);
+  const figures = (): ProcessFigures => ({ poller: poller.name, sharing, member: share.isMember(), tables: supervisor.figures() });
+  const metrics = poller.http === undefined ? null : createMetrics(figures);
+  const supervisor = createSupervisor({ context, confirmed: share.confirmed, listener: metrics });
 
-  await whenAvailable(context, () => checkTables(config, poller));
-  await whenAvailable(context, () => ensureTopics(context));
-  if (signal.aborted) return;
-  logger.info({ poller: poller.name, tables: poller.tables.map(({ table }) => table) }, 'polling');
-  const results = await Promise.allSettled(
-    poller.tables.map(async (table) => {
-      try {
-        await pollTable(context, table);
-      } catch (error) {
-        stop.abort();
-        throw error;
-      }
-    }),
-  );
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-}
-
-/** Tries what needs the servers, and waits for them if the configuration says so. */
-async function whenAvailable(context: PollerContext, work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; !context.signal.aborted; attempt += 1) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      const waits = context.config.kafka.whenUnavailable === 'wait' && !context.once;
-      if (isFinal(error) || !waits) throw error;
-      await waitAfter(error, attempt, context, {});
-    }
-  }
-}
-
-async function checkTables(config: PipelineConfig, poller: PollerConfig): Promise<void> {
-  await using session = await openSourceSession(config.legacyDb, `cdc-poller ${poller.name}`, statementTimeoutMs);
-  const query = (text: string, values?: readonly string[]) => session.query(text, values);
-  const identity = await readServerIdentity(query);
-  refuseStandby(identity, config);
-  const findings = [];
-  for (const table of poller.tables) findings.push(...findProblems(await readCatalog(query, table), table, identity.role));
-  if (findings.length > 0) throw problemsError(findings);
-}
-
-async function ensureTopics({ kafka, poller, config }: PollerContext): Promise<void> {
-  const { partitions, replicationFactor } = config.kafka;
-  await using admin = await kafka.admin();
-  await admin.ensureTopics([
-    positionTopicSpec(poller.name, replicationFactor),
-    ...poller.tables.map(({ table }) => ({
-      topic: topicName(poller.topicPrefix, parseTableId(table)),
-      partitions,
-      replicationFactor,
-      config: { 'cleanup.policy': 'compact' },
-    })),
-  ]);
-}
-
-/** Polls one table for as long as it goes: lost connections are made again, the rest is final. */
-async function pollTable(context: PollerContext, table: PollerTableConfig): Promise<void> {
-  const { signal, once = false } = context;
-  let publisher: TablePublisher | null = null;
-  let reclaim = false;
+  // Disposed in reverse order: first the group is left, when all tables have stopped.
+  await using cleanup = new AsyncDisposableStack();
+  await serve(context, metrics, figures, cleanup);
+  cleanup.use(share);
+  const findTables = createTableFinder(context);
+  const begun = await whenAvailable(context, () => begin(context, share, findTables));
+  if (begun === undefined) return;
+  const over = new AbortController();
+  const watched = watchTables({ ...context, signal: AbortSignal.any([signal, over.signal]) }, share, findTables, begun);
   try {
-    for (let attempt = 1; !signal.aborted; attempt += 1) {
-      const began = performance.now();
-      try {
-        publisher ??= await openTablePublisher(publisherOptions(context, table, reclaim));
-        reclaim = true;
-        await pollWithSession(context, table, publisher);
-        if (once) return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (isFinal(error)) throw error;
-        publisher = await keepAfter(error, publisher);
-        if (performance.now() - began > 30_000) attempt = 1;
-        await waitAfter(error, attempt, context, { table: table.table });
-      }
-    }
+    await supervisor.ended;
   } finally {
-    await publisher?.[Symbol.asyncDispose]();
+    over.abort();
+    await watched;
   }
 }
 
-/** A broken database connection leaves the publisher as it is; after trouble with Kafka the table is taken over anew. */
-async function keepAfter(error: unknown, publisher: TablePublisher | null): Promise<TablePublisher | null> {
-  if (publisher === null) return null;
-  if (isDatabaseError(error)) {
+async function serve(
+  { poller, logger }: PollerContext,
+  metrics: Metrics | null,
+  figures: () => ProcessFigures,
+  cleanup: AsyncDisposableStack,
+): Promise<void> {
+  if (poller.http === undefined || metrics === null) return;
+  const http = cleanup.use(await startPollerHttp(poller.http, metrics, figures));
+  logger.info({ url: http.url }, 'serving /metrics, /livez, /readyz and /status');
+}
+
+/** Looks at the tables, makes their topics and offers them to be polled; may be tried again where it stopped. */
+async function begin(context: PollerContext, share: Share, findTables: TableFinder): Promise<readonly PollerTableConfig[]> {
+  const tables = await findTables();
+  await ensureTopics(context, tables);
+  context.logger.info({ poller: context.poller.name, tables: tables.map(({ table }) => table) }, 'polling');
+  await share.offer(tables);
+  return tables;
+}
+
+/** Looks for tables that have come or gone, as far as the configuration names them by a pattern, until the signal is aborted. */
+async function watchTables(
+  context: PollerContext,
+  share: Share,
+  findTables: TableFinder,
+  begun: readonly PollerTableConfig[],
+): Promise<void> {
+  const { poller, logger, signal, once } = context;
+  if (once || !poller.tables.some(({ table }) => isPattern(table))) return;
+  let known = begun;
+  for (;;) {
+    await pause(poller.discoveryIntervalMs, signal);
+    if (signal.aborted) return;
     try {
-      await publisher.abort();
-      return publisher;
-    } catch {
-      // Falls through: what cannot be aborted is fenced by taking over.
+      const tables = await findTables();
+      const names = new Set(tables.map(({ table }) => table));
+      if (names.size === known.length && known.every(({ table }) => names.has(table))) continue;
+      logger.info({ tables: [...names] }, 'other tables match than before');
+      await ensureTopics(context, tables);
+      await share.offer(tables);
+      known = tables;
+    } catch (error) {
+      if (!signal.aborted) logger.warn(`could not look for tables: ${describeError(error)}`);
     }
-  }
-  await publisher[Symbol.asyncDispose]();
-  return null;
-}
-
-async function pollWithSession(context: PollerContext, table: PollerTableConfig, publisher: TablePublisher): Promise<void> {
-  const { config, poller, signal, once = false } = context;
-  const logger = context.logger.child({ table: table.table });
-  await using session = await openSourceSession(config.legacyDb, `cdc-poller ${poller.name} ${table.table}`, statementTimeoutMs);
-  const { identity, shape } = await inspect(session, config, table);
-  refuseOtherSource(identity, publisher, table.table);
-  await runTableLoop({
-    session,
-    identity,
-    shape,
-    publisher,
-    encoder: createEventEncoder({
-      database: identity.database,
-      table: shape.id,
-      prefix: poller.topicPrefix,
-      columns: shape.columns,
-      key: shape.key,
-      timestamp: shape.timestamp,
-    }),
-    pollIntervalMs: table.pollIntervalMs ?? poller.pollIntervalMs,
-    pageRows: poller.pageRows,
-    rememberedKeysMax: poller.rememberedKeysMax,
-    clockMarginMs: poller.clockMarginMs,
-    once,
-    logger,
-    signal,
-  });
-}
-
-async function inspect(
-  session: SourceSession,
-  config: PipelineConfig,
-  table: PollerTableConfig,
-): Promise<{ identity: ServerIdentity; shape: TableShape }> {
-  const query = (text: string, values?: readonly string[]) => session.query(text, values);
-  const identity = await readServerIdentity(query);
-  refuseStandby(identity, config);
-  const catalog = await readCatalog(query, table);
-  const findings = findProblems(catalog, table, identity.role);
-  if (findings.length > 0) throw problemsError(findings);
-  return { identity, shape: shapeOf(catalog, table) };
-}
-
-function refuseStandby({ inRecovery }: ServerIdentity, { legacyDb }: PipelineConfig): void {
-  if (inRecovery) throw new CdcError('SOURCE_IS_STANDBY', `${legacyDb.host}:${legacyDb.port} is a standby`);
-}
-
-function refuseOtherSource({ systemIdentifier, timeline }: ServerIdentity, { journal }: TablePublisher, table: string): void {
-  const { position } = journal;
-  if (position === null || (position.systemIdentifier === systemIdentifier && position.timeline === timeline)) return;
-  const was = `system identifier ${position.systemIdentifier}, timeline ${position.timeline}`;
-  throw new CdcError(
-    'SOURCE_CHANGED',
-    `the position of table ${table} belongs to ${was}; the server is ${systemIdentifier}, timeline ${timeline}`,
-  );
-}
-
-function publisherOptions(
-  { kafka, poller, owner, signal }: PollerContext,
-  { table }: PollerTableConfig,
-  reclaim: boolean,
-): Parameters<typeof openTablePublisher>[0] {
-  return { kafka, pollerName: poller.name, table, topic: topicName(poller.topicPrefix, parseTableId(table)), owner, reclaim, signal };
-}
-
-function isFinal(error: unknown): boolean {
-  return error instanceof CdcError && finalCodes.has(error.code);
-}
-
-/** pg's errors carry an SQLSTATE or a socket's code; Kafka's come as CdcError or as kafkajs's own. */
-function isDatabaseError(error: unknown): boolean {
-  if (error instanceof CdcError) return error.code === 'LEGACY_DB_UNREACHABLE';
-  return (
-    error instanceof Error && ('severity' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))
-  );
-}
-
-async function waitAfter(error: unknown, attempt: number, { signal, logger }: PollerContext, fields: object): Promise<void> {
-  const ms = backOffMs(attempt, Math.random());
-  const code = error instanceof CdcError ? { code: error.code, remedy: error.remedy } : {};
-  logger.warn({ ...fields, ...code, nextTryInMs: ms }, describeError(error));
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
-    // Aborted: the caller's loop sees it.
   }
 }

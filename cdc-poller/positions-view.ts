@@ -1,6 +1,9 @@
 import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
+import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
+import { isPattern } from './source/table-discovery.ts';
+import type { Position } from './position/position.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
 /** What `cdc poller status` shows of a table. */
@@ -16,18 +19,19 @@ export type TableStatus = {
   readonly repairPending: boolean;
 };
 
-/** The committed positions of a poller's tables. */
+/** The committed positions of a poller's tables: those that are configured by name, and those that have a position. */
 export async function readStatus(config: KafkaConfig, poller: PollerConfig, signal?: AbortSignal): Promise<readonly TableStatus[]> {
   const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal);
-  return poller.tables.map(({ table }) => {
+  const named = poller.tables.map(({ table }) => table).filter((table) => !isPattern(table));
+  return [...new Set([...named, ...stored.keys()])].map((table) => {
     const position = stored.get(table)?.head?.position;
     if (position === undefined) return { table, phase: 'not started', horizon: null, polledAt: null, floor: null, repairPending: false };
     return {
       table,
       phase: position.horizon === null ? 'loading' : 'polling',
-      horizon: position.horizon?.toString() ?? null,
+      horizon: position.basis?.capture === 'window' ? null : (position.horizon?.toString() ?? null),
       polledAt: formatMicros(position.clock),
-      floor: formatMicros(position.floor),
+      floor: shownMark(position),
       repairPending: position.repair !== null,
     };
   });
@@ -41,9 +45,17 @@ export async function readHorizons(kafka: Kafka, pollerName: string, signal?: Ab
   const horizons = new Map<string, bigint>();
   for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
     const position = head?.position;
-    if (position?.horizon !== undefined && position.horizon !== null && position.repair === null) horizons.set(table, position.horizon);
+    // A window's horizon is a time: of which transactions are through, it says nothing.
+    if (position === undefined || position.horizon === null || position.repair !== null || position.basis?.capture === 'window') continue;
+    horizons.set(table, position.horizon);
   }
   return horizons;
+}
+
+/** A floor is a time, or an id in mode incrementing; null before there is one. */
+function shownMark({ floor, basis }: Position): string | null {
+  if (floor <= beginning) return null;
+  return basis?.capture === 'id' ? floor.toString() : formatMicros(floor);
 }
 
 /**

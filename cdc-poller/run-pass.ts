@@ -1,9 +1,12 @@
-import type { OutgoingMessage } from '#kafka/index.ts';
+import { createHash } from 'node:crypto';
 import type { EventEncoder } from './encoding/event-encoder.ts';
 import { judgeRow, type Cursor, type Pass } from './fence/pass.ts';
-import { widenXid } from './fence/xid.ts';
+import { createOutbox } from './outbox.ts';
+import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
 import { afterPage, type Position } from './position/position.ts';
 import { pageQuery } from './source/page-query.ts';
+import { cursorAfter, pageRows } from './source/page-rows.ts';
+import { charactersOf, firstPageSize, nextPageSize } from './source/page-size.ts';
 import type { SourceSession, TextRows } from './source/source-session.ts';
 import type { TableShape } from './source/table-shape.ts';
 import type { TablePublisher } from './table-publisher.ts';
@@ -13,6 +16,7 @@ export type PassContext = {
   readonly shape: TableShape;
   readonly encoder: EventEncoder;
   readonly publisher: TablePublisher;
+  readonly oversize: Oversize;
   readonly pageRows: number;
   readonly rememberedKeysMax: number;
   readonly signal: AbortSignal;
@@ -24,48 +28,75 @@ export type PassResult = { readonly whole: boolean; readonly read: number; reado
 
 /** A Kafka transaction is committed when it holds this many events: long ones keep read_committed consumers waiting. */
 const transactionEvents = 20_000;
+/** Pages and commits that wait to be sent while the next page is read and encoded. */
+const jobsAhead = 3;
 
 /**
- * Runs a pass, or what is left of it, page by page; the next page is read while the last one is sent. Commits events together with the
- * position, at the latest at the end of the pass; without events nothing is written and the journal moves on in memory.
- * When the signal is aborted it commits what was sent and returns with `whole: false`.
+ * Runs a pass, or what is left of it, page by page: one page is read, the one before it encoded and earlier ones are sent, all at once and
+ * in order. Commits events together with the position, at the latest at the end of the pass; without events nothing is written and the
+ * journal moves on in memory. When the signal is aborted it commits what was sent and returns with `whole: false`.
  *
- * @param position before the pass; `finish` gives the one after it
+ * @param position before the pass; `finish` gives the one after it, when the pass has ended at a cursor
+ * @throws TableReshaped before anything of a page is published that does not have the shape; EventRefused when an event was too large
  */
-export async function runPass(context: PassContext, position: Position, pass: Pass, finish: () => Position): Promise<PassResult> {
-  const { session, shape, publisher, pageRows, signal } = context;
-  const { journal } = publisher;
+export async function runPass(
+  context: PassContext,
+  position: Position,
+  pass: Pass,
+  finish: (cursor: Cursor | null) => Position,
+): Promise<PassResult> {
+  const { session, shape, publisher, oversize, signal } = context;
+  const outbox = createOutbox(jobsAhead);
   let remembered: (readonly [bigint, string])[] = [];
-  let cursor = pass.cursor;
+  /** Of this pass, in commits that are not done yet too. */
+  let uncommittedKeys = 0;
+  let pending = 0;
+  let { cursor } = pass;
   let read = 0;
   let published = 0;
-  let next: Promise<TextRows> | null = readPage(session, shape, { ...pass, cursor }, pageRows);
+  let limit = firstPageSize(context.pageRows);
+  const commit = async (at: Position): Promise<void> => {
+    const keys = remembered;
+    remembered = [];
+    pending = 0;
+    await outbox.add(async () => {
+      await publisher.commit(at, keys);
+      uncommittedKeys -= keys.length;
+    });
+  };
+  let next: Promise<TextRows> | null = readPage(session, shape, { ...pass, cursor }, limit);
   try {
     while (next !== null) {
       const rows: TextRows = await next;
-      const whole = rows.length < pageRows;
+      const whole = rows.length < limit;
       cursor = cursorAfter(shape, rows) ?? cursor;
-      next = whole || signal.aborted ? null : readPage(session, shape, { ...pass, cursor }, pageRows);
-      const page = encodePage(context, pass, position.repair !== null, rows);
+      limit = nextPageSize(limit, { rows: rows.length, characters: charactersOf(rows) }, context.pageRows);
+      next = whole || signal.aborted ? null : readPage(session, shape, { ...pass, cursor }, limit);
+      const page = encodePage(context, pass, position.repair !== null, rows, uncommittedKeys);
       remembered.push(...page.remembered);
+      uncommittedKeys += page.remembered.length;
       read += rows.length;
       published += page.messages.length;
-      await publisher.send(page.messages);
+      pending += page.messages.length;
+      if (page.messages.length > 0) await outbox.add(() => sendPage(publisher, page.messages, oversize));
+      // A row that was left out is remembered all the same, or the next poll would meet it again.
+      const hasNews = pending > 0 || remembered.length > 0;
       if (whole) {
-        const final = finish();
-        if (publisher.pending > 0) await publisher.commit(final, remembered);
-        else journal.advance(final);
+        const final = finish(cursor);
+        if (hasNews) await commit(final);
+        await outbox.drain();
+        if (!hasNews) publisher.journal.advance(final);
+        oversize.chunkBytes = null;
         return { whole: true, read, published };
       }
-      if (publisher.pending >= transactionEvents || (next === null && publisher.pending > 0)) {
-        await publisher.commit(afterPage(position, pass, cursor ?? missingCursor()), remembered);
-        remembered = [];
-      }
+      if (pending >= transactionEvents || (next === null && hasNews)) await commit(afterPage(position, pass, cursor ?? missingCursor()));
       context.onProgress({ read, published });
     }
+    await outbox.drain();
     return { whole: false, read, published };
   } finally {
-    // A page that is still being read must not meet a session that others use.
+    // Neither a page that is still being read nor one that is being sent must meet a session or a transaction that others use.
+    await outbox.settled();
     await next?.catch(() => undefined);
   }
 }
@@ -81,29 +112,29 @@ function missingCursor(): never {
   throw new RangeError('a full page without a last row');
 }
 
-function cursorAfter({ timestamp, incrementing }: TableShape, rows: TextRows): Cursor | null {
-  const last = rows.at(-1);
-  if (last === undefined) return null;
-  return { timestamp: last[timestamp + 2] ?? '', id: last[incrementing + 2] ?? '' };
-}
+type EncodedPage = { readonly messages: readonly VersionedMessage[]; readonly remembered: readonly (readonly [bigint, string])[] };
 
-type EncodedPage = { readonly messages: readonly OutgoingMessage[]; readonly remembered: readonly (readonly [bigint, string])[] };
-
-function encodePage({ encoder, publisher, rememberedKeysMax }: PassContext, pass: Pass, hasRepair: boolean, rows: TextRows): EncodedPage {
-  const messages: OutgoingMessage[] = [];
+/** @param fresh remembered keys of this pass that are not committed yet */
+function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: TextRows, fresh: number): EncodedPage {
+  const { encoder, publisher, shape, rememberedKeysMax } = context;
+  const messages: VersionedMessage[] = [];
   const remembered: (readonly [bigint, string])[] = [];
   const known = publisher.journal.remembered;
   const publishedAt = Date.now();
-  const op = pass.kind === 'load' ? 'r' : 'u';
-  const xmax = BigInt(rows[0]?.[1] ?? '0');
-  for (const [xmin, , ...row] of rows) {
-    const txId = xmin ?? '';
-    const xid = widenXid(BigInt(txId), xmax);
+  const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
+  for (const { row, txId, version } of pageRows(shape, rows)) {
     const key = encoder.key(row);
-    const verdict = judgeRow(pass, { xid, key }, known, { hasRepair, rememberedMax: rememberedKeysMax - remembered.length });
+    const name = shape.capture === 'window' ? `${key}#${digest(encoder.after(row))}` : key;
+    const rememberedMax = rememberedKeysMax - fresh - remembered.length;
+    const verdict = judgeRow(pass, { xid: version, key: name }, known, { hasRepair, rememberedMax });
     if (verdict === 'skip' || verdict === 'wait') continue;
-    if (verdict === 'publish-and-remember') remembered.push([xid, key]);
-    messages.push({ key, value: encoder.value(row, { op, txId, publishedAt }) });
+    if (verdict === 'publish-and-remember') remembered.push([version, name]);
+    messages.push({ key, value: encoder.value(row, { op, txId, publishedAt }), version: txId ?? version.toString() });
   }
   return { messages, remembered };
+}
+
+/** Tells contents apart, not more: 96 bits. */
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64').slice(0, 16);
 }

@@ -1,25 +1,37 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '#pipeline/index.ts';
 import type { EventEncoder } from './encoding/event-encoder.ts';
+import type { Cursor } from './fence/pass.ts';
 import { followClock, type ClockReference } from './fence/clock.ts';
-import { advanceFloor, lowerFloor, type FloorState, type Micros } from './fence/floor.ts';
-import { afterPass, nextPass, observeRepair, startPosition, type Position } from './position/position.ts';
-import { runPass } from './run-pass.ts';
+import { lowerFloor, type FloorState, type Micros } from './fence/floor.ts';
+import { findHolder } from './metrics/held-back-by.ts';
+import { followLoad } from './metrics/load-progress.ts';
+import type { TableMonitor } from './metrics/table-monitor.ts';
+import { nextPollDelay, type Interval } from './pace/poll-delay.ts';
+import { advance } from './position/advance.ts';
+import { afterPass, nextPass, observeRepair, startPosition, type Position, type StartOptions } from './position/position.ts';
+import type { Oversize } from './oversize.ts';
+import { readWatch, watchSql } from './source/table-watch.ts';
+import { runPass, type PassResult } from './run-pass.ts';
 import type { SourceSession } from './source/source-session.ts';
-import type { ServerIdentity } from './source/catalog.ts';
 import type { TableShape } from './source/table-shape.ts';
+import { pause } from './supervisor/try-again.ts';
+import type { SweepView, TableSweeper } from './sweep/table-sweeper.ts';
 import type { TablePublisher } from './table-publisher.ts';
 
 export type TableLoopOptions = {
   readonly session: SourceSession;
-  readonly identity: ServerIdentity;
   readonly shape: TableShape;
   readonly encoder: EventEncoder;
   readonly publisher: TablePublisher;
-  readonly pollIntervalMs: number;
+  readonly monitor: TableMonitor;
+  readonly interval: Interval;
   readonly pageRows: number;
   readonly rememberedKeysMax: number;
-  readonly clockMarginMs: number;
+  /** For a table without a position; its margin is that of every poll. */
+  readonly start: StartOptions;
+  readonly oversize: Oversize;
+  /** Looks for deleted rows between polls; null where it is not asked for. */
+  readonly sweep: { readonly sweeper: TableSweeper; readonly view: SweepView } | null;
   /** Return when the table is loaded and a poll has found the end. */
   readonly once: boolean;
   readonly logger: Logger;
@@ -28,49 +40,69 @@ export type TableLoopOptions = {
 
 /** How often an idle table's position is written, in ms: what the status shows of it is no older. */
 const idleWriteMs = 1000;
-/** How often a long pass tells its progress, in ms. */
-const progressMs = 5000;
+/** A floor that is this far behind the clock, in µs, is held by somebody: whom, is asked again this often, in ms. */
+const heldBackMicros = 5_000_000n;
+const askHolderMs = 10_000;
 
 /**
  * Polls one table until the signal is aborted: observe, run the pass that is due, wait. Everything that decides is a pure function of
  * fence/ and position/; this loop holds what they need between polls. Throws what went wrong; the journal is then as last committed.
  */
 export async function runTableLoop(options: TableLoopOptions): Promise<void> {
-  const { session, publisher, signal, identity, pollIntervalMs } = options;
+  const { session, shape, publisher, signal, monitor, interval } = options;
   const { journal } = publisher;
-  const margin = BigInt(options.clockMarginMs) * 1000n;
+  const { margin } = options.start;
+  const { capture } = shape;
+  const watch = watchSql(shape);
+  /** How far the table's sequence was at the last observation; null where it cannot be asked. */
+  let drawn: bigint | null = null;
   let candidates: FloorState['candidates'] = [];
   let settledSnapshot = '';
   let reference: ClockReference = null;
   let written: Position | null = journal.position;
   let writtenAt = performance.now();
+  let intervalMs = interval.minMs;
+  let askedHolderAt = -Infinity;
 
   while (!signal.aborted) {
     const startedAt = performance.now();
-    const seen = await session.observe();
-    const start = journal.position ?? startPosition(identity, seen, margin);
+    const seen = await session.observe(watch, settledSnapshot);
+    // Without a transaction since, the table is what it was.
+    const nowDrawn: bigint | null = seen.snapshot.text === settledSnapshot ? drawn : readWatch(shape, seen.watched);
+    const start = journal.position ?? startPosition(options.start, seen);
     // After a restart the time that passed is not known: to take it for none is safe.
     const before = reference ?? { clock: start.clock, askedAt: startedAt, answeredAt: startedAt };
     const followed = followClock(before, { clock: seen.clock, askedAt: startedAt, answeredAt: performance.now() });
     reference = followed.reference;
-    const stepped = lowerBy(followed.step, { position: { ...start, clock: seen.clock }, candidates }, options.logger);
+    const stepped = lowerBy(
+      capture === 'time' || capture === 'window' ? followed.step : 0n,
+      { position: { ...start, clock: seen.clock }, candidates },
+      options.logger,
+    );
     const position: Position = { ...stepped.position, repair: observeRepair(stepped.position.repair, seen) };
     candidates = stepped.candidates;
+    monitor.resumed(
+      Number((seen.clock - (start.pass?.kind === 'load' && capture === 'time' ? start.floor + margin : start.clock)) / 1000n),
+    );
 
     const resumed = position.pass !== null && journal.position !== null;
-    const pass = position.pass ?? nextPass(position, seen);
+    const pass = position.pass ?? nextPass(position, seen, margin);
     const floors: FloorState = { floor: position.floor, candidates };
     // A pass that was begun by an earlier process, or that does not read from the floor on, proves nothing about the floor.
-    const after = resumed || pass.kind !== 'poll' ? floors : advanceFloor(floors, seen, margin);
-    const finish = (): Position => ({ ...afterPass(position, pass), floor: after.floor ?? position.floor });
-    let whole = true;
-    if (pass.kind === 'poll' && !resumed && seen.snapshot.text === settledSnapshot) {
+    const after = resumed || pass.kind !== 'poll' ? floors : advance(position, candidates, seen, { margin, drawn });
+    drawn = nowDrawn;
+    const finish = (cursor: Cursor | null): Position => ({ ...afterPass(position, pass, cursor), floor: after.floor ?? position.floor });
+    let result: PassResult = { whole: true, read: 0, published: 0 };
+    // A query may look at the time; and a window moves on even past rows that had to wait.
+    const mayDiffer = shape.query !== null || (capture === 'window' && journal.remembered.size >= options.rememberedKeysMax);
+    if (pass.kind === 'poll' && !mayDiffer && !resumed && seen.snapshot.text === settledSnapshot) {
       // Nothing has been committed since the last poll ended: its answer would be the same.
-      journal.advance(finish());
+      journal.advance(finish(null));
     } else {
-      ({ whole } = await runPass(passContext(options), position, pass, finish));
+      const onProgress = pass.kind === 'load' ? await followLoad(options, pass) : () => undefined;
+      result = await runPass({ ...options, onProgress }, position, pass, finish);
     }
-    if (!whole) continue;
+    if (!result.whole) continue;
     candidates = after.candidates;
     if (pass.kind === 'poll') settledSnapshot = resumed ? '' : seen.snapshot.text;
 
@@ -80,9 +112,32 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
       written = committed;
       writtenAt = performance.now();
     }
-    if (options.once && pass.kind === 'poll' && !resumed && committed?.repair === null) return;
-    if (pass.kind === 'poll') await pause(startedAt + pollIntervalMs - performance.now(), signal);
+    const floorClock = capture === 'time' ? (committed?.floor ?? position.floor) : (candidates[0]?.at ?? seen.clock) - margin;
+    monitor.observed({ clock: seen.clock, floor: floorClock, rememberedKeys: journal.remembered.size });
+    if (pass.kind !== 'poll' && pass.kind !== 'whole') continue;
+    const full = journal.remembered.size >= options.rememberedKeysMax;
+    intervalMs = nextPollDelay(intervalMs, result, interval);
+    monitor.polled({ startedAt, complete: !resumed && !full && committed?.repair === null, intervalMs });
+    if (options.sweep !== null && !resumed) await sweepOn(options.sweep, publisher);
+    if (options.once && !resumed && committed?.repair === null) return;
+    if (seen.clock - floorClock - margin < heldBackMicros) monitor.heldBack(null);
+    else if (performance.now() - askedHolderAt >= askHolderMs) {
+      askedHolderAt = performance.now();
+      monitor.heldBack(await findHolder((text, values) => session.query(text, values), candidates[0]?.open ?? new Set()));
+    }
+    await pause(startedAt + intervalMs - performance.now(), signal);
   }
+}
+
+/** One query of a sweep; what a finished one has found is published with the position as it stands. */
+async function sweepOn({ sweeper, view }: NonNullable<TableLoopOptions['sweep']>, publisher: TablePublisher): Promise<void> {
+  const { position } = publisher.journal;
+  if (position === null) return;
+  const messages = await sweeper.step(view);
+  if (messages.length === 0) return;
+  await publisher.send(messages);
+  await publisher.commit(position, []);
+  sweeper.committed();
 }
 
 type Clocked = { readonly position: Position; readonly candidates: FloorState['candidates'] };
@@ -93,27 +148,4 @@ function lowerBy(step: Micros, { position, candidates }: Clocked, logger: Logger
   logger.info({ stepMs: Number(step / 1000n) }, 'the clock of the legacy server stepped back; the floor is lowered by as much');
   const lowered = lowerFloor({ floor: position.floor, candidates }, step);
   return { position: { ...position, floor: lowered.floor ?? position.floor }, candidates: lowered.candidates };
-}
-
-function passContext(options: TableLoopOptions): Parameters<typeof runPass>[0] {
-  const startedAt = performance.now();
-  let toldAt = startedAt;
-  return {
-    ...options,
-    onProgress: ({ read, published }) => {
-      const now = performance.now();
-      if (now - toldAt < progressMs) return;
-      toldAt = now;
-      options.logger.info({ read, published, rowsPerSecond: Math.round((read / (now - startedAt)) * 1000) }, 'reading');
-    },
-  };
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return;
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
-    // Aborted: the loop sees it.
-  }
 }

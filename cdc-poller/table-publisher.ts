@@ -15,6 +15,10 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
+  /** Told how many events each commit published. */
+  readonly onCommitted?: (events: number) => void;
+  /** Told the keys of the events that each commit published to the table's topic. */
+  readonly onKeys?: ((keys: readonly string[]) => void) | undefined;
 };
 
 /**
@@ -23,8 +27,8 @@ export type PublisherOptions = {
  */
 export type TablePublisher = AsyncDisposable & {
   readonly journal: TableJournal;
-  /** Adds events to the open transaction, or opens one. */
-  send(messages: readonly OutgoingMessage[]): Promise<void>;
+  /** Adds events to the open transaction, or opens one; to the table's topic unless another is named. */
+  send(messages: readonly OutgoingMessage[], topic?: string): Promise<void>;
   /** Events that wait for `commit`. */
   readonly pending: number;
   /** Ends the transaction with the position; what is remembered counts from then on. */
@@ -67,33 +71,44 @@ async function claim(producer: TransactionalProducer, pollerName: string, table:
   await transaction.commit();
 }
 
-function createPublisher(producer: TransactionalProducer, journal: TableJournal, { topic, pollerName }: PublisherOptions): TablePublisher {
+function createPublisher(
+  producer: TransactionalProducer,
+  journal: TableJournal,
+  { topic, pollerName, onCommitted, onKeys }: PublisherOptions,
+): TablePublisher {
   let transaction: KafkaTransaction | null = null;
   let pending = 0;
+  let keys: string[] = [];
   return {
     journal,
     get pending() {
       return pending;
     },
-    async send(messages) {
+    async send(messages, other = topic) {
       if (messages.length === 0) return;
       transaction ??= await producer.begin();
       pending += messages.length;
-      await transaction.send(topic, messages);
+      if (onKeys !== undefined && other === topic) for (const { key } of messages) keys.push(String(key));
+      await transaction.send(other, messages);
     },
     async commit(position, remembered) {
       transaction ??= await producer.begin();
       const entry = journal.entry(position, remembered);
       await transaction.send(positionTopic(pollerName), entry.messages);
       await transaction.commit();
+      const events = pending;
       transaction = null;
       pending = 0;
       entry.committed();
+      onCommitted?.(events);
+      onKeys?.(keys);
+      keys = [];
     },
     async abort() {
       const open = transaction;
       transaction = null;
       pending = 0;
+      keys = [];
       await open?.abort();
     },
     async [Symbol.asyncDispose]() {

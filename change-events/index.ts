@@ -3,6 +3,6 @@
  * names of topics. Imports nobody but pipeline/ (errors). Does not talk to Kafka: that is kafka/'s work.
  */
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
-export { decodeChangeEvent, decodeKey, type MessagePlace } from './decode.ts';
+export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
 export { parseLossless, stringifyLossless, type JsonValue } from './lossless-json.ts';
 export { formatTableId, parseTableId, topicName, type TableId } from './topic-name.ts';

@@ -1,11 +1,11 @@
 import { CdcError, describeError } from '#pipeline/index.ts';
 import type { ConnectorConfig, ConnectorFile } from './config-file.ts';
+import { stopAndWait } from './offsets.ts';
 import { planChanges, type Plan } from './plan.ts';
 import type { ConnectClient } from './rest/client.ts';
 import { failed, waitForPosition, waitUntilRunning, type WaitOptions } from './running.ts';
 import { summarizeStatus, type StatusSummary } from './status.ts';
 import { configProblems, formatProblems, unknownKeys } from './validation.ts';
-import { askUntil } from './wait.ts';
 
 export type ApplyOptions = {
   /** For each of: reaching RUNNING, and the first position after it. Default 60 s and 15 s. */
@@ -84,12 +84,7 @@ async function replaceConfig(
 ): Promise<void> {
   if (!halted) {
     wait.progress?.(`${name}: stopping to change its settings`);
-    await client.stop(name, wait.signal);
-    const stopped = await askUntil(async () => {
-      const status = await client.status(name, wait.signal);
-      return status?.connector.state === 'STOPPED' && status.tasks.length === 0 ? true : undefined;
-    }, wait);
-    if (stopped === null) throw new CdcError('CONNECTOR_FAILED', `connector ${name} does not stop within ${wait.timeoutMs / 1000} s`);
+    await stopAndWait(client, name, wait);
   }
   await client.putConfig(name, config, wait.signal);
   if (!halted) await client.resume(name, wait.signal);

@@ -7,6 +7,7 @@
 export { applyConnector, type ApplyOptions, type ApplyResult } from './apply.ts';
 export { connectorsCommand } from './commands.ts';
 export { parseConnectorFile, readConnectorFile, type ConnectorConfig, type ConnectorFile } from './config-file.ts';
+export { doctorCommand } from './doctor/index.ts';
 export { deleteConnector } from './delete.ts';
 export { formatPlan, planChanges, type ConfigChange, type Plan } from './plan.ts';
 export { connectClient, type ConnectClient } from './rest/client.ts';
@@ -15,6 +16,7 @@ export type { ConnectInfo, ConnectorOffsets, ConnectorStatus, ServerValidation }
 export { snapshotState, waitForStreaming, type WaitOptions } from './running.ts';
 export { capturedTables } from './source/captured-tables.ts';
 export { prepareSource, undoSource, type SourceChange, type SourceRequest } from './source/prepare-source.ts';
+export { snapshotTables, type SnapshotTarget } from './snapshot/incremental.ts';
 export { dropSlot } from './source/slot.ts';
 export { formatStatus, summarizeStatus, type StatusSummary } from './status.ts';
 export { shortTrace } from './trace.ts';

@@ -52,7 +52,7 @@ export async function waitForPosition(
       const summary = status === null ? undefined : summarizeStatus(status);
       if (summary?.health === 'failed') throw failed(summary);
       const offsets = await client.offsets(name, options.signal);
-      return offsets.length > 0 && JSON.stringify(offsets) !== old ? true : undefined;
+      return hasPosition(offsets) && JSON.stringify(offsets) !== old ? true : undefined;
     },
     { ...options, everyMs: 200 },
   );
@@ -85,9 +85,14 @@ function remedyFor(cause: string): { readonly remedy?: string } {
   return {};
 }
 
+/** Debezium's notifications to a topic come with an empty position, which is none. */
+function hasPosition(offsets: ConnectorOffsets): boolean {
+  return offsets.some(({ offset }) => offset !== null && Object.keys(offset).length > 0);
+}
+
 /** Where a Debezium connector stands, by its offsets: no position yet, reading the tables, or past them and following the log. */
 export function snapshotState(offsets: ConnectorOffsets): 'none' | 'snapshot' | 'streaming' {
-  if (offsets.length === 0) return 'none';
+  if (!hasPosition(offsets)) return 'none';
   // While the snapshot runs its positions say so: `snapshot` (INITIAL …) with `snapshot_completed` false.
   return offsets.every(({ offset }) => offset !== null && !('snapshot' in offset)) ? 'streaming' : 'snapshot';
 }

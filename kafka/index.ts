@@ -1,8 +1,9 @@
 /**
- * A thin port over the Kafka client (port.ts) and its kafkajs adapter: transactions that fence, read_committed consumers that keep their
- * offsets elsewhere, topics with explicit settings. Promises what port.ts says; knows nothing of events or tables.
+ * A thin port over the Kafka client (port.ts) and two adapters, kafkajs/ and platformatic/: transactions that fence, read_committed
+ * consumers that keep their offsets elsewhere, topics with explicit settings. Promises what port.ts says; knows nothing of events or
+ * tables.
  */
-export { connectKafka } from './kafkajs/connect-kafka.ts';
+export { connectKafka } from './connect.ts';
 export { readToEnd } from './read-to-end.ts';
 export type {
   BatchControl,

@@ -1,5 +1,5 @@
 /**
- * What the project asks of a Kafka client, and no more. An adapter (kafkajs here) fulfils it; its contract suite is
+ * What the project asks of a Kafka client, and no more. Two adapters (kafkajs/ and platformatic/) fulfil it; their contract suite is
  * test/integration/kafka-port.test.ts. Everything takes effect on the broker before a promise resolves.
  */
 
@@ -62,6 +62,8 @@ export type KafkaAdmin = AsyncDisposable & {
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   listTopics(): Promise<readonly string[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
+  /** Adds partitions until the topic has at least this many. @throws CdcError TOPIC_MISSING */
+  ensurePartitions(topic: string, partitions: number): Promise<void>;
   /** Forgets a consumer group that has no members any more. */
   deleteGroup(groupId: string): Promise<void>;
   /** Number of partitions. @throws CdcError TOPIC_MISSING */
@@ -81,7 +83,16 @@ export type ConsumerOptions = {
   /** Partitions handled at the same time; default 1. */
   readonly concurrency?: number;
   readonly sessionTimeoutMs?: number;
+  /**
+   * How the group shares partitions: `spread` deals them out anew each time; `sticky` evenly too, but leaves each with who has it, as far as
+   * that goes. All members of a group must say the same. Default `spread`.
+   */
+  readonly assignment?: 'spread' | 'sticky';
+  /** How soon partitions that were added are noticed, in ms; default five minutes. */
+  readonly metadataMaxAgeMs?: number;
+  /** Most bytes of one fetch, of each partition and of all together, as they stand in the log (compressed); a batch of records that is larger still comes. */
   readonly maxBytesPerPartition?: number;
+  readonly maxBytes?: number;
   /** Longest wait for a fetch to fill, in ms; default 100. */
   readonly maxWaitMs?: number;
   /**
@@ -93,10 +104,12 @@ export type ConsumerOptions = {
   readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
   /** Told when this member joined (again): its partitions by topic. State of partitions that are not listed is to be forgotten. */
   readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
+  /** Told when the group has confirmed, by a heartbeat, that this member's assignment still holds. */
+  readonly onConfirmed?: () => void;
 };
 
 export type BatchControl = {
-  /** The partition goes on at `offset` after this call of onBatch, whatever this batch held. */
+  /** The partition goes on at `offset` after this call of onBatch, or the one that runs by now, whatever its batch held. */
   seek(offset: bigint): void;
   /** Keeps the group membership alive during long work. Rejects when the group is rebalancing. */
   heartbeat(): Promise<void>;

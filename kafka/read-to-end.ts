@@ -20,6 +20,8 @@ export async function readToEnd(
   if (unread.size === 0) return;
   const groupId = `read-to-end-${randomUUID()}`;
   const done = Promise.withResolvers<void>();
+  // The signal may be aborted while the consumer still joins, before anybody waits for `done`.
+  done.promise.catch(() => undefined);
   const aborted = (): void => done.reject(signal?.reason);
   signal?.addEventListener('abort', aborted, { once: true });
   try {

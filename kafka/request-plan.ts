@@ -1,17 +1,22 @@
 import type { OutgoingMessage } from './port.ts';
 import { partitionForKey } from './murmur2.ts';
 
-/** A message that knows its partition. */
-export type PlacedMessage = OutgoingMessage & { readonly partition: number };
+/** Messages of one partition, in order: they become one record batch. */
+export type PartitionMessages = { readonly partition: number; readonly messages: readonly OutgoingMessage[] };
+
+/** What one request carries: at most one batch for each partition. */
+export type PlannedRequest = readonly PartitionMessages[];
 
 /** Bounds of what one request carries for one partition: a record batch may not pass the topic's max.message.bytes (1 MiB by default). */
 export type RequestBounds = { readonly maxBytesPerPartition: number; readonly maxMessagesPerPartition: number };
 
-/** Well below 1 MiB before compression; and few enough that kafkajs's quadratic grouping of messages stays cheap. */
-const defaultRequestBounds: RequestBounds = { maxBytesPerPartition: 768 * 1024, maxMessagesPerPartition: 400 };
+/** Well below 1 MiB before compression. */
+export const maxBytesPerPartition = 768 * 1024;
 
 /** Framing of a record in a batch, in bytes, rounded up. */
 const recordOverhead = 32;
+
+type OpenBatch = { request: number; bytes: number; messages: OutgoingMessage[] };
 
 /**
  * Cuts messages into requests. Within a partition their order is kept, across requests too; a request holds at most the bounds for
@@ -21,35 +26,37 @@ const recordOverhead = 32;
 export function planRequests(
   messages: readonly OutgoingMessage[],
   partitions: number,
-  bounds: RequestBounds = defaultRequestBounds,
+  bounds: RequestBounds,
   spreadFrom = 0,
-): readonly (readonly PlacedMessage[])[] {
-  const requests: PlacedMessage[][] = [];
-  const fill: { request: number; bytes: number; count: number }[] = Array.from({ length: partitions }, () => ({
-    request: 0,
-    bytes: 0,
-    count: 0,
-  }));
+): readonly PlannedRequest[] {
+  const requests: PartitionMessages[][] = [];
+  const open: OpenBatch[] = Array.from({ length: partitions }, () => ({ request: -1, bytes: 0, messages: [] }));
   let spread = spreadFrom;
   for (const message of messages) {
     const partition = message.partition ?? (message.key === null ? spread++ % partitions : partitionForKey(message.key, partitions));
-    const level = fill[partition];
-    if (level === undefined) throw new RangeError(`partition ${partition} of ${partitions}`);
+    const batch = open[partition];
+    if (batch === undefined) throw new RangeError(`partition ${partition} of ${partitions}`);
     const bytes = sizeOf(message);
-    if (level.count > 0 && (level.bytes + bytes > bounds.maxBytesPerPartition || level.count >= bounds.maxMessagesPerPartition)) {
-      level.request += 1;
-      level.bytes = 0;
-      level.count = 0;
+    const isFull = batch.bytes + bytes > bounds.maxBytesPerPartition || batch.messages.length >= bounds.maxMessagesPerPartition;
+    if (batch.request < 0 || (isFull && batch.messages.length > 0)) {
+      batch.request += 1;
+      batch.bytes = 0;
+      batch.messages = [];
+      (requests[batch.request] ??= []).push({ partition, messages: batch.messages });
     }
-    level.bytes += bytes;
-    level.count += 1;
-    const placed = message.partition === undefined ? { ...message, partition } : { ...message, partition: message.partition };
-    (requests[level.request] ??= []).push(placed);
+    batch.bytes += bytes;
+    batch.messages.push(message);
   }
   return requests;
 }
 
-/** UTF-16 length stands for a string's bytes times at most 3; the bound has room for that mistake on ordinary text. */
 function sizeOf({ key, value }: OutgoingMessage): number {
   return (key?.length ?? 0) + (value === null ? 0 : typeof value === 'string' ? Buffer.byteLength(value) : value.length) + recordOverhead;
+}
+
+/** Names the one message that is too large for its company, or how many there were. */
+export function describeRequest(request: PlannedRequest): string {
+  const messages = request.flatMap((batch) => batch.messages);
+  const [only] = messages;
+  return messages.length === 1 && only !== undefined ? `the event of key ${String(only.key)}` : `${messages.length} events`;
 }

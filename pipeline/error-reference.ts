@@ -10,7 +10,7 @@ const opening = `# Errors
 Every error that \`cdc\` ends with has a code. It prints one sentence with the place (file and line, table and column, topic and offset), then the remedy;
 the exit code tells a script what kind of trouble it is (they follow sysexits.h where one fits). Nothing printed holds a secret.
 
-Generated from \`pipeline/errors.ts\` by \`npm run docs:errors\`; a test fails when it is out of date.
+Generated from \`pipeline/error-catalogue/\` by \`npm run docs:errors\`; a test fails when it is out of date.
 `;
 
 /** docs/errors.md: the catalogue as Markdown, in the order of the codes. */

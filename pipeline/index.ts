@@ -9,6 +9,7 @@ export {
   pipelineSchema,
   type ConnectConfig,
   type Credentials,
+  type GuardConfig,
   type KafkaConfig,
   type LegacyDbConfig,
   type PipelineConfig,
@@ -19,5 +20,5 @@ export {
 } from './config/schema.ts';
 export type { CliContext } from './cli-context.ts';
 export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
-export { CdcError, describeError, errorCatalogue, type CatalogueEntry, type ErrorCode } from './errors.ts';
+export { CdcError, describeError, type ErrorCode } from './errors.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';

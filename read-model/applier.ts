@@ -1,24 +1,32 @@
-import { describeError, type Logger } from '#pipeline/index.ts';
+import { CdcError, describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { applyBatches, applyChanges, StalePositionError, type ModelSchema, type PartitionBatch } from './apply-transaction.ts';
+import { applyChanges, StaleMirrorError, type ModelSchema } from './apply-changes.ts';
+import { applyBatches, StalePositionError, type PartitionBatch } from './apply-transaction.ts';
 import { inapplicable } from './change.ts';
 import { inTransaction } from './database.ts';
 import { firstFailing } from './isolate.ts';
+import { pruneMovedRows } from './parking/moved-rows.ts';
+import { isPoison } from './parking/poison.ts';
 import { isRetryable, retrying } from './retry.ts';
 
-/** Applied; or stale: somebody else holds or has moved the partition, and nothing was applied. */
-export type ApplyOutcome = 'applied' | 'stale';
+/**
+ * Applied (or parked); or nothing was: `stale`, somebody else holds or has moved one of the partitions; `outdated`, a mirror has other
+ * columns than the events were decoded for.
+ */
+export type ApplyOutcome = 'applied' | 'stale' | 'outdated';
 
 export type Applier = {
   /**
-   * Applies a batch exactly once, or not at all. What waits at the same time goes into one transaction.
+   * Applies batches of different partitions in one transaction, exactly once or not at all. What waits at the same time may go into the
+   * same one.
    *
-   * @throws CdcError READ_MODEL_EVENT_INAPPLICABLE naming the event; the signal's reason when aborted before it was applied
+   * @throws CdcError READ_MODEL_EVENT_INAPPLICABLE naming the event, READ_MODEL_PARKED_FULL; the signal's reason when aborted before
+   *   anything was applied
    */
-  submit(batch: PartitionBatch): Promise<ApplyOutcome>;
+  submit(...batches: readonly PartitionBatch[]): Promise<ApplyOutcome>;
 };
 
-type Waiting = { readonly batch: PartitionBatch; readonly result: PromiseWithResolvers<ApplyOutcome> };
+type Waiting = { readonly batches: readonly PartitionBatch[]; readonly result: PromiseWithResolvers<ApplyOutcome> };
 
 /** Batches share a transaction up to so many events: longer ones only make readers wait and memory grow. */
 const eventsPerTransaction = 20_000;
@@ -41,39 +49,47 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
     while (queue.length > 0) {
       await applyGroup(takeGroup(queue));
       transactions += 1;
-      if (transactions % pruneEvery === 0) await pruneLog(pool, model.schema).catch(() => undefined);
+      if (transactions % pruneEvery === 0) await prune(pool, model.schema).catch(() => undefined);
     }
     running = false;
   };
 
-  const applyGroup = async (group: readonly Waiting[]): Promise<void> => {
+  const applyGroup = async (group: readonly Waiting[], isolate = false): Promise<void> => {
+    const batches = group.flatMap((waiting) => waiting.batches);
     try {
-      await retrying(`applying to ${model.schema}`, logger, signal, () =>
-        applyBatches(
-          pool,
-          model,
-          group.map(({ batch }) => batch),
-        ),
-      );
+      await retrying(`applying to ${model.schema}`, logger, signal, () => applyBatches(pool, model, batches, { isolate }));
       for (const { result } of group) result.resolve('applied');
     } catch (error) {
       if (error instanceof StalePositionError) {
-        const [stale, others] = partition(group, ({ batch }) => error.stale.includes(batch));
-        for (const { result } of stale) result.resolve('stale');
-        if (others.length > 0) await applyGroup(others);
+        await settle(group, 'stale', (batch) => error.stale.includes(batch));
+      } else if (error instanceof StaleMirrorError) {
+        await settle(
+          group,
+          'outdated',
+          ({ mirror }) => (error.versions.get(mirror.table) ?? mirror.columnsVersion) !== mirror.columnsVersion,
+        );
       } else if (group.length > 1 && !signal.aborted) {
         // One of them fails: the others must not wait for it.
         for (const one of group) await applyGroup([one]);
+      } else if (model.parkMost !== undefined && !isolate && isPoison(error) && !signal.aborted) {
+        await applyGroup(group, true);
       } else {
-        for (const { batch, result } of group) result.reject(signal.aborted ? error : await explain(pool, model, batch, error));
+        for (const { result } of group) result.reject(signal.aborted ? error : await explain(pool, model, batches, error));
       }
     }
   };
 
+  /** Some of the group cannot be applied any more, as `outcome` says; the others go on. */
+  const settle = async (group: readonly Waiting[], outcome: ApplyOutcome, is: (batch: PartitionBatch) => boolean): Promise<void> => {
+    const [over, others] = partition(group, ({ batches }) => batches.some(is));
+    for (const { result } of over) result.resolve(outcome);
+    if (others.length > 0) await applyGroup(others);
+  };
+
   return {
-    submit(batch) {
+    submit(...batches) {
       const result = Promise.withResolvers<ApplyOutcome>();
-      queue.push({ batch, result });
+      queue.push({ batches, result });
       // In the next turn, so that partitions that were fetched together are applied together.
       if (!running) {
         running = true;
@@ -88,26 +104,29 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
 function takeGroup(queue: Waiting[]): Waiting[] {
   const seen = new Set<string>();
   let events = 0;
-  const [group, rest] = partition(queue, ({ batch }) => {
-    const place = `${batch.topic}/${batch.partition}`;
-    if (seen.has(place) || (events > 0 && events + batch.changes.length > eventsPerTransaction)) return false;
-    seen.add(place);
-    events += batch.changes.length;
+  const [group, rest] = partition(queue, ({ batches }) => {
+    const places = batches.map(({ topic, partition: number }) => `${topic}/${number}`);
+    const more = batches.reduce((sum, { messages }) => sum + messages.length, 0);
+    if (places.some((place) => seen.has(place)) || (events > 0 && events + more > eventsPerTransaction)) return false;
+    for (const place of places) seen.add(place);
+    events += more;
     return true;
   });
   queue.splice(0, queue.length, ...rest);
   return group;
 }
 
-/** The error that names the event which a batch fails on, found by trying shorter runs of it and rolling them back. */
-async function explain(pool: Pool, model: ModelSchema, batch: PartitionBatch, error: unknown): Promise<unknown> {
-  const { topic, partition: partitionNumber, changes } = batch;
-  if (isRetryable(error) || changes.length === 0) return error;
+/** The error that names the event which batches fail on, found by trying shorter runs of them and rolling these back. */
+async function explain(pool: Pool, model: ModelSchema, batches: readonly PartitionBatch[], error: unknown): Promise<unknown> {
+  const items = batches.flatMap((batch) => batch.changes.map((change) => ({ batch, change })));
+  if (error instanceof CdcError || isRetryable(error) || items.length === 0) return error;
   const fails = async (count: number): Promise<boolean> => {
     const rollback = new Error('rolled back on purpose');
+    const tried = Map.groupBy(items.slice(0, count), ({ batch }) => batch);
     try {
       await inTransaction(pool, model.schema, async (client) => {
-        await applyChanges(client, model, [{ ...batch, changes: changes.slice(0, count) }]);
+        const runs = [...tried].map(([batch, some]) => ({ ...batch, changes: some.map(({ change }) => change) }));
+        await applyChanges(client, model, runs);
         throw rollback;
       });
       return false;
@@ -115,17 +134,22 @@ async function explain(pool: Pool, model: ModelSchema, batch: PartitionBatch, er
       return thrown !== rollback;
     }
   };
-  const index = await firstFailing(changes.length, fails).catch(() => null);
-  const change = index === null ? undefined : changes[index];
-  if (change === undefined) return error;
-  const place = { topic, partition: partitionNumber, offset: String(change.offset) };
+  const index = await firstFailing(items.length, fails).catch(() => null);
+  const culprit = index === null ? undefined : items[index];
+  if (culprit === undefined) return error;
+  const { batch, change } = culprit;
+  const place = { topic: batch.topic, partition: batch.partition, offset: String(change.offset) };
   return inapplicable(place, change.kind === 'truncate' ? null : change.key, describeError(error), error);
 }
 
-async function pruneLog(pool: Pool, schema: string): Promise<void> {
-  await inTransaction(pool, schema, (client) =>
-    client.query('DELETE FROM apply_log WHERE id <= (SELECT max(id) FROM apply_log) - $1::bigint', [logBatchesKept]),
-  );
+async function prune(pool: Pool, schema: string): Promise<void> {
+  await inTransaction(pool, schema, async (client) => {
+    await client.query('DELETE FROM apply_log WHERE id <= (SELECT max(id) FROM apply_log) - $1::bigint', [logBatchesKept]);
+    await client.query(`DELETE FROM parked_events WHERE state <> 'parked' AND id <= (SELECT max(id) FROM parked_events) - $1::bigint`, [
+      logBatchesKept,
+    ]);
+    await pruneMovedRows(client);
+  });
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {

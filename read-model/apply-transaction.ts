@@ -1,24 +1,19 @@
 import type { Pool } from 'pg';
-import type { Change } from './change.ts';
-import { collapse, type TableChanges } from './collapse.ts';
+import { applyEvents } from './apply-events.ts';
+import type { ModelSchema } from './apply-changes.ts';
 import { inTransaction, queryText, text, type Database } from './database.ts';
-import { writeMirror } from './mirror-writer.ts';
-import type { Mirror } from './mirror.ts';
+import type { DecodedEvents } from './decode-batch.ts';
+import type { Parking } from './parking/parked-events.ts';
 import type { TopicPartition } from './positions.ts';
-import type { Projection } from './projection.ts';
-import { arrayLiteral } from './values/array-literal.ts';
 
 /** A run of one partition's events that is to be applied at `position` and moves it to `nextOffset`. No events only move it. */
-export type PartitionBatch = TopicPartition & {
-  readonly mirror: Mirror;
-  readonly changes: readonly Change[];
-  /** The offset and the epoch that must be stored now. */
-  readonly expectedOffset: bigint;
-  readonly epoch: bigint;
-  readonly nextOffset: bigint;
-};
-
-export type ModelSchema = { readonly schema: string; readonly projections: readonly Projection[] };
+export type PartitionBatch = TopicPartition &
+  DecodedEvents & {
+    /** The offset and the epoch that must be stored now. */
+    readonly expectedOffset: bigint;
+    readonly epoch: bigint;
+    readonly nextOffset: bigint;
+  };
 
 /** Somebody else has moved (or taken) these partitions: nothing of the transaction was applied. */
 export class StalePositionError extends Error {
@@ -32,15 +27,22 @@ export class StalePositionError extends Error {
 }
 
 /**
- * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, apply log. All or nothing.
+ * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, parked events, apply log. All
+ * or nothing. With `isolate` the events that cannot be applied are found and parked; without it the first one fails the whole.
  *
- * @throws StalePositionError when a batch's position is not the stored one
+ * @throws StalePositionError when a batch's position is not the stored one, StaleMirrorError when a mirror has other columns by now,
+ *   CdcError READ_MODEL_PARKED_FULL
  */
-export async function applyBatches(pool: Pool, model: ModelSchema, batches: readonly PartitionBatch[]): Promise<void> {
+export async function applyBatches(
+  pool: Pool,
+  model: ModelSchema,
+  batches: readonly PartitionBatch[],
+  { isolate = false }: { readonly isolate?: boolean } = {},
+): Promise<void> {
   await inTransaction(pool, model.schema, async (client) => {
     await movePositions(client, batches);
-    await applyChanges(client, model, batches);
-    await logBatches(client, batches);
+    const parked = await applyEvents(client, model, batches, isolate);
+    await logBatches(client, batches, parked);
   });
 }
 
@@ -64,83 +66,20 @@ async function movePositions(client: Database, batches: readonly PartitionBatch[
   throw new StalePositionError(batches.filter(({ topic, partition }) => !done.has(`${topic}/${partition}`)));
 }
 
-/** Mirrors, then the views that hang on them. Exported for isolating the event that fails. */
-export async function applyChanges(client: Database, model: ModelSchema, batches: readonly PartitionBatch[]): Promise<void> {
-  const written = batches.filter(({ changes }) => changes.length > 0);
-  if (written.length === 0) return;
-  const byMirror = [...Map.groupBy(written, ({ mirror }) => mirror)].toSorted(([a], [b]) => (a.table < b.table ? -1 : 1));
-  const tables: { readonly mirror: Mirror; readonly changes: TableChanges; readonly keys: string }[] = [];
-  const truncatedBefore = await lockMirrors(client, written);
-  for (const [mirror, parts] of byMirror) {
-    const changes = collapse(parts, truncatedBefore.get(mirror.table) ?? null);
-    tables.push({ mirror, changes, keys: firstKeyCells(mirror, changes) });
-  }
-  const touched: (readonly string[])[] = [];
-  for (const projection of model.projections) touched.push(await touchedKeys(client, projection, tables));
-  for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes);
-  for (const [index, projection] of model.projections.entries()) {
-    if (!tables.some(({ mirror }) => projection.touchedBy[mirror.table] !== undefined)) continue;
-    // Two transactions that touch one view row must not each miss what the other has not committed yet. The lock is held until
-    // commit, and each statement after it sees all that was committed before: so the last one to project a row sees all it hangs on.
-    await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`read-model ${model.schema}.${projection.name}`]);
-    const keys = new Set([...(touched[index] ?? []), ...(await touchedKeys(client, projection, tables))]);
-    if (keys.size === 0) continue;
-    const parameter = arrayLiteral([...keys]);
-    for (const statement of projection.recompute) await client.query(statement, [parameter]);
-  }
-}
-
-/**
- * A truncate in one partition and a row in another must see each other: whoever truncates waits for who writes, and the other way round.
- * Gives the log position of each table's last truncate.
- */
-async function lockMirrors(client: Database, batches: readonly PartitionBatch[]): Promise<ReadonlyMap<string, bigint>> {
-  const truncates = batches.some(({ changes }) => changes.some(({ kind }) => kind === 'truncate'));
-  const rows = await queryText(
-    client,
-    `SELECT mirror_table, truncated_lsn FROM mirrored_tables WHERE mirror_table = ANY ($1::name[]) ORDER BY mirror_table
-        FOR ${truncates ? 'UPDATE' : 'SHARE'}`,
-    [[...new Set(batches.map(({ mirror }) => mirror.table))]],
-  );
-  return new Map(rows.flatMap((row) => (row[1] === null ? [] : [[text(row, 0), BigInt(text(row, 1))] as const])));
-}
-
-async function touchedKeys(
-  client: Database,
-  projection: Projection,
-  tables: readonly { readonly mirror: Mirror; readonly changes: TableChanges; readonly keys: string }[],
-): Promise<readonly string[]> {
-  const touched: string[] = [];
-  for (const { mirror, changes, keys } of tables) {
-    const query = projection.touchedBy[mirror.table];
-    if (query === undefined) continue;
-    const rows = changes.truncate === null ? await queryText(client, query, [keys]) : await queryText(client, projection.allKeys);
-    for (const row of rows) touched.push(text(row, 0));
-  }
-  return touched;
-}
-
-/** The keys of the rows that change, as an array parameter: the first column of each key. */
-function firstKeyCells(mirror: Mirror, { rows }: TableChanges): string {
-  const [keyIndex] = mirror.key;
-  const cells: (string | null)[] = [];
-  for (const { deletes, upsert } of rows.values()) cells.push((deletes === null ? upsert?.cells[keyIndex ?? 0] : deletes[0]) ?? null);
-  return arrayLiteral(cells);
-}
-
 /** Last of all, so that `applied_at` is as near to the commit as it can be. */
-async function logBatches(client: Database, batches: readonly PartitionBatch[]): Promise<void> {
-  const logged = batches.filter(({ changes }) => changes.length > 0);
+async function logBatches(client: Database, batches: readonly PartitionBatch[], parked: readonly Parking[]): Promise<void> {
+  const logged = batches.filter(({ messages }) => messages.length > 0);
   if (logged.length === 0) return;
   await client.query(
-    `INSERT INTO apply_log (topic, partition, first_offset, next_offset, events, applied_at)
-     SELECT b.*, clock_timestamp() FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[]) AS b`,
+    `INSERT INTO apply_log (topic, partition, first_offset, next_offset, events, parked, applied_at)
+     SELECT b.*, clock_timestamp() FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[]) AS b`,
     [
       logged.map(({ topic }) => topic),
       logged.map(({ partition }) => partition),
-      logged.map(({ expectedOffset, changes }) => String(changes[0]?.offset ?? expectedOffset)),
+      logged.map(({ expectedOffset, messages }) => String(messages[0]?.offset ?? expectedOffset)),
       logged.map(({ nextOffset }) => String(nextOffset)),
-      logged.map(({ changes }) => changes.length),
+      logged.map(({ messages }) => messages.length),
+      logged.map(({ topic, partition }) => parked.filter((event) => event.topic === topic && event.partition === partition).length),
     ],
   );
 }

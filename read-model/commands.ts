@@ -2,12 +2,15 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
 import { migrate } from './migrate.ts';
-import { readDatabaseConfig, requireReadModel, selectModels, startReadModel } from './start.ts';
+import { readDatabaseConfig, requireReadModel, selectModels } from './model-config.ts';
+import { parkedCommand } from './parking/commands.ts';
+import { rebuildCommand, versionsCommand } from './rebuild/commands.ts';
+import { startReadModel } from './start.ts';
 import { readModelStatus, type PartitionStatus } from './status.ts';
 
 type ModelOption = { readonly model?: readonly string[] };
 
-/** `cdc read-model migrate|start|status` */
+/** `cdc read-model migrate|start|status|parked|rebuild|versions` */
 export function readModelCommand(context: CliContext): Command {
   const command = new Command('read-model').description('the read models that follow the topics');
 
@@ -43,17 +46,19 @@ export function readModelCommand(context: CliContext): Command {
       context.print(json === true ? JSON.stringify(status, bigintAsText, 2) : statusTable(status));
     });
 
+  for (const one of [parkedCommand(context), rebuildCommand(context), versionsCommand(context)]) command.addCommand(one);
   return command;
 }
 
 function statusTable(status: readonly PartitionStatus[]): string {
   if (status.length === 0) return 'No partition has been claimed yet: start the read model first.';
   const table = new Table({
-    head: ['model', 'topic', 'partition', 'applied', 'end', 'lag', 'last applied'],
+    head: ['model', 'topic', 'partition', 'applied', 'end', 'lag', 'parked', 'consistency', 'last applied'],
     style: { head: [], border: [] },
   });
-  for (const { model, topic, partition, appliedOffset, endOffset, lag, appliedAt } of status) {
-    table.push([model, topic, partition, String(appliedOffset), String(endOffset ?? 'no topic'), String(lag ?? '-'), appliedAt]);
+  for (const { model, topic, partition, appliedOffset, endOffset, lag, parked, consistency, appliedAt } of status) {
+    const progress = [String(appliedOffset), String(endOffset ?? 'no topic'), String(lag ?? '-')];
+    table.push([model, topic, partition, ...progress, parked, consistency, appliedAt]);
   }
   return table.toString();
 }

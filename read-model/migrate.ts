@@ -3,6 +3,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Client, escapeIdentifier, type ClientConfig } from 'pg';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { queryText, qualified, type Database } from './database.ts';
+import { fingerprint } from './projections.ts';
+
+export type MigrateOptions = {
+  readonly schema: string;
+  /** The schema is a version to be filled by a rebuild: views come last. */
+  readonly rebuild?: { readonly version: number } | undefined;
+};
 
 const sqlFolder = new URL('./sql/', import.meta.url);
 
@@ -13,7 +20,7 @@ const sqlFolder = new URL('./sql/', import.meta.url);
  *
  * @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_MIGRATION_CHANGED
  */
-export async function migrate(config: ClientConfig, { schema }: { readonly schema: string }): Promise<readonly string[]> {
+export async function migrate(config: ClientConfig, { schema, rebuild }: MigrateOptions): Promise<readonly string[]> {
   const client = new Client(config);
   client.on('error', () => undefined);
   try {
@@ -24,6 +31,14 @@ export async function migrate(config: ClientConfig, { schema }: { readonly schem
   try {
     await client.query('BEGIN');
     const applied = await applyMissing(client, schema);
+    await client.query('INSERT INTO model_version (version, projections, views_filled) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
+      rebuild?.version ?? 1,
+      fingerprint(),
+      rebuild === undefined,
+    ]);
+    // Numbers of their own, so that what was decoded for another version is never taken for this one's.
+    if (rebuild !== undefined && applied.length > 0)
+      await client.query('UPDATE mirrored_tables SET columns_version = $1', [rebuild.version * 100_000]);
     await client.query('COMMIT');
     return applied;
   } finally {

@@ -1,7 +1,9 @@
 import { CdcError } from '#pipeline/index.ts';
 import { queryText, qualified, text, type Database, type TextRow } from './database.ts';
 import type { Mirror, MirrorColumn } from './mirror.ts';
+import { widerFor } from './schema/column-demand.ts';
 import { toParameter } from './values/parameter.ts';
+import type { ColumnType } from './values/column-type.ts';
 import { unavailableTest } from './values/unavailable.ts';
 
 /** The column that a mirror has beyond its source's: the log position of the row's last event. */
@@ -22,7 +24,8 @@ export async function loadMirrors(database: Database, schema: string): Promise<r
   const rows = await queryText(
     database,
     `SELECT m.mirror_table, m.source_schema, m.source_table, a.attname, base.typname, elem.typname,
-            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(base.oid, -1), array_position(i.indkey::int2[], a.attnum)
+            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(base.oid, -1), array_position(i.indkey::int2[], a.attnum),
+            a.attnotnull, m.columns_version
        FROM ${qualified(schema, 'mirrored_tables')} m
        LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', $1::text, m.mirror_table)) AND a.attnum > 0 AND NOT a.attisdropped
        LEFT JOIN pg_type t ON t.oid = a.atttypid
@@ -60,6 +63,7 @@ function toMirror(schema: string, table: string, rows: readonly TextRow[]): Mirr
     columns,
     key,
     columnNames: new Set(columns.map(({ name }) => name)),
+    columnsVersion: Number(text(first, 10)),
   };
 }
 
@@ -73,6 +77,16 @@ function toColumn(row: TextRow): MirrorColumn {
     cast: carried ? null : text(row, 7),
     plain: carried && plainTypes.has(type.name),
     toParameter: toParameter(type),
-    isUnavailable: unavailableTest(type),
+    isUnavailable: isUnavailable(type),
+    required: row[9] === 't' && row[8] === null,
+    widerFor: widerFor(type),
   };
+}
+
+/** A json column may be one that was added for arrays of whatever type (schema/column-demand.ts). */
+function isUnavailable(type: ColumnType): MirrorColumn['isUnavailable'] {
+  const test = unavailableTest(type);
+  if (type.name !== 'json') return test;
+  const arrayTest = unavailableTest({ ...type, element: 'text' });
+  return (value) => test(value) || arrayTest(value);
 }

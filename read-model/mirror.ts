@@ -11,6 +11,10 @@ export type MirrorColumn = {
   readonly plain: boolean;
   readonly toParameter: ToParameter;
   readonly isUnavailable: (value: JsonValue) => boolean;
+  /** NOT NULL, though no part of the key: the mirror lets go of it when the source does. */
+  readonly required: boolean;
+  /** The wider type, as SQL, that a value needs which this column's cannot hold; null for a type that none is known for. */
+  readonly widerFor: ((value: JsonValue) => string | null) | null;
 };
 
 /** A mirror table as the catalogue of the read database describes it. */
@@ -23,4 +27,6 @@ export type Mirror = {
   /** Positions in `columns` of the primary key's columns, in the key's order. */
   readonly key: readonly number[];
   readonly columnNames: ReadonlySet<string>;
+  /** mirrored_tables.columns_version: who writes with another one is refused. */
+  readonly columnsVersion: number;
 };

@@ -1,19 +1,26 @@
-import { formatTableId } from '#change-events/index.ts';
-import type { BatchControl, ConsumedBatch, ConsumerOptions, KafkaAdmin } from '#kafka/index.ts';
+import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, KafkaAdmin } from '#kafka/index.ts';
 import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { Applier } from './applier.ts';
-import { changeReader, type ChangeReader } from './change.ts';
+import type { Applier, ApplyOutcome } from './applier.ts';
+import { byteBudget } from './byte-budget.ts';
+import { decodeEvents, type DecodedEvents } from './decode-batch.ts';
 import type { Mirror } from './mirror.ts';
+import type { Mirrors } from './mirrors.ts';
 import { claimPartitions, requireNothingLost, type Position } from './positions.ts';
 import { retrying, unlessAborted } from './retry.ts';
+import { sliceBatch, type Slice } from './slices.ts';
 
 /** What this member knows of a partition that it holds. */
 type Holding = {
-  nextOffset: bigint;
+  /** Everything before it is in the database. */
+  appliedTo: bigint;
+  /** Everything before it is at least with the applier; what is submitted next expects the database to stand here by then. */
+  submittedTo: bigint;
   readonly epoch: bigint;
-  /** unplaced: Kafka still reads where it happens to stand; placed: it was told to read at nextOffset, or does. */
+  /** unplaced: Kafka still reads where it happens to stand; placed: it was told to read at submittedTo, or does. */
   state: 'unplaced' | 'placed';
+  /** How what was submitted last ended. One submission of a partition is on its way at a time. */
+  last: Promise<ApplyOutcome | 'failed'>;
 };
 
 export type ReaderContext = {
@@ -21,8 +28,9 @@ export type ReaderContext = {
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
   readonly applier: Applier;
-  /** By topic. */
-  readonly mirrors: ReadonlyMap<string, Mirror>;
+  readonly mirrors: Mirrors;
+  /** What an event that cannot be applied does to the model. */
+  readonly onPoison: 'park' | 'stop';
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Told what makes it impossible to go on, when no call of onBatch is there to throw it. */
@@ -31,20 +39,21 @@ export type ReaderContext = {
 
 const heartbeatEveryMs = 1000;
 
+/** Bytes of messages that are decoded and not yet applied, over all partitions of a model. */
+const decodedBytes = 32 * 2 ** 20;
+
 /**
  * Reads the partitions that the group assigns to this member: places each at the offset that the database has stored, gives every batch to
  * the applier from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
  * database's compare-and-set does.
+ *
+ * While a slice of a partition is applied the next one is fetched and decoded: onBatch resolves when its last slice is submitted. What is
+ * decoded ahead is bounded by bytes.
  */
 export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onProgress'> {
   const { schema, pool, admin, applier, mirrors, logger, signal, onFailure } = context;
-  const readers = new Map<string, ChangeReader>();
-  for (const [topic, mirror] of mirrors)
-    readers.set(
-      topic,
-      changeReader(mirror, (column) => warnOfColumn(logger, mirror, column)),
-    );
   const holdings = new Map<string, Promise<Holding>>();
+  const decoded = byteBudget(decodedBytes);
   /** The end of the batch that onBatch had last: that Kafka is past it says nothing, since it may have been turned down. */
   const offered = new Map<string, bigint>();
 
@@ -59,7 +68,7 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     }
   };
 
-  /** Applies what `batch` has from the stored offset on. */
+  /** Submits what `batch` has from where the partition stands. */
   const read = async (batch: ConsumedBatch, control: BatchControl): Promise<void> => {
     const { topic, partition } = batch;
     const place = nameOf(batch);
@@ -69,37 +78,65 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     if (holding === undefined || !control.isCurrent()) return;
     const turnDown = (): void => {
       holding.state = 'placed';
-      control.seek(holding.nextOffset);
+      control.seek(holding.submittedTo);
     };
-    const messages = batch.messages.filter(({ offset }) => offset >= holding.nextOffset);
+    const messages = batch.messages.filter(({ offset }) => offset >= holding.submittedTo);
     const [first] = messages;
     if (first === undefined) {
-      if (batch.nextOffset < holding.nextOffset) turnDown();
+      if (batch.nextOffset < holding.submittedTo) turnDown();
       return;
     }
-    if (first.offset > holding.nextOffset) {
+    if (first.offset > holding.submittedTo) {
       if (holding.state === 'unplaced') return turnDown();
-      await requireNothingLost(admin, batch, holding.nextOffset);
+      await requireNothingLost(admin, batch, holding.submittedTo);
     }
     holding.state = 'placed';
-    const outcome = await apply(batch, messages, holding);
-    if (outcome === 'applied') holding.nextOffset = batch.nextOffset;
-    else if (holdings.get(place) === held) {
-      logger.warn({ topic, partition }, 'another consumer has taken the partition or moved its position: reading it again');
-      holdings.delete(place);
-      // If the partition is still this member's, the batch comes again, and claims it anew.
-      control.seek(holding.nextOffset);
+    for (const slice of sliceBatch(messages, batch.nextOffset)) {
+      const release = await decoded.take(slice.bytes);
+      try {
+        const events = await decode(context, batch, slice.messages);
+        // What comes before it in the partition must be applied first. When it is not, the partition is read again from there.
+        if ((await holding.last) !== 'applied' || !control.isCurrent()) return release();
+        holding.last = submit({ place: batch, holding, isHeld: () => holdings.get(place) === held, control, slice, events }).finally(
+          release,
+        );
+      } catch (error) {
+        release();
+        throw error;
+      }
     }
   };
 
-  const apply = (batch: ConsumedBatch, messages: ConsumedBatch['messages'], holding: Holding): Promise<'applied' | 'stale'> => {
-    const { topic, partition } = batch;
-    const mirror = mirrors.get(topic);
-    const reader = readers.get(topic);
-    if (mirror === undefined || reader === undefined) throw new TypeError(`topic ${topic} has no mirror`);
-    const changes = messages.map((message) => reader(message, { topic, partition, offset: String(message.offset) }));
-    const { nextOffset: expectedOffset, epoch } = holding;
-    return applier.submit({ topic, partition, mirror, changes, expectedOffset, epoch, nextOffset: batch.nextOffset });
+  /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
+  const submit = async (submission: Submission): Promise<ApplyOutcome | 'failed'> => {
+    const { place, holding, isHeld, control, slice, events } = submission;
+    const { topic, partition } = place;
+    const { submittedTo: expectedOffset, epoch } = holding;
+    holding.submittedTo = slice.nextOffset;
+    try {
+      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset: slice.nextOffset });
+      if (outcome === 'applied') {
+        holding.appliedTo = slice.nextOffset;
+        return outcome;
+      }
+      // Another process has changed a mirror: the batch comes again and is decoded for the columns of now.
+      if (outcome === 'outdated') await mirrors.reload();
+      if (!isHeld()) return outcome;
+      if (outcome === 'stale') {
+        logger.warn({ topic, partition }, 'another consumer has taken the partition or moved its position: reading it again');
+        // If the partition is still this member's, the batch comes again, and claims it anew.
+        holdings.delete(nameOf(place));
+      } else {
+        holding.submittedTo = holding.appliedTo;
+        holding.state = 'placed';
+        holding.last = Promise.resolve('applied');
+      }
+      control.seek(holding.appliedTo);
+      return outcome;
+    } catch (error) {
+      if (!signal.aborted) onFailure(error);
+      return 'failed';
+    }
   };
 
   return {
@@ -139,23 +176,33 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     holding: Holding,
     nextOffset: bigint,
   ): Promise<void> {
-    const mirror = mirrors.get(place.topic);
-    if (nextOffset <= holding.nextOffset || holding.state === 'unplaced' || mirror === undefined) return;
-    await requireNothingLost(admin, place, holding.nextOffset);
-    const { nextOffset: expectedOffset, epoch } = holding;
-    const outcome = await applier.submit({ ...place, mirror, changes: [], expectedOffset, epoch, nextOffset });
-    if (outcome === 'applied') holding.nextOffset = nextOffset;
-    else holdings.delete(nameOf(place));
+    if ((await holding.last) !== 'applied' || nextOffset <= holding.submittedTo || holding.state === 'unplaced') return;
+    await requireNothingLost(admin, place, holding.submittedTo);
+    const { submittedTo: expectedOffset, epoch } = holding;
+    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(place.topic)), expectedOffset, epoch, nextOffset });
+    if (outcome !== 'applied') holdings.delete(nameOf(place));
+    else holding.appliedTo = holding.submittedTo = nextOffset;
   }
 }
+
+type Submission = {
+  readonly place: { readonly topic: string; readonly partition: number };
+  readonly holding: Holding;
+  /** Whether the holding is still what this member goes by. */
+  readonly isHeld: () => boolean;
+  readonly control: BatchControl;
+  readonly slice: Slice;
+  readonly events: DecodedEvents;
+};
 
 function toHolding(positions: readonly Position[], { topic, partition }: { readonly topic: string; readonly partition: number }): Holding {
   const position = positions.find((candidate) => candidate.topic === topic && candidate.partition === partition);
   if (position === undefined) throw new TypeError(`partition ${topic}/${partition} was not claimed`);
-  return { nextOffset: position.nextOffset, epoch: position.epoch, state: 'unplaced' };
+  const { nextOffset, epoch } = position;
+  return { appliedTo: nextOffset, submittedTo: nextOffset, epoch, state: 'unplaced', last: Promise.resolve('applied') };
 }
 
-function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
+export function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
   return `${topic}/${partition}`;
 }
 
@@ -163,7 +210,7 @@ function nameOf({ topic, partition }: { readonly topic: string; readonly partiti
  * Keeps the membership while `work` is busy or waits for the database. When a heartbeat fails the group is rebalancing: the work is let go
  * (the database decides whether it was applied) and the heartbeat's error goes to the Kafka client, which joins again.
  */
-async function withHeartbeats(control: BatchControl, work: (lost: AbortSignal) => Promise<void>): Promise<void> {
+export async function withHeartbeats(control: BatchControl, work: (lost: AbortSignal) => Promise<void>): Promise<void> {
   const lost = new AbortController();
   const timer = setInterval(() => {
     control.heartbeat().catch((error: unknown) => lost.abort(error));
@@ -175,6 +222,27 @@ async function withHeartbeats(control: BatchControl, work: (lost: AbortSignal) =
   }
 }
 
-function warnOfColumn(logger: Logger, mirror: Mirror, column: string): void {
-  logger.warn({ table: formatTableId(mirror.source), column }, 'events have a column that the mirror table lacks: it is not copied');
+/**
+ * Decodes messages for the mirror of their topic. When they ask for columns of it, these are made first and the messages decoded again.
+ *
+ * @throws CdcError of the first event that cannot be decoded, when such events stop the model
+ */
+export async function decode(
+  { mirrors, onPoison }: Pick<ReaderContext, 'mirrors' | 'onPoison'>,
+  place: { readonly topic: string; readonly partition: number },
+  messages: readonly ConsumedMessage[],
+): Promise<DecodedEvents> {
+  for (;;) {
+    const mirror = mirrors.of(place.topic);
+    const { events, demands } = decodeEvents(mirror, place, messages);
+    const [first] = events.poisoned.values();
+    if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
+    if (demands.length === 0) return events;
+    await mirrors.follow(mirror, demands);
+  }
+}
+
+/** Events of a batch that only moves a position. */
+export function noEvents(mirror: Mirror): DecodedEvents {
+  return { mirror, messages: [], changes: [], poisoned: new Map() };
 }

@@ -2,6 +2,7 @@ import type { KafkaAdmin, PartitionOffsets } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { inTransaction, queryText, qualified, text, type Database } from './database.ts';
+import { fingerprint } from './projections.ts';
 
 export type TopicPartition = { readonly topic: string; readonly partition: number };
 
@@ -25,9 +26,10 @@ export async function appliedOffsets(database: Database, schema: string): Promis
 
 /**
  * Takes partitions over: whoever held them before can write no more. A partition that the model does not know starts at what Kafka still
- * has.
+ * has. Each version of a model has epochs of its own, so that what was meant for one is never applied to another.
  *
- * @throws CdcError READ_MODEL_EVENTS_LOST when Kafka has deleted what was not applied, READ_MODEL_TOPIC_REPLACED when it ends before that
+ * @throws CdcError READ_MODEL_EVENTS_LOST when Kafka has deleted what was not applied, READ_MODEL_TOPIC_REPLACED when it ends before that,
+ *   READ_MODEL_PROJECTIONS_CHANGED when the version that serves now was made by another program's projections
  */
 export async function claimPartitions(
   pool: Pool,
@@ -36,11 +38,14 @@ export async function claimPartitions(
   partitions: readonly TopicPartition[],
 ): Promise<readonly Position[]> {
   const before = await offsetsOf(admin, partitions);
-  const rows = await inTransaction(pool, schema, (client) =>
-    queryText(
+  const rows = await inTransaction(pool, schema, async (client) => {
+    // Before the look at the version: a switch to another one waits for this transaction, or this one for it.
+    await client.query('LOCK TABLE applied_offsets IN ROW EXCLUSIVE MODE');
+    await requireProjections(client, schema);
+    return queryText(
       client,
       `INSERT INTO applied_offsets AS known (topic, partition, next_offset, epoch)
-       SELECT topic, partition, low, 1 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS claimed (topic, partition, low)
+       SELECT topic, partition, low, (SELECT version FROM model_version) * 4294967296 + 1 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS claimed (topic, partition, low)
         ORDER BY topic, partition
        ON CONFLICT (topic, partition) DO UPDATE SET epoch = known.epoch + 1
        RETURNING topic, partition, next_offset, epoch`,
@@ -49,8 +54,8 @@ export async function claimPartitions(
         partitions.map(({ partition }) => partition),
         partitions.map((place) => String(find(before, place)?.low ?? 0n)),
       ],
-    ),
-  );
+    );
+  });
   const positions = rows.map((row) => ({
     topic: text(row, 0),
     partition: Number(row[1]),
@@ -70,6 +75,16 @@ export async function claimPartitions(
     }
   }
   return positions;
+}
+
+/** @throws CdcError READ_MODEL_PROJECTIONS_CHANGED when the views of `schema` were made by other projections than this program's */
+export async function requireProjections(database: Database, schema: string): Promise<void> {
+  const [row] = await queryText(database, `SELECT projections, version FROM ${qualified(schema, 'model_version')}`);
+  if (row?.[0] === fingerprint()) return;
+  throw new CdcError(
+    'READ_MODEL_PROJECTIONS_CHANGED',
+    `the views of read model ${schema}, version ${row?.[1] ?? 'unknown'}, were made by other projections than this program's`,
+  );
 }
 
 /**

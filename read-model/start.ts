@@ -1,12 +1,15 @@
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, postgresClientConfig, type Logger, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
+import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 import { inTransaction, openPool } from './database.ts';
 import { requireMigrated, unreachable } from './migrate.ts';
 import { loadMirrors } from './mirror-catalogue.ts';
-import { orderView } from './order-view.ts';
+import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
+import { requireProjections } from './positions.ts';
+import { projections } from './projections.ts';
 import { isRetryable, retrying } from './retry.ts';
 import { runModel } from './run-model.ts';
+import { runSettings } from './run-settings.ts';
 
 export type ReadModelOptions = {
   readonly config: PipelineConfig;
@@ -26,7 +29,7 @@ export type RunningReadModel = AsyncDisposable & {
  * Keeps read models in sync with their topics until disposed or aborted. Resolves when the database has answered and every model's
  * schema is there; topics may come later.
  *
- * @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, READ_DB_UNREACHABLE (a login that is refused; a server that is
+ * @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, READ_MODEL_PROJECTIONS_CHANGED, READ_DB_UNREACHABLE (a login that is refused; a server that is
  *   down is waited for), KAFKA_UNREACHABLE (when kafka.whenUnavailable is `exit`)
  */
 export async function startReadModel({ config, models, logger, signal }: ReadModelOptions): Promise<RunningReadModel> {
@@ -41,12 +44,13 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
   stack.use(admin);
   try {
     for (const schema of selectModels(readModel, models)) {
-      const { topicPrefix, groupId } = requireModel(readModel, schema);
+      const settings = requireModel(readModel, schema);
       const log = logger.child({ model: schema });
       const pool = openPool(database, log);
       stack.defer(() => pool.end());
       const mirrors = await waitForSchema(database, schema, log, until);
-      runs.push(runModel({ schema, projections: [orderView], topicPrefix, groupId, mirrors, kafka, admin, pool, logger: log }, until));
+      const model = { ...runSettings(settings), schema, projections, groupId: settings.groupId, mirrors };
+      runs.push(runModel({ ...model, kafka, admin, pool, logger: log }, until));
     }
   } catch (error) {
     stopping.abort();
@@ -86,6 +90,7 @@ async function waitForSchema(database: ClientConfig, schema: string, logger: Log
   try {
     return await retrying('connecting to the read database', logger, signal, async () => {
       await requireMigrated(pool, schema);
+      await requireProjections(pool, schema);
       return inTransaction(pool, schema, (client) => loadMirrors(client, schema));
     });
   } catch (error) {
@@ -93,30 +98,4 @@ async function waitForSchema(database: ClientConfig, schema: string, logger: Log
   } finally {
     await pool.end();
   }
-}
-
-export function requireReadModel(config: PipelineConfig): ReadModelConfig {
-  if (config.readModel === undefined) throw new CdcError('READ_MODEL_NOT_CONFIGURED', 'the configuration has no section readModel');
-  return config.readModel;
-}
-
-/** The models that a command means: those it names, or all. @throws CdcError READ_MODEL_NOT_CONFIGURED */
-export function selectModels(readModel: ReadModelConfig, models: readonly string[] | undefined): readonly string[] {
-  const selected = models === undefined || models.length === 0 ? Object.keys(readModel.models) : models;
-  for (const model of selected) requireModel(readModel, model);
-  return selected;
-}
-
-export function requireModel(readModel: ReadModelConfig, name: string): ReadModelConfig['models'][string] {
-  const model = readModel.models[name];
-  if (model !== undefined) return model;
-  throw new CdcError(
-    'READ_MODEL_NOT_CONFIGURED',
-    `readModel.models has no ${name}; it has ${Object.keys(readModel.models).join(', ') || 'none'}`,
-  );
-}
-
-/** The read database's connection as configured. */
-export function readDatabaseConfig(readModel: ReadModelConfig): ClientConfig {
-  return postgresClientConfig(readModel, readModel, 'cdc read-model');
 }

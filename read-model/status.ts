@@ -2,8 +2,10 @@ import { connectKafka } from '#kafka/index.ts';
 import type { Logger, PipelineConfig } from '#pipeline/index.ts';
 import { openPool } from './database.ts';
 import { requireMigrated } from './migrate.ts';
+import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
+import { parkedCounts } from './parking/parked-events.ts';
 import { appliedOffsets } from './positions.ts';
-import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './start.ts';
+import { readVersion } from './rebuild/versions.ts';
 
 /** How far one partition of one model is behind Kafka. Offsets count control records too, so `lag` is an upper bound of events. */
 export type PartitionStatus = {
@@ -16,6 +18,14 @@ export type PartitionStatus = {
   readonly lag: bigint | null;
   /** When the position last moved, as Postgres prints it. */
   readonly appliedAt: string;
+  /** Events below `appliedOffset` that are parked, so not in the tables. */
+  readonly parked: number;
+  /** What becomes visible at once: the changes of a row, or of a source transaction. */
+  readonly consistency: 'row' | 'transaction';
+  /** With consistency `transaction`: source transactions of the model that were seen in parts after all. */
+  readonly tornTransactions: bigint;
+  /** The model's version that serves. */
+  readonly version: number;
 };
 
 /**
@@ -35,18 +45,23 @@ export async function readModelStatus(
     const existing = new Set(await admin.listTopics());
     const status: PartitionStatus[] = [];
     for (const model of selectModels(readModel, models)) {
-      requireModel(readModel, model);
+      const { consistency } = requireModel(readModel, model);
       await requireMigrated(pool, model);
       const applied = await appliedOffsets(pool, model);
+      const parked = await parkedCounts(pool, model);
+      const { version, tornTransactions } = await readVersion(pool, model);
       const topics = [...new Set(applied.map(({ topic }) => topic))].filter((topic) => existing.has(topic));
       const ends = new Map<string, bigint>();
       for (const topic of topics) {
         for (const { partition, high } of await admin.offsetsOf(topic)) ends.set(`${topic}/${partition}`, high);
       }
       for (const { topic, partition, nextOffset, updatedAt } of applied) {
-        const endOffset = ends.get(`${topic}/${partition}`) ?? null;
+        const place = `${topic}/${partition}`;
+        const endOffset = ends.get(place) ?? null;
         const lag = endOffset === null ? null : endOffset - nextOffset;
-        status.push({ model, topic, partition, appliedOffset: nextOffset, endOffset, lag, appliedAt: updatedAt });
+        const progress = { appliedOffset: nextOffset, endOffset, lag, appliedAt: updatedAt };
+        const quality = { parked: parked.get(place) ?? 0, consistency, tornTransactions, version };
+        status.push({ model, topic, partition, ...progress, ...quality });
       }
     }
     return status;

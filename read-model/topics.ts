@@ -1,16 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { topicName } from '#change-events/index.ts';
 import type { KafkaAdmin } from '#kafka/index.ts';
 import type { Logger } from '#pipeline/index.ts';
-import type { Mirror } from './mirror.ts';
 import { retrying } from './retry.ts';
 
 const lookEveryMs = 1000;
-
-/** The mirrors by the topics that feed them. */
-export function mirrorsByTopic(prefix: string, mirrors: readonly Mirror[]): ReadonlyMap<string, Mirror> {
-  return new Map(mirrors.map((mirror) => [topicName(prefix, mirror.source), mirror]));
-}
 
 /**
  * Waits until a topic of `wanted` exists that is not among `known`, and gives all of `wanted` that exist then. A topic may come late:

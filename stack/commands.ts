@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
+import { startContainerStack } from './container-stack.ts';
 import { stateFile } from './records.ts';
 import { startStack } from './start-stack.ts';
 import { stackStatus, type StackStatus } from './status.ts';
@@ -9,15 +10,19 @@ import { resetStack, stopStack } from './stop-stack.ts';
 /** `cdc stack up|status|down|reset` */
 export function stackCommand(context: CliContext): Command {
   const { progress, print } = context;
-  const stack = new Command('stack').description('the real servers (Postgres, Kafka, Kafka Connect with Debezium) as local processes');
+  const stack = new Command('stack').description(
+    'the real servers (Postgres, Kafka, Kafka Connect with Debezium) locally, as processes or as containers',
+  );
 
   stack
     .command('up')
     .description('start the servers; they keep running until `cdc stack down`')
     .option('--no-connect', 'leave Kafka Connect out')
-    .action(async (options: { connect: boolean }) => {
+    .addOption(new Option('--as <kind>', 'how the servers run').choices(['processes', 'containers']).default('processes'))
+    .action(async ({ connect, as }: { connect: boolean; as: string }) => {
       const folder = context.stackFolder();
-      await startStack({ folder, connect: options.connect, progress, signal: context.signal });
+      const start = as === 'containers' ? startContainerStack : startStack;
+      await start({ folder, connect, progress, signal: context.signal });
       print(describeStatus(await stackStatus(folder)));
       print(`Addresses, roles and passwords: ${stateFile(folder)}. Commands of cdc find it by themselves.`);
     });

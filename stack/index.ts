@@ -7,6 +7,8 @@
  *
  * Leaves to others: tables, connectors, topics. It makes roles and databases as a DBA would, and no more.
  */
+export { resolveJars } from './jars.ts';
+export { requireJava } from './java.ts';
 export { startMain, type MainOptions, type MainProcess } from './main-process.ts';
 export type { Progress } from './progress.ts';
 export { startStack, type StartOptions } from './start-stack.ts';

@@ -10,7 +10,7 @@ import type { Progress } from './progress.ts';
 import { runProgram } from './run-program.ts';
 
 /** A pinned pom under stack/poms. */
-export type JarSet = 'kafka' | 'debezium-postgres';
+export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-jdbc';
 
 type Options = {
   readonly signal: AbortSignal;

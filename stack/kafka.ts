@@ -1,11 +1,12 @@
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { javaFlags, propertiesFile, serverEnvironment } from './java.ts';
+import { javaFlags, propertiesFile, serverEnvironment, type JvmMode } from './java.ts';
 import { aliveBrokers } from './kafka-ping.ts';
 import { relevantLines } from './log-excerpt.ts';
 import { runProgram } from './run-program.ts';
 import type { ServerSpec } from './server-process.ts';
+import { waitFor } from './wait-for.ts';
 
 const host = '127.0.0.1';
 
@@ -13,14 +14,22 @@ export type KafkaOptions = {
   readonly name: string;
   readonly port: number;
   readonly controllerPort: number;
+  /** This node's id in the cluster, from 1. */
+  readonly nodeId: number;
+  /** The controller port of every node, in the order of their ids. */
+  readonly controllerPorts: readonly number[];
   /** Configuration and data. */
   readonly folder: string;
   readonly clusterId: string;
+  readonly jvm: JvmMode;
   /** The program `java`, and the folder of Kafka's jars. */
   readonly runtime: (signal: AbortSignal) => Promise<{ readonly java: string; readonly jars: string }>;
 };
 
-/** One Kafka node, broker and controller in one (KRaft), on the loopback. Topics are made explicitly only. */
+/**
+ * One Kafka node, broker and controller in one (KRaft), on the loopback. Topics are made explicitly only. In a cluster of three every
+ * partition has three replicas, and a write counts when two have it.
+ */
 export function kafkaServer(options: KafkaOptions): ServerSpec {
   return {
     name: options.name,
@@ -34,13 +43,24 @@ export function kafkaServer(options: KafkaOptions): ServerSpec {
       const classpath = ['-cp', join(jars, '*')];
       const env = serverEnvironment();
       await format([...javaFlags('256m'), ...classpath], { java, data, config, clusterId: options.clusterId, env, signal });
-      return { command: java, args: [...javaFlags('1g'), ...classpath, 'kafka.Kafka', config], cwd: options.folder, env };
+      return { command: java, args: [...javaFlags('1g', options.jvm), ...classpath, 'kafka.Kafka', config], cwd: options.folder, env };
     },
     ready: async (signal) => (await aliveBrokers(host, options.port, signal)) > 0,
+    ...(options.controllerPorts.length === 1 ? {} : { configure: (signal: AbortSignal) => untilAllAreAlive(options, signal) }),
     stopSignal: 'SIGTERM',
     startLimitMs: 120_000,
     stopLimitMs: 60_000,
   };
+}
+
+/** A topic with three replicas can be made only where three brokers live. */
+async function untilAllAreAlive({ name, port, controllerPorts }: KafkaOptions, signal: AbortSignal): Promise<void> {
+  const all = controllerPorts.length;
+  await waitFor(async () => (await aliveBrokers(host, port, signal)) >= all, {
+    signal,
+    timeoutMs: 60_000,
+    describe: `${name} sees ${all} brokers`,
+  });
 }
 
 type Format = {
@@ -66,25 +86,31 @@ async function format(flags: readonly string[], { java, data, config, clusterId,
   throw new CdcError('STACK_START_FAILED', `Kafka's storage in ${data} could not be formatted:\n${relevantLines(lines).join('\n')}`);
 }
 
-function serverProperties({ port, controllerPort }: KafkaOptions, data: string): Record<string, string> {
+function serverProperties({ port, controllerPort, nodeId, controllerPorts }: KafkaOptions, data: string): Record<string, string> {
+  const replicas = String(controllerPorts.length);
+  const inSync = controllerPorts.length >= 3 ? '2' : '1';
   return {
     'process.roles': 'broker,controller',
-    'node.id': '1',
+    'node.id': String(nodeId),
     // Voters by address, not kept in the log: the port may differ from run to run.
-    'controller.quorum.voters': `1@${host}:${controllerPort}`,
+    'controller.quorum.voters': controllerPorts.map((voter, index) => `${index + 1}@${host}:${voter}`).join(','),
     listeners: `PLAINTEXT://${host}:${port},CONTROLLER://${host}:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://${host}:${port}`,
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': data,
     'auto.create.topics.enable': 'false',
-    'offsets.topic.replication.factor': '1',
+    'default.replication.factor': replicas,
+    'min.insync.replicas': inSync,
+    'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': '5',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': inSync,
     'transaction.state.log.num.partitions': '5',
-    'share.coordinator.state.topic.replication.factor': '1',
-    'share.coordinator.state.topic.min.isr': '1',
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
     'group.initial.rebalance.delay.ms': '0',
+    // Of nodes that stop together the last ones find no controller any more, and would wait for it.
+    ...(controllerPorts.length > 1 ? { 'controlled.shutdown.enable': 'false' } : {}),
     // The default is an eighth of the heap.
     'log.cleaner.dedupe.buffer.size': String(16 * 1024 * 1024),
   };

@@ -5,14 +5,20 @@ import type { StackPorts } from './settings.ts';
 const lowest = 20_000;
 const highest = 31_999;
 
-/** Free ports for a stack: those of its last run where they are free, else ones from a random place in the range. */
-export async function freePorts(preferred?: StackPorts): Promise<StackPorts> {
+/** Free ports for a stack of so many brokers: those of its last run where they are free, else ones from a random place in the range. */
+export async function freePorts(brokers: number, preferred?: StackPorts): Promise<StackPorts> {
+  const moreKafka: { kafka: number; controller: number }[] = [];
+  for (let index = 0; index < brokers - 1; index += 1) {
+    const before = preferred?.moreKafka[index];
+    moreKafka.push({ kafka: await freePort(before?.kafka), controller: await freePort(before?.controller) });
+  }
   return {
     legacy: await freePort(preferred?.legacy),
     read: await freePort(preferred?.read),
     kafka: await freePort(preferred?.kafka),
     controller: await freePort(preferred?.controller),
     connect: await freePort(preferred?.connect),
+    moreKafka,
   };
 }
 

@@ -17,6 +17,7 @@ const plugins: readonly JarSet[] = ['debezium-postgres'];
 export function stackState(settings: StackSettings, withConnect: boolean): StackState {
   const { ports, passwords } = settings;
   const connect = { url: `http://${host}:${ports.connect}` };
+  const brokers = brokerAddresses(settings);
   return {
     legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
     readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
@@ -27,7 +28,7 @@ export function stackState(settings: StackSettings, withConnect: boolean): Stack
       replicator: { user: 'cdc_replicator', password: passwords.replicator },
     },
     readModel: { user: 'read_model', password: passwords.readModel },
-    kafka: { brokers: `${host}:${ports.kafka}` },
+    kafka: { brokers },
     ...(withConnect ? { connect } : {}),
     environment: {
       LEGACY_DB_HOST: host,
@@ -37,7 +38,7 @@ export function stackState(settings: StackSettings, withConnect: boolean): Stack
       LEGACY_DB_APP_PASSWORD: passwords.application,
       LEGACY_DB_POLLER_PASSWORD: passwords.poller,
       LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
-      KAFKA_BROKERS: `${host}:${ports.kafka}`,
+      KAFKA_BROKERS: brokers,
       ...(withConnect ? { CONNECT_URL: connect.url } : {}),
       READ_DB_HOST: host,
       READ_DB_PORT: String(ports.read),
@@ -53,18 +54,9 @@ export function stackState(settings: StackSettings, withConnect: boolean): Stack
 export function stackServers(settings: StackSettings, withConnect: boolean, runtime: StackRuntime): Servers {
   const server = (spec: ServerSpec): Resource => serverProcess(spec, runtime);
   const storage = [server(legacyPostgres(settings)), server(readPostgres(settings))];
-  const kafka = server(
-    kafkaServer({
-      name: 'kafka',
-      port: settings.ports.kafka,
-      controllerPort: settings.ports.controller,
-      folder: join(runtime.folder, 'kafka'),
-      clusterId: settings.kafkaClusterId,
-      runtime: async (signal) => ({ java: await requireJava(), jars: await resolveJars('kafka', { signal, progress: runtime.progress }) }),
-    }),
-  );
+  const kafka = kafkaNodes(settings, runtime).map(server);
   const connect = withConnect ? [server(connectWorker(settings, runtime))] : [];
-  return { independent: [...storage, kafka], onTop: connect };
+  return { independent: [...storage, ...kafka], onTop: connect };
 }
 
 /** Servers that need no other, and those that need all of them. */
@@ -74,6 +66,29 @@ export type Servers = { readonly independent: readonly Resource[]; readonly onTo
 export function composeServers(servers: Servers, running: ReadonlySet<string> = new Set()): Resource {
   const kept = (resource: Resource): Resource => (running.has(resource.name) ? leaveAlone(resource) : resource);
   return sequence('stack', [parallel('servers', servers.independent.map(kept)), ...servers.onTop.map(kept)]);
+}
+
+/** host:port of every broker, with commas. */
+function brokerAddresses({ ports }: StackSettings): string {
+  return [ports, ...ports.moreKafka].map(({ kafka }) => `${host}:${kafka}`).join(',');
+}
+
+function kafkaNodes({ ports, kafkaClusterId, jvm }: StackSettings, { folder, progress }: StackRuntime): ServerSpec[] {
+  const nodes = [ports, ...ports.moreKafka];
+  return nodes.map(({ kafka, controller }, index) => {
+    const name = index === 0 ? 'kafka' : `kafka-${index + 1}`;
+    return kafkaServer({
+      name,
+      port: kafka,
+      controllerPort: controller,
+      nodeId: index + 1,
+      controllerPorts: nodes.map((node) => node.controller),
+      folder: join(folder, name),
+      clusterId: kafkaClusterId,
+      jvm,
+      runtime: async (signal) => ({ java: await requireJava(), jars: await resolveJars('kafka', { signal, progress }) }),
+    });
+  });
 }
 
 function legacyPostgres({ ports, postgresFolder, passwords, throwaway }: StackSettings): ServerSpec {
@@ -120,11 +135,12 @@ function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSett
   });
 }
 
-function connectWorker({ ports, passwords }: StackSettings, { folder, progress }: StackRuntime): ServerSpec {
+function connectWorker(settings: StackSettings, { folder, progress }: StackRuntime): ServerSpec {
+  const { ports, passwords } = settings;
   return connectServer({
     name: 'connect',
     port: ports.connect,
-    brokers: `${host}:${ports.kafka}`,
+    brokers: brokerAddresses(settings),
     folder: join(folder, 'connect'),
     environment: {
       LEGACY_DB_HOST: host,

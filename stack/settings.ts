@@ -5,7 +5,15 @@ import * as z from 'zod';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { hasCode, writeSecretFile } from './file.ts';
 
-const ports = z.object({ legacy: z.number(), read: z.number(), kafka: z.number(), controller: z.number(), connect: z.number() });
+const ports = z.object({
+  legacy: z.number(),
+  read: z.number(),
+  kafka: z.number(),
+  controller: z.number(),
+  connect: z.number(),
+  /** Of the second and third Kafka node, where there are three. */
+  moreKafka: z.array(z.object({ kafka: z.number(), controller: z.number() })).default([]),
+});
 
 /** What a stack keeps from one run to the next, in `<folder>/settings.json`: it belongs to the data and goes with `reset`. */
 const settingsSchema = z.object({
@@ -16,6 +24,8 @@ const settingsSchema = z.object({
   postgresFolder: z.string(),
   /** True when a crash of the machine may lose the data (fsync off). */
   throwaway: z.boolean(),
+  /** How Kafka's JVM is run. */
+  jvm: z.enum(['small', 'fast']).default('small'),
   kafkaClusterId: z.string(),
   passwords: z.object({
     legacySuperuser: z.string(),
@@ -53,7 +63,7 @@ export async function writeSettings(folder: string, settings: StackSettings): Pr
 }
 
 /** Settings of a new stack: random passwords, a random cluster id. */
-export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolder' | 'throwaway'>): StackSettings {
+export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolder' | 'throwaway' | 'jvm'>): StackSettings {
   return {
     version: 1,
     ...choice,

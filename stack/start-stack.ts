@@ -2,7 +2,7 @@ import { access, chmod, mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
 import { resolveJars } from './jars.ts';
-import { requireJava } from './java.ts';
+import { requireJava, type JvmMode } from './java.ts';
 import { withLock } from './lock.ts';
 import { requireNode } from './node-version.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
@@ -23,6 +23,10 @@ export type StartOptions = {
   readonly connect?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
   readonly throwaway?: boolean;
+  /** `fast` runs Kafka with the full compiler, for benchmarks. Default `small`. Settled when the stack is made. */
+  readonly jvm?: JvmMode;
+  /** 3 for a Kafka cluster that survives the loss of a broker. Default 1. Settled when the stack is made. */
+  readonly brokers?: 1 | 3;
   readonly progress?: Progress;
   readonly signal: AbortSignal;
 };
@@ -43,7 +47,7 @@ export async function startStack(options: StartOptions): Promise<StackState> {
 }
 
 async function start(folder: string, options: StartOptions): Promise<StackState> {
-  const { signal, progress = noProgress, throwaway = false } = options;
+  const { signal, progress = noProgress, throwaway = false, jvm = 'small', brokers = 1 } = options;
   const started = performance.now();
   const before = await pruned(folder);
   const withConnect = (options.connect ?? true) || before?.connect !== undefined;
@@ -60,7 +64,7 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   await requireJava();
   await resolveJars('kafka', { signal, progress });
   if (withConnect) await resolveJars('debezium-postgres', { signal, progress });
-  const settings = await settingsFor(folder, kept, throwaway);
+  const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers });
 
   const processes = before?.processes ?? [];
   if (processes.length > 0) await bringUp(folder, settings, { withConnect, running, processes, progress, signal });
@@ -82,7 +86,8 @@ type BringUp = {
 
 /** Between the choice of a free port and its use another program may take it: then others are tried. */
 async function bringUpOnFreePorts(folder: string, settings: StackSettings, how: BringUp, attempt = 1): Promise<void> {
-  const withPorts = { ...settings, ports: await freePorts(attempt === 1 ? settings.ports : undefined) };
+  const brokers = 1 + settings.ports.moreKafka.length;
+  const withPorts = { ...settings, ports: await freePorts(brokers, attempt === 1 ? settings.ports : undefined) };
   await writeSettings(folder, withPorts);
   try {
     await bringUp(folder, withPorts, how);
@@ -125,12 +130,18 @@ function isComplete({ independent, onTop }: Servers, running: ReadonlySet<string
   return [...independent, ...onTop].every((server) => running.has(server.name));
 }
 
-async function settingsFor(folder: string, kept: StackSettings | null, throwaway: boolean): Promise<StackSettings> {
+async function settingsFor(
+  folder: string,
+  kept: StackSettings | null,
+  made: Pick<StackSettings, 'throwaway' | 'jvm'> & { readonly brokers: number },
+): Promise<StackSettings> {
   if (kept === null) {
     const foreign = (await readdir(folder)).filter((name) => name !== 'logs' && !name.startsWith('up-or-down.lock'));
     if (foreign.length > 0)
       throw new CdcError('STACK_FOLDER_INVALID', `${folder} is no stack's folder: it holds ${foreign.slice(0, 3).join(', ')}.`);
-    const settings = newSettings({ ports: await freePorts(), postgresFolder: await choosePostgresFolder(folder), throwaway });
+    const { brokers, throwaway, jvm } = made;
+    const ports = await freePorts(brokers);
+    const settings = newSettings({ ports, postgresFolder: await choosePostgresFolder(folder), throwaway, jvm });
     await writeSettings(folder, settings);
     return settings;
   }

@@ -19,6 +19,8 @@ export const stackStateSchema = z.object({
   connect: z.object({ url: z.string() }).optional(),
   /** Variables for pipeline.yaml (LEGACY_DB_HOST, KAFKA_BROKERS …). */
   environment: z.record(z.string(), z.string()),
+  /** Present when the servers are containers: their compose project. `processes` then has only our own programs. */
+  containers: z.object({ project: z.string() }).optional(),
   processes: z.array(
     z.object({
       name: z.string(),

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
+import { containerStates } from './container-stack.ts';
 import { isSameProcess } from './process-identity.ts';
 import { noProgress } from './progress.ts';
 import { stackServers } from './servers.ts';
 import { readSettings } from './settings.ts';
-import { readStackState } from './state.ts';
+import { readStackState, type StackState } from './state.ts';
 
 /** One process of the stack. `up`: it runs and answers; `starting`: it runs and does not answer (yet); `down`: it does not run. */
 export type ProcessStatus = {
@@ -28,6 +29,7 @@ export type StackStatus = {
 export async function stackStatus(folder: string): Promise<StackStatus> {
   const root = resolve(folder);
   const [state, settings] = await Promise.all([readStackState(root), readSettings(root)]);
+  if (state?.containers !== undefined) return withMains(root, state, await containerStatuses(root, state));
   if (state === null || settings === null) return { folder: root, status: 'down', processes: [] };
   const { independent, onTop } = stackServers(settings, state.connect !== undefined, { folder: root, progress: noProgress });
   const servers = [...independent, ...onTop].map(async (server): Promise<ProcessStatus> => {
@@ -46,6 +48,26 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
     const { pid, log, address = null } = record;
     return { name: server.name, status: healthy ? 'up' : 'starting', address, pid, log, detail: healthy ? null : detail };
   });
+  return withMains(root, state, await Promise.all(servers));
+}
+
+async function containerStatuses(folder: string, state: StackState): Promise<ProcessStatus[]> {
+  const seen = await containerStates(folder);
+  const addresses = {
+    'legacy-db': `${state.legacyServer.host}:${state.legacyServer.port}`,
+    'read-db': `${state.readServer.host}:${state.readServer.port}`,
+    kafka: state.kafka.brokers,
+    ...(state.connect === undefined ? {} : { connect: state.connect.url }),
+  };
+  return Object.entries(addresses).map(([name, address]) => {
+    const is = seen.get(name) ?? 'not running';
+    const status = is === 'healthy' ? 'up' : is === 'starting' || is === 'running' ? 'starting' : 'down';
+    return { name, status, address, pid: null, log: null, detail: status === 'up' ? null : is };
+  });
+}
+
+/** Our own programs beside the servers, and the verdict on all. */
+async function withMains(root: string, state: StackState, servers: readonly ProcessStatus[]): Promise<StackStatus> {
   const mains = state.processes
     .filter(({ kind }) => kind === 'main')
     .map(async (record): Promise<ProcessStatus> => {
@@ -53,7 +75,7 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
       const { name, address = null, log } = record;
       return { name, status: runs ? 'up' : 'down', address, pid: runs ? record.pid : null, log, detail: runs ? null : 'has ended' };
     });
-  const processes = await Promise.all([...servers, ...mains]);
+  const processes = [...servers, ...(await Promise.all(mains))];
   const up = processes.filter(({ status }) => status === 'up').length;
   const none = processes.every(({ status }) => status === 'down');
   return { folder: root, status: up === processes.length ? 'up' : none ? 'down' : 'partly', processes };

@@ -2,6 +2,7 @@ import { access, readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
 import { hasCode } from './file.ts';
+import { hasContainerStack, stopContainerStack } from './container-stack.ts';
 import { withLock } from './lock.ts';
 import { stopMains } from './main-process.ts';
 import { noProgress, type Progress } from './progress.ts';
@@ -31,12 +32,18 @@ export async function stopStack(folder: string, options: StopOptions = {}): Prom
 export async function resetStack(folder: string, options: StopOptions = {}): Promise<void> {
   await exclusively(resolve(folder), async (root) => {
     await stop(root, options.progress ?? noProgress);
+    if (await hasContainerStack(root)) {
+      await stopContainerStack(root, true, options.progress ?? noProgress);
+      await rm(join(root, 'logs'), { recursive: true, force: true });
+    }
     const settings = await readSettings(root);
     if (settings === null) return;
     if (settings.postgresFolder === join(root, 'postgres') || basename(settings.postgresFolder).startsWith('legacy-cdc-bridge-data-')) {
       await rm(settings.postgresFolder, { recursive: true, force: true });
     }
-    await Promise.all(['kafka', 'connect', 'logs'].map((name) => rm(join(root, name), { recursive: true, force: true })));
+    await Promise.all(
+      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'logs'].map((name) => rm(join(root, name), { recursive: true, force: true })),
+    );
     await rm(settingsFile(root), { force: true });
   });
   await removeEmptyFolder(resolve(folder));
@@ -45,6 +52,12 @@ export async function resetStack(folder: string, options: StopOptions = {}): Pro
 async function stop(folder: string, progress: Progress): Promise<void> {
   const state = await readStackState(folder);
   if (state === null) return;
+  if (state.containers !== undefined) {
+    await stopMains(folder, progress);
+    await stopContainerStack(folder, false, progress);
+    await removeStackState(folder);
+    return;
+  }
   const settings = await readSettings(folder);
   if (settings === null) throw new CdcError('STACK_FOLDER_INVALID', `${folder} has a stack.json, but no settings.json.`);
   await stopMains(folder, progress);

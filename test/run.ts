@@ -1,22 +1,23 @@
 /**
- * Runs the tests: `node test/run.ts unit integration [part of a file name…]`. Unit tests need no server and run first; integration tests
- * share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses that one and
- * leaves it). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
+ * Runs the tests: `node test/run.ts unit integration containers [part of a file name…]`. Unit tests need no server and run first;
+ * integration tests share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses
+ * that one and leaves it). Container tests run where a Docker engine answers, else one line says why not (with CI=true that is a failure). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
  */
 import { glob, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { formatSeconds, resetStack, startStack } from '#stack/index.ts';
+import { prepareImages, whyNoContainers } from './support/container-images.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
 
 const root = join(import.meta.dirname, '..');
-const phases = ['unit', 'integration'] as const;
+const phases = ['unit', 'integration', 'containers'] as const;
 type Phase = (typeof phases)[number];
 
 /** A file that takes longer hangs: it is ended, and named. */
-const fileLimitMs = { unit: 60_000, integration: 240_000 } satisfies Record<Phase, number>;
+const fileLimitMs = { unit: 60_000, integration: 240_000, containers: 300_000 } satisfies Record<Phase, number>;
 /** Integration tests wait for servers more than they work. */
-const concurrency = { unit: 2, integration: 3 } satisfies Record<Phase, number>;
+const concurrency = { unit: 2, integration: 3, containers: 1 } satisfies Record<Phase, number>;
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -44,7 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
   const option = parts.find((part) => part.startsWith('-'));
   if (wanted.length === 0 || option !== undefined) {
     say(
-      `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|integration [part of a file name…]`,
+      `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|integration|containers [part of a file name…]`,
     );
     return 64;
   }
@@ -77,7 +78,11 @@ async function runPhase(phase: Phase, parts: readonly string[]): Promise<Tally> 
       root,
       write: (text) => process.stdout.write(text),
     });
-  const tally = phase === 'integration' ? await withStack(run) : await run();
+  const around = { unit: (work: () => Promise<Tally>) => work(), integration: withStack, containers: withImages } satisfies Record<
+    Phase,
+    unknown
+  >;
+  const tally = await around[phase](run);
   say(`${phase}: ${summary(tally)} (${formatSeconds(performance.now() - started)})`);
   return tally;
 }
@@ -111,6 +116,27 @@ async function withStack(run: () => Promise<Tally>): Promise<Tally> {
     tally = failure(tally, error);
   }
   return tally;
+}
+
+/** Container tests need an engine, and images: official ones, or stand-ins where nothing can be pulled. */
+async function withImages(run: () => Promise<Tally>): Promise<Tally> {
+  const why = await whyNoContainers();
+  if (why !== null) {
+    say(`containers: skipped, ${why}`);
+    if (process.env['CI'] !== 'true') return emptyTally;
+    say('CI must run them: containers/engine starts a Docker engine on Debian.');
+    return { ...emptyTally, failed: 1 };
+  }
+  try {
+    const started = performance.now();
+    Object.assign(process.env, await prepareImages({ signal: interrupted.signal, say }));
+    say(`images are ready (${formatSeconds(performance.now() - started)})`);
+  } catch (error) {
+    return interrupted.signal.aborted ? emptyTally : failure(emptyTally, error);
+  }
+  // Its helper image cannot be pulled everywhere; each test removes what it starts.
+  process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
+  return run();
 }
 
 function failure(tally: Tally, error: unknown): Tally {

@@ -1,8 +1,11 @@
 import { queryConnector, type Operation, type TableId } from '#change-events/index.ts';
-import { encoderFor, isoTimestamp, type ColumnType, type ValueEncoder } from './value-encoders.ts';
+import { instantOf, type WallClock } from '../fence/local-time.ts';
+import { parseMicros } from '../fence/micros.ts';
 import { jsonString } from './json-string.ts';
+import { maskEncoder, type Mask } from './masks.ts';
+import { encoderFor, isPlainUtc, type ColumnType, type ValueEncoder } from './value-encoders.ts';
 
-/** Raw texts of a row's columns in the table's order; null is SQL's NULL. */
+/** Raw texts of the columns that are read of a row, in the table's order; null is SQL's NULL. */
 export type RawRow = readonly (string | null)[];
 
 export type EventColumn = { readonly name: string; readonly type: ColumnType };
@@ -12,58 +15,104 @@ export type EventShape = {
   readonly table: TableId;
   /** The topic prefix: Debezium's `source.name`. */
   readonly prefix: string;
-  /** All columns in the table's order. */
+  /** All columns that are read, in the table's order. */
   readonly columns: readonly EventColumn[];
+  /** Indexes in `columns` of those that stand in `after`, in the table's order; a mask shows something else there. */
+  readonly published: readonly { readonly column: number; readonly mask: Mask | null }[];
   /** Indexes in `columns` of the key's columns. */
   readonly key: readonly number[];
-  /** Index of the timestamp column: its value becomes `source.ts_ms`. */
-  readonly timestamp: number;
+  /** Indexes in `columns`: the first of these that is not null becomes `source.ts_ms`. None: it is null. */
+  readonly timestamps: readonly number[];
+  /** In which timestamps without zone were written. */
+  readonly clock: WallClock | null;
 };
 
 /** Writes a table's events. Made once per table shape, so that a row costs no look-up. */
 export type EventEncoder = {
   /** `{"id":1}` */
   key(row: RawRow): string;
-  /** The envelope. `txId` is the row's xmin, as Debezium gives it: 32 bits. `publishedAt` in ms since the epoch. */
-  value(row: RawRow, event: { readonly op: Operation; readonly txId: string; readonly publishedAt: number }): string;
+  /** `after` alone. */
+  after(row: RawRow): string;
+  /** The envelope. `txId` is the row's xmin, as Debezium gives it: 32 bits; null where there is none. `publishedAt` in ms since the epoch. */
+  value(row: RawRow, event: { readonly op: Operation; readonly txId: string | null; readonly publishedAt: number }): string;
 };
 
 /** The version that `source.version` carries: of the format, not of the package. */
 const formatVersion = '1';
 
-export function createEventEncoder({ database, table, prefix, columns, key, timestamp }: EventShape): EventEncoder {
-  const members = columns.map(({ name, type }) => ({ prefix: `${jsonString(name)}:`, encode: encoderFor(type) }));
-  const keyMembers = key.map((index) => ({ index, member: members[index] }));
+export function createEventEncoder({ database, table, prefix, columns, published, key, timestamps, clock }: EventShape): EventEncoder {
+  const members = columns.map(({ name, type }) => ({ prefix: `${jsonString(name)}:`, encode: nullable(encoderFor(type)) }));
+  const memberAt = (index: number): (typeof members)[number] & { readonly index: number } => {
+    const member = members[index];
+    if (member === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
+    return { ...member, index };
+  };
+  const keyMembers = key.map(memberAt);
+  const afterMembers = published.map(({ column, mask }) =>
+    mask === null ? memberAt(column) : { ...memberAt(column), encode: maskEncoder(mask) },
+  );
   const sourceStart = `"source":{"version":"${formatVersion}","connector":"${queryConnector}","name":${jsonString(prefix)},"ts_ms":`;
   const sourceEnd = `,"db":${jsonString(database)},"schema":${jsonString(table.schema)},"table":${jsonString(table.table)},"txId":`;
+  const after = (row: RawRow): string => object(afterMembers, row);
   return {
-    key(row) {
-      let text = '{';
-      for (const { index, member } of keyMembers) {
-        if (member === undefined) throw new RangeError(`key column ${index}`);
-        text += `${text === '{' ? '' : ','}${member.prefix}${encode(member.encode, row[index])}`;
-      }
-      return `${text}}`;
-    },
+    key: (row) => object(keyMembers, row),
+    after,
     value(row, { op, txId, publishedAt }) {
-      let after = '';
-      for (let index = 0; index < members.length; index += 1) {
-        const member = members[index];
-        if (member !== undefined) after += `${index === 0 ? '' : ','}${member.prefix}${encode(member.encode, row[index])}`;
-      }
-      const changedAt = millisOf(row[timestamp]);
+      const changedAt = millisOf(firstOf(row, timestamps), clock);
       const snapshot = op === 'r' ? 'true' : 'false';
-      return `{"before":null,"after":{${after}},${sourceStart}${changedAt},"snapshot":"${snapshot}"${sourceEnd}${txId},"lsn":null},"transaction":null,"op":"${op}","ts_ms":${publishedAt}}`;
+      return `{"before":null,"after":${after(row)},${sourceStart}${changedAt},"snapshot":"${snapshot}"${sourceEnd}${txId},"lsn":null},"transaction":null,"op":"${op}","ts_ms":${publishedAt}}`;
     },
   };
 }
 
-function encode(encoder: ValueEncoder, text: string | null | undefined): string {
-  return text === null || text === undefined ? 'null' : encoder(text);
+/** The first text among the columns that is not null. */
+function firstOf(row: RawRow, columns: readonly number[]): string | null {
+  for (const index of columns) {
+    const text = row[index] ?? null;
+    if (text !== null) return text;
+  }
+  return null;
+}
+
+type Member = { readonly index: number; readonly prefix: string; readonly encode: (text: string | null) => string };
+
+function object(members: readonly Member[], row: RawRow): string {
+  let text = '{';
+  for (const { index, prefix, encode } of members) text += `${text === '{' ? '' : ','}${prefix}${encode(row[index] ?? null)}`;
+  return `${text}}`;
+}
+
+function nullable(encoder: ValueEncoder): (text: string | null) => string {
+  return (text) => (text === null ? 'null' : encoder(text));
 }
 
 /** Milliseconds of a timestamp's text; `null` for infinities. Metadata only: the exact value stands in `after`. */
-function millisOf(text: string | null | undefined): string {
-  const millis = text ? Date.parse(isoTimestamp(text).replace(/(\.\d{3})\d+/, '$1')) : Number.NaN;
-  return Number.isNaN(millis) ? 'null' : millis.toString();
+function millisOf(text: string | null, clock: WallClock | null): string {
+  // Date.UTC takes the years 0 to 99 for those of another century.
+  if (text !== null && clock === null && isPlainUtc(text) && !text.startsWith('0')) return plainMillis(text).toString();
+  const micros = text ? parseMicros(text) : null;
+  if (micros === null) return 'null';
+  const instant = clock === null ? micros : instantOf(clock, micros);
+  return (instant / 1000n - (instant % 1000n < 0n ? 1n : 0n)).toString();
+}
+
+/** As {@link parseMicros} of the same text, at a tenth of its cost. */
+function plainMillis(text: string): number {
+  const month = digits(text, 5, 7) - 1;
+  const seconds = Date.UTC(
+    digits(text, 0, 4),
+    month,
+    digits(text, 8, 10),
+    digits(text, 11, 13),
+    digits(text, 14, 16),
+    digits(text, 17, 19),
+  );
+  const end = Math.min(text.length - 3, 23);
+  return end <= 20 ? seconds : seconds + digits(text, 20, end) * 10 ** (23 - end);
+}
+
+function digits(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at += 1) value = value * 10 + text.charCodeAt(at) - 48;
+  return value;
 }

@@ -10,6 +10,18 @@
 /** Microseconds since the epoch. A JS number would hold them until the year 2255; a bigint needs no such thought. */
 export type Micros = bigint;
 
+/**
+ * A place in the order of a table's rows: Micros where a timestamp tells what is new, an id where ids do (mode incrementing). Everything
+ * said here of the clock holds of ids too, if they ascend in the order in which they are drawn and are drawn in the transaction that inserts
+ * them: the mark of a moment is then any id that had been drawn by then, since a transaction that begins later draws a higher one. That
+ * is so of a sequence that counts up without cache or cycle; one with a cache gives each session a block of its own, and a session may
+ * hold on to low ids for as long as it lives: no floor would be true.
+ */
+export type Mark = bigint;
+
+/** The floor that is below every row. */
+export const beginning: Mark = -(2n ** 63n);
+
 /** What was seen of the server's clock and transactions, in this order, before the snapshot was taken. */
 export type Observation = {
   readonly clock: Micros;
@@ -20,7 +32,9 @@ export type Observation = {
 
 /** An earlier moment that may become the floor. */
 type Candidate = {
-  readonly clock: Micros;
+  readonly mark: Mark;
+  /** When it was. */
+  readonly at: Micros;
   /** Transactions that were open then and have not been seen ended. */
   readonly open: ReadonlySet<string>;
   /**
@@ -32,7 +46,7 @@ type Candidate = {
 
 export type FloorState = {
   /** Null: no bound yet, rows of any time may come. */
-  readonly floor: Micros | null;
+  readonly floor: Mark | null;
   readonly candidates: readonly Candidate[];
 };
 
@@ -42,18 +56,23 @@ const candidatesMax = 32;
 /**
  * The state after a poll that looked with `observation` taken before it and scanned from the old floor. Pure.
  *
+ * `mark` is the moment's: the observation's clock, or the highest id that was read before the observation (never after it: between the
+ * reading of the open transactions and that of the ids another transaction could draw a lower id and stay open unseen).
+ *
  * The new floor holds for later polls only: this poll, which began after the drained moment's transactions had ended, has seen
  * what they left.
  *
  * @param margin kept below a moment, for a transaction that had read the clock but did not hold its virtual id yet
  */
-export function advanceFloor(state: FloorState, observation: Observation, margin: Micros): FloorState {
-  const judged = [...state.candidates, candidateOf(observation)].map((candidate) => judge(candidate, observation));
+export function advanceFloor(state: FloorState, observation: Observation, margin: Mark, mark: Mark = observation.clock): FloorState {
+  const judged = [...state.candidates, { mark, at: observation.clock, open: observation.open, gate: null }].map((candidate) =>
+    judge(candidate, observation),
+  );
   const drained = judged.findLastIndex(({ gate }) => gate !== null && observation.snapshot.xmin >= gate);
   const moment = judged[drained];
   const rest = judged.slice(drained + 1);
   return {
-    floor: moment === undefined ? state.floor : latest(state.floor, moment.clock - margin),
+    floor: moment === undefined ? state.floor : latest(state.floor, moment.mark - margin),
     candidates: rest.length > candidatesMax ? thin(rest) : rest,
   };
 }
@@ -62,21 +81,17 @@ export function advanceFloor(state: FloorState, observation: Observation, margin
 export function lowerFloor({ floor, candidates }: FloorState, step: Micros): FloorState {
   return {
     floor: floor === null ? null : floor - step,
-    candidates: candidates.map(({ clock, open, gate }) => ({ clock: clock - step, open, gate })),
+    candidates: candidates.map((candidate) => ({ ...candidate, mark: candidate.mark - step })),
   };
-}
-
-function candidateOf({ clock, open }: Observation): Candidate {
-  return { clock, open, gate: null };
 }
 
 function judge(candidate: Candidate, { open, snapshot }: Observation): Candidate {
   if (candidate.gate !== null) return candidate;
   const still = candidate.open.intersection(open);
-  return { clock: candidate.clock, open: still, gate: still.size === 0 ? snapshot.xmax : null };
+  return { ...candidate, open: still, gate: still.size === 0 ? snapshot.xmax : null };
 }
 
-function latest(a: Micros | null, b: Micros): Micros {
+export function latest(a: Mark | null, b: Mark): Mark {
   return a === null || b > a ? b : a;
 }
 

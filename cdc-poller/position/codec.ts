@@ -2,32 +2,50 @@ import { CdcError } from '#pipeline/index.ts';
 import * as z from 'zod';
 import type { Position } from './position.ts';
 
-const version = 1;
+/** 1 knew capture by timestamp only, and cursors of a timestamp and an id. */
+const version = 2;
 const bigint = z
   .string()
   .regex(/^-?\d+$/)
   .transform(BigInt);
 
 const passSchema = z.object({
-  kind: z.enum(['load', 'repair', 'poll']),
+  kind: z.enum(['load', 'repair', 'poll', 'whole']),
   from: bigint.nullable(),
   below: bigint.nullable(),
   horizon: bigint.nullable(),
   nextHorizon: bigint,
-  cursor: z.object({ timestamp: z.string(), id: z.string() }).nullable(),
+  cursor: z
+    .array(z.string())
+    .or(z.object({ timestamp: z.string(), id: z.string() }).transform(({ timestamp, id }) => [timestamp, id]))
+    .nullable(),
 });
 
+const names = z.array(z.string());
+
 const headSchema = z.object({
-  version: z.literal(version),
+  version: z.literal([1, version]),
   position: z.object({
     systemIdentifier: z.string(),
     timeline: z.string(),
+    basis: z
+      .object({ capture: z.enum(['time', 'id', 'window', 'whole']), by: names, order: names, key: names })
+      .nullable()
+      .default(null),
+    relation: z.object({ oid: z.string(), file: z.string() }).nullable().default(null),
     clock: bigint,
     floor: bigint,
+    high: bigint.nullable().default(null),
     horizon: bigint.nullable(),
     pass: passSchema.nullable(),
     repair: z
-      .object({ below: bigint, horizon: bigint, open: z.array(z.string()).transform((ids) => new Set(ids)), gate: bigint.nullable() })
+      .object({
+        from: bigint.nullable().default(null),
+        below: bigint,
+        horizon: bigint,
+        open: z.array(z.string()).transform((ids) => new Set(ids)),
+        gate: bigint.nullable(),
+      })
       .nullable(),
   }),
   /** Numbers of the chunks of remembered keys that belong to this position. */

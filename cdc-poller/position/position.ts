@@ -1,5 +1,27 @@
-import type { Micros, Observation } from '../fence/floor.ts';
+import { beginning, latest, type Mark, type Micros, type Observation } from '../fence/floor.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
+
+/**
+ * How it is told what is new in a table:
+ *
+ * - `time`, `id`: the fence, with a floor on a timestamp or on an id (mode incrementing);
+ * - `window`: views and queries: an overlap window on a timestamp, best effort;
+ * - `whole`: not at all (mode bulk).
+ */
+export type Capture = 'time' | 'id' | 'window' | 'whole';
+
+/** What the marks, cursors and keys of a position are made of. To go on with others would lose or repeat rows. */
+export type Basis = {
+  readonly capture: Capture;
+  /** Columns of the timestamp or id that the floor is on, with the time zone of a timestamp without one. */
+  readonly by: readonly string[];
+  /** Columns that pages are ordered by. */
+  readonly order: readonly string[];
+  readonly key: readonly string[];
+};
+
+/** Which relation was read: a table that is dropped and made again has another oid; TRUNCATE and rewrites give it another file. */
+export type Relation = { readonly oid: string; readonly file: string };
 
 /**
  * Where the poller stands in one table. Written to Kafka in the transaction that carries the events, so that it is always exactly as
@@ -8,11 +30,19 @@ import type { Cursor, Pass } from '../fence/pass.ts';
 export type Position = {
   readonly systemIdentifier: string;
   readonly timeline: string;
+  /** Null in positions that version 1 wrote: by timestamp, as it was configured then. */
+  readonly basis: Basis | null;
+  readonly relation: Relation | null;
   /** The server's clock when it was last read. */
   readonly clock: Micros;
   /** No pass but a repair looks below it. */
-  readonly floor: Micros;
-  /** Every row version of a transaction below it has been published, save what a repair is still to bring. Null until the first poll ended. */
+  readonly floor: Mark;
+  /** Mode incrementing: the highest id that passes have read to their end. */
+  readonly high: bigint | null;
+  /**
+   * Every row version of a transaction below it has been published, save what a repair is still to bring. Null until the first poll ended.
+   * For a window, microseconds: what is stamped before it is not looked at any more.
+   */
   readonly horizon: bigint | null;
   /** The pass in whose middle the poller stands. */
   readonly pass: Pass | null;
@@ -22,7 +52,9 @@ export type Position = {
 
 /** Transactions that were open when the load began: what they write may lie below the floor. */
 export type Repair = {
-  readonly below: Micros;
+  /** As the load: null from the beginning. */
+  readonly from: Mark | null;
+  readonly below: Mark;
   readonly horizon: bigint;
   /** Of those transactions, the virtual ids that have not been seen ended. */
   readonly open: ReadonlySet<string>;
@@ -30,38 +62,65 @@ export type Repair = {
   readonly gate: bigint | null;
 };
 
-type ServerId = { readonly systemIdentifier: string; readonly timeline: string };
+/** Where a table without a position begins; a mark is an instant or an id. */
+export type Start = 'everything' | 'now' | { readonly from: Mark };
 
-/** The position of a table that has none: at the start of its load. */
-export function startPosition({ systemIdentifier, timeline }: ServerId, seen: Observation, margin: Micros): Position {
-  const floor = seen.clock - margin;
+export type StartOptions = {
+  readonly systemIdentifier: string;
+  readonly timeline: string;
+  readonly basis: Basis;
+  readonly relation: Relation | null;
+  readonly start: Start;
+  /** Clock margin of `time`, overlap of `window`; 0 for the others. */
+  readonly margin: Mark;
+  /** `id`: the highest id there is, read before the observation; null when there is none. */
+  readonly high: bigint | null;
+};
+
+/** The position of a table that has none: at the start of its load, or past it. */
+export function startPosition(options: StartOptions, seen: Observation): Position {
+  const { systemIdentifier, timeline, basis, relation, start, margin, high } = options;
+  const { capture } = basis;
   const { xmin, xmax } = seen.snapshot;
+  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, high, pass: null, repair: null };
+  if (capture === 'whole') return { ...base, floor: beginning, horizon: null };
+  const floor = capture === 'id' ? idMark(high) : seen.clock - margin;
   const quiet = seen.open.size === 0 && xmin === xmax;
-  return {
-    systemIdentifier,
-    timeline,
-    clock: seen.clock,
-    floor,
-    horizon: null,
-    pass: { kind: 'load', from: null, below: floor, horizon: null, nextHorizon: xmin, cursor: null },
-    repair: quiet ? null : { below: floor, horizon: xmin, open: seen.open, gate: null },
-  };
+  const isFenced = capture !== 'window';
+  const repair = (from: Mark | null): Repair | null =>
+    quiet || !isFenced ? null : { from, below: floor, horizon: xmin, open: seen.open, gate: null };
+  // What had committed past xmin may come again as new: `now` promises what commits from now on, and that it hardly gives more.
+  if (start === 'now')
+    return { ...base, floor: isFenced ? floor : seen.clock, horizon: isFenced ? xmin : seen.clock, repair: repair(null) };
+  const from = start === 'everything' ? null : start.from < floor ? start.from : floor;
+  const pass: Pass = { kind: 'load', from, below: floor, horizon: null, nextHorizon: xmin, cursor: null };
+  return { ...base, floor, horizon: null, pass, repair: repair(from) };
+}
+
+/** The mark of a moment by which an id had been drawn: later ones are higher. */
+export function idMark(high: bigint | null): Mark {
+  return high === null ? beginning : high + 1n;
 }
 
 /** Takes note of what an observation says about the transactions that the repair waits for. */
 export function observeRepair(repair: Repair | null, { open, snapshot }: Observation): Repair | null {
   if (repair === null || repair.gate !== null) return repair;
   const still = repair.open.intersection(open);
-  return { below: repair.below, horizon: repair.horizon, open: still, gate: still.size === 0 ? snapshot.xmax : null };
+  return { ...repair, open: still, gate: still.size === 0 ? snapshot.xmax : null };
 }
 
-/** The pass to begin now: the repair as soon as it can be whole, else a poll. */
-export function nextPass(position: Position, { snapshot }: Observation): Pass {
+/** The pass to begin now: the repair as soon as it can be whole, else a poll. `margin` as in {@link StartOptions}. */
+export function nextPass(position: Position, { clock, snapshot }: Observation, margin: Mark): Pass {
   const { repair, floor, horizon } = position;
+  const capture = position.basis?.capture ?? 'time';
+  if (capture === 'whole') return { kind: 'whole', from: null, below: null, horizon: null, nextHorizon: snapshot.xmin, cursor: null };
   if (repair !== null && repair.gate !== null && snapshot.xmin >= repair.gate) {
-    return { kind: 'repair', from: null, below: repair.below, horizon: repair.horizon, nextHorizon: snapshot.xmin, cursor: null };
+    const { from, below } = repair;
+    return { kind: 'repair', from, below, horizon: repair.horizon, nextHorizon: snapshot.xmin, cursor: null };
   }
-  return { kind: 'poll', from: floor, below: null, horizon, nextHorizon: snapshot.xmin, cursor: null };
+  const from = floor <= beginning ? null : floor;
+  const nextHorizon = capture === 'window' ? latest(floor, clock - margin) : snapshot.xmin;
+  return { kind: 'poll', from, below: null, horizon, nextHorizon, cursor: null };
 }
 
 /** The position after a page that is not the last of its pass. */
@@ -69,10 +128,15 @@ export function afterPage(position: Position, pass: Pass, cursor: Cursor): Posit
   return { ...position, pass: { ...pass, cursor } };
 }
 
-/** The position after a whole pass. */
-export function afterPass(position: Position, pass: Pass): Position {
-  const rested: Position = { ...position, pass: null };
+/** The position after a whole pass that ended at `cursor` (null: it met no row). */
+export function afterPass(position: Position, pass: Pass, cursor: Cursor | null): Position {
+  const rested: Position = { ...position, pass: null, high: highAfter(position, cursor) };
   if (pass.kind === 'load') return rested;
   if (pass.kind === 'repair') return { ...rested, repair: null };
   return { ...rested, horizon: pass.nextHorizon };
+}
+
+function highAfter({ basis, high }: Position, cursor: Cursor | null): bigint | null {
+  const last = basis?.capture === 'id' ? cursor?.[0] : undefined;
+  return last === undefined ? high : latest(high, BigInt(last));
 }

@@ -46,6 +46,11 @@ export class TableJournal {
     this.#forget();
   }
 
+  /** Takes the position as the table is now (adoptPosition); null begins anew. */
+  adopt(position: Position | null): void {
+    this.#position = position;
+  }
+
   /** The records of a commit to `position` that remembers `added` besides. */
   entry(position: Position, added: readonly (readonly [xid: bigint, key: string])[]): JournalEntry {
     const fresh = groupByXid(added);

@@ -3,6 +3,7 @@ import { escapeIdentifier, escapeLiteral, Client } from 'pg';
 import { sessionSettings } from '../encoding/value-encoders.ts';
 import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
 import type { Observation } from '../fence/floor.ts';
+import type { DescribedColumn } from './catalog.ts';
 import type { PageQuery } from './page-query.ts';
 
 /** Rows as Postgres's own texts: no parser touches them. */
@@ -13,9 +14,16 @@ export type SourceSession = AsyncDisposable & {
   query(text: string, values?: readonly string[]): Promise<TextRows>;
   /** A page, as a prepared statement. */
   page(query: PageQuery): Promise<TextRows>;
-  /** Clock and open transactions first, then the snapshot: the order that the fence needs. */
-  observe(): Promise<Observation & { readonly snapshot: Snapshot }>;
+  /** The columns that a SELECT gives. */
+  describe(text: string): Promise<readonly DescribedColumn[]>;
+  /**
+   * Clock and open transactions first, then the snapshot: the order that the fence needs. `watch` is a scalar (SQL, text) that is read in that
+   * very snapshot: what it does not show yet is of a transaction at or past the snapshot's xmin. It is not read, and null, where the snapshot is `settled`.
+   */
+  observe(watch?: string, settled?: string): Promise<WatchedObservation>;
 };
+
+export type WatchedObservation = Observation & { readonly snapshot: Snapshot; readonly watched: string | null };
 
 const rawTypes = { getTypeParser: () => (value: string) => value };
 
@@ -30,7 +38,8 @@ export async function openSourceSession(
   statementTimeoutMs: number,
 ): Promise<SourceSession> {
   const role = config.roles.poller;
-  const client = new Client(postgresClientConfig(config, role, applicationName));
+  // The server's own limit cannot end a wait for a server that the network has lost: on a dead connection nothing ever comes.
+  const client = new Client({ ...postgresClientConfig(config, role, applicationName), query_timeout: statementTimeoutMs + 5000 });
   // A connection that breaks between queries says so by this event; the next query reports it.
   client.on('error', () => undefined);
   try {
@@ -53,22 +62,32 @@ export async function openSourceSession(
   // Postgres cuts statement names at 63 characters, so that a text itself would not do as its name.
   const names = new Map<string, string>();
   const nameOf = (text: string): string => {
-    const name = names.get(text) ?? `page_${names.size}`;
+    const name = names.get(text) ?? `statement_${names.size}`;
     names.set(text, name);
     return name;
   };
   return {
     query: (text, values) => query(text, values),
     page: ({ text, values }) => query(text, values, nameOf(text)),
-    async observe() {
+    async describe(text) {
+      const { fields } = await client.query({ text, rowMode: 'array' });
+      return fields.map(({ name, dataTypeID, dataTypeModifier }) => ({
+        name,
+        typeOid: dataTypeID.toString(),
+        modifier: dataTypeModifier,
+      }));
+    },
+    async observe(watch = 'NULL', settled = '') {
       // statement_timestamp() is when the server received the query: before it looked at the locks.
       const [seen = []] = await query(observationQuery, [], 'observe');
-      const [snapshot = []] = await query('SELECT pg_current_snapshot()::text', [], 'snapshot');
+      const watchQuery = `SELECT s.text, CASE WHEN s.text <> $1 THEN ${watch} END FROM (SELECT pg_current_snapshot()::text) AS s (text)`;
+      const [snapshot = []] = await query(watchQuery, [settled], nameOf(watchQuery));
       const [clock, open] = seen;
       return {
         clock: BigInt(clock ?? ''),
         open: new Set((open ?? '').split(' ').filter((text) => text !== '')),
         snapshot: parseSnapshot(snapshot[0] ?? ''),
+        watched: snapshot[1] ?? null,
       };
     },
     async [Symbol.asyncDispose]() {
@@ -85,6 +104,8 @@ function sessionSetup(statementTimeoutMs: number): string {
   const settings = {
     ...sessionSettings,
     default_transaction_read_only: 'on',
+    // Compiling a query of a catalogue or a page takes longer than running it.
+    jit: 'off',
     statement_timeout: `${statementTimeoutMs}ms`,
     lock_timeout: `${statementTimeoutMs}ms`,
   };

@@ -1,115 +1,194 @@
 import type { TableId } from '#change-events/index.ts';
-import { CdcError, type ErrorCode, type PollerTableConfig } from '#pipeline/index.ts';
+import type { PollerTableConfig } from '#pipeline/index.ts';
 import type { ColumnType } from '../encoding/value-encoders.ts';
+import type { Mask } from '../encoding/masks.ts';
+import { wallClock, type WallClock } from '../fence/local-time.ts';
+import type { Basis, Capture, Relation } from '../position/position.ts';
 
-/** A column as the catalogue tells it. */
-export type CatalogColumn = { readonly name: string; readonly type: ColumnType; readonly notNull: boolean };
+/** A column as the catalogue tells it, or as a query gives it. */
+export type CatalogColumn = {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** The base type's full name as SQL takes it in a cast: `pg_catalog.int8`. */
+  readonly sqlType: string;
+  /** False for a query's column: nothing tells. */
+  readonly notNull: boolean;
+  readonly readable: boolean;
+};
+
+/** The sequence that gives a column its values. */
+export type CatalogSequence = {
+  readonly oid: string;
+  readonly name: string;
+  readonly increment: bigint;
+  readonly cache: bigint;
+  readonly cycles: boolean;
+  /** Whether the role may read how far it is. */
+  readonly readable: boolean;
+};
 
 /** What the catalogue tells of a table; `columns` empty and `exists` false when there is none. */
 export type CatalogTable = {
   readonly id: TableId;
   readonly exists: boolean;
-  /** pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table. */
+  /** pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table; q: a query of the configuration. */
   readonly kind: string;
+  /** USAGE on the schema, and SELECT on the table. Without SELECT on the table, columns may be readable one by one. */
   readonly readable: boolean;
   readonly columns: readonly CatalogColumn[];
   /** Names of the primary key's columns in key order; empty without one. */
   readonly primaryKey: readonly string[];
-  /** Whether an index begins with (timestamp column, incrementing column). */
-  readonly indexed: boolean;
+  /** Columns of each unique index that covers all rows. */
+  readonly uniqueKeys: readonly (readonly string[])[];
+  /** Leading columns of the indexes that cover all rows, in index order. */
+  readonly indexes: readonly (readonly string[])[];
+  /** Of the incrementing column. */
+  readonly sequence: CatalogSequence | null;
   /** Tables that do exist, to name the one that was meant. */
   readonly similar: readonly string[];
+  /** What a poll compares with: null for a query. */
+  readonly relation: (Relation & { readonly columnsHash: string; readonly keyIndex: string }) | null;
 };
+
+/** One term of the order of pages: a column, or the first that is not null of several. Never null. */
+export type OrderTerm = { readonly columns: readonly number[]; readonly sqlType: string };
 
 /** A table that can be polled: columns found and fit. */
 export type TableShape = {
   readonly id: TableId;
+  /** SELECT in place of the table; null for a table. */
+  readonly query: string | null;
+  readonly capture: Capture;
+  /** Whether rows carry the id of the transaction that wrote them. */
+  readonly hasXmin: boolean;
+  /** What is read, in the table's order. */
   readonly columns: readonly CatalogColumn[];
+  /** Indexes in `columns` of what stands in events, with the masks. */
+  readonly published: readonly { readonly column: number; readonly mask: Mask | null }[];
   /** Indexes in `columns`. */
   readonly key: readonly number[];
-  readonly timestamp: number;
-  readonly incrementing: number;
+  /** Indexes in `columns` of those that tell a row's time; empty where none does. */
+  readonly timestamps: readonly number[];
+  /** Of timestamps without zone. */
+  readonly clock: WallClock | null;
+  readonly order: readonly OrderTerm[];
+  /** Whether an index begins with what pages are ordered by; without one each page sorts the table. Not known of views and queries. */
+  readonly indexed: boolean;
+  readonly basis: Basis;
+  readonly relation: CatalogTable['relation'];
+  /** The sequence to ask how far it is, where the role may. */
+  readonly sequence: string | null;
 };
 
-export type ShapeFinding = { readonly code: ErrorCode; readonly message: string; readonly remedy: string };
+export const timestampTypes: readonly string[] = ['timestamptz', 'timestamp'];
 
-const timestampTypes: readonly string[] = ['timestamptz'];
-const incrementingTypes: readonly string[] = ['int2', 'int4', 'int8'];
-
-/** Judges a table against its configuration; gives every finding, not only the first. Pure. */
-export function findProblems(table: CatalogTable, config: PollerTableConfig, role: string): readonly ShapeFinding[] {
-  const name = config.table;
-  if (!table.exists) {
-    const hint = table.similar.length > 0 ? `Did you mean ${table.similar.join(' or ')}? ` : '';
-    return [{ code: 'TABLE_UNKNOWN', message: `table ${name} does not exist`, remedy: `${hint}Correct poller.tables in pipeline.yaml.` }];
-  }
-  if (table.kind !== 'r') {
-    return [{ code: 'TABLE_UNKNOWN', message: `${name} is not an ordinary table`, remedy: 'Name an ordinary table in poller.tables.' }];
-  }
-  const findings: ShapeFinding[] = [];
-  if (!table.readable) {
-    const remedy = `As the owner: GRANT USAGE ON SCHEMA ${table.id.schema} TO ${role}; GRANT SELECT ON ${name} TO ${role};`;
-    findings.push({ code: 'SELECT_MISSING', message: `role ${role} may not read table ${name}`, remedy });
-  }
-  findings.push(...judgeColumn(table, name, config.timestampColumn, 'timestampColumn', timestampTypes));
-  findings.push(...judgeColumn(table, name, config.incrementingColumn, 'incrementingColumn', incrementingTypes));
-  return findings;
+/** `timestampColumn` as a list, in order of precedence. */
+export function timestampColumns({ mode, timestampColumn }: PollerTableConfig): readonly string[] {
+  if (mode === 'bulk' || mode === 'incrementing') return [];
+  return typeof timestampColumn === 'string' ? [timestampColumn] : timestampColumn;
 }
 
-function judgeColumn(
-  { columns }: CatalogTable,
-  table: string,
-  column: string,
-  setting: 'timestampColumn' | 'incrementingColumn',
-  types: readonly string[],
-): readonly ShapeFinding[] {
-  const found = columns.find(({ name }) => name === column);
-  if (found === undefined) {
-    const fit = columns.filter(({ type }) => !type.isArray && types.includes(type.name)).map(({ name }) => name);
-    const remedy =
-      fit.length > 0
-        ? `Set ${setting} to one of ${fit.join(', ')}.`
-        : `No column has a type that fits (${types.join(', ')}): use the log-based strategy.`;
-    return [{ code: 'COLUMN_UNKNOWN', message: `table ${table} has no column ${column} (${setting})`, remedy }];
-  }
-  const findings: ShapeFinding[] = [];
-  if (found.type.isArray || !types.includes(found.type.name)) {
-    const actual = found.type.isArray ? `${found.type.name}[]` : found.type.name;
-    const remedy = `Choose a column of type ${types.join(' or ')} as ${setting}, or use the log-based strategy.`;
-    findings.push({ code: 'COLUMN_TYPE_UNFIT', message: `column ${table}.${column} (${setting}) has type ${actual}`, remedy });
-  }
-  if (!found.notNull) {
-    const remedy = `As the owner: UPDATE ${table} SET ${column} = … WHERE ${column} IS NULL; ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL; or choose another column.`;
-    findings.push({
-      code: 'COLUMN_NULLABLE',
-      message: `column ${table}.${column} (${setting}) may be null, and a row with null there would never be read`,
-      remedy,
-    });
-  }
-  return findings;
+/** The event key: as declared, or the primary key, or what stands in for it. */
+export function keyColumns({ primaryKey }: CatalogTable, { key, mode, incrementingColumn }: PollerTableConfig): readonly string[] {
+  if (key !== undefined) return key;
+  if (primaryKey.length > 0) return primaryKey;
+  return mode === 'incrementing' || mode === 'timestamp+incrementing' ? [incrementingColumn] : [];
 }
 
-/** The shape of a table that {@link findProblems} found nothing wrong with. Without a primary key the incrementing column is the key. */
-export function shapeOf(table: CatalogTable, config: PollerTableConfig): TableShape {
+/**
+ * Columns by which pages are ordered after the timestamp. Together with it they must name one row: rows of equal order that straddle
+ * a page border would be lost. What the configuration names first may not do so alone; then the key follows it.
+ */
+export function tieBreakers(table: CatalogTable, config: PollerTableConfig): readonly string[] {
+  const key = keyColumns(table, config);
+  const named = config.mode === 'incrementing' || config.mode === 'timestamp+incrementing' ? [config.incrementingColumn] : [];
+  return isUnique(table, named) ? named : [...new Set([...named, ...key])];
+}
+
+export function isUnique({ uniqueKeys }: CatalogTable, columns: readonly string[]): boolean {
+  return uniqueKeys.some((unique) => unique.every((name) => columns.includes(name)));
+}
+
+/** Whether rows have an xmin that means something: partitioned tables give their partitions'; a materialised view rewrites all its rows. */
+export function hasFence({ kind }: CatalogTable): boolean {
+  return kind === 'r' || kind === 'p';
+}
+
+export function captureOf(table: CatalogTable, { mode }: PollerTableConfig): Capture {
+  if (mode === 'bulk') return 'whole';
+  if (!hasFence(table)) return 'window';
+  return mode === 'incrementing' ? 'id' : 'time';
+}
+
+/** Names of the columns that stand in events. */
+export function publishedColumns({ columns }: CatalogTable, { includeColumns, excludeColumns = [] }: PollerTableConfig): readonly string[] {
+  const names = columns.map(({ name }) => name);
+  return includeColumns === undefined
+    ? names.filter((name) => !excludeColumns.includes(name))
+    : names.filter((name) => includeColumns.includes(name));
+}
+
+/** The columns that have to be read: published ones, and those that order and key need. */
+export function readColumns(table: CatalogTable, config: PollerTableConfig): readonly CatalogColumn[] {
+  const needed = new Set([
+    ...publishedColumns(table, config),
+    ...keyColumns(table, config),
+    ...timestampColumns(config),
+    ...tieBreakers(table, config),
+  ]);
+  return table.columns.filter(({ name }) => needed.has(name));
+}
+
+/** The shape of a table in which `findProblems` found nothing wrong. */
+export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string): TableShape {
+  const columns = readColumns(table, config);
   const indexOf = (name: string): number => {
-    const index = table.columns.findIndex((column) => column.name === name);
-    if (index < 0) throw new CdcError('COLUMN_UNKNOWN', `table ${config.table} has no column ${name}`);
+    const index = columns.findIndex((column) => column.name === name);
+    if (index < 0) throw new RangeError(`column ${name} of ${config.table} was not judged`);
     return index;
   };
-  const key = table.primaryKey.length > 0 ? table.primaryKey : [config.incrementingColumn];
+  const times = timestampColumns(config);
+  const key = keyColumns(table, config);
+  const breakers = tieBreakers(table, config);
+  const term = (names: readonly string[]): OrderTerm => {
+    const indexes = names.map(indexOf);
+    return { columns: indexes, sqlType: columns[indexes[0] ?? 0]?.sqlType ?? 'text' };
+  };
+  const capture = captureOf(table, config);
+  const zone = columns.some(({ name, type }) => times.includes(name) && type.name === 'timestamp') ? config.timeZone : undefined;
   return {
     id: table.id,
-    columns: table.columns,
+    query: config.query ?? null,
+    capture,
+    hasXmin: hasFence(table),
+    columns,
+    published: publishedColumns(table, config).map((name) => ({ column: indexOf(name), mask: maskOf(config.mask?.[name], maskSecret) })),
     key: key.map(indexOf),
-    timestamp: indexOf(config.timestampColumn),
-    incrementing: indexOf(config.incrementingColumn),
+    timestamps: times.map(indexOf),
+    clock: zone === undefined ? null : wallClock(zone),
+    order: [
+      ...(times.length === 0 ? [] : [term(times)]),
+      ...breakers.filter((name) => times[0] !== name || times.length > 1).map((name) => term([name])),
+    ],
+    // Of several timestamps, the index is on an expression, which is not looked at.
+    indexed: !hasFence(table) || times.length > 1 || isIndexed(table, [...times, ...breakers]),
+    basis: {
+      capture,
+      by: [...(capture === 'id' ? [config.incrementingColumn] : times), ...(zone === undefined ? [] : [zone])],
+      order: [times.join('|'), ...breakers].filter((name) => name !== ''),
+      key,
+    },
+    relation: table.relation,
+    sequence: capture === 'id' && table.sequence?.readable === true ? table.sequence.oid : null,
   };
 }
 
-/** One error for all findings, each with its remedy. */
-export function problemsError(findings: readonly ShapeFinding[]): CdcError {
-  const [first] = findings;
-  if (first === undefined) throw new RangeError('no findings');
-  if (findings.length === 1) return new CdcError(first.code, first.message, { remedy: first.remedy });
-  return new CdcError('TABLES_UNFIT', findings.map(({ message, remedy }) => `${message}. ${remedy}`).join('\n'));
+function isIndexed({ indexes }: CatalogTable, order: readonly string[]): boolean {
+  return indexes.some((index) => order.every((name, place) => index[place] === name));
+}
+
+function maskOf(mask: NonNullable<PollerTableConfig['mask']>[string] | undefined, salt: string): Mask | null {
+  if (mask === undefined) return null;
+  if (mask === 'hash') return { kind: 'hash', salt };
+  return { kind: 'fixed', value: mask === 'null' ? null : mask.fixed };
 }

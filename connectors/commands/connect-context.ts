@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { CdcError, postgresClientConfig, type CliContext, type ConnectConfig } from '#pipeline/index.ts';
+import { CdcError, postgresClientConfig, type CliContext, type ConnectConfig, type GuardConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
-import { readConnectorFile, type ConnectorFile } from '../config-file.ts';
+import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '../config-file.ts';
 import { connectClient, type ConnectClient } from '../rest/client.ts';
 
 export type JsonOption = { readonly json?: boolean };
@@ -19,7 +19,7 @@ export async function clientOf(context: CliContext): Promise<ConnectClient> {
 
 /** The connector files of pipeline.yaml, or those that `names` name. */
 export async function filesOf(context: CliContext, names: readonly string[] = []): Promise<readonly ConnectorFile[]> {
-  const { connectors } = await connectConfig(context);
+  const { connectors, topicPrefix } = await connectConfig(context);
   const files = await Promise.all(connectors.map((file) => readConnectorFile(resolve(context.configFolder(), file))));
   const unknown = names.find((name) => !files.some((file) => file.name === name));
   if (unknown !== undefined) {
@@ -28,9 +28,39 @@ export async function filesOf(context: CliContext, names: readonly string[] = []
       remedy: 'Name one of them, or add the file to connect.connectors.',
     });
   }
+  for (const file of files) refuseOtherPrefix(file, topicPrefix);
   const chosen = names.length === 0 ? files : files.filter(({ name }) => names.includes(name));
   if (chosen.length > 0) return chosen;
   throw new CdcError('CONFIG_INVALID', 'connect.connectors in pipeline.yaml is empty', { remedy: 'List the connector files there.' });
+}
+
+/** connect.guard, defaults filled in. */
+export async function guardPolicy(context: CliContext): Promise<GuardConfig> {
+  return (await connectConfig(context)).guard;
+}
+
+/** Read models and the comparison go by connect.topicPrefix: a connector that writes elsewhere would feed nobody. */
+function refuseOtherPrefix({ name, config }: ConnectorFile, topicPrefix: string): void {
+  const prefix = config['topic.prefix'];
+  if (prefix === undefined || prefix === topicPrefix) return;
+  throw new CdcError(
+    'CONNECTOR_CONFIG_INVALID',
+    `connector ${name}: topic.prefix is ${prefix}, but connect.topicPrefix in pipeline.yaml is ${topicPrefix}`,
+    { remedy: 'Make them the same; a running connector must keep its topic.prefix.' },
+  );
+}
+
+/** The running settings of a connector. @throws CdcError CONNECTOR_NOT_FOUND */
+export async function runningConfig(client: ConnectClient, name: string, signal: AbortSignal): Promise<ConnectorConfig> {
+  const config = await client.config(name, signal);
+  if (config === null) throw new CdcError('CONNECTOR_NOT_FOUND', `there is no connector ${name} at ${client.url}`);
+  return config;
+}
+
+/** The replicator's login, where pipeline.yaml has one. */
+export async function replicatorIfConfigured(context: CliContext): Promise<ClientConfig | undefined> {
+  const { legacyDb } = await context.config();
+  return legacyDb.roles.replicator === undefined ? undefined : legacyRole(context, 'replicator');
 }
 
 /** How to log in to the legacy database in one duty. */

@@ -1,9 +1,13 @@
+import type { ClientConfig } from 'pg';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { applyConnector, validateConnector, type ApplyResult } from '../apply.ts';
+import { readLag, type Lag } from '../lag.ts';
 import { formatPlan, planChanges } from '../plan.ts';
+import type { ConnectClient } from '../rest/client.ts';
 import { literalSecrets } from '../secrets.ts';
 import type { ConnectorFile } from '../config-file.ts';
-import { clientOf, filesOf, toJson, type JsonOption } from './connect-context.ts';
+import { renderStrimzi } from '../strimzi.ts';
+import { clientOf, filesOf, replicatorIfConfigured, toJson, type JsonOption } from './connect-context.ts';
 
 const differs = 2;
 
@@ -36,8 +40,10 @@ export async function applyAll(
   if (!(timeoutMs > 0))
     throw new CdcError('CONFIG_INVALID', `--timeout ${timeout}: expected a number of seconds`, { remedy: 'For example: --timeout 120' });
   const client = await clientOf(context);
+  const replicator = await replicatorIfConfigured(context);
   const results: ApplyResult[] = [];
   for (const file of await filesOf(context, names)) {
+    if (replicator !== undefined) await refuseLoss(context, client, replicator, file);
     const result = await applyConnector(client, file, { timeoutMs, signal: context.signal, progress: context.progress });
     warn(context, file, result.unknownKeys);
     if (!result.positionSeen) {
@@ -47,6 +53,33 @@ export async function applyAll(
     if (!json) context.print(formatResult(result));
   }
   if (json) context.print(toJson(results));
+}
+
+/**
+ * A connector whose slot no longer holds what follows its position is not started over the hole, not even when only settings change.
+ * Where this machine cannot ask the source, it says so and leaves the judgement to Debezium, which looks too when it starts.
+ *
+ * @throws CdcError CONNECTOR_EVENTS_LOST
+ */
+async function refuseLoss(
+  context: CliContext,
+  client: ConnectClient,
+  replicator: ClientConfig,
+  { name, config }: ConnectorFile,
+): Promise<void> {
+  if ((await client.config(name, context.signal)) === null) return;
+  let lag: Lag | null;
+  try {
+    lag = await readLag(client, replicator, name, config, context.signal);
+  } catch (error) {
+    if (!(error instanceof CdcError) || !error.code.startsWith('LEGACY_')) throw error;
+    context.progress(`${name}: whether its slot still holds everything could not be seen: ${error.message}`);
+    return;
+  }
+  if (lag?.loss.kind !== 'lost') return;
+  throw new CdcError('CONNECTOR_EVENTS_LOST', `connector ${name}: ${lag.loss.text}; nothing was changed`, {
+    remedy: `cdc connectors offsets reset ${name} --drop-slot takes a new snapshot; rows deleted in between stay in consumers until they are filled anew.`,
+  });
 }
 
 const done = { none: 'no changes', create: 'created', update: 'updated' } as const;
@@ -59,10 +92,26 @@ function formatResult({ name, action, status }: ApplyResult): string {
 
 function warn(context: CliContext, { name, config }: ConnectorFile, unknown: readonly string[]): void {
   if (unknown.length > 0) context.progress(`${name}: the connector does not know, and probably ignores: ${unknown.join(', ')}`);
+  if ((config['notification.enabled.channels'] ?? '').includes('sink')) {
+    context.progress(
+      `${name}: notification channel sink stores an empty position before the first snapshot is read: when that snapshot fails, ` +
+        'a restart skips it without a word (seen with Debezium 3.6.1)',
+    );
+  }
   const secrets = literalSecrets(config);
   if (secrets.length > 0) {
     context.progress(
       `${name}: ${secrets.join(', ')} in plain text: anyone who reaches Connect can read it; use a reference such as \${env:NAME}`,
     );
   }
+}
+
+export async function render(
+  context: CliContext,
+  names: readonly string[],
+  { strimzi, namespace }: { readonly strimzi: string; readonly namespace?: string },
+): Promise<void> {
+  const files = await filesOf(context, names);
+  for (const file of files) warn(context, file, []);
+  context.print(renderStrimzi(files, { cluster: strimzi, namespace }).trimEnd());
 }

@@ -2,10 +2,8 @@ import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { deleteConnector } from '../delete.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { dropSlot } from '../source/slot.ts';
-import { formatStatus, summarizeStatus, type StatusSummary } from '../status.ts';
-import { clientOf, filesOf, legacyRole, toJson, type JsonOption } from './connect-context.ts';
-
-const notRunning = 1;
+import { summarizeStatus, type StatusSummary } from '../status.ts';
+import { clientOf, legacyRole, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 
 export async function listAll(context: CliContext, { json = false }: JsonOption): Promise<void> {
   const client = await clientOf(context);
@@ -18,16 +16,8 @@ export async function listAll(context: CliContext, { json = false }: JsonOption)
     );
 }
 
-/** Without names: the connectors of pipeline.yaml. */
-export async function showStatus(context: CliContext, names: readonly string[], { json = false }: JsonOption): Promise<void> {
-  const client = await clientOf(context);
-  const wanted = names.length > 0 ? names : (await filesOf(context)).map(({ name }) => name);
-  const summaries = await Promise.all(wanted.map((name) => summaryOf(client, name, context.signal)));
-  context.print(json ? toJson(summaries) : summaries.map(formatStatus).join('\n'));
-  if (summaries.some(({ health }) => health !== 'running')) context.setExitCode(notRunning);
-}
-
-async function summaryOf(client: ConnectClient, name: string, signal: AbortSignal): Promise<StatusSummary> {
+/** A connector's state. @throws CdcError CONNECTOR_NOT_FOUND */
+export async function summaryOf(client: ConnectClient, name: string, signal: AbortSignal): Promise<StatusSummary> {
   const status = await client.status(name, signal);
   if (status !== null) return summarizeStatus(status);
   if ((await client.config(name, signal)) !== null) return { name, state: 'UNASSIGNED', tasks: [], health: 'pending' };
@@ -59,21 +49,15 @@ export async function deleteNamed(context: CliContext, names: readonly string[],
   const replicator = options.dropSlot === true ? await legacyRole(context, 'replicator') : undefined;
   const client = await clientOf(context);
   for (const name of names) {
-    const slot = (await client.config(name, context.signal))?.['slot.name'];
-    await deleteConnector(client, name, context.signal);
+    const slot = (await runningConfig(client, name, context.signal))['slot.name'];
+    // Without its slot the position is worth nothing, and a new connector of the name would stumble over it.
+    await deleteConnector(client, name, context.signal, { forgetPosition: replicator !== undefined });
     context.print(`${name}: deleted`);
     if (slot === undefined) continue;
     if (replicator === undefined) context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
     else
       context.print((await dropSlot(replicator, slot)) ? `replication slot ${slot}: dropped` : `replication slot ${slot}: was not there`);
   }
-}
-
-export async function showOffsets(context: CliContext, name: string, { json = false }: JsonOption): Promise<void> {
-  const offsets = await (await clientOf(context)).offsets(name, context.signal);
-  if (json) context.print(toJson(offsets));
-  else if (offsets.length === 0) context.print(`${name}: no position yet`);
-  else context.print(offsets.map(({ partition, offset }) => `${name} ${JSON.stringify(partition)} ${JSON.stringify(offset)}`).join('\n'));
 }
 
 async function each(

@@ -1,5 +1,6 @@
 import type { CliContext } from '#pipeline/index.ts';
 import { capturedTables } from '../source/captured-tables.ts';
+import { publicationOf } from '../source/expectations.ts';
 import { prepareSource, undoSource, type SourceChange } from '../source/prepare-source.ts';
 import { filesOf, legacyRole, toJson, type JsonOption } from './connect-context.ts';
 
@@ -12,7 +13,7 @@ export async function prepare(
   const { user: replicator = '' } = await legacyRole(context, 'replicator');
   const changes: SourceChange[] = [];
   for (const { name, config } of await filesOf(context)) {
-    const request = { tables: capturedTables(name, config), publication: config['publication.name'] ?? 'dbz_publication', replicator };
+    const request = { tables: capturedTables(name, config), publication: publicationOf(config), replicator };
     changes.push(...(await (undo ? undoSource : prepareSource)(owner, request)));
   }
   if (json) context.print(toJson(changes));

@@ -34,6 +34,10 @@ export type ConnectClient = {
   /** Null when there is no connector of that name, or no status of it yet. */
   status(name: string, signal?: AbortSignal): Promise<ConnectorStatus | null>;
   offsets(name: string, signal?: AbortSignal): Promise<ConnectorOffsets>;
+  /** Replaces positions, partition by partition. The connector must be STOPPED and without tasks. */
+  alterOffsets(name: string, offsets: ConnectorOffsets, signal?: AbortSignal): Promise<void>;
+  /** Forgets every position. The connector must be STOPPED and without tasks. */
+  deleteOffsets(name: string, signal?: AbortSignal): Promise<void>;
   pause(name: string, signal?: AbortSignal): Promise<void>;
   resume(name: string, signal?: AbortSignal): Promise<void>;
   /** Ends the tasks and keeps configuration and offsets. */
@@ -107,6 +111,10 @@ export function connectClient(location: ConnectLocation): ConnectClient {
       const answer = await orRefused(request('GET', path(name, '/offsets'), undefined, signal), 'GET offsets', name);
       return offsetsSchema.parse(answer).offsets;
     },
+    async alterOffsets(name, offsets, signal) {
+      await orRefused(request('PATCH', path(name, '/offsets'), { offsets }, signal), 'PATCH offsets', name);
+    },
+    deleteOffsets: (name, signal) => tell(name, 'DELETE', '/offsets', signal),
     pause: (name, signal) => tell(name, 'PUT', '/pause', signal),
     resume: (name, signal) => tell(name, 'PUT', '/resume', signal),
     stop: (name, signal) => tell(name, 'PUT', '/stop', signal),

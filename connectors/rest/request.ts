@@ -1,12 +1,20 @@
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import * as z from 'zod';
-import { CdcError, describeError } from '#pipeline/index.ts';
+import { CdcError, describeError, tlsOptions, type TlsConfig } from '#pipeline/index.ts';
 import { errorSchema } from './schemas.ts';
 
-/** Where Connect is and who asks. A private CA is trusted through NODE_EXTRA_CA_CERTS. */
-export type ConnectLocation = { readonly url: string; readonly username?: string | undefined; readonly password?: string | undefined };
+/** Where Connect is and who asks. A private CA is trusted through `tls.caFile`, or NODE_EXTRA_CA_CERTS. */
+export type ConnectLocation = {
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly tls?: TlsConfig | undefined;
+};
 
-export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 
 /** Connect said no: `status` and its own words. Internal: callers turn it into what the user should hear. */
 export class ConnectAnswer extends Error {
@@ -23,11 +31,15 @@ export type Request = (method: Method, path: string, body?: unknown, signal?: Ab
 
 const requestTimeoutMs = 30_000;
 
-/** 409: the workers are rebalancing, which ends by itself; nothing was done. */
-const whileRebalancing = retry(
-  handleWhen((error) => error instanceof ConnectAnswer && error.status === 409),
-  { maxAttempts: 12, backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 5_000 }) },
-);
+/** The workers are rebalancing, which ends by itself; nothing was done. Connect says so with a 409, and at some addresses with a 500. */
+function isRebalance(error: unknown): boolean {
+  return error instanceof ConnectAnswer && (error.status === 409 || (error.status === 500 && /\brebalance\b/i.test(error.message)));
+}
+
+const whileRebalancing = retry(handleWhen(isRebalance), {
+  maxAttempts: 12,
+  backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 5_000 }),
+});
 
 /**
  * Requests to one Connect cluster. A rebalance is waited for (about 30 s at most).
@@ -39,30 +51,42 @@ export function connectRequests(location: ConnectLocation): Request {
   const headers = { accept: 'application/json', 'content-type': 'application/json', ...authorization(location) };
   return (method, path, body, signal) =>
     whileRebalancing.execute(async ({ signal: cancelled }) => {
-      const answer = await send(
-        `${base}${path}`,
-        base,
-        { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
-        cancelled,
-      );
+      const options = { method, headers, ...tlsSettings(location) };
+      const answer = await send(base, path, options, body === undefined ? undefined : JSON.stringify(body), cancelled);
       return readAnswer(answer, `${base}${path}`);
     }, signal);
 }
 
-async function send(url: string, base: string, init: RequestInit, cancelled: AbortSignal): Promise<Response> {
+type Answer = { readonly status: number; readonly text: string };
+
+async function send(
+  base: string,
+  path: string,
+  options: RequestOptions,
+  body: string | undefined,
+  cancelled: AbortSignal,
+): Promise<Answer> {
   const timeout = AbortSignal.timeout(requestTimeoutMs);
   try {
-    return await fetch(url, { ...init, signal: AbortSignal.any([timeout, cancelled]) });
+    const url = new URL(`${base}${path}`);
+    const outgoing = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+      ...options,
+      signal: AbortSignal.any([timeout, cancelled]),
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    outgoing.on('response', resolve).on('error', reject);
+    outgoing.end(body);
+    const incoming = await promise;
+    return { status: incoming.statusCode ?? 0, text: await readText(incoming) };
   } catch (error) {
     if (cancelled.aborted) throw error;
-    const cause = timeout.aborted ? `no answer within ${requestTimeoutMs / 1000} s` : describeError(innermost(error));
+    const cause = timeout.aborted ? `no answer within ${requestTimeoutMs / 1000} s` : describeError(error);
     throw new CdcError('CONNECT_UNREACHABLE', `no answer from Kafka Connect at ${base}: ${cause}`, { cause: error });
   }
 }
 
-async function readAnswer(answer: Response, url: string): Promise<unknown> {
-  const text = await answer.text();
-  if (answer.ok) {
+function readAnswer({ status, text }: Answer, url: string): unknown {
+  if (status >= 200 && status < 300) {
     if (text === '') return undefined;
     try {
       return JSON.parse(text);
@@ -70,10 +94,10 @@ async function readAnswer(answer: Response, url: string): Promise<unknown> {
       throw new CdcError('CONNECT_UNREACHABLE', `${url} answers, but not in JSON: is it Kafka Connect's REST address?`, { cause: error });
     }
   }
-  if (answer.status === 401 || answer.status === 403) {
-    throw new CdcError('CONNECT_LOGIN_REFUSED', `Kafka Connect refuses the request (${answer.status}) at ${url}`);
+  if (status === 401 || status === 403) {
+    throw new CdcError('CONNECT_LOGIN_REFUSED', `Kafka Connect refuses the request (${status}) at ${url}`);
   }
-  throw new ConnectAnswer(answer.status, messageOf(text));
+  throw new ConnectAnswer(status, messageOf(text));
 }
 
 /** Connect's own message, out of its JSON error or of a proxy's page, in one short paragraph. */
@@ -91,9 +115,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** fetch wraps the socket's error in "fetch failed". */
-function innermost(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? innermost(error.cause) : error;
+function tlsSettings({ tls }: ConnectLocation): RequestOptions {
+  return tls === undefined ? {} : tlsOptions(tls);
 }
 
 function authorization({ username, password }: ConnectLocation): Record<string, string> {

@@ -1,5 +1,6 @@
 import { Client, DatabaseError, escapeIdentifier, type ClientConfig } from 'pg';
 import { CdcError, describeError } from '#pipeline/index.ts';
+import { connect } from './slot-state.ts';
 import { prepareScripts, undoScripts, type SqlScript } from './sql-scripts.ts';
 
 /** What capture from the log is prepared for. */
@@ -67,20 +68,6 @@ async function runScripts(owner: ClientConfig, request: SourceRequest, scripts: 
     await client.end().catch(() => undefined);
   }
   return changes;
-}
-
-async function connect(client: Client, { host, port, user }: ClientConfig): Promise<void> {
-  try {
-    await client.connect();
-  } catch (error) {
-    const refused = error instanceof DatabaseError && (error.code ?? '').startsWith('28');
-    const server = `${host ?? 'localhost'}:${port ?? 5432}`;
-    if (refused)
-      throw new CdcError('LEGACY_LOGIN_REFUSED', `${server} refuses the login of ${user ?? ''}: ${error.message}`, { cause: error });
-    throw new CdcError('LEGACY_DB_UNREACHABLE', `cannot connect to the legacy database at ${server}: ${describeError(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 async function runScript(client: Client, { name, sql }: SqlScript, { user, database }: ClientConfig): Promise<void> {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const folder = join(import.meta.dirname, '..', 'sql');
-const names = ['01-heartbeat', '02-replica-identity', '03-publication', '04-grants'] as const;
+const names = ['01-heartbeat', '02-replica-identity', '03-publication', '04-grants', '05-signal'] as const;
 
 /** One script of connectors/sql: its file's name and its text. */
 export type SqlScript = { readonly name: string; readonly sql: string };

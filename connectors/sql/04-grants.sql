@@ -1,4 +1,5 @@
--- What the connector's role needs besides LOGIN and REPLICATION: to read the captured tables (snapshot) and to update the heartbeat.
+-- What the connector's role needs besides LOGIN and REPLICATION: to connect, to read the captured tables (snapshot) and the heartbeat, and
+-- to update the heartbeat. test/integration/connectors-grants.test.ts shows for each of them what breaks without it.
 DO $$
 DECLARE
   replicator text := current_setting('cdc.replicator');
@@ -10,6 +11,14 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = replicator) THEN
     RAISE EXCEPTION 'role % does not exist', replicator
       USING ERRCODE = '42704', HINT = format('As a superuser, run: CREATE ROLE %I LOGIN REPLICATION PASSWORD ''...''', replicator);
+  END IF;
+  IF has_database_privilege(replicator, current_database(), 'CONNECT') THEN
+    RAISE NOTICE USING ERRCODE = 'CDC01', MESSAGE = format('present CONNECT on database %s for %s', current_database(), replicator);
+  ELSE
+    statement := format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), replicator);
+    EXECUTE statement;
+    RAISE NOTICE USING ERRCODE = 'CDC01', MESSAGE = format('granted CONNECT on database %s to %s', current_database(), replicator),
+      DETAIL = statement;
   END IF;
   FOR owning IN SELECT DISTINCT nspname FROM unnest(wanted) name JOIN pg_class c ON c.oid = name JOIN pg_namespace n ON n.oid = c.relnamespace
   LOOP

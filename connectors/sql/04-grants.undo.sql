@@ -1,4 +1,5 @@
--- Takes SELECT on the captured tables away from the connector's role, whoever granted it; USAGE on their schemas stays (others may need it).
+-- Takes SELECT on the captured tables away from the connector's role, whoever granted it; CONNECT, and USAGE on their schemas, stay (others may need
+-- them).
 DO $$
 DECLARE
   replicator text := current_setting('cdc.replicator');

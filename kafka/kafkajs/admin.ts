@@ -11,25 +11,52 @@ const whilePassing = retry(
   { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
 );
 
+/** A topic that was just made, here or by somebody else, is not known to every broker at once. */
+const whileAppearing = retry(
+  handleWhen(
+    (error) =>
+      (error instanceof CdcError && error.code === 'TOPIC_MISSING') || (error instanceof kafkajs.KafkaJSProtocolError && error.retriable),
+  ),
+  { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
+);
+
 /** An admin over a connected kafkajs admin. */
 export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
-  const attempt = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
-    try {
-      return await whilePassing.execute(work);
-    } catch (error) {
-      throw translate(error, doing);
-    }
+  let last: Promise<unknown> = Promise.resolve();
+  // One after the other: kafkajs keeps one piece of metadata per client, and of two questions side by side the later answer may know
+  // nothing of the other's topic.
+  const attempt = <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(async () => {
+      try {
+        return await whilePassing.execute(work);
+      } catch (error) {
+        throw translate(error, doing);
+      }
+    });
+    last = mine.catch(() => undefined);
+    return mine;
   };
   return {
     ensureTopics: (specs) =>
-      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, async () => {
-        const present = new Set(await admin.listTopics());
-        const missing = specs.filter(({ topic }) => !present.has(topic));
-        // False means that somebody else made one of them at the same moment; then there is nothing left to do.
-        if (missing.length > 0) await admin.createTopics({ topics: missing.map(toKafkaJs), waitForLeaders: true });
-      }),
+      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, () =>
+        whileAppearing.execute(async () => {
+          const present = new Set(await admin.listTopics());
+          const missing = specs.filter(({ topic }) => !present.has(topic));
+          if (missing.length === 0) return;
+          // False means that somebody else made one of them at the same moment; then they are to appear.
+          await admin.createTopics({ topics: missing.map(toKafkaJs), waitForLeaders: true });
+          for (const { topic } of missing) await requireTopic(admin, topic);
+        }),
+      ),
     listTopics: () => attempt('list topics', () => admin.listTopics()),
     deleteTopics: (topics) => attempt('delete topics', () => admin.deleteTopics({ topics: [...topics] })),
+    ensurePartitions: (topic, partitions) =>
+      attempt(`add partitions to topic ${topic}`, async () => {
+        await requireTopic(admin, topic);
+        const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+        if ((metadata.topics[0]?.partitions.length ?? 0) >= partitions) return;
+        await admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
+      }),
     deleteGroup: (groupId) =>
       attempt(`delete group ${groupId}`, async () => {
         await admin.deleteGroups([groupId]);

@@ -15,6 +15,11 @@ const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 export function registerZstd(): void {
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
     compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer, options),
-    decompress: (buffer: Buffer) => decompress(buffer),
+    decompress: (buffer: Buffer) => decompress(buffer, { chunkSize: outputChunk(buffer.length) }),
   });
+}
+
+/** zlib hands its output over in chunks, each with a turn through the thread pool: a few large ones cost half of many small ones. */
+function outputChunk(compressed: number): number {
+  return Math.min(Math.max(compressed * 10, 16 * 1024), 1024 * 1024);
 }

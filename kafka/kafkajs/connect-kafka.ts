@@ -5,6 +5,7 @@ import { wrapAdmin } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import { translateKafkaError } from './errors.ts';
+import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
 
 /**
@@ -14,7 +15,7 @@ import { ownTransactionalId, placedPartitioner } from './producer.ts';
 const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
 
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
-export function connectKafka(config: KafkaConfig, logger: Logger): Kafka {
+export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
   const { brokers } = config;
   const client = new kafkajs.Kafka({
@@ -63,12 +64,19 @@ export function connectKafka(config: KafkaConfig, logger: Logger): Kafka {
       }),
     async consumer(options) {
       await requireTopics(await admin(), options.topics);
-      return await runConsumer(groupConsumer(client, options), options, translate);
+      const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
+      const consumer = groupConsumer(client, options, sticky);
+      if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
+      return await runConsumer(consumer, options, translate);
     },
   };
 }
 
-function groupConsumer(client: KafkaJs, options: Parameters<Kafka['consumer']>[0]): ReturnType<KafkaJs['consumer']> {
+function groupConsumer(
+  client: KafkaJs,
+  options: Parameters<Kafka['consumer']>[0],
+  sticky: StickyAssigner | null,
+): ReturnType<KafkaJs['consumer']> {
   const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
   return client.consumer({
     groupId: options.groupId,
@@ -77,8 +85,11 @@ function groupConsumer(client: KafkaJs, options: Parameters<Kafka['consumer']>[0
     heartbeatInterval: Math.ceil(sessionTimeout / 5),
     rebalanceTimeout: 30_000,
     maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
+    ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
     maxWaitTimeInMs: options.maxWaitMs ?? 100,
     allowAutoTopicCreation: false,
+    ...(options.metadataMaxAgeMs === undefined ? {} : { metadataMaxAge: options.metadataMaxAgeMs }),
+    ...(sticky === null ? {} : { partitionAssigners: [sticky.assigner] }),
     retry: { ...retry, retries: Number.MAX_SAFE_INTEGER },
   });
 }

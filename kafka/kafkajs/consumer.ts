@@ -23,6 +23,7 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
   };
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => options.onAssigned?.(payload.memberAssignment));
+  consumer.on(consumer.events.HEARTBEAT, () => options.onConfirmed?.());
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) fail(payload.error);
   });

@@ -1,6 +1,9 @@
 import kafkajs, { type Producer, type Transaction } from 'kafkajs';
-import { planRequests, type PlacedMessage } from '../request-plan.ts';
+import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+
+/** kafkajs groups a request's messages by copying a partition's for each further one: few of them keep that cheap. */
+const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 200 };
 
 /** What the producer needs of the connection it belongs to. */
 export type ProducerContext = {
@@ -53,16 +56,20 @@ function wrapTransaction(
 ): KafkaTransaction {
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
-      for (const request of planRequests(messages, await partitionsOf(topic))) {
-        try {
-          await transaction.sendBatch({
-            acks: -1,
-            compression: kafkajs.CompressionTypes.ZSTD,
-            topicMessages: [{ topic, messages: request.map(toKafkaJs) }],
-          });
-        } catch (error) {
-          throw translate(error, `write ${describeMessages(request)} to topic ${topic}`);
-        }
+      for (const request of planRequests(messages, await partitionsOf(topic), bounds)) {
+        // A request has one partition: of one to several leaders, kafkajs's own retry repeats (under new sequence numbers, so twice in the
+        // log) or leaves out (lost) what belongs to a partition whose leader has moved in between.
+        const sent = await Promise.allSettled(
+          request.map(({ partition, messages: batch }) =>
+            transaction.sendBatch({
+              acks: -1,
+              compression: kafkajs.CompressionTypes.ZSTD,
+              topicMessages: [{ topic, messages: batch.map((message) => toKafkaJs(message, partition)) }],
+            }),
+          ),
+        );
+        const failed = sent.find((outcome) => outcome.status === 'rejected');
+        if (failed !== undefined) throw translate(failed.reason, `write ${describeRequest(request)} to topic ${topic}`);
       }
     },
     async commit() {
@@ -82,19 +89,16 @@ function wrapTransaction(
   };
 }
 
-function toKafkaJs({ key, value, partition, headers }: PlacedMessage): {
+function toKafkaJs(
+  { key, value, headers }: OutgoingMessage,
+  partition: number,
+): {
   key: string | Buffer | null;
   value: string | Buffer | null;
   partition: number;
   headers?: Record<string, string>;
 } {
   return headers === undefined ? { key, value, partition } : { key, value, partition, headers: { ...headers } };
-}
-
-/** Names the one message that is too large for its company, or how many there were. */
-function describeMessages(request: readonly PlacedMessage[]): string {
-  const [only] = request;
-  return request.length === 1 && only !== undefined ? `the event of key ${String(only.key)}` : `${request.length} events`;
 }
 
 /** Every message comes with its partition (planRequests), so kafkajs has nothing left to decide. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { connectKafka, readToEnd, type Kafka } from '#kafka/index.ts';
+import { randomBytes } from 'node:crypto';
+import { suite, test } from 'node:test';
+import { connectKafka, readToEnd, type ConsumedMessage, type GroupConsumer, type Kafka } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { observeTopics, testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
@@ -18,122 +19,237 @@ async function readValues(kafka: Kafka, topic: string): Promise<string[]> {
   return values;
 }
 
-test('a committed transaction is read whole, an aborted one not at all', async () => {
-  const kafka = await testKafka();
-  const topic = await makeTopic(kafka);
-  await using producer = await kafka.transactionalProducer({ transactionalId: topic });
-  const kept = await producer.begin();
-  await kept.send(topic, [
-    { key: 'a', value: '1' },
-    { key: 'b', value: '2' },
-  ]);
-  await kept.commit();
-  const dropped = await producer.begin();
-  await dropped.send(topic, [{ key: 'a', value: '3' }]);
-  await dropped.abort();
-  const after = await producer.begin();
-  await after.send(topic, [{ key: 'a', value: null, headers: { why: 'gone' } }]);
-  await after.commit();
-  const values = await readValues(kafka, topic);
-  assert.deepEqual(values.toSorted(), ['1', '2', 'null']);
-});
+const asBytes = (content: string | Buffer | null): Buffer | null => (typeof content === 'string' ? Buffer.from(content) : content);
+const nothing = (): void => undefined;
 
-test('a newer producer of the same transactional id fences the older and ends its transaction', async () => {
-  const kafka = await testKafka();
-  const topic = await makeTopic(kafka);
-  await using older = await kafka.transactionalProducer({ transactionalId: topic });
-  const open = await older.begin();
-  await open.send(topic, [{ key: 'a', value: 'of the older' }]);
-  await using newer = await kafka.transactionalProducer({ transactionalId: topic });
-  await assert.rejects(open.commit(), (error) => error instanceof CdcError && error.code === 'PRODUCER_FENCED');
-  const transaction = await newer.begin();
-  await transaction.send(topic, [{ key: 'a', value: 'of the newer' }]);
-  await transaction.commit();
-  assert.deepEqual(await readValues(kafka, topic), ['of the newer']);
-});
+for (const client of ['kafkajs', 'platformatic'] as const) {
+  suite(client, () => {
+    test('a committed transaction is read whole, an aborted one not at all', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const kept = await producer.begin();
+      await kept.send(topic, [
+        { key: 'a', value: '1' },
+        { key: 'b', value: '2' },
+      ]);
+      await kept.commit();
+      const dropped = await producer.begin();
+      await dropped.send(topic, [{ key: 'a', value: '3' }]);
+      await dropped.abort();
+      const after = await producer.begin();
+      await after.send(topic, [{ key: 'a', value: null, headers: { why: 'gone' } }]);
+      await after.commit();
+      const values = await readValues(kafka, topic);
+      assert.deepEqual(values.toSorted(), ['1', '2', 'null']);
+    });
 
-test('messages of one key keep their order across requests, and land where a Java client would put them', async () => {
-  const kafka = await testKafka();
-  const topic = await makeTopic(kafka);
-  await using producer = await kafka.transactionalProducer({ transactionalId: topic });
-  const transaction = await producer.begin();
-  await transaction.send(
-    topic,
-    Array.from({ length: 3000 }, (_, index) => ({ key: `{"id":${index % 7}}`, value: String(index) })),
-  );
-  await transaction.commit();
-  await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
-  await observer.until(
-    () => observer.messages.length >= 3000,
-    () => `${observer.messages.length} of 3000 messages`,
-  );
-  const partitions = new Map<string, Set<number>>();
-  const last = new Map<string, number>();
-  for (const { key, value, partition } of observer.messages) {
-    const name = String(key);
-    partitions.set(name, (partitions.get(name) ?? new Set()).add(partition));
-    assert.ok(Number(value) > (last.get(name) ?? -1), `key ${name}: ${String(value)} after ${last.get(name)}`);
-    last.set(name, Number(value));
-  }
-  assert.ok([...partitions.values()].every((set) => set.size === 1));
-});
+    test('a newer producer of the same transactional id fences the older and ends its transaction', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka);
+      await using older = await kafka.transactionalProducer({ transactionalId: topic });
+      const open = await older.begin();
+      await open.send(topic, [{ key: 'a', value: 'of the older' }]);
+      await using newer = await kafka.transactionalProducer({ transactionalId: topic });
+      await assert.rejects(open.commit(), (error) => error instanceof CdcError && error.code === 'PRODUCER_FENCED');
+      const transaction = await newer.begin();
+      await transaction.send(topic, [{ key: 'a', value: 'of the newer' }]);
+      await transaction.commit();
+      assert.deepEqual(await readValues(kafka, topic), ['of the newer']);
+    });
 
-test('a message beyond max.message.bytes is refused by its key and topic', async () => {
-  const kafka = await testKafka();
-  const topic = await makeTopic(kafka, 1, { 'max.message.bytes': '2000' });
-  await using producer = await kafka.transactionalProducer({ transactionalId: topic });
-  const transaction = await producer.begin();
-  const noise = Array.from({ length: 3000 }, () => String.fromCodePoint(33 + Math.floor(Math.random() * 90))).join('');
-  await assert.rejects(
-    transaction.send(topic, [{ key: '{"id":7}', value: noise }]),
-    (error) =>
-      error instanceof CdcError &&
-      error.code === 'KAFKA_MESSAGE_TOO_LARGE' &&
-      error.message.includes('{"id":7}') &&
-      error.message.includes(topic),
-  );
-  await transaction.abort();
-});
+    test('messages of one key keep their order across requests, and land where a Java client would put them', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const transaction = await producer.begin();
+      await transaction.send(
+        topic,
+        Array.from({ length: 3000 }, (_, index) => ({ key: `{"id":${index % 7}}`, value: String(index) })),
+      );
+      await transaction.commit();
+      await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
+      await observer.until(
+        () => observer.messages.length >= 3000,
+        () => `${observer.messages.length} of 3000 messages`,
+      );
+      const partitions = new Map<string, Set<number>>();
+      const last = new Map<string, number>();
+      for (const { key, value, partition } of observer.messages) {
+        const name = String(key);
+        partitions.set(name, (partitions.get(name) ?? new Set()).add(partition));
+        assert.ok(Number(value) > (last.get(name) ?? -1), `key ${name}: ${String(value)} after ${last.get(name)}`);
+        last.set(name, Number(value));
+      }
+      assert.ok([...partitions.values()].every((set) => set.size === 1));
+    });
 
-test('a consumer goes where it seeks, and what onBatch throws stops it', async () => {
-  const kafka = await testKafka();
-  const topic = await makeTopic(kafka, 1);
-  await using producer = await kafka.transactionalProducer({ transactionalId: topic });
-  const transaction = await producer.begin();
-  await transaction.send(
-    topic,
-    Array.from({ length: 10 }, (_, index) => ({ key: 'k', value: String(index) })),
-  );
-  await transaction.commit();
-  const batches: string[][] = [];
-  await using consumer = await kafka.consumer({
-    groupId: uniqueName('group'),
-    topics: [topic],
-    onBatch: async (batch, control) => {
-      batches.push(batch.messages.map(({ value }) => String(value)));
-      if (batches.length === 1) control.seek(7n);
-      else throw new RangeError('enough');
-    },
+    test('a message beyond max.message.bytes is refused by its key and topic', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1, { 'max.message.bytes': '2000' });
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const transaction = await producer.begin();
+      const noise = Array.from({ length: 3000 }, () => String.fromCodePoint(33 + Math.floor(Math.random() * 90))).join('');
+      await assert.rejects(
+        transaction.send(topic, [{ key: '{"id":7}', value: noise }]),
+        (error) =>
+          error instanceof CdcError &&
+          error.code === 'KAFKA_MESSAGE_TOO_LARGE' &&
+          error.message.includes('{"id":7}') &&
+          error.message.includes(topic),
+      );
+      await transaction.abort();
+    });
+
+    test('a consumer goes where it seeks, and what onBatch throws stops it', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const transaction = await producer.begin();
+      await transaction.send(
+        topic,
+        Array.from({ length: 10 }, (_, index) => ({ key: 'k', value: String(index) })),
+      );
+      await transaction.commit();
+      const batches: string[][] = [];
+      await using consumer = await kafka.consumer({
+        groupId: uniqueName('group'),
+        topics: [topic],
+        onBatch: async (batch, control) => {
+          batches.push(batch.messages.map(({ value }) => String(value)));
+          if (batches.length === 1) control.seek(7n);
+          else throw new RangeError('enough');
+        },
+      });
+      await assert.rejects(consumer.closed, /enough/);
+      assert.deepEqual(batches[1], ['7', '8', '9']);
+      assert.equal(batches.length, 2);
+    });
+
+    test('an address where no broker answers becomes one error that names it', async () => {
+      const config = { ...(await testKafkaConfig(client)), brokers: ['127.0.0.1:1'] };
+      const kafka = connectKafka(config, silentLogger);
+      await assert.rejects(
+        kafka.admin(),
+        (error) => error instanceof CdcError && error.code === 'KAFKA_UNREACHABLE' && error.message.includes('127.0.0.1:1'),
+      );
+    });
+
+    test('a topic that does not exist is named at once', async () => {
+      const kafka = await testKafka(client);
+      const missing = uniqueName('missing');
+      await assert.rejects(
+        kafka.consumer({ groupId: uniqueName('group'), topics: [missing], onBatch: async () => undefined }),
+        (error) => error instanceof CdcError && error.code === 'TOPIC_MISSING' && error.message.includes(missing),
+      );
+    });
+
+    test('what an aborted transaction left is not seen, however many fetches it takes, and its end is found', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      // Compressed, random text keeps its size: several fetches of the consumer's 1 MiB.
+      const noise = Array.from({ length: 60 }, (_, index) => ({ key: String(index), value: randomBytes(45_000).toString('base64') }));
+      const kept = await producer.begin();
+      await kept.send(topic, [{ key: 'kept', value: 'before' }]);
+      await kept.commit();
+      const dropped = await producer.begin();
+      await dropped.send(topic, noise);
+      await dropped.abort();
+      assert.deepEqual(await readValues(kafka, topic), ['before']);
+      const after = await producer.begin();
+      await after.send(topic, [{ key: 'kept', value: 'after' }]);
+      await after.commit();
+      const droppedAgain = await producer.begin();
+      await droppedAgain.send(topic, noise.slice(0, 3));
+      await droppedAgain.abort();
+      assert.deepEqual(await readValues(kafka, topic), ['before', 'after']);
+    });
+
+    test('text beyond ASCII, bytes, nulls and headers arrive as they were sent', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const sent = [
+        { key: 'é€', value: 'ü€𝄞ï'.repeat(5000), headers: { näme: 'wért' } },
+        { key: Buffer.from([0, 255, 1]), value: Buffer.from([128, 0, 7]) },
+        { key: null, value: 'é€' },
+        { key: 'k', value: null },
+        { key: '', value: '' },
+      ];
+      const transaction = await producer.begin();
+      await transaction.send(topic, sent);
+      await transaction.commit();
+      const read: ConsumedMessage[] = [];
+      await readToEnd(kafka, topic, (message) => read.push(message));
+      assert.deepEqual(
+        read.map(({ key, value, headers }) => ({ key, value, headers })),
+        sent.map(({ key, value, headers = {} }) => ({ key: asBytes(key), value: asBytes(value), headers })),
+      );
+    });
+
+    test('what one sends while another reads is read by offset, in one partition, without a gap', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
+      for (let round = 0; round < 20; round += 1) {
+        const transaction = await producer.begin();
+        await transaction.send(topic, [{ key: 'k', value: String(2 * round) }]);
+        await transaction.send(topic, [{ key: 'k', value: String(2 * round + 1) }]);
+        await transaction.commit();
+      }
+      await observer.until(
+        () => observer.messages.length >= 40,
+        () => `${observer.messages.length} of 40 messages`,
+      );
+      assert.deepEqual(
+        observer.messages.map(({ value }) => Number(value)),
+        Array.from({ length: 40 }, (_, index) => index),
+      );
+    });
+
+    test('members of a group share the partitions, are told their own, and take over from one that leaves', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 4);
+      const groupId = uniqueName('group');
+      const held = new Map<string, readonly number[]>();
+      let check = nothing;
+      const join = (name: string): Promise<GroupConsumer> =>
+        kafka.consumer({
+          groupId,
+          topics: [topic],
+          sessionTimeoutMs: 6000,
+          onBatch: async () => undefined,
+          onAssigned: (assignment) => {
+            held.set(name, assignment[topic] ?? []);
+            check();
+          },
+        });
+      const until = async (condition: () => boolean): Promise<void> => {
+        const met = Promise.withResolvers<void>();
+        const timer = setTimeout(() => met.reject(new Error(`assignments: ${JSON.stringify([...held])}`)), 20_000);
+        check = () => {
+          if (condition()) met.resolve();
+        };
+        check();
+        await met.promise.finally(() => clearTimeout(timer));
+      };
+      const all = (): string =>
+        [...held.values()]
+          .flat()
+          .toSorted((a, b) => a - b)
+          .join();
+      await using stays = await join('stays');
+      await until(() => all() === '0,1,2,3');
+      {
+        await using leaves = await join('leaves');
+        await until(() => held.get('stays')?.length === 2 && held.get('leaves')?.length === 2 && all() === '0,1,2,3');
+        assert.ok(leaves.closed instanceof Promise);
+      }
+      held.delete('leaves');
+      await until(() => held.get('stays')?.length === 4);
+      assert.equal(typeof stays.closed.then, 'function');
+    });
   });
-  await assert.rejects(consumer.closed, /enough/);
-  assert.deepEqual(batches[1], ['7', '8', '9']);
-  assert.equal(batches.length, 2);
-});
-
-test('an address where no broker answers becomes one error that names it', async () => {
-  const config = { ...(await testKafkaConfig()), brokers: ['127.0.0.1:1'] };
-  const kafka = connectKafka(config, silentLogger);
-  await assert.rejects(
-    kafka.admin(),
-    (error) => error instanceof CdcError && error.code === 'KAFKA_UNREACHABLE' && error.message.includes('127.0.0.1:1'),
-  );
-});
-
-test('a topic that does not exist is named at once', async () => {
-  const kafka = await testKafka();
-  const missing = uniqueName('missing');
-  await assert.rejects(
-    kafka.consumer({ groupId: uniqueName('group'), topics: [missing], onBatch: async () => undefined }),
-    (error) => error instanceof CdcError && error.code === 'TOPIC_MISSING' && error.message.includes(missing),
-  );
-});
+}

@@ -23,7 +23,7 @@ test('killed whenever its events have just been seen, in the middle of its load 
     name,
     pollIntervalMs: 20,
     pageRows: 500,
-
+    sharing: 'takeover',
     tables: [{ table: 'public.race' }],
   });
   // The topic must be there to be observed.

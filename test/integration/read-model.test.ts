@@ -62,7 +62,7 @@ function unchanged(id: number, name: string): OutgoingMessage {
 }
 
 test('an unchanged TOAST column keeps its value, within a batch and across batches', { timeout: 60_000 }, async () => {
-  await using model = await createReadModel();
+  await using model = await createReadModel({ settings: { onPoison: 'stop' } });
   await using running = await model.start();
   const long = 'x'.repeat(10_000);
   await model.send('products', [upsert('products', { ...product(1), description: long }), unchanged(1, 'same batch')]);
@@ -126,7 +126,7 @@ test('a topic that comes late is waited for and then read', { timeout: 60_000 },
 });
 
 test('an event that the mirror cannot take stops the model before it and is named', { timeout: 60_000 }, async () => {
-  await using model = await createReadModel({ partitions: 1 });
+  await using model = await createReadModel({ partitions: 1, settings: { onPoison: 'stop' } });
   await using running = await model.start();
   const good = Array.from({ length: 50 }, (_, index) => upsert('orders', order(index, 1)));
   await model.send('orders', [...good, upsert('orders', { ...order(50, 1), placed_at: 'not a time' }), upsert('orders', order(51, 1))]);

@@ -1,13 +1,16 @@
 import type { Pool } from 'pg';
 import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import type { ModelSchema, PartitionBatch } from '#read-model/apply-transaction.ts';
-import { changeReader } from '#read-model/change.ts';
+import type { ModelSchema } from '#read-model/apply-changes.ts';
+import type { PartitionBatch } from '#read-model/apply-transaction.ts';
 import { inTransaction, openPool } from '#read-model/database.ts';
+import { decodeEvents } from '#read-model/decode-batch.ts';
 import { migrate } from '#read-model/index.ts';
 import { loadMirrors } from '#read-model/mirror-catalogue.ts';
 import type { Mirror } from '#read-model/mirror.ts';
 import { orderView } from '#read-model/order-view.ts';
+import { drainQueue } from '#read-model/parking/drain.ts';
+import { queuesOf } from '#read-model/parking/parked-events.ts';
 import { createReadDatabase, type ReadDatabase } from './read-database.ts';
 
 /** A read model without Kafka: tests decide themselves what is applied when, and by how many appliers at once. */
@@ -24,6 +27,8 @@ export type DirectModel = AsyncDisposable & {
     messages: readonly OutgoingMessage[],
     options?: { partition?: number; epoch?: number },
   ): PartitionBatch;
+  /** Drains every queue of parked events. */
+  retry(): Promise<void>;
   /** After a test made or changed a mirror table. */
   reload(): Promise<void>;
 };
@@ -45,6 +50,14 @@ export async function createDirectModel(): Promise<DirectModel> {
     pool,
     model: { schema, projections: [orderView] },
     reload,
+    async retry() {
+      await inTransaction(pool, schema, async (client) => {
+        for (const queue of await queuesOf(client, {})) {
+          const mirror = mirrors.find(({ table }) => table === queue.topic);
+          if (mirror !== undefined) await drainQueue(client, { schema, projections: [orderView] }, mirror, queue);
+        }
+      });
+    },
     async place(table, partition = 0) {
       await read.query(`INSERT INTO ${schema}.applied_offsets (topic, partition, next_offset, epoch) VALUES ($1, $2, 0, 1)`, [
         table,
@@ -54,16 +67,11 @@ export async function createDirectModel(): Promise<DirectModel> {
     batch(table, offset, messages, { partition = 0, epoch = 1 } = {}) {
       const mirror = mirrors.find((candidate) => candidate.table === table);
       if (mirror === undefined) throw new TypeError(`no mirror ${table}`);
-      const reader = changeReader(mirror, () => undefined);
-      const changes = messages.map((message, index) => {
-        const consumed = toConsumed(message, BigInt(offset + index));
-        return reader(consumed, { topic: table, partition, offset: String(consumed.offset) });
-      });
+      const consumed = messages.map((message, index) => toConsumed(message, BigInt(offset + index)));
       return {
         topic: table,
         partition,
-        mirror,
-        changes,
+        ...decodeEvents(mirror, { topic: table, partition }, consumed).events,
         expectedOffset: BigInt(offset),
         epoch: BigInt(epoch),
         nextOffset: BigInt(offset + messages.length),
@@ -75,12 +83,12 @@ export async function createDirectModel(): Promise<DirectModel> {
   };
 }
 
-function toConsumed({ key, value }: OutgoingMessage, offset: bigint): ConsumedMessage {
+function toConsumed({ key, value, headers }: OutgoingMessage, offset: bigint): ConsumedMessage {
   return {
     offset,
     key: key === null ? null : Buffer.from(key),
     value: value === null ? null : Buffer.from(value),
     timestamp: 0,
-    headers: {},
+    headers: headers ?? {},
   };
 }

@@ -3,13 +3,13 @@ import { pipelineSchema, silentLogger, type KafkaConfig } from '#pipeline/index.
 import { testStack } from './stack.ts';
 
 /** The shared stack's Kafka as configuration. */
-export async function testKafkaConfig(): Promise<KafkaConfig> {
+export async function testKafkaConfig(client: KafkaConfig['client'] = 'kafkajs'): Promise<KafkaConfig> {
   const { kafka } = await testStack();
-  return pipelineSchema.shape.kafka.parse({ brokers: kafka.brokers, partitions: 3, replicationFactor: 1 });
+  return pipelineSchema.shape.kafka.parse({ brokers: kafka.brokers, partitions: 3, replicationFactor: 1, client });
 }
 
-export async function testKafka(): Promise<Kafka> {
-  return connectKafka(await testKafkaConfig(), silentLogger);
+export async function testKafka(client: KafkaConfig['client'] = 'kafkajs'): Promise<Kafka> {
+  return connectKafka(await testKafkaConfig(client), silentLogger);
 }
 
 /** A running observer of topics: all committed messages, in the order in which they came. */

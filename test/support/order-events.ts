@@ -32,6 +32,24 @@ export function nextLsn(): number {
   return lsn;
 }
 
+/** The two events of an update of a row's key, as Debezium writes them: a delete, its tombstone, and the row under its new key. */
+export function rekey(
+  table: string,
+  from: number,
+  row: Columns & { readonly id: number },
+): { leaves: OutgoingMessage[]; comes: OutgoingMessage } {
+  const at = nextLsn();
+  const [old, now] = [key(from), key(row.id)];
+  const headers = { '__debezium.newkey': now };
+  return {
+    leaves: [
+      { key: old, value: eventValue({ table, op: 'd', before: { id: from }, lsn: at }), headers },
+      { key: old, value: null, headers },
+    ],
+    comes: { key: now, value: eventValue({ table, op: 'c', after: row, lsn: at }), headers: { '__debezium.oldkey': old } },
+  };
+}
+
 function key(id: number | bigint): string {
   return `{"id":${id}}`;
 }

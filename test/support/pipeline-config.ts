@@ -8,12 +8,15 @@ export type TestPollerSettings = {
   readonly [setting: string]: unknown;
 };
 
-/** pipeline.yaml as a value, for a test's own database on the shared stack. The poller's name is also its topic prefix. */
+/**
+ * pipeline.yaml as a value, for a test's own database on the shared stack. The poller's name is also its topic prefix.
+ * CDC_TEST_KAFKA_CLIENT=platformatic runs the same tests with the other client.
+ */
 export async function testPipelineConfig(database: LegacyDatabase, poller?: TestPollerSettings): Promise<PipelineConfig> {
   const { kafka } = await testStack();
   return pipelineSchema.parse({
     legacyDb: database.config,
-    kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1 },
+    kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1, client: process.env['CDC_TEST_KAFKA_CLIENT'] },
     ...(poller === undefined ? {} : { poller: { topicPrefix: poller.name, ...poller } }),
   });
 }

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
-import { createLogger, pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { createLogger, pipelineSchema, silentLogger, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import { migrate, startReadModel, type RunningReadModel } from '#read-model/index.ts';
 import { testKafka, testKafkaConfig } from './kafka.ts';
 import { topicOf } from './order-events.ts';
@@ -32,12 +32,25 @@ export type ReadModelFixture = AsyncDisposable & {
 
 const schema = 'model';
 
-export async function createReadModel({ partitions = 3, topics = true } = {}): Promise<ReadModelFixture> {
+export type ReadModelFixtureOptions = {
+  readonly partitions?: number;
+  readonly topics?: boolean;
+  /** topic.prefix; default one of its own. */
+  readonly prefix?: string;
+  /** Settings of the model over the defaults. */
+  readonly settings?: Partial<ReadModelConfig['models'][string]>;
+};
+
+export async function createReadModel({
+  partitions = 3,
+  topics = true,
+  prefix = uniqueName('rm'),
+  settings = {},
+}: ReadModelFixtureOptions = {}): Promise<ReadModelFixture> {
   const stack = new AsyncDisposableStack();
   const read = stack.use(await createReadDatabase());
   const kafka = await testKafka();
   const admin = stack.use(await kafka.admin());
-  const prefix = uniqueName('rm');
   const names = orderTables.map((table) => topicOf(prefix, table));
   if (topics) await admin.ensureTopics(names.map((topic) => ({ topic, partitions, replicationFactor: 1 })));
   stack.defer(async () => {
@@ -51,7 +64,7 @@ export async function createReadModel({ partitions = 3, topics = true } = {}): P
     pipelineSchema.parse({
       legacyDb: { database: 'none', roles: { poller: { user: 'none' } } },
       kafka: kafkaConfig,
-      readModel: { ...read.config, models: { [schema]: { topicPrefix: prefix, groupId: group } } },
+      readModel: { ...read.config, models: { [schema]: { topicPrefix: prefix, groupId: group, ...settings } } },
     });
   const config = configFor(groupId);
   const producer = stack.use(await kafka.transactionalProducer({ transactionalId: uniqueName('producer') }));

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { connectClient } from '#connectors/index.ts';
+import { pipelineSchema } from '#pipeline/index.ts';
 
 /** What a real Connect answers only at unlucky moments: rebalance, proxy pages, refusals. */
 async function answering(listener: RequestListener): Promise<AsyncDisposable & { readonly url: string }> {
@@ -36,6 +40,22 @@ test('a request is repeated while the workers rebalance', async () => {
   assert.equal(asked, 3);
 });
 
+test('a rebalance that comes as a 500 is waited for too; another 500 is not', async () => {
+  let asked = 0;
+  await using server = await answering((request, response) => {
+    asked += 1;
+    const broken = request.url === '/';
+    if (broken) response.writeHead(500).end('{"error_code":500,"message":"it broke"}');
+    else if (asked < 3)
+      response.writeHead(500).end('{"error_code":500,"message":"Request cannot be completed because a rebalance is expected"}');
+    else response.end('["orders"]');
+  });
+  assert.deepEqual(await connectClient(server).connectors(), ['orders']);
+  assert.equal(asked, 3);
+  await assert.rejects(connectClient(server).info(), { code: 'CONNECT_REQUEST_REFUSED' });
+  assert.equal(asked, 4);
+});
+
 test('no answer is one error with address and remedy', async () => {
   let url = '';
   {
@@ -61,6 +81,36 @@ test('user and password are sent, a refusal is told without them', async () => {
     (error: Error) => 'code' in error && error.code === 'CONNECT_LOGIN_REFUSED' && !error.message.includes('hunter2'),
   );
   assert.deepEqual(seen, [`Basic ${Buffer.from('me:hunter2').toString('base64')}`]);
+});
+
+test('over TLS: a server of an unknown CA is refused, one of connect.tls.caFile is asked with user and password', async () => {
+  const folder = join(import.meta.dirname, '..', 'fixtures', 'tls');
+  const caFile = join(folder, 'cert.pem');
+  const options = { key: readFileSync(join(folder, 'key.pem')), cert: readFileSync(caFile) };
+  const seen: (string | undefined)[] = [];
+  const server = createTlsServer(options, (request, response) => {
+    seen.push(request.headers.authorization);
+    response.end('["orders"]');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const url = `https://127.0.0.1:${address.port}`;
+    await assert.rejects(connectClient({ url }).connectors(), {
+      code: 'CONNECT_UNREACHABLE',
+      message: /self-signed certificate/,
+      remedy: /connect\.tls\.caFile/,
+    });
+    const { connect } = pipelineSchema.pick({ connect: true }).parse({ connect: { url, username: 'me', password: 'p', tls: { caFile } } });
+    assert.ok(connect);
+    assert.deepEqual(await connectClient(connect).connectors(), ['orders']);
+    assert.deepEqual(seen, ['Basic bWU6cA==']);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("Connect's error and a proxy's page both become one short sentence", async () => {

@@ -60,6 +60,7 @@ const offsets = (offset: Record<string, unknown>) => [{ partition: { server: 'lo
 
 test('offsets tell snapshot from streaming', () => {
   assert.equal(snapshotState([]), 'none');
+  assert.equal(snapshotState(offsets({})), 'none');
   assert.equal(snapshotState(offsets({ snapshot: 'INITIAL', lsn: 1, snapshot_completed: false })), 'snapshot');
   assert.equal(snapshotState(offsets({ lsn: 1, lsn_commit: 1 })), 'streaming');
 });

@@ -25,7 +25,7 @@ test('docs/invariants.md names a test for each invariant, and each of them exist
     .slice(1);
   assert.deepEqual(
     sections.map((section) => Number.parseInt(section, 10)),
-    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    Array.from({ length: Math.max(10, sections.length) }, (_, index) => index + 1),
   );
   const problems: string[] = [];
   for (const section of sections) {

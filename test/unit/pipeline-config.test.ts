@@ -60,7 +60,7 @@ test('all problems are told at once, each with its own line', () => {
     'pipeline.yaml:11: poller.size: unknown setting',
     'pipeline.yaml:6: poller.name: expected string, which is missing',
     'pipeline.yaml:8: poller.tables[0].table: expected schema.table',
-    'pipeline.yaml:9: poller.tables[1].mode: expected "timestamp+incrementing"',
+    'pipeline.yaml:9: poller.tables[1].mode: Invalid option: expected one of "timestamp+incrementing"|"timestamp"|"incrementing"|"bulk"',
   ]);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CdcError, describeError, errorCatalogue } from '#pipeline/index.ts';
+import { errorCatalogue } from '#pipeline/errors.ts';
+import { CdcError, describeError } from '#pipeline/index.ts';
 
 test('an error carries code, exit code, cause and the remedy of the catalogue, unless it has a more particular one', () => {
   const cause = new Error('ECONNREFUSED');

@@ -43,8 +43,10 @@ test('the wire format is pinned', () => {
       { name: 'note', type: { name: 'text', isArray: false, modifier: -1 } },
       { name: 'updated_at', type: { name: 'timestamptz', isArray: false, modifier: -1 } },
     ],
+    published: [0, 1, 2, 3].map((column) => ({ column, mask: null })),
     key: [0],
-    timestamp: 3,
+    timestamps: [3],
+    clock: null,
   });
   const row = ['9223372036854775807', '12.50', null, '2026-11-23 05:00:00.123456+00'];
   assert.equal(encoder.key(row), '{"id":9223372036854775807}');

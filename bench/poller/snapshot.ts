@@ -1,0 +1,52 @@
+import type { Kafka } from '#kafka/index.ts';
+import { testKafka } from '#test/support/kafka.ts';
+import type { LegacyDatabase } from '#test/support/legacy-database.ts';
+import { uniqueName } from '#test/support/stack.ts';
+import { measureCdc, type Usage } from '../harness/measured-process.ts';
+import { writeBenchConfig } from './config-file.ts';
+
+export type SnapshotRound = Usage & {
+  /** Events per second from the broker's first append to its last: as the peers' figures are taken. */
+  readonly rowsPerSecond: number;
+  readonly cpuSecondsPer100k: number;
+};
+
+/** Loads the table with `cdc poller start --once`, and counts what a read_committed consumer sees of it: each row once. */
+export async function measureSnapshot(database: LegacyDatabase, rows: number, client: string): Promise<SnapshotRound> {
+  const kafka = await testKafka();
+  await using config = await writeBenchConfig(database, { client });
+  await using admin = await kafka.admin();
+  // The broker's clock at each append tells first and last record; the poller leaves a topic that exists as it is.
+  const spec = { topic: config.topic, partitions: 3, replicationFactor: 1, config: { 'message.timestamp.type': 'LogAppendTime' } };
+  await admin.ensureTopics([spec]);
+  await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once']);
+  const usage = await running.ended;
+  const { first, last } = await appendTimes(kafka, config.topic, rows);
+  await admin.deleteTopics([config.topic]);
+  return { ...usage, rowsPerSecond: rows / ((last - first) / 1000), cpuSecondsPer100k: (usage.cpuSeconds / rows) * 100_000 };
+}
+
+async function appendTimes(kafka: Kafka, topic: string, rows: number): Promise<{ readonly first: number; readonly last: number }> {
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
+  const keys = new Set<string>();
+  let events = 0;
+  const done = Promise.withResolvers<void>();
+  await using consumer = await kafka.consumer({
+    groupId: uniqueName('bench'),
+    topics: [topic],
+    onBatch: async ({ messages }) => {
+      for (const { key, timestamp } of messages) {
+        first = Math.min(first, timestamp);
+        last = Math.max(last, timestamp);
+        keys.add(String(key));
+      }
+      events += messages.length;
+      if (keys.size >= rows) done.resolve();
+    },
+  });
+  consumer.closed.catch(done.reject);
+  await done.promise;
+  if (events !== rows) throw new Error(`${events} events for ${rows} rows`);
+  return { first, last };
+}

@@ -1,0 +1,69 @@
+import type { PollerTableConfig } from '#pipeline/index.ts';
+import type { PollerContext } from '../supervisor/context.ts';
+import { joinGroup, type GroupMembership } from './group-membership.ts';
+import { registerTables } from './table-slots.ts';
+
+/** How this process comes by the tables that it polls. */
+export type Share = AsyncDisposable & {
+  /** The tables that there are; what of them is to be polled here is told to `want`, now and whenever it changes. */
+  offer(tables: readonly PollerTableConfig[]): Promise<void>;
+  /** Null when nothing is shared. */
+  isMember(): boolean | null;
+  /** As in Tenure. */
+  readonly confirmed: ((signal: AbortSignal) => Promise<void>) | null;
+};
+
+type Want = (tables: readonly PollerTableConfig[], all: boolean) => void;
+
+/** Every table is this process's, until a newer one takes it. */
+export function takeAll(want: Want): Share {
+  return {
+    offer: async (tables) => want(tables, true),
+    isMember: () => null,
+    confirmed: null,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** The tables are shared with the other processes of the same poller name; to dispose it leaves the group, which hands its tables on at once. */
+export function shareInGroup({ kafka, poller, config, logger, signal }: PollerContext, want: Want): Share {
+  let offered = new Map<string, PollerTableConfig>();
+  let mine: { readonly tables: ReadonlySet<string>; readonly all: boolean } = { tables: new Set(), all: false };
+  let membership: GroupMembership | null = null;
+  const tell = (): void => {
+    const unknown = [...mine.tables].filter((table) => !offered.has(table));
+    if (unknown.length > 0) logger.warn({ tables: unknown }, 'tables that this configuration does not name are left alone');
+    want(
+      [...offered.values()].filter(({ table }) => mine.tables.has(table)),
+      mine.all,
+    );
+  };
+  return {
+    async offer(tables) {
+      const names = tables.map(({ table }) => table);
+      const slots = await registerTables(kafka, poller.name, names, { replicationFactor: config.kafka.replicationFactor, signal });
+      offered = new Map(tables.map((table) => [table.table, table]));
+      if (membership !== null) {
+        membership.learn(slots);
+        tell();
+        return;
+      }
+      membership = await joinGroup({
+        kafka,
+        pollerName: poller.name,
+        sessionTimeoutMs: poller.sessionTimeoutMs,
+        slots,
+        logger,
+        onTables: (assigned, all) => {
+          mine = { tables: assigned, all };
+          tell();
+        },
+      });
+    },
+    isMember: () => membership?.isMember() ?? false,
+    confirmed: async (until) => membership?.confirmed(until),
+    async [Symbol.asyncDispose]() {
+      await membership?.[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,148 @@
+import { CdcError, describeError } from '#pipeline/index.ts';
+import type { HeldBackBy } from './held-back-by.ts';
+
+/** `waiting`: for the next try after an error. `failed`: for good, in this process. */
+export type TablePhase = 'starting' | 'loading' | 'polling' | 'waiting' | 'failed';
+
+/** How far the first load has come, as far as this process has run it. */
+export type LoadFigures = {
+  readonly rowsRead: number;
+  readonly rowsPerSecond: number;
+  /** By the planner's estimate; null when there is none. */
+  readonly rowsRemaining: number | null;
+  readonly secondsRemaining: number | null;
+};
+
+/** What is known of a table that this process polls, as `/status` gives it. Counts are of this process. */
+export type TableFigures = {
+  readonly table: string;
+  readonly phase: TablePhase;
+  /** No successful poll for too long, or failed. */
+  readonly stuck: boolean;
+  readonly rowsPublished: number;
+  readonly rowsRead: number;
+  readonly polls: number;
+  readonly queries: number;
+  readonly intervalMs: number | null;
+  /** ISO 8601; null before the first poll. */
+  readonly lastSuccessAt: string | null;
+  /**
+   * The age that the oldest unpublished row has at most, counted from its commit: whatever was committed longer ago has been published. Null
+   * before the first observation.
+   */
+  readonly lagSeconds: number | null;
+  /** How far the floor is behind the server's clock: rows younger than that are read again and again. */
+  readonly fenceLagSeconds: number | null;
+  readonly heldBackBy: HeldBackBy | null;
+  readonly rememberedKeys: number;
+  readonly load: LoadFigures | null;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly lastError: { readonly code: string; readonly message: string; readonly remedy: string | null; readonly at: string } | null;
+};
+
+/** What one observation of the source says, in microseconds of the server's clock. */
+export type Observed = { readonly clock: bigint; readonly floor: bigint; readonly rememberedKeys: number };
+
+/** Collects what happens to a table while it is polled. */
+export type TableMonitor = {
+  readonly table: string;
+  phase(phase: TablePhase): void;
+  /** Where the position stands: the age in ms of its last complete poll, or of its load. Counts once. */
+  resumed(publishedUpToMs: number): void;
+  observed(observed: Observed): void;
+  heldBack(by: HeldBackBy | null): void;
+  /** A poll reached the end of the table. `complete`: it left nothing unpublished that was committed before it began. */
+  polled(poll: { readonly startedAt: number; readonly complete: boolean; readonly intervalMs: number }): void;
+  queried(statements: number, rows: number): void;
+  published(events: number): void;
+  loading(load: LoadFigures | null): void;
+  failed(error: unknown, final: boolean): void;
+  figures(): TableFigures;
+};
+
+/** Told of each event that a histogram or a counter keeps for itself. */
+export type MonitorListener = { readonly polled: (table: string, seconds: number) => void };
+
+/**
+ * @param patienceMs a table is stuck that has had no success for this long
+ * @param now a monotonic clock in ms, for tests
+ */
+export function createTableMonitor(
+  table: string,
+  patienceMs: number,
+  listener: MonitorListener | null = null,
+  now: () => number = () => performance.now(),
+): TableMonitor {
+  const createdAt = now();
+  let phase: TablePhase = 'starting';
+  let counts = { rowsPublished: 0, rowsRead: 0, polls: 0, queries: 0 };
+  let intervalMs: number | null = null;
+  let successAt: number | null = null;
+  let publishedUpTo: number | null = null;
+  let seen: (Observed & { readonly at: number }) | null = null;
+  let heldBackBy: HeldBackBy | null = null;
+  let load: LoadFigures | null = null;
+  let lastError: TableFigures['lastError'] = null;
+  const errors: Record<string, number> = {};
+  const wallClock = (at: number): string => new Date(Date.now() - (now() - at)).toISOString();
+  return {
+    table,
+    phase: (next) => {
+      phase = next;
+    },
+    resumed: (ms) => {
+      publishedUpTo ??= now() - ms;
+    },
+    observed: (observed) => {
+      seen = { ...observed, at: now() };
+    },
+    heldBack: (by) => {
+      heldBackBy = by;
+    },
+    polled: (poll) => {
+      phase = 'polling';
+      load = null;
+      successAt = now();
+      counts = { ...counts, polls: counts.polls + 1 };
+      intervalMs = poll.intervalMs;
+      if (poll.complete) publishedUpTo = poll.startedAt;
+      listener?.polled(table, (successAt - poll.startedAt) / 1000);
+    },
+    queried: (statements, rows) => {
+      counts = { ...counts, queries: counts.queries + statements, rowsRead: counts.rowsRead + rows };
+    },
+    published: (events) => {
+      counts = { ...counts, rowsPublished: counts.rowsPublished + events };
+    },
+    loading: (figures) => {
+      phase = 'loading';
+      successAt = now();
+      load = figures;
+    },
+    failed: (error, final) => {
+      phase = final ? 'failed' : 'waiting';
+      const code = error instanceof CdcError ? error.code : 'UNEXPECTED';
+      errors[code] = (errors[code] ?? 0) + 1;
+      const remedy = error instanceof CdcError ? error.remedy : null;
+      lastError = { code, message: describeError(error), remedy, at: new Date().toISOString() };
+    },
+    figures: () => {
+      const at = now();
+      return {
+        table,
+        phase,
+        stuck: phase === 'failed' || at - (successAt ?? createdAt) > patienceMs,
+        ...counts,
+        intervalMs,
+        lastSuccessAt: successAt === null ? null : wallClock(successAt),
+        lagSeconds: publishedUpTo === null ? null : (at - publishedUpTo) / 1000,
+        fenceLagSeconds: seen === null ? null : Number((seen.clock - seen.floor) / 1000n) / 1000 + (at - seen.at) / 1000,
+        heldBackBy,
+        rememberedKeys: seen?.rememberedKeys ?? 0,
+        load,
+        errors: { ...errors },
+        lastError,
+      };
+    },
+  };
+}

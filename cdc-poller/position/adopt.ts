@@ -1,0 +1,70 @@
+import { CdcError } from '#pipeline/index.ts';
+import { beginning } from '../fence/floor.ts';
+import type { Basis, Position, Relation } from './position.ts';
+
+/** What a table and its server are now, to go on from a position with. */
+export type Present = {
+  readonly table: string;
+  readonly systemIdentifier: string;
+  readonly timeline: string;
+  readonly basis: Basis;
+  /** Null for a query. */
+  readonly relation: Relation | null;
+  /** Whether another file of the same table (TRUNCATE, a rewrite) asks for all of it to be read once. */
+  readonly rescanRewritten: boolean;
+};
+
+/**
+ * The position to go on from in the table as it is now, null to load it. Pure.
+ *
+ * A table that was dropped and made again, or renamed over, is another one: its rows are new versions whatever their timestamps, so the
+ * floor falls to the beginning for one poll, and the horizon tells which are new. The same after TRUNCATE where asked for: ids may begin again.
+ * In the middle of a load there is no horizon yet, and the load begins again.
+ *
+ * @throws CdcError SOURCE_CHANGED, TABLE_CHANGED
+ */
+export function adoptPosition(position: Position | null, present: Present): Position | null {
+  if (position === null) return null;
+  refuseOtherServer(position, present);
+  refuseOtherBasis(position, present);
+  const adopted: Position = { ...position, basis: present.basis, relation: present.relation };
+  const { relation: was } = position;
+  const { relation: is } = present;
+  if (was === null || is === null) return adopted;
+  const isOther = was.oid !== is.oid;
+  if (!isOther && (was.file === is.file || !present.rescanRewritten)) return adopted;
+  if (present.basis.capture === 'whole') return isOther ? { ...adopted, pass: null } : adopted;
+  if (position.pass?.kind === 'load') return null;
+  const rescanned: Position = { ...adopted, floor: beginning, high: null };
+  // Of another table, nothing has been read yet: neither the pass nor the repair means it. Transactions that are still open hold the
+  // floor down until they have ended, as always. Of a rewritten one, both may have been half-way: they go on.
+  return isOther ? { ...rescanned, pass: null, repair: null } : rescanned;
+}
+
+function refuseOtherServer(position: Position, { table, systemIdentifier, timeline }: Present): void {
+  if (position.systemIdentifier === systemIdentifier && position.timeline === timeline) return;
+  const was = `system identifier ${position.systemIdentifier}, timeline ${position.timeline}`;
+  const is = `system identifier ${systemIdentifier}, timeline ${timeline}`;
+  throw new CdcError('SOURCE_CHANGED', `the position of table ${table} belongs to ${was}; the server is ${is}`);
+}
+
+function refuseOtherBasis({ basis: was, pass }: Position, { table, basis: is }: Present): void {
+  if (was === null) return;
+  const remedy = `Put it back, or run cdc poller reset --table ${table}, which loads the table again.`;
+  const refuse = (what: string, before: string, now: string): never => {
+    throw new CdcError('TABLE_CHANGED', `the position of table ${table} was made with ${what} ${before}; now it is ${now}`, { remedy });
+  };
+  if (was.capture !== is.capture) refuse('capture by', was.capture, is.capture);
+  if (!isSame(was.by, is.by)) refuse(`${was.capture} from`, list(was.by), list(is.by));
+  if (!isSame(was.key, is.key)) refuse('the key', list(was.key), list(is.key));
+  // Between passes the order of pages has no memory.
+  if (pass !== null && !isSame(was.order, is.order)) refuse('pages ordered by', list(was.order), list(is.order));
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index]);
+}
+
+function list(names: readonly string[]): string {
+  return `(${names.join(', ')})`;
+}

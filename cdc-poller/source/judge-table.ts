@@ -1,0 +1,226 @@
+import { CdcError, type ErrorCode, type PollerTableConfig } from '#pipeline/index.ts';
+import {
+  captureOf,
+  hasFence,
+  isUnique,
+  keyColumns,
+  publishedColumns,
+  readColumns,
+  tieBreakers,
+  timestampColumns,
+  timestampTypes,
+  type CatalogColumn,
+  type CatalogTable,
+} from './table-shape.ts';
+
+export type ShapeFinding = { readonly code: ErrorCode; readonly message: string; readonly remedy: string };
+
+const idTypes: readonly string[] = ['int2', 'int4', 'int8'];
+/** Types whose order Postgres and its indexes know, and whose text reads back as the same value. */
+const orderedTypes: readonly string[] = [
+  ...idTypes, 'numeric', 'oid', 'uuid', 'text', 'varchar', 'bpchar', 'name', 'date', 'time', 'timestamp', 'timestamptz', 'bytea', 'bool', 'inet', 'macaddr', 'float4', 'float8',
+]; // prettier-ignore
+
+/** Judges a table against its configuration; gives every finding, not only the first. Pure. */
+export function findProblems(table: CatalogTable, config: PollerTableConfig, role: string): readonly ShapeFinding[] {
+  const name = config.table;
+  if (!table.exists) {
+    const hint = table.similar.length > 0 ? `Did you mean ${table.similar.join(' or ')}? ` : '';
+    return [{ code: 'TABLE_UNKNOWN', message: `table ${name} does not exist`, remedy: `${hint}Correct poller.tables in pipeline.yaml.` }];
+  }
+  if (config.mode === 'incrementing' && !hasFence(table)) {
+    const remedy = 'Use mode timestamp or bulk.';
+    return [{ code: 'TABLE_UNKNOWN', message: `${name} is not an ordinary table: there is no fence on its ids`, remedy }];
+  }
+  return [
+    ...judgeRights(table, config, role),
+    ...timestampColumns(config).flatMap((column) => judgeTimestamp(table, config, column)),
+    ...judgeSeveralTimestamps(table, config),
+    ...judgeIncrementing(table, config),
+    ...judgeKey(table, config),
+    ...judgeSequence(table, config),
+    ...judgeSelection(table, config),
+  ];
+}
+
+function judgeRights(table: CatalogTable, config: PollerTableConfig, role: string): readonly ShapeFinding[] {
+  const { schema } = table.id;
+  const read = readColumns(table, config);
+  if (table.readable || (read.length > 0 && read.every(({ readable }) => readable))) return [];
+  const isSelection = config.includeColumns !== undefined || config.excludeColumns !== undefined;
+  const columns = isSelection ? ` (${[...read.map(({ name }) => name), ...(hasFence(table) ? ['xmin'] : [])].join(', ')})` : '';
+  const remedy = `As the owner: GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT${columns} ON ${config.table} TO ${role};`;
+  return [{ code: 'SELECT_MISSING', message: `role ${role} may not read table ${config.table}`, remedy }];
+}
+
+function judgeTimestamp(table: CatalogTable, config: PollerTableConfig, column: string): readonly ShapeFinding[] {
+  const found = table.columns.find(({ name }) => name === column);
+  if (found === undefined) return [unknownColumn(table, config, column, 'timestampColumn', ['timestamptz'])];
+  const findings = judgeType(config, found, 'timestampColumn', timestampTypes, ['timestamptz']);
+  if (found.type.name === 'timestamp' && !found.type.isArray && config.timeZone === undefined) {
+    findings.push({
+      code: 'COLUMN_TYPE_UNFIT',
+      message: `column ${config.table}.${column} (timestampColumn) has no time zone, so that its times cannot be told from the server's clock`,
+      remedy: 'Set timeZone to the zone in which the application writes it (Europe/Berlin, UTC).',
+    });
+  }
+  // Of several, one that is never null suffices: judgeSeveralTimestamps.
+  if (timestampColumns(config).length === 1) findings.push(...judgeNull(table, config, found, 'timestampColumn'));
+  return findings;
+}
+
+function judgeSeveralTimestamps(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+  const names = timestampColumns(config);
+  const found = names.flatMap((name) => table.columns.filter((column) => column.name === name));
+  if (names.length < 2 || found.length < names.length) return [];
+  const findings: ShapeFinding[] = [];
+  const what = `columns ${names.join(', ')} of ${config.table} (timestampColumn)`;
+  if (new Set(found.map(({ type }) => type.name)).size > 1) {
+    findings.push({ code: 'COLUMN_TYPE_UNFIT', message: `${what} have different types`, remedy: 'Name columns of one type.' });
+  }
+  if (table.kind !== 'q' && hasFence(table) && !found.some(({ notNull }) => notNull)) {
+    const remedy = 'Name one more that is NOT NULL at the end, as the time of creation.';
+    findings.push({ code: 'COLUMN_NULLABLE', message: `${what} may all be null, and such a row would never be read`, remedy });
+  }
+  return findings;
+}
+
+function judgeIncrementing(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+  const { mode, incrementingColumn: column } = config;
+  if (mode !== 'incrementing' && mode !== 'timestamp+incrementing') return [];
+  const found = table.columns.find(({ name }) => name === column);
+  if (found === undefined) return [unknownColumn(table, config, column, 'incrementingColumn', idTypes)];
+  const types = mode === 'incrementing' ? idTypes : orderedTypes;
+  return [...judgeType(config, found, 'incrementingColumn', types, idTypes), ...judgeNull(table, config, found, 'incrementingColumn')];
+}
+
+function judgeKey(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+  const { table: name, mode, key: declared } = config;
+  const key = keyColumns(table, config);
+  const findings: ShapeFinding[] = [];
+  if (key.length === 0) {
+    const remedy = 'Declare key: the columns that are unique and not null together.';
+    findings.push({ code: 'KEY_UNFIT', message: `${name} has no primary key, and mode ${mode} needs a key`, remedy });
+  }
+  for (const column of key) {
+    if (declared === undefined && !table.primaryKey.includes(column)) continue;
+    const found = table.columns.find((other) => other.name === column);
+    if (found === undefined) findings.push(unknownColumn(table, config, column, 'key', idTypes));
+    else if (declared !== undefined) {
+      findings.push(...judgeType(config, found, 'key', orderedTypes, idTypes), ...judgeNull(table, config, found, 'key'));
+    }
+  }
+  const order = [...timestampColumns(config), ...tieBreakers(table, config)];
+  if (declared === undefined && key.length > 0 && hasFence(table) && !isUnique(table, order)) {
+    findings.push({
+      code: 'KEY_UNFIT',
+      message: `nothing says that ${order.join(', ')} names one row of ${name}: rows that are equal there may be lost between pages`,
+      remedy: `As the owner: CREATE UNIQUE INDEX CONCURRENTLY ON ${name} (${key.join(', ')}); or, if it is so, declare key: [${key.join(', ')}].`,
+    });
+  }
+  if (declared === undefined && !hasFence(table) && mode !== 'bulk') {
+    const remedy = 'Declare key: the columns that are unique and not null together.';
+    findings.push({ code: 'KEY_UNFIT', message: `${name} is a view or a query: nothing says what its key is`, remedy });
+  }
+  return findings;
+}
+
+/** An id floor is true only of ids that ascend in the order in which they are drawn (fence/floor.ts). */
+function judgeSequence(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+  if (captureOf(table, config) !== 'id') return [];
+  const { sequence } = table;
+  const column = `${config.table}.${config.incrementingColumn}`;
+  if (sequence === null) {
+    if (config.idsAscend || !table.columns.some(({ name }) => name === config.incrementingColumn)) return [];
+    return [
+      {
+        code: 'SEQUENCE_UNFIT',
+        message: `no sequence gives ${column} its values, so that nothing says that ids ascend in the order in which they are drawn`,
+        remedy:
+          'Use a timestamp mode; or declare idsAscend: true, if each id is higher than all before it and drawn in the transaction that inserts it (no blocks handed out ahead, as by a pooled hi/lo generator).',
+      },
+    ];
+  }
+  const findings: ShapeFinding[] = [];
+  if (sequence.cache > 1n) {
+    findings.push({
+      code: 'SEQUENCE_UNFIT',
+      message: `sequence ${sequence.name} of ${column} hands out blocks of ${sequence.cache} ids to each session (CACHE): low ids may come at any time`,
+      remedy: `Use a timestamp mode; or, as the owner: ALTER SEQUENCE ${sequence.name} CACHE 1, and let the application reconnect, because sessions keep the blocks they have.`,
+    });
+  }
+  if (sequence.increment < 1n || sequence.cycles) {
+    const what = sequence.cycles ? 'begins again at its end (CYCLE)' : 'counts down';
+    findings.push({ code: 'SEQUENCE_UNFIT', message: `sequence ${sequence.name} of ${column} ${what}`, remedy: 'Use a timestamp mode.' });
+  }
+  return findings;
+}
+
+function judgeSelection(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+  const findings: ShapeFinding[] = [];
+  const { includeColumns = [], excludeColumns = [], mask = {} } = config;
+  const settings = { includeColumns, excludeColumns, mask: Object.keys(mask) };
+  for (const [setting, columns] of Object.entries(settings)) {
+    for (const column of columns) {
+      if (!table.columns.some(({ name }) => name === column)) findings.push(unknownColumn(table, config, column, setting, []));
+    }
+  }
+  const published = publishedColumns(table, config);
+  for (const column of keyColumns(table, config)) {
+    const isThere = table.columns.some(({ name }) => name === column);
+    const what = mask[column] === undefined ? (published.includes(column) ? null : 'left out of events') : 'masked';
+    if (!isThere || what === null) continue;
+    const remedy = 'Leave key columns as they are, or declare another key.';
+    findings.push({ code: 'KEY_UNFIT', message: `column ${config.table}.${column} belongs to the key and cannot be ${what}`, remedy });
+  }
+  return findings;
+}
+
+function judgeType(
+  { table }: PollerTableConfig,
+  { name, type }: CatalogColumn,
+  setting: string,
+  types: readonly string[],
+  usual: readonly string[],
+): ShapeFinding[] {
+  if (!type.isArray && types.includes(type.name)) return [];
+  const actual = type.isArray ? `${type.name}[]` : type.name;
+  const remedy = `Choose a column of type ${usual.join(' or ')} as ${setting}, or use the log-based strategy.`;
+  return [{ code: 'COLUMN_TYPE_UNFIT', message: `column ${table}.${name} (${setting}) has type ${actual}`, remedy }];
+}
+
+/** Of views and queries nothing tells; a null there is met and told when it comes. */
+function judgeNull(
+  table: CatalogTable,
+  config: PollerTableConfig,
+  { name, notNull }: CatalogColumn,
+  setting: string,
+): readonly ShapeFinding[] {
+  if (notNull || !hasFence(table)) return [];
+  const remedy = `As the owner: UPDATE ${config.table} SET ${name} = … WHERE ${name} IS NULL; ALTER TABLE ${config.table} ALTER COLUMN ${name} SET NOT NULL; or choose another column.`;
+  const message = `column ${config.table}.${name} (${setting}) may be null, and a row with null there would never be read`;
+  return [{ code: 'COLUMN_NULLABLE', message, remedy }];
+}
+
+function unknownColumn(
+  { columns }: CatalogTable,
+  { table }: PollerTableConfig,
+  column: string,
+  setting: string,
+  types: readonly string[],
+): ShapeFinding {
+  const fit = columns.filter(({ type }) => types.length === 0 || (!type.isArray && types.includes(type.name))).map(({ name }) => name);
+  const remedy =
+    fit.length > 0
+      ? `Set ${setting} to one of ${fit.join(', ')}.`
+      : `No column has a type that fits (${types.join(', ')}): use another mode, or the log-based strategy.`;
+  return { code: 'COLUMN_UNKNOWN', message: `table ${table} has no column ${column} (${setting})`, remedy };
+}
+
+/** One error for all findings, each with its remedy. */
+export function problemsError(findings: readonly ShapeFinding[]): CdcError {
+  const [first] = findings;
+  if (first === undefined) throw new RangeError('no findings');
+  if (findings.length === 1) return new CdcError(first.code, first.message, { remedy: first.remedy });
+  return new CdcError('TABLES_UNFIT', findings.map(({ message, remedy }) => `${message}. ${remedy}`).join('\n'));
+}

@@ -1,0 +1,74 @@
+import { CdcError } from '#pipeline/index.ts';
+import { latestInstantOf } from '../fence/local-time.ts';
+import { parseMicros } from '../fence/micros.ts';
+import { widenXid } from '../fence/xid.ts';
+import type { RawRow } from '../encoding/event-encoder.ts';
+import type { Cursor } from '../fence/pass.ts';
+import { pagePrefix } from './page-query.ts';
+import type { TextRows } from './source-session.ts';
+import type { TableShape } from './table-shape.ts';
+import { TableReshaped } from './table-reshaped.ts';
+
+/** A row of a page, taken apart. */
+export type PageRow = {
+  readonly row: RawRow;
+  /** The row's xmin as it stands there; null without one. */
+  readonly txId: string | null;
+  /** What {@link judgeRow} goes by: the full transaction id, or for a window the timestamp in µs. */
+  readonly version: bigint;
+};
+
+/** Later than any time: an infinity stays in every window. */
+const never = 2n ** 63n;
+
+/**
+ * The rows of a page.
+ *
+ * @throws TableReshaped when the page's snapshot shows other columns than the shape has: what was read may lack some
+ */
+export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] {
+  const [first] = rows;
+  if (first === undefined) return [];
+  const [xmax = '0', columnsHash = ''] = (first[1] ?? '0/').split('/');
+  if (shape.relation !== null && columnsHash !== shape.relation.columnsHash) throw new TableReshaped();
+  const snapshotXmax = BigInt(xmax);
+  const isWindow = shape.capture === 'window';
+  // Rows of one transaction often stand together.
+  let last: string | null = null;
+  let version = 0n;
+  return rows.map((texts) => {
+    const txId = texts[0] ?? null;
+    const row = texts.slice(pagePrefix);
+    if (isWindow || txId !== last) {
+      version = versionOf(shape, row, txId, snapshotXmax);
+      last = txId;
+    }
+    return { row, txId, version };
+  });
+}
+
+/** Of the instants that a wall clock's reading may mean, the latest: taken for older than it is, a row would be left out. */
+function versionOf({ capture, timestamps, clock }: TableShape, row: RawRow, txId: string | null, xmax: bigint): bigint {
+  if (capture === 'window') {
+    const text = timestamps.map((index) => row[index]).find((value) => value !== null);
+    const reading = text ? parseMicros(text) : null;
+    return reading === null ? never : clock === null ? reading : latestInstantOf(clock, reading);
+  }
+  return txId === null ? 0n : widenXid(BigInt(txId), xmax);
+}
+
+/**
+ * Where a page ended; null for an empty one.
+ *
+ * @throws CdcError COLUMN_NULLABLE: views and queries may give nulls where an order is needed
+ */
+export function cursorAfter({ order, columns, id }: TableShape, rows: TextRows): Cursor | null {
+  const last = rows.at(-1);
+  if (last === undefined) return null;
+  return order.map((term) => {
+    const value = term.columns.map((index) => last[index + pagePrefix] ?? null).find((text) => text !== null);
+    if (value !== undefined && value !== null) return value;
+    const names = term.columns.map((index) => columns[index]?.name ?? '').join(', ');
+    throw new CdcError('COLUMN_NULLABLE', `${id.schema}.${id.table} gave a row without ${names}, by which its rows are ordered`);
+  });
+}

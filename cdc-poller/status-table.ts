@@ -1,0 +1,66 @@
+import Table from 'cli-table3';
+import type { HeldBackBy } from './metrics/held-back-by.ts';
+import type { TableFigures } from './metrics/table-monitor.ts';
+import type { TableStatus } from './positions-view.ts';
+
+/** A table's committed position, and the live figures of the process that polls it, if it answered. */
+export type StatusRow = TableStatus & { readonly live: TableFigures | null };
+
+/** The text of `cdc poller status`. */
+export function statusTable(rows: readonly StatusRow[]): string {
+  if (rows.every(({ live }) => live === null)) return positionsTable(rows);
+  const table = new Table({
+    head: ['table', 'phase', 'last success', 'published', 'lag', 'fence lag', 'held back by', 'remembered', 'errors'],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows) {
+    const { live } = row;
+    if (live === null) table.push([row.table, `${phaseOf(row)} (not live)`, row.polledAt ?? '-', '-', '-', '-', '-', '-', '-']);
+    else {
+      table.push([
+        row.table,
+        live.stuck && live.phase !== 'failed' ? `${live.phase}, STUCK` : `${live.phase}${progress(live)}`,
+        live.lastSuccessAt ?? '-',
+        live.rowsPublished,
+        seconds(live.lagSeconds),
+        seconds(live.fenceLagSeconds),
+        live.heldBackBy === null ? '-' : describeHolder(live.heldBackBy),
+        live.rememberedKeys,
+        describeErrors(live),
+      ]);
+    }
+  }
+  return table.toString();
+}
+
+function positionsTable(rows: readonly StatusRow[]): string {
+  const table = new Table({ head: ['table', 'phase', 'horizon', 'polled at', 'floor'], style: { head: [], border: [] } });
+  for (const row of rows) table.push([row.table, phaseOf(row), row.horizon ?? '-', row.polledAt ?? '-', row.floor ?? '-']);
+  return `${table.toString()}\nCommitted positions only: no running process answered (poller.http, or --url).`;
+}
+
+function phaseOf({ phase, repairPending }: TableStatus): string {
+  return repairPending ? `${phase}, repair pending` : phase;
+}
+
+function progress({ load }: TableFigures): string {
+  if (load === null) return '';
+  const rest = load.rowsRemaining === null ? '' : `, ~${load.rowsRemaining} rows left`;
+  const time = load.secondsRemaining === null ? '' : `, ~${load.secondsRemaining} s`;
+  return `: ${load.rowsPerSecond} rows/s${rest}${time}`;
+}
+
+function seconds(value: number | null): string {
+  return value === null ? '-' : `${value.toFixed(1)} s`;
+}
+
+function describeHolder({ pid, application, user, ageSeconds, prepared }: HeldBackBy): string {
+  const who = prepared === null ? `pid ${pid ?? '?'}` : `prepared ${prepared}`;
+  const age = ageSeconds === 'not permitted' ? 'age not permitted' : `${ageSeconds} s`;
+  return [who, user, application, age].filter((part) => part !== null && part !== '').join(', ');
+}
+
+function describeErrors({ errors, lastError }: TableFigures): string {
+  const total = Object.values(errors).reduce((sum, times) => sum + times, 0);
+  return lastError === null ? total.toString() : `${total}, last ${lastError.code} at ${lastError.at}`;
+}

@@ -1,0 +1,31 @@
+import type { Kafka } from '#kafka/index.ts';
+import type { Logger, PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
+import type { TableMonitor } from '../metrics/table-monitor.ts';
+import type { Governor } from '../pace/governor.ts';
+
+/** What the tables of one poller process have in common. */
+export type PollerContext = {
+  readonly config: PipelineConfig;
+  readonly poller: PollerConfig;
+  readonly kafka: Kafka;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Load, publish what is there, and return. */
+  readonly once: boolean;
+  /** This process, as the position topic names it. */
+  readonly owner: string;
+  /** Keeps all tables of the process together within the poller's limit; null without one. */
+  readonly governor: Governor | null;
+};
+
+/** The right to poll one table. Ends when `signal` is aborted; the transactional id is what enforces it. */
+export type Tenure = {
+  readonly table: PollerTableConfig;
+  readonly signal: AbortSignal;
+  readonly monitor: TableMonitor;
+  /**
+   * Null when whoever comes last is the owner. Otherwise the group says who is, and an owner that lost the table may take it again
+   * as soon as this resolves: the group has confirmed the membership since. Resolves at once when the signal is aborted.
+   */
+  readonly confirmed: (() => Promise<void>) | null;
+};

@@ -1,0 +1,53 @@
+import { CdcError, type ErrorCode } from '#pipeline/index.ts';
+import { TableReshaped } from '../source/table-reshaped.ts';
+
+/** What somebody may mend while the poller runs: a grant, the column that was renamed, the size that a topic takes. */
+const mendableCodes: ReadonlySet<ErrorCode> = new Set([
+  'TABLE_UNKNOWN',
+  'SWEEP_KEY_UNFIT',
+  'COLUMN_UNKNOWN',
+  'COLUMN_NULLABLE',
+  'COLUMN_TYPE_UNFIT',
+  'KEY_UNFIT',
+  'SEQUENCE_UNFIT',
+  'QUERY_INVALID',
+  'SELECT_MISSING',
+  'TABLES_UNFIT',
+  'TABLE_CHANGED',
+  'KAFKA_MESSAGE_TOO_LARGE',
+]);
+
+/** What does not go away by itself: the table ends with it instead of trying again. */
+const finalCodes: ReadonlySet<ErrorCode> = new Set([
+  ...mendableCodes,
+  'PRODUCER_FENCED',
+  'SOURCE_IS_STANDBY',
+  'SOURCE_CHANGED',
+  'POSITION_INVALID',
+  'KAFKA_AUTHENTICATION_FAILED',
+  'LEGACY_LOGIN_REFUSED',
+  'LEGACY_DB_MISSING',
+]);
+
+export function isFinal(error: unknown): boolean {
+  return error instanceof CdcError && finalCodes.has(error.code);
+}
+
+export function isMendable(error: unknown): boolean {
+  return error instanceof CdcError && mendableCodes.has(error.code);
+}
+
+/** Another process has taken the transactional id. */
+export function isFenced(error: unknown): boolean {
+  return error instanceof CdcError && error.code === 'PRODUCER_FENCED';
+}
+
+/** Nothing of Kafka's. pg's errors carry an SQLSTATE or a socket's code; Kafka's come as CdcError or as kafkajs's own. */
+export function isDatabaseError(error: unknown): boolean {
+  if (error instanceof TableReshaped) return true;
+  if (error instanceof CdcError)
+    return error.code === 'LEGACY_DB_UNREACHABLE' || (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE');
+  return (
+    error instanceof Error && ('severity' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))
+  );
+}

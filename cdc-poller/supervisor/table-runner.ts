@@ -1,0 +1,107 @@
+import { createOversize, EventRefused } from '../oversize.ts';
+import { createTableSweeper } from '../sweep/table-sweeper.ts';
+import { openTablePublisher, type TablePublisher } from '../table-publisher.ts';
+import type { PollerContext, Tenure } from './context.ts';
+import { isDatabaseError, isFenced, isFinal, isMendable } from './final-errors.ts';
+import { TableReshaped } from '../source/table-reshaped.ts';
+import { pollWithSession } from './table-session.ts';
+import { deadLetterTopic, eventTopic } from './topics.ts';
+import { waitAfter } from './try-again.ts';
+
+/** After this long without trouble the next one is a first one again. */
+const calmMs = 30_000;
+
+/**
+ * Polls one table for as long as its tenure goes: lost connections are made again, the rest is final. In a group, to be fenced is not
+ * final: the table has moved on, or is taken again once the group has confirmed that it is still this process's.
+ */
+export async function runTable(context: PollerContext, tenure: Tenure): Promise<void> {
+  const { signal, monitor, confirmed } = tenure;
+  const logger = context.logger.child({ table: tenure.table.table });
+  let publisher: TablePublisher | null = null;
+  let owned = false;
+  let wasFit = false;
+  const onFit = (): void => {
+    wasFit = true;
+  };
+  const oversize = createOversize({
+    action: tenure.table.onTooLarge ?? context.poller.onTooLarge,
+    table: tenure.table.table,
+    topic: eventTopic(context.poller, tenure.table),
+    deadLetterTopic: deadLetterTopic(context.poller),
+    logger,
+  });
+  const { sweep: settings } = tenure.table;
+  const topic = eventTopic(context.poller, tenure.table);
+  const sweeper = settings === undefined ? null : createTableSweeper({ kafka: context.kafka, topic, settings, logger, signal });
+  try {
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const began = performance.now();
+      try {
+        publisher ??= await openTablePublisher({
+          ...publisherOptions(context, tenure, owned && confirmed === null),
+          onKeys: sweeper?.published,
+        });
+        owned = true;
+        await pollWithSession(context, tenure, publisher, { oversize, sweeper, onFit });
+        if (context.once) return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const moved = confirmed !== null && isFenced(error);
+        // A table that was fit once is mended by whoever changed it: it waits, and the others go on.
+        const waits = wasFit && !context.once && isMendable(error);
+        if (!moved && !waits && isFinal(error)) throw error;
+        publisher = await keepAfter(error, publisher);
+        if (error instanceof TableReshaped || error instanceof EventRefused) {
+          logger.info(`${error.message}; the table goes on from its last commit`);
+          if (publisher === null) await confirmed?.();
+          continue;
+        }
+        if (moved) {
+          monitor.phase('waiting');
+          logger.info('another process has taken this table; waiting for the group');
+        } else {
+          monitor.failed(error, false);
+          if (performance.now() - began > calmMs) attempt = 1;
+          await waitAfter(error, attempt, { signal, logger });
+        }
+        // Who lost Kafka for a while may have lost the table too: only the group knows.
+        if (publisher === null) await confirmed?.();
+      }
+    }
+  } finally {
+    await publisher?.[Symbol.asyncDispose]();
+  }
+}
+
+/** A broken database connection leaves the publisher as it is; after trouble with Kafka the table is taken over anew. */
+async function keepAfter(error: unknown, publisher: TablePublisher | null): Promise<TablePublisher | null> {
+  if (publisher === null) return null;
+  if (isDatabaseError(error)) {
+    try {
+      await publisher.abort();
+      return publisher;
+    } catch {
+      // Falls through: what cannot be aborted is fenced by taking over.
+    }
+  }
+  await publisher[Symbol.asyncDispose]();
+  return null;
+}
+
+function publisherOptions(
+  { kafka, poller, owner }: PollerContext,
+  { table, signal, monitor }: Tenure,
+  reclaim: boolean,
+): Parameters<typeof openTablePublisher>[0] {
+  return {
+    kafka,
+    pollerName: poller.name,
+    table: table.table,
+    topic: eventTopic(poller, table),
+    owner,
+    reclaim,
+    signal,
+    onCommitted: (events) => monitor.published(events),
+  };
+}

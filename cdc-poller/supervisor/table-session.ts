@@ -1,0 +1,108 @@
+import { CdcError, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import { createEventEncoder } from '../encoding/event-encoder.ts';
+import type { Oversize } from '../oversize.ts';
+import { createGovernor, governed, type Governor } from '../pace/governor.ts';
+import { intervalOf } from '../pace/poll-delay.ts';
+import { adoptPosition } from '../position/adopt.ts';
+import type { StartOptions } from '../position/position.ts';
+import { startOf } from '../position/start-of.ts';
+import { readCatalog, readServerIdentity, type ServerIdentity } from '../source/catalog.ts';
+import { findProblems, problemsError } from '../source/judge-table.ts';
+import { highestIdQuery } from '../source/page-query.ts';
+import { openSourceSession, type SourceSession } from '../source/source-session.ts';
+import { shapeOf, type TableShape } from '../source/table-shape.ts';
+import { sweepViewOf } from '../sweep/sweep-view.ts';
+import type { TableSweeper } from '../sweep/table-sweeper.ts';
+import { runTableLoop } from '../table-loop.ts';
+import type { TablePublisher } from '../table-publisher.ts';
+import type { PollerContext, Tenure } from './context.ts';
+
+/**
+ * Polls a table over one connection to the legacy database, until the connection breaks, the table is reshaped or the tenure ends.
+ *
+ * @param oversize outlasts the session, as what it has learnt must; so does the sweeper
+ * @param onFit called when the table was found fit to be polled from its position
+ */
+export async function pollWithSession(
+  context: PollerContext,
+  { table, signal, monitor }: Tenure,
+  publisher: TablePublisher,
+  { oversize, sweeper, onFit }: { readonly oversize: Oversize; readonly sweeper: TableSweeper | null; readonly onFit: () => void },
+): Promise<void> {
+  const { config, poller, once } = context;
+  const logger = context.logger.child({ table: table.table });
+  await using opened = await openSourceSession(config.legacyDb, `cdc-poller ${poller.name} ${table.table}`, poller.statementTimeoutMs);
+  const meter: Governor = { waitMs: () => 0, charge: ({ rows }, statements) => monitor.queried(statements, rows) };
+  const governors = [createGovernor(table), context.governor, meter].filter((governor) => governor !== null);
+  const session = governed(opened, governors, signal);
+  const { identity, shape } = await inspect(session, context, table);
+  const { systemIdentifier, timeline } = identity;
+  const { basis, relation } = shape;
+  const rescanRewritten = (table.onRewrite ?? (shape.capture === 'id' ? 'rescan' : 'ignore')) === 'rescan';
+  publisher.journal.adopt(
+    adoptPosition(publisher.journal.position, { table: table.table, systemIdentifier, timeline, basis, relation, rescanRewritten }),
+  );
+  const view = sweeper === null ? null : sweepViewOf(session, shape, identity.database, poller.topicPrefix);
+  sweeper?.restart();
+  onFit();
+  if (shape.capture === 'window') {
+    logger.warn(
+      { overlapMs: table.overlapMs },
+      'a view or a query has no fence: what commits later than overlapMs after its timestamp is lost',
+    );
+  }
+  if (!shape.indexed) {
+    const columns = `(${basis.order.join(', ')})`;
+    const remedy = `As the owner: CREATE INDEX CONCURRENTLY ON ${table.table} ${columns};`;
+    logger.warn({ remedy }, `no index begins with ${columns}: every page sorts what it reads`);
+  }
+  const margin = 1000n * BigInt({ time: poller.clockMarginMs, window: table.overlapMs, id: 0, whole: 0 }[shape.capture]);
+  const start: StartOptions = {
+    systemIdentifier,
+    timeline,
+    basis,
+    relation,
+    start: startOf(table.startFrom),
+    margin,
+    high: shape.capture === 'id' && publisher.journal.position === null ? await readHighestId(session, shape) : null,
+  };
+  await runTableLoop({
+    session,
+    shape,
+    publisher,
+    monitor,
+    start,
+    oversize,
+    sweep: sweeper === null || view === null ? null : { sweeper, view },
+    encoder: createEventEncoder({ ...shape, database: identity.database, table: shape.id, prefix: poller.topicPrefix }),
+    interval: intervalOf(poller, table),
+    pageRows: poller.pageRows,
+    rememberedKeysMax: poller.rememberedKeysMax,
+    once,
+    logger,
+    signal,
+  });
+}
+
+async function inspect(
+  session: SourceSession,
+  { config, poller }: PollerContext,
+  table: PollerTableConfig,
+): Promise<{ identity: ServerIdentity; shape: TableShape }> {
+  const identity = await readServerIdentity((text, values) => session.query(text, values));
+  refuseStandby(identity, config);
+  const catalog = await readCatalog(session, table);
+  const findings = findProblems(catalog, table, identity.role);
+  if (findings.length > 0) throw problemsError(findings);
+  return { identity, shape: shapeOf(catalog, table, poller.maskSecret) };
+}
+
+async function readHighestId(session: SourceSession, shape: TableShape): Promise<bigint | null> {
+  const [row] = await session.query(highestIdQuery(shape));
+  return row?.[0] ? BigInt(row[0]) : null;
+}
+
+/** @throws CdcError SOURCE_IS_STANDBY */
+export function refuseStandby({ inRecovery }: ServerIdentity, { legacyDb }: PipelineConfig): void {
+  if (inRecovery) throw new CdcError('SOURCE_IS_STANDBY', `${legacyDb.host}:${legacyDb.port} is a standby`);
+}

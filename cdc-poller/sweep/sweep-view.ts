@@ -1,0 +1,28 @@
+import { CdcError } from '#pipeline/index.ts';
+import type { SourceSession } from '../source/source-session.ts';
+import type { TableShape } from '../source/table-shape.ts';
+import type { SweepKeyType } from './key-set.ts';
+import { sweepSource } from './sweep-source.ts';
+import type { SweepView } from './table-sweeper.ts';
+
+const keyTypes: Readonly<Record<string, SweepKeyType>> = { int2: 'int2', int4: 'int4', int8: 'int8', uuid: 'uuid' };
+
+/**
+ * How a sweep sees a table.
+ *
+ * @throws CdcError SWEEP_KEY_UNFIT when its key is not one integer or uuid column, or it is no table
+ */
+export function sweepViewOf(session: SourceSession, shape: TableShape, database: string, prefix: string): SweepView {
+  const [only, ...more] = shape.key;
+  const column = only === undefined ? undefined : shape.columns[only];
+  const keyType = column === undefined || column.type.isArray ? undefined : keyTypes[column.type.name];
+  const name = `${shape.id.schema}.${shape.id.table}`;
+  if (shape.relation === null || !shape.hasXmin)
+    throw new CdcError('SWEEP_KEY_UNFIT', `${name} is a view or a query: a sweep needs a table`);
+  if (column === undefined || keyType === undefined || more.length > 0) {
+    const key = shape.key.map((index) => `${shape.columns[index]?.name} ${shape.columns[index]?.type.name}`).join(', ');
+    throw new CdcError('SWEEP_KEY_UNFIT', `the key of table ${name} is (${key})`);
+  }
+  const query = (text: string, values?: readonly string[]): ReturnType<SourceSession['query']> => session.query(text, values);
+  return { database, table: shape.id, prefix, keyType, source: sweepSource(query, { id: shape.id, keyColumn: column.name, keyType }) };
+}

@@ -1,0 +1,126 @@
+import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
+import { describeError, type Logger, type PollerTableConfig } from '#pipeline/index.ts';
+import { deleteMessages, valueOfKey, type DeleteEventShape } from './delete-event.ts';
+import type { SweepKeyType } from './key-set.ts';
+import { loadPublishedKeys, tooManyKeys } from './published-keys.ts';
+import { sweep, type SweepLimits, type SweepResult } from './sweep.ts';
+import type { SweepSource } from './sweep-source.ts';
+
+export type SweepSettings = NonNullable<PollerTableConfig['sweep']>;
+
+export type TableSweeperOptions = {
+  readonly kafka: Kafka;
+  readonly topic: string;
+  readonly settings: SweepSettings;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+};
+
+/** The table as a session finds it. */
+export type SweepView = DeleteEventShape & { readonly source: SweepSource; readonly keyType: SweepKeyType };
+
+/**
+ * Sweeps one table again and again, a query at a time, between polls and on their connection. `step` gives the messages of a finished
+ * sweep; when they are committed, `committed` must be told, or the same keys are found once more. Outlasts sessions: a sweep that a
+ * lost connection cuts off begins again.
+ */
+export type TableSweeper = {
+  /** Event keys that were committed; to be told of all of them. */
+  readonly published: (keys: Iterable<string>) => void;
+  /** A new session, or a table of another shape: a sweep under way is dropped. */
+  restart(): void;
+  step(view: SweepView): Promise<readonly OutgoingMessage[]>;
+  committed(): void;
+};
+
+/** A range of this many keys is listed instead of halved. */
+const listKeys = 200;
+
+export function createTableSweeper({ kafka, topic, settings, logger, signal }: TableSweeperOptions): TableSweeper {
+  const { intervalMs, maxKeys, maxDeletes, chunkKeys } = settings;
+  const limits: SweepLimits = { chunkKeys, listKeys, maxDeletes };
+  /** Event keys published by this process; joined with those of the topic when they have been read. */
+  const keys = new Set<string>();
+  let loading: Promise<void> | null = null;
+  let loaded = false;
+  let failure: unknown = null;
+  let running: AsyncGenerator<void, SweepResult> | null = null;
+  /** Event keys by their values, while a sweep runs. */
+  let swept = new Map<string, string>();
+  let found: readonly string[] = [];
+  let nextAt = performance.now() + intervalMs;
+
+  const load = async (): Promise<void> => {
+    try {
+      for (const key of await loadPublishedKeys(kafka, topic, maxKeys, signal)) keys.add(key);
+      loaded = true;
+    } catch (error) {
+      failure = error;
+    }
+  };
+
+  const end = (result: SweepResult, view: SweepView): readonly OutgoingMessage[] => {
+    found = result.outcome === 'found' ? result.missing.map((value) => swept.get(value) ?? '') : [];
+    running = null;
+    swept = new Map();
+    nextAt = performance.now() + intervalMs;
+    tell(logger, result, maxDeletes);
+    const seenAt = Date.now();
+    return found.flatMap((key) => deleteMessages(view, key, seenAt));
+  };
+
+  return {
+    published(added) {
+      for (const key of added) keys.add(key);
+      if (keys.size > maxKeys) failure = tooManyKeys(topic, maxKeys);
+    },
+    restart() {
+      running = null;
+      found = [];
+    },
+    async step(view) {
+      if (performance.now() < nextAt) return [];
+      loading ??= load();
+      if (failure !== null) {
+        logger.warn({ reason: describeError(failure) }, 'the sweep failed; deletes are not seen until it succeeds');
+        failure = null;
+        loading = null;
+        nextAt = performance.now() + intervalMs;
+        return [];
+      }
+      if (!loaded) return [];
+      if (running === null) {
+        swept = new Map([...keys].map((key) => [valueOfKey(key), key]));
+        running = sweep(view.source, swept.keys(), view.keyType, limits);
+      }
+      const step = await running.next();
+      return step.done === true ? end(step.value, view) : [];
+    },
+    committed() {
+      for (const key of found) keys.delete(key);
+      found = [];
+    },
+  };
+}
+
+function tell(logger: Logger, result: SweepResult, maxDeletes: number): void {
+  switch (result.outcome) {
+    case 'found':
+      if (result.missing.length > 0) logger.info({ deletes: result.missing.length, swept: result.swept }, 'the sweep found deleted rows');
+      return;
+    case 'too-many':
+      logger.error(
+        { missing: result.missing, maxDeletes },
+        'the sweep misses more keys than sweep.maxDeletes: nothing was published; if these rows were really deleted, raise it',
+      );
+      return;
+    case 'moved':
+      logger.info('the table was truncated or rewritten during the sweep: nothing was published, the next one looks again');
+      return;
+    case 'hidden':
+      logger.error('a row-level-security policy hides rows from the poller, and to a sweep they would look deleted: nothing was published');
+      return;
+    case 'gone':
+      logger.error('the table is not there: nothing was published');
+  }
+}

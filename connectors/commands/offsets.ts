@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
+import { positionOf } from '../loss.ts';
+import { formatMove, judgeMove, parseOffsets, refuseLossyMove, setOffsets, whileStopped } from '../offsets.ts';
+import { readSourceState } from '../source/slot-state.ts';
+import { dropSlot } from '../source/slot.ts';
+import { clientOf, legacyRole, runningConfig, toJson, type JsonOption } from './connect-context.ts';
+
+const stopLimitMs = 60_000;
+
+export async function showOffsets(context: CliContext, name: string, { json = false }: JsonOption): Promise<void> {
+  const offsets = await (await clientOf(context)).offsets(name, context.signal);
+  if (json) context.print(toJson(offsets));
+  else if (offsets.length === 0) context.print(`${name}: no position yet`);
+  else context.print(offsets.map(({ partition, offset }) => `${name} ${JSON.stringify(partition)} ${JSON.stringify(offset)}`).join('\n'));
+}
+
+/** `file` as `offsets show --json` prints it; `-` is standard input. */
+export async function setOffsetsOf(
+  context: CliContext,
+  name: string,
+  file: string,
+  { force = false }: { readonly force?: boolean },
+): Promise<void> {
+  const { signal, progress } = context;
+  const wanted = parseOffsets(await readText(file), file);
+  const client = await clientOf(context);
+  const slotName = (await runningConfig(client, name, signal))['slot.name'];
+  const replicator = await legacyRole(context, 'replicator');
+  const wait = { timeoutMs: stopLimitMs, signal, progress };
+  let done = '';
+  const after = await whileStopped(
+    client,
+    name,
+    async () => {
+      // Compared once it has stopped: before, both places move.
+      const slot = slotName === undefined ? null : (await readSourceState(replicator, slotName, '')).slot;
+      const move = judgeMove(positionOf(await client.offsets(name, signal)), positionOf(wanted), slot);
+      refuseLossyMove(name, move, force);
+      await setOffsets(client, name, wanted, wait);
+      done = formatMove(move);
+    },
+    wait,
+  );
+  context.print(`${name}: position set: ${done}; ${after}`);
+}
+
+/** Forgets the position, so that the connector begins again with a snapshot. */
+export async function resetOffsets(
+  context: CliContext,
+  name: string,
+  { dropSlot: drop = false }: { readonly dropSlot?: boolean },
+): Promise<void> {
+  const { signal, progress } = context;
+  const client = await clientOf(context);
+  const config = await runningConfig(client, name, signal);
+  const slotName = config['slot.name'];
+  const replicator = await legacyRole(context, 'replicator');
+  let slotText = '';
+  const after = await whileStopped(
+    client,
+    name,
+    async () => {
+      const slot = slotName === undefined ? null : (await readSourceState(replicator, slotName, '')).slot;
+      if (slot !== null && (slot.walStatus === 'lost' || slot.invalidation !== null) && !drop) {
+        throw new CdcError('OFFSETS_REFUSED', `replication slot ${slot.name} was invalidated: no connector can go on with it`, {
+          remedy: `cdc connectors offsets reset ${name} --drop-slot drops it; the connector makes a new one.`,
+        });
+      }
+      await client.deleteOffsets(name, signal);
+      if (drop && slot !== null) {
+        await dropSlot(replicator, slot.name, stopLimitMs, signal);
+        slotText = `; replication slot ${slot.name} dropped`;
+      }
+    },
+    { timeoutMs: stopLimitMs, signal, progress },
+  );
+  context.print(`${name}: position forgotten${slotText}; ${after}`);
+  const mode = config['snapshot.mode'] ?? 'initial';
+  context.progress(
+    mode === 'never' || mode === 'no_data'
+      ? `${name}: snapshot.mode is ${mode}, so rows are not read anew: it goes on from where its slot stands`
+      : `${name}: reads the tables anew. Rows deleted since the old position stay in consumers until those are filled anew`,
+  );
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CdcError('OFFSETS_REFUSED', `${file}: ${describeError(error)}`, { cause: error });
+  }
+}

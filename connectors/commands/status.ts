@@ -1,0 +1,58 @@
+import type { ClientConfig } from 'pg';
+import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
+import { formatLag, readLag, type Lag } from '../lag.ts';
+import type { ConnectClient } from '../rest/client.ts';
+import { formatStatus, type StatusSummary } from '../status.ts';
+import { clientOf, filesOf, replicatorIfConfigured, toJson, type JsonOption } from './connect-context.ts';
+import { summaryOf } from './named.ts';
+
+const badNews = 1;
+
+type ConnectorReport = StatusSummary & {
+  /** Null: not a connector with a slot, or not looked at. */
+  readonly lag: Lag | null;
+  /** Why the source could not be looked at. */
+  readonly sourceUnknown?: string;
+};
+
+/**
+ * Without names: the connectors of pipeline.yaml. Bad news (exit code 1): one that does not run, one that lost changes, or a source that
+ * could not be asked.
+ */
+export async function showStatus(context: CliContext, names: readonly string[], { json = false }: JsonOption): Promise<void> {
+  const client = await clientOf(context);
+  const wanted = names.length > 0 ? names : (await filesOf(context)).map(({ name }) => name);
+  const replicator = await replicatorIfConfigured(context);
+  if (replicator === undefined) context.progress('the source is not looked at: legacyDb.roles.replicator is not configured');
+  const reports = await Promise.all(wanted.map((name) => report(client, replicator, name, context.signal)));
+  context.print(json ? toJson(reports) : reports.map(format).join('\n'));
+  if (reports.some(isBad)) context.setExitCode(badNews);
+}
+
+function isBad({ health, lag, sourceUnknown }: ConnectorReport): boolean {
+  return health !== 'running' || lag?.loss.kind === 'lost' || (lag?.unpublished.length ?? 0) > 0 || sourceUnknown !== undefined;
+}
+
+async function report(
+  client: ConnectClient,
+  replicator: ClientConfig | undefined,
+  name: string,
+  signal: AbortSignal,
+): Promise<ConnectorReport> {
+  const summary = await summaryOf(client, name, signal);
+  const config = await client.config(name, signal);
+  if (replicator === undefined || config === null) return { ...summary, lag: null };
+  try {
+    return { ...summary, lag: await readLag(client, replicator, name, config, signal) };
+  } catch (error) {
+    if (!(error instanceof CdcError) || !error.code.startsWith('LEGACY_')) throw error;
+    return { ...summary, lag: null, sourceUnknown: describeError(error) };
+  }
+}
+
+function format({ lag, sourceUnknown, ...summary }: ConnectorReport): string {
+  const lines = [formatStatus(summary)];
+  if (lag !== null) lines.push(formatLag(lag));
+  if (sourceUnknown !== undefined) lines.push(`  source: unknown; ${sourceUnknown}`);
+  return lines.join('\n');
+}

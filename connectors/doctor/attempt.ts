@@ -1,0 +1,28 @@
+import * as z from 'zod';
+import type { Finding } from './finding.ts';
+import { probeFinding, type Onlooker } from './probe/session.ts';
+
+/** Runs probes for one onlooker and keeps what could not be seen as findings, so that one refusal does not end the examination. */
+export type Attempts = {
+  readonly findings: Finding[];
+  /** Undefined: it could not be seen. */
+  readonly see: <T>(what: string, probe: () => Promise<T>) => Promise<T | undefined>;
+};
+
+export function attemptsOf(onlooker: Onlooker, signal: AbortSignal): Attempts {
+  const findings: Finding[] = [];
+  return {
+    findings,
+    see: async (what, probe) => {
+      signal.throwIfAborted();
+      try {
+        return await probe();
+      } catch (error) {
+        // An answer of another shape is a fault of this program, no finding.
+        if (error instanceof z.ZodError) throw error;
+        findings.push(probeFinding(error, what, onlooker));
+        return undefined;
+      }
+    },
+  };
+}

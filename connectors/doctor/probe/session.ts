@@ -1,0 +1,70 @@
+import { Client, DatabaseError, type ClientConfig } from 'pg';
+import type * as z from 'zod';
+import { describeError } from '#pipeline/index.ts';
+import { finding, type Finding, type Strategy } from '../finding.ts';
+import { sqlName } from '../sql-names.ts';
+
+/** Who looks, for which strategy, and where. */
+export type Onlooker = { readonly strategy: Strategy; readonly role: string; readonly server: string; readonly database: string };
+
+/** A session that only looks: read-only transactions, short timeouts. */
+export type DoctorSession = AsyncDisposable & {
+  /** The one JSON value that `sql` selects, checked. */
+  read<T>(sql: string, schema: z.ZodType<T>, values?: readonly unknown[]): Promise<T>;
+};
+
+/**
+ * Every name in the queries is pg_catalog's; waiting for a lock, or a slow catalogue, ends soon. Compiling a catalogue query takes longer
+ * than running it a hundred times.
+ */
+const settings = `
+  SET search_path = pg_catalog; SET default_transaction_read_only = on; SET statement_timeout = '10s'; SET lock_timeout = '2s';
+  SET idle_in_transaction_session_timeout = '10s'; SET row_security = on; SET jit = off`;
+
+/** @throws what pg throws; {@link connectionFinding} says it as a finding */
+export async function openDoctorSession(config: ClientConfig): Promise<DoctorSession> {
+  const client = new Client({ ...config, application_name: 'cdc doctor' });
+  // A connection that breaks between two queries says so by this event; the next query reports it.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(settings);
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+  return {
+    async read(sql, schema, values = []) {
+      const { rows } = await client.query<unknown[]>({ text: sql, values: [...values], rowMode: 'array' });
+      return schema.parse(rows[0]?.[0]);
+    },
+    async [Symbol.asyncDispose]() {
+      await client.end();
+    },
+  };
+}
+
+/** Why a role has no session, as a finding. */
+export function connectionFinding(error: unknown, { strategy, role, server, database }: Onlooker): Finding {
+  const code = error instanceof DatabaseError ? (error.code ?? '') : '';
+  const detail = oneLine(error);
+  if (code === '3D000') return finding('DATABASE_MISSING', strategy, { kind: 'server', name: database }, {});
+  if (code.startsWith('28') || code === '42501') {
+    return finding(
+      'LOGIN_REFUSED',
+      strategy,
+      { kind: 'role', name: role },
+      { detail, sqlRole: sqlName(role), database: sqlName(database) },
+    );
+  }
+  return finding('SERVER_UNREACHABLE', strategy, { kind: 'server', name: server }, { role, detail });
+}
+
+/** A look that the server refused or cut short: what it would have shown is unknown. */
+export function probeFinding(error: unknown, subject: string, { strategy, role }: Onlooker): Finding {
+  return finding('PROBE_REFUSED', strategy, { kind: 'server', name: subject }, { role, detail: oneLine(error), sqlRole: sqlName(role) });
+}
+
+function oneLine(error: unknown): string {
+  return describeError(error).replaceAll(/\s+/g, ' ').replace(/\.$/, '');
+}

@@ -1,0 +1,54 @@
+import type { ConnectorOffsets } from './rest/schemas.ts';
+import { formatBytes, formatLsn, parseLsn, type Lsn } from './source/lsn.ts';
+import type { SlotState } from './source/slot-state.ts';
+
+/**
+ * Whether the slot still holds everything after the connector's position. `lost` says which changes cannot come any more; a slot that
+ * vanished before the connector had a position has lost nothing.
+ */
+export type LossVerdict =
+  | { readonly kind: 'none' }
+  /** Neither position nor slot: the connector has never run. */
+  | { readonly kind: 'unused' }
+  | { readonly kind: 'lost'; readonly reason: 'dropped' | 'invalidated' | 'made-anew'; readonly text: string };
+
+const positionFields = ['lsn', 'lsn_proc', 'lsn_commit'] as const;
+
+/** How far a Debezium Postgres connector has come: the largest LSN of its offsets. Undefined without a position. */
+export function positionOf(offsets: ConnectorOffsets): Lsn | undefined {
+  const lsns = offsets.flatMap(({ offset }) =>
+    positionFields.flatMap((field) => {
+      const value = offset?.[field];
+      // JSON numbers are exact up to 2^53 bytes of WAL (9 PB), far past any server.
+      return typeof value === 'number' && Number.isSafeInteger(value) ? [BigInt(value)] : [];
+    }),
+  );
+  return lsns.reduce<Lsn | undefined>((largest, lsn) => (largest === undefined || lsn > largest ? lsn : largest), undefined);
+}
+
+/**
+ * Compares the slot with the position; pure. Read the slot **before** the position: both only move on, so a slot that is then ahead of
+ * the position has really passed it.
+ */
+export function judgeLoss(slotName: string, slot: SlotState | null, position: Lsn | undefined): LossVerdict {
+  if (slot === null) {
+    if (position === undefined) return { kind: 'unused' };
+    return lost('dropped', `replication slot ${slotName} does not exist any more: the changes after ${formatLsn(position)} are lost`);
+  }
+  if (slot.walStatus === 'lost' || slot.invalidation !== null) {
+    const why = slot.invalidation === null ? '' : ` (${slot.invalidation})`;
+    const since = position === undefined ? 'what it had not delivered' : `the changes after ${formatLsn(position)}`;
+    return lost('invalidated', `replication slot ${slotName} was invalidated by the server${why}: ${since} are lost`);
+  }
+  const confirmed = slot.confirmedLsn === null ? undefined : parseLsn(slot.confirmedLsn);
+  if (position === undefined || confirmed === undefined || confirmed <= position) return { kind: 'none' };
+  return lost(
+    'made-anew',
+    `replication slot ${slotName} begins at ${formatLsn(confirmed)}, after the position ${formatLsn(position)}: ` +
+      `it was made anew, or another consumer moved it; what ${formatBytes(confirmed - position)} of log in between held is lost`,
+  );
+}
+
+function lost(reason: 'dropped' | 'invalidated' | 'made-anew', text: string): LossVerdict {
+  return { kind: 'lost', reason, text };
+}

@@ -1,0 +1,124 @@
+import { escapeIdentifier, DatabaseError, type ClientConfig } from 'pg';
+import type { Kafka } from '#kafka/port.ts';
+import { CdcError, describeError } from '#pipeline/index.ts';
+import type { ConnectorConfig } from '../config-file.ts';
+import { parseLsn, type Lsn } from '../source/lsn.ts';
+import { withSource } from '../source/slot-state.ts';
+
+/** A request to a Debezium connector. Its `id` stands in the connector's position while a snapshot runs. */
+export type Signal = { readonly id: string; readonly type: 'execute-snapshot' | 'stop-snapshot'; readonly data: string };
+
+/** How a connector hears signals, out of its settings: through a table of the source, or through a topic. */
+export type SignalChannel =
+  | { readonly kind: 'table'; readonly table: string }
+  | { readonly kind: 'topic'; readonly topic: string; readonly key: string };
+
+export type SnapshotRequest = {
+  /** `schema.table` */
+  readonly tables: readonly string[];
+  /** An SQL condition on the rows of each table. */
+  readonly where?: string | undefined;
+};
+
+export function executeSnapshot(id: string, { tables, where }: SnapshotRequest): Signal {
+  const data = {
+    'data-collections': tables.map(asPattern),
+    type: 'incremental',
+    ...(where === undefined ? {} : { 'additional-conditions': tables.map((table) => ({ 'data-collection': table, filter: where })) }),
+  };
+  return { id, type: 'execute-snapshot', data: JSON.stringify(data) };
+}
+
+/** Without tables: whatever incremental snapshot runs. */
+export function stopSnapshot(id: string, tables: readonly string[]): Signal {
+  const data = { ...(tables.length === 0 ? {} : { 'data-collections': tables.map(asPattern) }), type: 'incremental' };
+  return { id, type: 'stop-snapshot', data: JSON.stringify(data) };
+}
+
+/** Debezium takes patterns: a table is to mean itself. */
+function asPattern(table: string): string {
+  return table.replaceAll(/[\\.*+?^$()[\]{}|]/g, String.raw`\$&`);
+}
+
+/**
+ * The table when the connector listens to one, else the topic.
+ *
+ * @throws CdcError CONNECTOR_CONFIG_INVALID when it listens to neither
+ */
+export function signalChannel(name: string, config: ConnectorConfig): SignalChannel {
+  const channels = new Set((config['signal.enabled.channels'] ?? 'source').split(',').map((channel) => channel.trim()));
+  const table = config['signal.data.collection'];
+  if (channels.has('source') && table !== undefined) return { kind: 'table', table };
+  const key = config['topic.prefix'] ?? '';
+  if (channels.has('kafka')) return { kind: 'topic', topic: config['signal.kafka.topic'] ?? `${key}-signal`, key };
+  throw new CdcError('CONNECTOR_CONFIG_INVALID', `connector ${name} listens to no signals`, {
+    remedy: 'Set signal.data.collection to the signal table (cdc connectors prepare makes cdc.signal), then cdc connectors apply.',
+  });
+}
+
+/**
+ * Debezium passes over what it cannot read in chunks, and says so in the worker's log only.
+ *
+ * @throws CdcError SNAPSHOT_FAILED naming a table that does not exist or has no primary key
+ */
+export async function requireReadable(source: ClientConfig, tables: readonly string[]): Promise<void> {
+  const { rows } = await withSource(source, (client) =>
+    client.query<{ name: string; found: boolean }>(
+      `SELECT name, relation.oid IS NOT NULL AS found
+         FROM unnest($1::text[]) name
+         LEFT JOIN (pg_class relation JOIN pg_namespace ON pg_namespace.oid = relnamespace) ON nspname || '.' || relname = name
+        WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation.oid AND indisprimary)`,
+      [tables],
+    ),
+  );
+  const [unfit] = rows;
+  if (unfit === undefined) return;
+  throw new CdcError('SNAPSHOT_FAILED', `table ${unfit.name} ${unfit.found ? 'has no primary key' : 'does not exist in the source'}`, {
+    remedy:
+      'An incremental snapshot reads in chunks of the primary key. Without one: cdc connectors offsets reset, which reads everything.',
+  });
+}
+
+/**
+ * Gives a signal to a connector: a row in the signal table, as the replicator, or a message in its signal topic (made if need be).
+ * Returns a place in the log that the connector passes only when it has heard the signal; undefined for a topic.
+ *
+ * @throws CdcError SNAPSHOT_FAILED naming table or role, LEGACY_*, KAFKA_UNREACHABLE
+ */
+export async function sendSignal(
+  channel: SignalChannel,
+  signal: Signal,
+  { kafka, source }: { readonly kafka: Kafka; readonly source: ClientConfig },
+): Promise<Lsn | undefined> {
+  if (channel.kind === 'table') return insertSignal(channel.table, signal, source);
+  await publishSignal(channel, signal, kafka);
+  return undefined;
+}
+
+async function insertSignal(table: string, { id, type, data }: Signal, source: ClientConfig): Promise<Lsn | undefined> {
+  const name = table.split('.').map(escapeIdentifier).join('.');
+  try {
+    return await withSource(source, async (client) => {
+      await client.query(`INSERT INTO ${name} VALUES ($1, $2, $3)`, [id, type, data]);
+      // After the commit: a place before it may be passed by a transaction that commits in between.
+      const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
+      return parseLsn(rows[0]?.lsn ?? '');
+    });
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw new CdcError('SNAPSHOT_FAILED', `signal table ${table} as ${source.user ?? ''}: ${describeError(error)}`, {
+      cause: error,
+      remedy: 'Run cdc connectors prepare as the owner: it makes the signal table and grants INSERT on it.',
+    });
+  }
+}
+
+async function publishSignal({ topic, key }: { topic: string; key: string }, { id, type, data }: Signal, kafka: Kafka): Promise<void> {
+  await using admin = await kafka.admin();
+  // Debezium reads one partition.
+  await admin.ensureTopics([{ topic, partitions: 1, replicationFactor: -1 }]);
+  await using producer = await kafka.transactionalProducer({ transactionalId: `cdc-signal-${id}` });
+  const transaction = await producer.begin();
+  await transaction.send(topic, [{ key, value: `{"id":${JSON.stringify(id)},"type":${JSON.stringify(type)},"data":${data}}` }]);
+  await transaction.commit();
+}

@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { CdcError } from '#pipeline/index.ts';
+import { FetchIsolationLevels, ListOffsetTimestamps, type Admin, type ClusterTopicMetadata } from '@platformatic/kafka';
+import type { KafkaAdmin, PartitionOffsets, TopicSpec } from '../port.ts';
+import { attempts, backOffMs } from './client-options.ts';
+import { isPassing, protocolErrors } from './errors.ts';
+
+type Translate = (error: unknown, doing: string) => unknown;
+
+export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
+  const attempt = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+    for (let tried = 0; ; tried += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (tried >= attempts || protocolErrors(error).length === 0 || !isPassing(error)) throw translate(error, doing);
+        await delay(backOffMs(tried));
+      }
+    }
+  };
+  return {
+    ensureTopics: (specs) =>
+      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, async () => {
+        const present = new Set(await admin.listTopics());
+        for (const spec of specs) if (!present.has(spec.topic)) await createTopic(admin, spec);
+      }),
+    listTopics: () => attempt('list topics', () => admin.listTopics()),
+    deleteTopics: (topics) => attempt('delete topics', () => admin.deleteTopics({ topics: [...topics] })),
+    ensurePartitions: (topic, partitions) =>
+      attempt(`add partitions to topic ${topic}`, async () => {
+        const { partitionsCount } = await describeTopic(admin, topic);
+        if (partitionsCount >= partitions) return;
+        await admin.createPartitions({ topics: [{ name: topic, count: partitions, assignments: [] }] });
+      }),
+    deleteGroup: (groupId) => attempt(`delete group ${groupId}`, () => admin.deleteGroups({ groups: [groupId] })),
+    partitionsOf: (topic) =>
+      attempt(`read the partitions of topic ${topic}`, async () => (await describeTopic(admin, topic)).partitionsCount),
+    offsetsOf: (topic) => attempt(`read the offsets of topic ${topic}`, () => readOffsets(admin, topic)),
+    async [Symbol.asyncDispose]() {
+      await admin.close();
+    },
+  };
+}
+
+async function createTopic(admin: Admin, { topic, partitions, replicationFactor, config = {} }: TopicSpec): Promise<void> {
+  const configs = Object.entries(config).map(([name, value]) => ({ name, value }));
+  try {
+    await admin.createTopics({ topics: [topic], partitions, replicas: replicationFactor, configs });
+  } catch (error) {
+    // Somebody else made it at the same moment; then there is nothing left to do.
+    if (!protocolErrors(error).includes('TOPIC_ALREADY_EXISTS')) throw error;
+  }
+  for (let tried = 0; tried < attempts; tried += 1) {
+    const found = await describeTopic(admin, topic).catch(() => null);
+    if (found !== null && found.partitions.every(({ leader }) => leader >= 0)) return;
+    await delay(backOffMs(tried));
+  }
+}
+
+/** Asking for metadata of a topic that does not exist is retried for long. @throws CdcError TOPIC_MISSING */
+async function describeTopic(admin: Admin, topic: string): Promise<ClusterTopicMetadata> {
+  const topics = await admin.listTopics();
+  const metadata = topics.includes(topic) ? await admin.metadata({ topics: [topic], forceUpdate: true }) : null;
+  const found = metadata?.topics.get(topic);
+  if (found === undefined) throw new CdcError('TOPIC_MISSING', `topic ${topic} does not exist`);
+  return found;
+}
+
+async function readOffsets(admin: Admin, topic: string): Promise<readonly PartitionOffsets[]> {
+  const { partitionsCount } = await describeTopic(admin, topic);
+  const at = async (timestamp: bigint): Promise<ReadonlyMap<number, bigint>> => {
+    const partitions = Array.from({ length: partitionsCount }, (_, partitionIndex) => ({ partitionIndex, timestamp }));
+    const listed = await admin.listOffsets({
+      topics: [{ name: topic, partitions }],
+      isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
+    });
+    return new Map((listed[0]?.partitions ?? []).map(({ partitionIndex, offset }) => [partitionIndex, offset]));
+  };
+  const low = await at(ListOffsetTimestamps.EARLIEST);
+  const high = await at(ListOffsetTimestamps.LATEST);
+  return Array.from({ length: partitionsCount }, (_, partition) => ({
+    partition,
+    low: low.get(partition) ?? 0n,
+    high: high.get(partition) ?? 0n,
+  }));
+}

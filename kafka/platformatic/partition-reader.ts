@@ -1,0 +1,122 @@
+import type { BatchControl, ConsumerOptions } from '../port.ts';
+import type { Run } from './committed-run.ts';
+import type { Slots } from './consumer.ts';
+
+/** One assigned partition: where to fetch next, and the run that waits for onBatch. */
+export type PartitionReader = {
+  readonly topic: string;
+  readonly partition: number;
+  /** Null until it is known where to begin. */
+  readonly fetchFrom: bigint | null;
+  /** A run waits already: nothing more is to be fetched. */
+  readonly isAhead: boolean;
+  startAt(offset: bigint): void;
+  /** Forgets where it stands. */
+  restart(): void;
+  /** What a fetch at `from` brought; it is dropped when the reader has gone elsewhere in the meantime. */
+  offer(from: bigint, run: Run, highWatermark: bigint): void;
+  /** It is not this member's any more. */
+  revoke(): void;
+  /** Resolves when onBatch is not at work. */
+  idle(): Promise<void>;
+};
+
+export type ReaderContext = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly options: ConsumerOptions;
+  readonly slots: Slots;
+  /** Tells the fetch loop to look again. */
+  readonly wake: () => void;
+  readonly fail: (error: unknown) => void;
+  readonly signal: AbortSignal;
+};
+
+export function createReader({ topic, partition, options, slots, wake, fail, signal }: ReaderContext): PartitionReader {
+  let fetchFrom: bigint | null = null;
+  let waiting: { readonly run: Run; readonly highWatermark: bigint } | null = null;
+  let working: Promise<void> | null = null;
+  let revoked = false;
+  const isCurrent = (): boolean => !revoked && !signal.aborted;
+
+  const handle = async (run: Run, highWatermark: bigint): Promise<void> => {
+    const { messages, nextOffset } = run;
+    let seeked = false;
+    const control: BatchControl = {
+      seek(offset) {
+        seeked = true;
+        fetchFrom = offset;
+        waiting = null;
+      },
+      heartbeat: async () => {
+        // The library keeps the membership alive by itself.
+        if (!isCurrent()) throw new RevokedError();
+      },
+      isCurrent,
+    };
+    if (messages.length > 0) await options.onBatch({ topic, partition, messages, nextOffset, highWatermark }, control);
+    if (!seeked && isCurrent()) options.onProgress?.(topic, partition, nextOffset);
+  };
+
+  const work = async (): Promise<void> => {
+    for (let next = waiting; next !== null; next = waiting) {
+      const { run, highWatermark } = next;
+      waiting = null;
+      wake();
+      await slots.run(async () => {
+        if (isCurrent()) await handle(run, highWatermark);
+      });
+    }
+  };
+
+  const kick = (): void => {
+    working ??= work()
+      .catch((error: unknown) => {
+        if (!(error instanceof RevokedError)) fail(error);
+      })
+      .finally(() => {
+        working = null;
+        if (waiting !== null && isCurrent()) kick();
+        wake();
+      });
+  };
+
+  return {
+    topic,
+    partition,
+    get fetchFrom() {
+      return fetchFrom;
+    },
+    get isAhead() {
+      return waiting !== null;
+    },
+    startAt(offset) {
+      fetchFrom ??= offset;
+    },
+    restart() {
+      fetchFrom = null;
+      waiting = null;
+    },
+    offer(from, run, highWatermark) {
+      if (fetchFrom !== from || waiting !== null || !isCurrent()) return;
+      fetchFrom = run.nextOffset;
+      waiting = { run, highWatermark };
+      kick();
+    },
+    revoke() {
+      revoked = true;
+      waiting = null;
+    },
+    async idle() {
+      await working;
+    },
+  };
+}
+
+/** onBatch asked for a heartbeat after its partition had gone to another member. */
+class RevokedError extends Error {
+  constructor() {
+    super('the partition belongs to another member now');
+    this.name = 'RevokedError';
+  }
+}

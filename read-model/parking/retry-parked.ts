@@ -1,0 +1,113 @@
+import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import type { Pool } from 'pg';
+import type { ModelSchema } from '../apply-changes.ts';
+import { inTransaction, openPool } from '../database.ts';
+import { decodeEvents } from '../decode-batch.ts';
+import { requireMigrated } from '../migrate.ts';
+import { loadMirrors } from '../mirror-catalogue.ts';
+import { openMirrors, type Mirrors } from '../mirrors.ts';
+import { projections } from '../projections.ts';
+import { readDatabaseConfig, requireModel, requireReadModel } from '../model-config.ts';
+import { retrying } from '../retry.ts';
+import { drainQueue } from './drain.ts';
+import {
+  eventsOfQueue,
+  holdPartition,
+  listParked,
+  queuesOf,
+  resolveEvents,
+  type ParkedEvent,
+  type ParkedFilter,
+  type Queue,
+} from './parked-events.ts';
+
+/** What became of one queue: `stoppedBy` is the event that still fails, null when the key is live again. */
+export type QueueRetry = Queue & { readonly applied: number; readonly stoppedBy: ParkedEvent | null };
+
+/** The parked events of one model, for whoever decides about them. Works beside a running read model. */
+export type ParkedEvents = AsyncDisposable & {
+  list(filter: ParkedFilter): Promise<readonly ParkedEvent[]>;
+  /** @throws CdcError READ_MODEL_PARKED_UNKNOWN */
+  show(id: string): Promise<ParkedEvent>;
+  /** Applies what waits, each queue in its order and in a transaction of its own, up to the first event that still fails. */
+  retry(which: { readonly ids?: readonly string[] | undefined; readonly topic?: string | undefined }): Promise<readonly QueueRetry[]>;
+  /** Gives events up: they stay listed, and will not be applied. @throws CdcError READ_MODEL_PARKED_UNKNOWN */
+  discard(ids: readonly string[]): Promise<void>;
+};
+
+const listMost = 10_000;
+
+/** @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
+export async function openParkedEvents(config: PipelineConfig, schema: string, logger: Logger, signal: AbortSignal): Promise<ParkedEvents> {
+  const readModel = requireReadModel(config);
+  const { topicPrefix } = requireModel(readModel, schema);
+  const pool = openPool(readDatabaseConfig(readModel), logger, 1);
+  try {
+    await requireMigrated(pool, schema);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const model: ModelSchema = { schema, projections };
+  const mirrorsNow = async (): Promise<Mirrors> =>
+    openMirrors(pool, topicPrefix, await inTransaction(pool, schema, (client) => loadMirrors(client, schema)), logger, signal);
+  return {
+    list: (filter) => inTransaction(pool, schema, (client) => listParked(client, filter, listMost)),
+    async show(id) {
+      const [event] = await inTransaction(pool, schema, (client) => listParked(client, { id, all: true }, 1));
+      if (event === undefined) throw unknown(schema, [id]);
+      return event;
+    },
+    async retry(which) {
+      const queues = await inTransaction(pool, schema, (client) => queuesOf(client, which));
+      if (which.ids !== undefined && queues.length === 0) throw unknown(schema, which.ids);
+      const mirrors = await mirrorsNow();
+      const results: QueueRetry[] = [];
+      for (const queue of queues) {
+        signal.throwIfAborted();
+        await meetDemands(pool, schema, mirrors, queue);
+        const drained = await retrying(`retrying ${queue.topic}/${queue.partition}`, logger, signal, () =>
+          inTransaction(pool, schema, (client) => drainQueue(client, model, mirrors.of(queue.topic), queue)),
+        );
+        results.push({ ...queue, ...drained });
+      }
+      return results;
+    },
+    async discard(ids) {
+      await inTransaction(pool, schema, async (client) => {
+        await client.query('LOCK TABLE applied_offsets IN ROW SHARE MODE');
+        const events: ParkedEvent[] = [];
+        for (const id of ids) events.push(...(await listParked(client, { id }, 1)));
+        if (events.length < ids.length)
+          throw unknown(
+            schema,
+            ids.filter((id) => !events.some((event) => event.id === id)),
+          );
+        for (const event of events) await holdPartition(client, event);
+        await resolveEvents(client, ids, 'discarded');
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await pool.end();
+    },
+  };
+}
+
+/** The columns that events of the queue ask for are made before they are applied. */
+async function meetDemands(pool: Pool, schema: string, mirrors: Mirrors, queue: Queue): Promise<void> {
+  const events = await inTransaction(pool, schema, (client) => eventsOfQueue(client, queue, listMost));
+  for (;;) {
+    const mirror = mirrors.of(queue.topic);
+    const { demands } = decodeEvents(
+      mirror,
+      queue,
+      events.map(({ message }) => message),
+    );
+    if (demands.length === 0) return;
+    await mirrors.follow(mirror, demands);
+  }
+}
+
+function unknown(schema: string, ids: readonly string[]): CdcError {
+  return new CdcError('READ_MODEL_PARKED_UNKNOWN', `read model ${schema} has no parked event ${ids.join(', ')}`);
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runPoller } from '#cdc-poller/index.ts';
+import { CdcError, pipelineSchema, silentLogger } from '#pipeline/index.ts';
+import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
+import { createOwnPostgres, type OwnServer } from '#test/support/own-postgres.ts';
+import { readPublished, versionsOf } from '#test/support/published.ts';
+import { uniqueName } from '#test/support/stack.ts';
+
+/** Polls a server's table to its end under one poller name; the code of what ended it, or `done`. */
+async function poll(name: string, { host, port }: OwnServer): Promise<string> {
+  const config = pipelineSchema.parse({
+    legacyDb: { host, port, database: 'postgres', roles: { poller: { user: 'cdc_poller' } } },
+    kafka: await testKafkaConfig(),
+    poller: { name, topicPrefix: name, tables: [{ table: 'public.things' }] },
+  });
+  try {
+    await runPoller({ config, logger: silentLogger, signal: AbortSignal.timeout(30_000), once: true });
+    return 'done';
+  } catch (error) {
+    if (!(error instanceof CdcError)) throw error;
+    assert.ok(error.remedy.length > 10);
+    return `${error.code} ${error.message}`;
+  }
+}
+
+const schema = `
+  CREATE ROLE cdc_poller LOGIN;
+  CREATE TABLE things (id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT now());
+  INSERT INTO things (value) VALUES ('one'), ('two');
+  GRANT SELECT ON things TO cdc_poller`;
+
+test('a standby, a promoted copy and another server are refused by name; the primary goes on from its position', async () => {
+  const name = uniqueName('servers');
+  await using folder = await createOwnPostgres();
+  {
+    await using primary = await folder.start();
+    await primary.query(schema);
+    assert.equal(await poll(name, primary), 'done');
+  }
+  await using copied = await folder.copy();
+  await copied.makeStandby();
+  {
+    await using standby = await copied.start();
+    assert.match(await poll(name, standby), /^SOURCE_IS_STANDBY 127\.0\.0\.1:\d+ is a standby/);
+    await standby.query('SELECT pg_promote(true, 30)');
+    assert.match(await poll(name, standby), /^SOURCE_CHANGED .*public\.things.*timeline 1; the server is .*timeline 2$/);
+  }
+  {
+    await using primary = await folder.start();
+    await primary.query("INSERT INTO things (value) VALUES ('three')");
+    assert.equal(await poll(name, primary), 'done');
+  }
+  await using fresh = await createOwnPostgres();
+  {
+    await using other = await fresh.start();
+    await other.query(schema);
+    assert.match(
+      await poll(name, other),
+      /^SOURCE_CHANGED .*system identifier \d+, timeline 1; the server is system identifier \d+, timeline 1$/,
+    );
+  }
+  const versions = versionsOf(await readPublished(await testKafka(), `${name}.public.things`));
+  assert.equal(versions.length, 3);
+  assert.equal(new Set(versions).size, 3);
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import getPort from 'get-port';
+import { pollerCommand } from '#cdc-poller/commands.ts';
+import { silentLogger, type CliContext, type PipelineConfig } from '#pipeline/index.ts';
+import { createLegacyDatabase } from '#test/support/legacy-database.ts';
+import { testPipelineConfig } from '#test/support/pipeline-config.ts';
+import { pollerEndpoint } from '#test/support/poller-http.ts';
+import { startTestPoller, untilStatus } from '#test/support/poller.ts';
+import { uniqueName } from '#test/support/stack.ts';
+
+/** Runs `cdc poller status …` and gives what it printed and its exit code. */
+async function status(config: PipelineConfig, ...args: readonly string[]): Promise<{ readonly text: string; readonly exitCode: number }> {
+  const printed: string[] = [];
+  let exitCode = 0;
+  const context: CliContext = {
+    config: async () => config,
+    configFolder: () => '.',
+    print: (text) => printed.push(text),
+    progress: () => undefined,
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+    logger: silentLogger,
+    signal: new AbortController().signal,
+    stackFolder: () => '.',
+  };
+  await pollerCommand(context).parseAsync(['status', ...args], { from: 'user' });
+  return { text: printed.join('\n'), exitCode };
+}
+
+test('status: not started, live with figures, stuck with exit code 1, and positions alone when no process answers', async () => {
+  await using database = await createLegacyDatabase({ empty: true });
+  await database.query(`
+    CREATE TABLE shown (id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+    CREATE INDEX ON shown (updated_at, id);
+    INSERT INTO shown (value) SELECT 'loaded' FROM generate_series(1, 37);
+    GRANT SELECT ON shown TO cdc_poller;`);
+  const name = uniqueName('status');
+  const port = await getPort();
+  const tables = [{ table: 'public.shown' }];
+  const config = await testPipelineConfig(database, { name, pollIntervalMs: 50, stuckAfterMs: 500, http: { port }, tables });
+  assert.match((await status(config)).text, /public\.shown +│ not started/);
+  {
+    await using poller = startTestPoller(config);
+    await pollerEndpoint(port, name).until('public.shown', ({ rowsPublished }) => rowsPublished === 37);
+    await untilStatus(config, ({ phase }) => phase === 'polling');
+    const live = await status(config);
+    assert.match(live.text, /public\.shown +│ polling +│ \S+Z +│ 37 +│ \d+\.\d s/);
+    assert.equal(live.exitCode, 0);
+    const [row] = JSON.parse((await status(config, '--json')).text);
+    assert.equal(row.table, 'public.shown');
+    assert.equal(row.live.rowsPublished, 37);
+    assert.equal(row.phase, 'polling');
+    await database.query('REVOKE SELECT ON shown FROM cdc_poller; INSERT INTO shown (value) VALUES (NULL)');
+    await pollerEndpoint(port, name).until('public.shown', ({ stuck }) => stuck);
+    const stuck = await status(config, '--url', `http://127.0.0.1:${port}`);
+    assert.equal(stuck.exitCode, 1);
+    assert.match(stuck.text, /STUCK.*last /);
+    await poller.stop().catch(() => undefined);
+  }
+  const gone = await status(config);
+  assert.match(gone.text, /public\.shown +│ polling +│ \d+/);
+  assert.match(gone.text, /no running process answered/);
+  assert.equal(gone.exitCode, 0);
+});

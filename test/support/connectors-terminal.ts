@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import { connectorsCommand } from '#connectors/index.ts';
+import { describeError, pipelineSchema, silentLogger, type CliContext } from '#pipeline/index.ts';
+
+export type Terminal = {
+  readonly run: (...words: string[]) => Promise<Outcome>;
+  /** The same for a command that runs until it is told to stop. */
+  readonly start: (...words: string[]) => RunningCommand;
+};
+export type Outcome = { readonly printed: string; readonly progress: string; readonly exitCode: number };
+export type RunningCommand = AsyncDisposable & { readonly printed: readonly string[]; readonly progress: readonly string[] };
+
+/** `cdc connectors …` in this process, with `pipeline` as pipeline.yaml in `folder`. */
+export function connectorsTerminal(pipeline: unknown, folder: string): Terminal {
+  const begin = (words: readonly string[], signal: AbortSignal): { lines: string[]; progress: string[]; done: Promise<number> } => {
+    const lines: string[] = [];
+    const progress: string[] = [];
+    let exitCode = 0;
+    const context: CliContext = {
+      config: async () => pipelineSchema.parse(pipeline),
+      configFolder: () => folder,
+      print: (text) => lines.push(text),
+      progress: (text) => progress.push(text),
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+      logger: silentLogger,
+      signal,
+      stackFolder: () => folder,
+    };
+    const command = connectorsCommand(context);
+    for (const each of allOf(command)) each.exitOverride().configureOutput({ writeErr: () => undefined });
+    const done = command.parseAsync(words, { from: 'user' }).then(() => exitCode);
+    return { lines, progress, done };
+  };
+  return {
+    run: async (...words) => {
+      const { lines, progress, done } = begin(words, new AbortController().signal);
+      const exitCode = await done;
+      return { printed: lines.join('\n'), progress: progress.join('\n'), exitCode };
+    },
+    start: (...words) => {
+      const abort = new AbortController();
+      const { lines, progress, done } = begin(words, abort.signal);
+      done.catch((error: unknown) => progress.push(`ended: ${describeError(error)}`));
+      return {
+        printed: lines,
+        progress,
+        [Symbol.asyncDispose]: async () => {
+          abort.abort();
+          await done;
+        },
+      };
+    },
+  };
+}
+
+function allOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allOf)];
+}

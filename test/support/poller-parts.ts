@@ -1,0 +1,51 @@
+import { createEventEncoder } from '#cdc-poller/encoding/event-encoder.ts';
+import type { Pass } from '#cdc-poller/fence/pass.ts';
+import { readCatalog } from '#cdc-poller/source/catalog.ts';
+import { pageQuery, type PageQuery } from '#cdc-poller/source/page-query.ts';
+import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
+import { openSourceSession, type TextRows } from '#cdc-poller/source/source-session.ts';
+import { shapeOf } from '#cdc-poller/source/table-shape.ts';
+import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import type { LegacyDatabase } from './legacy-database.ts';
+
+/** The poller's way through a table without its end: to measure reading and encoding alone. */
+export type PollerParts = AsyncDisposable & {
+  /** The page after the row with this timestamp and id; without, the first one. */
+  pageAfter(cursor: readonly [timestamp: string, id: string] | null, limit: number): PageQuery;
+  /** Runs a page as the poller does. */
+  read(query: PageQuery): Promise<TextRows>;
+  /** Runs other SQL on the same session. */
+  query(text: string, values?: readonly string[]): Promise<TextRows>;
+  /** Reads the whole table as a load does, the next page while `onPage` looks at the last. */
+  readAll(limit: number, onPage: (rows: TextRows) => void): Promise<void>;
+  /** The events of a page: keys and values. */
+  encode(rows: TextRows): readonly (readonly [key: string, value: string])[];
+};
+
+/** Of a table with columns `updated_at` and `id`. */
+export async function pollerParts(database: LegacyDatabase, table: string): Promise<PollerParts> {
+  const session = await openSourceSession(database.config, 'bench', 600_000);
+  const shape = shapeOf(await readCatalog(session, pollerTableSchema.parse({ table })), pollerTableSchema.parse({ table }), '');
+  const encoder = createEventEncoder({ ...shape, database: database.name, table: shape.id, prefix: 'bench' });
+  const load: Pass = { kind: 'load', from: null, below: BigInt(Date.now()) * 1000n, horizon: null, nextHorizon: 0n, cursor: null };
+  return {
+    pageAfter: (cursor, limit) => pageQuery(shape, { ...load, cursor }, limit),
+    read: (query) => session.page(query),
+    query: (text, values) => session.query(text, values),
+    async readAll(limit, onPage) {
+      let next: Promise<TextRows> | null = session.page(pageQuery(shape, load, limit));
+      while (next !== null) {
+        const rows: TextRows = await next;
+        next = rows.length < limit ? null : session.page(pageQuery(shape, { ...load, cursor: cursorAfter(shape, rows) }, limit));
+        onPage(rows);
+      }
+    },
+    encode(rows) {
+      const publishedAt = Date.now();
+      return pageRows(shape, rows).map(({ row, txId }) => [encoder.key(row), encoder.value(row, { op: 'r', txId, publishedAt })] as const);
+    },
+    async [Symbol.asyncDispose]() {
+      await session[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { decodeChangeEvent, decodeRowChange, parseLossless, stringifyLossless, type JsonValue, type Row } from '#change-events/index.ts';
+
+const place = { topic: 't', partition: 0, offset: '7' };
+
+/** Column values as the contract has them, among them everything that looks like JSON's own syntax or has too many digits. */
+const value: fc.Arbitrary<JsonValue> = fc.oneof(
+  { weight: 3, arbitrary: fc.string({ unit: 'binary' }) },
+  fc.constantFrom('"', '\\', '\\"', '{"after":{', '],', '"lsn":1', '12345678901234567890', 'ü😀', ''),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((integer) => narrow(integer)),
+  fc.constantFrom<JsonValue>(null, true, false, 0, 1.5, 1e300, -7, 9_007_199_254_740_991, 9_007_199_254_740_993n),
+  fc.array(fc.oneof(fc.string(), fc.constantFrom<JsonValue>(null, 1, ['a', [']']])), { maxLength: 3 }),
+);
+
+function narrow(integer: bigint): number | bigint {
+  return Number.isSafeInteger(Number(integer)) ? Number(integer) : integer;
+}
+
+const row = fc.option(
+  fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('id', 'after', 'lsn', 'ts_ns', 'ts_us', 'op')), value, { noNullPrototype: true }),
+);
+
+const source = fc.record(
+  {
+    version: fc.constant('3.6.1.Final'),
+    connector: fc.constant('postgresql'),
+    name: fc.string(),
+    sequence: fc.constant('["24023128",null]'),
+    db: fc.string(),
+    schema: fc.string(),
+    table: fc.string(),
+    ts_ns: fc.constant(1_763_900_000_000_123_456n),
+    lsn: fc.oneof(fc.nat(), fc.constantFrom<JsonValue>(null, 18_446_744_073_709_551_615n)),
+  },
+  { requiredKeys: ['connector', 'name', 'db', 'schema', 'table'], noNullPrototype: true },
+);
+
+const envelope = fc.record(
+  {
+    before: row,
+    after: row,
+    source,
+    op: fc.constantFrom('c', 'u', 'd', 'r', 't'),
+    ts_ms: fc.nat(),
+    transaction: fc.constantFrom<JsonValue>(null, { id: '1:2', total_order: 1, data_collection_order: 1 }),
+  },
+  { requiredKeys: ['source', 'op'], noNullPrototype: true },
+);
+
+/** What the full decoder makes of the bytes, cut to what the fast one gives. */
+function expected(bytes: Buffer): unknown {
+  const event = decodeChangeEvent(bytes, place);
+  return event === null ? null : { op: event.op, after: event.after, before: event.before, lsn: event.source.lsn ?? null };
+}
+
+function actual(bytes: Buffer): unknown {
+  const change = decodeRowChange(bytes, place);
+  return change === null ? null : { op: change.op, after: change.after, before: change.before(), lsn: change.lsn };
+}
+
+function outcome(decode: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    return error;
+  }
+}
+
+test('the fast decoder sees in every event what the full one sees', () => {
+  fc.assert(
+    fc.property(envelope, fc.boolean(), (event, spaced) => {
+      const json = stringifyLossless(event);
+      const bytes = Buffer.from(spaced ? json.replaceAll(':null', ': null\n') : json);
+      assert.deepEqual(actual(bytes), expected(bytes));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+function good(after: Row): string {
+  return stringifyLossless({ after, source: { connector: 'c', name: 'n', db: 'd', schema: 's', table: 't', lsn: 1 }, op: 'c' });
+}
+
+test('what is broken where the fast decoder looks is refused with the full one’s error', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(255), (position, byte) => {
+      const bytes = Buffer.from(good({ id: 1, note: 'a "quoted" \\ text', tags: ['x', null] }));
+      bytes[position % bytes.length] = byte;
+      assert.deepEqual(outcome(actual, bytes), outcome(expected, bytes));
+    }),
+    { numRuns: 3000 },
+  );
+  for (let length = 0; length < good({ id: 1 }).length; length += 1) {
+    const cut = Buffer.from(good({ id: 1 }).slice(0, length));
+    assert.throws(() => decodeRowChange(cut, place), /topic t, partition 0, offset 7/, cut.toString());
+  }
+});
+
+test('a column that is called like a time stamp of the envelope keeps its digits', () => {
+  const text = '{"ts_ns":1763900000000123457,"ts_us":9007199254740993}';
+  assert.equal(stringifyLossless(parseLossless(text)), text);
+});
+
+test('a before-image that is not JSON is refused when it is asked for', () => {
+  const text = `{"before":{"id":01},"after":null,"source":{"connector":"c","name":"n","db":"d","schema":"s","table":"t"},"op":"d"}`;
+  const change = decodeRowChange(Buffer.from(text), place);
+  assert.throws(() => change?.before(), /EVENT_UNDECODABLE|is not JSON.*offset 7/);
+});

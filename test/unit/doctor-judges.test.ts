@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Capture } from '#connectors/doctor/capture.ts';
+import { readCaptures } from '#connectors/doctor/capture.ts';
+import type { Finding } from '#connectors/doctor/finding.ts';
+import { judgeConnect } from '#connectors/doctor/judge/connector.ts';
+import { judgeClock } from '#connectors/doctor/judge/server.ts';
+import { judgeForeignSlot, judgeSlot } from '#connectors/doctor/judge/slot.ts';
+import { columnMover } from '#connectors/doctor/judge/timestamp-trigger.ts';
+import { polledTables } from '#connectors/doctor/polled-tables.ts';
+import type { ConnectorFacts } from '#connectors/doctor/probe/connect.ts';
+import type { SlotFacts } from '#connectors/doctor/probe/replication.ts';
+import type { TriggerFacts } from '#connectors/doctor/probe/tables.ts';
+import { stillOpen, type OpenTransaction } from '#connectors/doctor/probe/transactions.ts';
+import { pollerTableSchema } from '#pipeline/config/schema.ts';
+
+const codes = (findings: readonly Finding[]): readonly string[] => findings.map(({ severity, code }) => `${severity} ${code}`);
+
+function trigger(source: string, changes: Partial<TriggerFacts> = {}): { triggers: TriggerFacts[] } {
+  const definition = 'CREATE TRIGGER touch BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION touch()';
+  const plain = {
+    name: 'touch',
+    beforeUpdate: true,
+    enabled: true,
+    definition,
+    columns: [],
+    function: 'touch',
+    language: 'plpgsql',
+    arguments: '',
+  };
+  return { triggers: [{ ...plain, source, ...changes }] };
+}
+
+test('a trigger moves a column when its function plainly sets it', () => {
+  for (const source of [
+    'BEGIN NEW.updated_at := now(); RETURN NEW; END',
+    'BEGIN IF NEW.a = 1 THEN RETURN NEW; END IF; NEW.updated_at = now(); RETURN NEW; END',
+    'BEGIN\n  new.updated_at = clock_timestamp();\n  RETURN new;\nEND',
+    'BEGIN NEW."updated_at" := now(); RETURN NEW; END',
+    'BEGIN SELECT now() INTO NEW.updated_at; RETURN NEW; END',
+    'begin if new.a <> old.a then new.updated_at := now(); end if; return new; end',
+  ]) {
+    assert.equal(columnMover(trigger(source), 'updated_at').kind, 'moved', source);
+  }
+  assert.equal(columnMover(trigger('moddatetime', { language: 'c', arguments: String.raw`updated_at\000` }), 'updated_at').kind, 'moved');
+});
+
+test('a trigger does not move a column by comparing it, by a comment, by a name that only begins the same, or as another one', () => {
+  for (const [source, kind] of [
+    ['BEGIN -- once: a := b; NEW.updated_at := now();\n RETURN NEW; END', 'unmoved'],
+    ['BEGIN /* a := b; NEW.updated_at := now(); */ RETURN NEW; END', 'unmoved'],
+    ['BEGIN NEW.updated_at_day := now(); RETURN NEW; END', 'unmoved'],
+    ['BEGIN NEW.changed := now(); RETURN NEW; END', 'unmoved'],
+    ['BEGIN IF NEW.updated_at = OLD.updated_at THEN RAISE EXCEPTION $$x$$; END IF; RETURN NEW; END', 'unclear'],
+    ['BEGIN NEW := jsonb_populate_record(NEW, $1); RETURN NEW; END', 'unclear'],
+    ['BEGIN EXECUTE format($$…$$); RETURN NEW; END', 'unclear'],
+  ] as const) {
+    assert.equal(columnMover(trigger(source), 'updated_at').kind, kind, source);
+  }
+  assert.equal(columnMover({ triggers: [] }, 'updated_at').kind, 'unmoved');
+  assert.equal(columnMover(trigger('touch', { language: 'c' }), 'updated_at').kind, 'unclear');
+});
+
+test('a clock is told of only when the difference is surer than the round trip', () => {
+  assert.deepEqual(codes(judgeClock({ offsetMs: 1500, uncertaintyMs: 600 }, 's')), []);
+  assert.deepEqual(codes(judgeClock({ offsetMs: -1500, uncertaintyMs: 400 }, 's')), ['warning CLOCK_OFFSET']);
+  assert.match(judgeClock({ offsetMs: -5000, uncertaintyMs: 1 }, 's')[0]?.cause ?? '', /5\.0 s behind/);
+});
+
+function open(virtualXid: string): OpenTransaction {
+  return { pid: 1, virtualXid, writing: true, role: 'r', database: 'd', application: '', ageSeconds: null };
+}
+
+test('a transaction of hidden age counts only when it is still open at the second look', () => {
+  const still = stillOpen({ open: [open('3/1'), open('4/1')], prepared: [] }, { open: [open('4/1'), open('3/2')], prepared: [] });
+  assert.deepEqual(
+    still.open.map(({ virtualXid }) => virtualXid),
+    ['4/1'],
+  );
+});
+
+const slot: SlotFacts = {
+  name: 's',
+  type: 'logical',
+  plugin: 'pgoutput',
+  database: 'd',
+  temporary: false,
+  active: true,
+  activePid: 7,
+  reader: 'cdc_replicator, Debezium Streaming, 10.0.0.1',
+  walStatus: 'reserved',
+  safeWalBytes: null,
+  restartLsn: '1/0',
+  confirmedFlushLsn: '1/100',
+  retainedBytes: 0,
+};
+const file = {
+  name: 'c',
+  config: {
+    'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+    'slot.name': 's',
+    'plugin.name': 'pgoutput',
+    'table.include.list': 'a.b',
+  },
+};
+function captureOf(): Capture {
+  const [capture] = readCaptures([file]).captures;
+  assert.ok(capture);
+  return capture;
+}
+function connector(state: string, lsn?: number, task = 'RUNNING'): ConnectorFacts {
+  const health = task === 'FAILED' || state === 'FAILED' ? 'failed' : state === 'RUNNING' ? 'running' : 'halted';
+  return {
+    name: 'c',
+    running: file.config,
+    status: { name: 'c', state, tasks: [{ id: 0, state: task, worker: 'w' }], health },
+    offsets: lsn === undefined ? [] : [{ partition: { server: 'log' }, offset: { lsn, lsn_proc: lsn - 8, lsn_commit: lsn - 16 } }],
+    problems: [],
+  };
+}
+const judged = (changes: Partial<SlotFacts> | undefined, known: ConnectorFacts | null): readonly string[] =>
+  codes(judgeSlot(changes === undefined ? undefined : { ...slot, ...changes }, captureOf(), { database: 'd', connector: known }));
+const at = (high: number, low: number): number => high * 2 ** 32 + low;
+
+test('a slot is well with its own connector, however far apart they are in the right direction', () => {
+  assert.deepEqual(judged({}, connector('RUNNING', at(1, 0x100))), []);
+  assert.deepEqual(judged({}, connector('RUNNING', at(2, 0))), []);
+  assert.deepEqual(judged({}, connector('PAUSED')), []);
+  assert.deepEqual(judged(undefined, connector('STOPPED')), []);
+  assert.deepEqual(judged({}, connector('RUNNING', at(1, 0xff))), ['error OFFSET_BEHIND_SLOT']);
+  assert.deepEqual(judged(undefined, connector('STOPPED', at(1, 0))), ['error OFFSET_WITHOUT_SLOT']);
+});
+
+test('a position of a snapshot that is not complete needs no slot: it begins again', () => {
+  const [first] = connector('RUNNING', at(1, 0)).offsets;
+  assert.ok(first?.offset);
+  const snapshotting = {
+    ...connector('RUNNING'),
+    offsets: [{ ...first, offset: { ...first.offset, snapshot: 'INITIAL', snapshot_completed: false } }],
+  };
+  assert.deepEqual(judged(undefined, snapshotting), []);
+});
+
+test('who reads a slot: somebody else when the connector is absent, stopped or failed, or when it is no Debezium', () => {
+  assert.deepEqual(judged({}, { ...connector('RUNNING'), status: null }), ['error SLOT_BUSY']);
+  assert.deepEqual(judged({}, connector('STOPPED')), ['error SLOT_BUSY']);
+  assert.deepEqual(judged({}, connector('RUNNING', undefined, 'FAILED')), ['error SLOT_BUSY']);
+  assert.deepEqual(judged({ reader: 'cdc_replicator, psql' }, connector('RUNNING')), ['error SLOT_BUSY']);
+  assert.deepEqual(judged({}, null), ['unknown SLOT_HOLDER_UNKNOWN']);
+});
+
+test('an invalidated slot is lost, and says nothing else; one that has lost all keeps no WAL for anybody', () => {
+  assert.deepEqual(judged({ active: false, walStatus: 'lost' }, connector('STOPPED', at(1, 0))), ['error SLOT_LOST']);
+  assert.deepEqual(judged({ active: false, invalidationReason: 'idle_timeout' }, null), ['error SLOT_LOST']);
+  assert.deepEqual(codes(judgeForeignSlot({ ...slot, active: false, walStatus: 'lost' })), []);
+  assert.deepEqual(codes(judgeForeignSlot({ ...slot, active: false })), ['warning SLOT_INACTIVE']);
+});
+
+test('what Connect tells of a connector', () => {
+  const told = (facts: ConnectorFacts): readonly string[] =>
+    codes(judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]));
+  assert.deepEqual(told(connector('RUNNING')), []);
+  assert.deepEqual(told(connector('FAILED')), ['error CONNECTOR_FAILED']);
+  assert.deepEqual(told(connector('RUNNING', undefined, 'FAILED')), ['error TASK_FAILED']);
+  assert.deepEqual(told(connector('PAUSED')), ['warning CONNECTOR_HALTED']);
+  assert.deepEqual(told({ ...connector('RUNNING'), running: null, status: null }), []);
+  const silent = { state: 'reachable', connectors: [], unreadable: [{ name: 'c', detail: 'x' }] } as const;
+  assert.deepEqual(codes(judgeConnect(silent, [file])), ['unknown CONNECTOR_UNREADABLE']);
+});
+
+test('a pattern takes the tables that it matches, an entry of its own goes before it', () => {
+  const names = ['orders', 'orders_old', 'customers'].map((table) => ({ schema: 'public', table }));
+  const entries = [
+    { table: 'public.orders', mode: 'timestamp' },
+    { table: 'public.*', exclude: ['public.*_old'] },
+  ].map((entry) => pollerTableSchema.parse(entry));
+  assert.deepEqual(
+    polledTables(entries, names).map(({ id, mode }) => `${id.table} ${mode}`),
+    ['orders timestamp', 'customers timestamp+incrementing'],
+  );
+  assert.deepEqual(
+    polledTables([pollerTableSchema.parse({ table: 'none.*' })], names).map(({ id }) => id.table),
+    ['*'],
+  );
+});
