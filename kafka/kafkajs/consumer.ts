@@ -22,7 +22,14 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
     void leave(consumer);
   };
 
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => options.onAssigned?.(payload.memberAssignment));
+  // kafkajs starts a crashed consumer again after a pause, also one that was disconnected meanwhile: it would live for ever.
+  consumer.on(consumer.events.CONNECT, () => {
+    if (stopping) void leave(consumer);
+  });
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    if (stopping) void leave(consumer);
+    else options.onAssigned?.(payload.memberAssignment);
+  });
   consumer.on(consumer.events.HEARTBEAT, () => options.onConfirmed?.());
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) fail(payload.error);

@@ -42,7 +42,8 @@ export function createCounter(): { readonly add: (passed: boolean, outcome: Test
     lastNesting.set(file, outcome.nesting);
     const isGroup = isParent || outcome.details.type === 'suite';
     if (outcome.skip !== undefined || outcome.todo !== undefined) {
-      if (!isGroup) tally = addTallies(tally, { ...emptyTally, skipped: 1 });
+      // A skipped suite has no children to count in its place.
+      if (!isParent) tally = addTallies(tally, { ...emptyTally, skipped: 1 });
     } else if (!passed) {
       if (!(isGroup && failedBySubtests(outcome.details.error))) tally = addTallies(tally, { ...emptyTally, failed: 1 });
     } else if (!isGroup && !isFileItself(outcome)) {
