@@ -200,7 +200,7 @@ const poller = z.strictObject({
   stuckAfterMs: int(1).default(15_000).describe('A table without a successful poll for this long, and for ten intervals, is not ready.'),
   sharing: z
     .enum(['group', 'takeover'])
-    .default('group')
+    .default('takeover')
     .describe('Several processes of this name: share the tables as a Kafka consumer group, or the newer takes all over.'),
   sessionTimeoutMs: int(1000)
     .default(6000)

@@ -37,6 +37,7 @@ after(async () => {
 function scaleOutConfig(name: string, settings: Readonly<Record<string, unknown>> = {}): Promise<PipelineConfig> {
   return testPipelineConfig(database, {
     name,
+    sharing: 'group',
     pollIntervalMs: 50,
     ...settings,
     tables: tables.map((table) => ({ table: `public.${table}` })),
