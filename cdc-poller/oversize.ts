@@ -22,7 +22,12 @@ export type Oversize = {
 };
 
 /** An event with the row version that it tells of. */
-export type VersionedMessage = OutgoingMessage & { readonly key: string; readonly value: string; readonly version: string };
+export type VersionedMessage = OutgoingMessage & {
+  readonly key: string;
+  readonly value: string;
+  readonly valueBytes: number;
+  readonly version: string;
+};
 
 export function createOversize(options: Omit<Oversize, 'chunkBytes' | 'found'>): Oversize {
   return { ...options, chunkBytes: null, found: new Set() };
@@ -34,7 +39,7 @@ export function createOversize(options: Omit<Oversize, 'chunkBytes' | 'found'>):
  * @throws EventRefused when the table is to be taken over anew
  */
 export async function sendPage(publisher: TablePublisher, messages: readonly VersionedMessage[], oversize: Oversize): Promise<void> {
-  const fit = messages.filter((message) => !oversize.found.has(nameOf(message)));
+  const fit = oversize.found.size === 0 ? messages : messages.filter((message) => !oversize.found.has(nameOf(message)));
   for (const chunk of cut(fit, oversize.chunkBytes)) {
     try {
       await publisher.send(chunk);
@@ -72,13 +77,14 @@ function learn(oversize: Oversize, chunk: readonly VersionedMessage[], cause: un
   const [only] = chunk;
   if (chunk.length > 1 || only === undefined) {
     // The largest is the likeliest: next time it goes alone. Was it not, the topic takes less than the chunk together.
-    oversize.chunkBytes = oversize.chunkBytes === null ? Math.max(...chunk.map(bytesOf)) - 1 : Math.floor(oversize.chunkBytes / 8);
+    oversize.chunkBytes =
+      oversize.chunkBytes === null ? Math.max(...chunk.map(({ valueBytes }) => valueBytes)) - 1 : Math.floor(oversize.chunkBytes / 8);
     return;
   }
   if (oversize.action === 'fail') {
     throw new CdcError(
       'KAFKA_MESSAGE_TOO_LARGE',
-      `the event of row ${only.key} of table ${oversize.table} has ${bytesOf(only)} bytes, more than topic ${oversize.topic} takes`,
+      `the event of row ${only.key} of table ${oversize.table} has ${only.valueBytes} bytes, more than topic ${oversize.topic} takes`,
       { cause },
     );
   }
@@ -86,7 +92,7 @@ function learn(oversize: Oversize, chunk: readonly VersionedMessage[], cause: un
 }
 
 function tell({ logger, action, topic, deadLetterTopic }: Oversize, letter: VersionedMessage): void {
-  const fields = { code: 'KAFKA_MESSAGE_TOO_LARGE', key: letter.key, bytes: bytesOf(letter), topic };
+  const fields = { code: 'KAFKA_MESSAGE_TOO_LARGE', key: letter.key, bytes: letter.valueBytes, topic };
   if (action === 'skip') logger.warn(fields, 'a row was left out: its event is larger than the topic takes');
   else logger.warn({ ...fields, deadLetterTopic }, 'a row became a dead letter: its event is larger than the topic takes');
 }
@@ -94,20 +100,15 @@ function tell({ logger, action, topic, deadLetterTopic }: Oversize, letter: Vers
 /** Says which row is missing and why; the row itself is what does not fit. */
 function deadLetter({ table, topic }: Oversize, message: VersionedMessage): OutgoingMessage {
   const rowKey = `"table":${JSON.stringify(table)},"key":${message.key}`;
-  const bytes = bytesOf(message);
   const cause = '"cause":"KAFKA_MESSAGE_TOO_LARGE"';
   return {
     key: `{${rowKey}}`,
-    value: `{${rowKey},"topic":${JSON.stringify(topic)},${cause},"bytes":${bytes},"version":${JSON.stringify(message.version)},"ts_ms":${Date.now()}}`,
+    value: `{${rowKey},"topic":${JSON.stringify(topic)},${cause},"bytes":${message.valueBytes},"version":${JSON.stringify(message.version)},"ts_ms":${Date.now()}}`,
   };
 }
 
 function nameOf({ key, version }: VersionedMessage): string {
   return `${key}@${version}`;
-}
-
-function bytesOf({ value }: VersionedMessage): number {
-  return Buffer.byteLength(value);
 }
 
 /** Consecutive messages of at most `bytes` together; a larger one alone. */
@@ -116,7 +117,7 @@ function cut(messages: readonly VersionedMessage[], bytes: number | null): reado
   const chunks: VersionedMessage[][] = [];
   let room = 0;
   for (const message of messages) {
-    const size = bytesOf(message);
+    const size = message.valueBytes;
     if (size > room) {
       chunks.push([]);
       room = bytes;

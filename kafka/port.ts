@@ -7,6 +7,8 @@
 export type OutgoingMessage = {
   readonly key: string | Buffer | null;
   readonly value: string | Buffer | null;
+  /** The bytes of `value`, by a maker that counted them: they are not counted again. */
+  readonly valueBytes?: number;
   readonly partition?: number;
   readonly headers?: Readonly<Record<string, string>>;
 };

@@ -50,8 +50,13 @@ export function planRequests(
   return requests;
 }
 
-function sizeOf({ key, value }: OutgoingMessage): number {
-  return (key?.length ?? 0) + (value === null ? 0 : typeof value === 'string' ? Buffer.byteLength(value) : value.length) + recordOverhead;
+function sizeOf({ key, value, valueBytes }: OutgoingMessage): number {
+  return (key?.length ?? 0) + (valueBytes ?? bytesOf(value)) + recordOverhead;
+}
+
+function bytesOf(value: OutgoingMessage['value']): number {
+  if (value === null) return 0;
+  return typeof value === 'string' ? Buffer.byteLength(value) : value.length;
 }
 
 /** Names the one message that is too large for its company, or how many there were. */

@@ -1,3 +1,5 @@
+// Before kafkajs itself.
+import { hasFasterInternals } from './faster-internals.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
 import kafkajs, { type Admin, type Kafka as KafkaJs, type SASLOptions } from 'kafkajs';
 import type { Kafka } from '../port.ts';
@@ -17,6 +19,7 @@ const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
+  logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
   const client = new kafkajs.Kafka({
     clientId: config.clientId,

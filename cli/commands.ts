@@ -1,0 +1,17 @@
+import type { CliContext } from '#pipeline/index.ts';
+import type { Command } from 'commander';
+
+/**
+ * The folders' commands, in the order of the help. A command's folder is imported when the command is asked for: `cdc poller` starts sooner, and in less memory, without the connectors, the
+ * comparison and the stack.
+ */
+export const folderCommands: Readonly<Record<string, (context: CliContext) => Promise<Command>>> = {
+  demo: async (context) => (await import('#comparison/index.ts')).demoCommand(context),
+  stack: async (context) => (await import('#stack/commands.ts')).stackCommand(context),
+  'legacy-db': async (context) => (await import('#legacy-db/commands.ts')).legacyDbCommand(context),
+  poller: async (context) => (await import('#cdc-poller/commands.ts')).pollerCommand(context),
+  connectors: async (context) => (await import('#connectors/commands.ts')).connectorsCommand(context),
+  doctor: async (context) => (await import('#connectors/index.ts')).doctorCommand(context),
+  'read-model': async (context) => (await import('#read-model/commands.ts')).readModelCommand(context),
+  compare: async (context) => (await import('#comparison/commands.ts')).compareCommand(context),
+};
