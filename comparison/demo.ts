@@ -5,7 +5,15 @@ import { parseTableId, topicName } from '#change-events/index.ts';
 import { applyConnector, capturedTables, connectClient, prepareSource, readConnectorFile } from '#connectors/index.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { legacyTables, migrate as migrateLegacy, runWorkload, seed } from '#legacy-db/index.ts';
-import { CdcError, loadConfig, postgresClientConfig, silentLogger, type Credentials, type PipelineConfig } from '#pipeline/index.ts';
+import {
+  CdcError,
+  loadConfig,
+  nodeFlags,
+  postgresClientConfig,
+  silentLogger,
+  type Credentials,
+  type PipelineConfig,
+} from '#pipeline/index.ts';
 import { migrate as migrateReadModel } from '#read-model/index.ts';
 import { startMain, startStack, type Progress } from '#stack/index.ts';
 import type { ComparisonReport } from './report/report.ts';
@@ -57,7 +65,7 @@ export async function runDemo({ folder, rate, seconds, seed: seedNumber, progres
   const run = (name: string, args: readonly string[]): ReturnType<typeof startMain> =>
     startMain({
       name,
-      args: ['--disable-warning=TimeoutNegativeWarning', 'cli.ts', '--config', pipelineFile, '--stack', folder, ...args],
+      args: [...nodeFlags, 'cli.ts', '--config', pipelineFile, '--stack', folder, ...args],
       env: stack.environment,
       folder,
       cwd: root,

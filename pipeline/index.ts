@@ -21,4 +21,5 @@ export {
 export type { CliContext } from './cli-context.ts';
 export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
 export { CdcError, describeError, type ErrorCode } from './errors.ts';
+export { nodeFlags } from './node-flags.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';

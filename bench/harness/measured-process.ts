@@ -1,3 +1,4 @@
+import { nodeFlags } from '#pipeline/index.ts';
 import { once } from 'node:events';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) =
 export function measureCdc(args: readonly string[]): MeasuredProcess {
   const started = performance.now();
   const probe = join(import.meta.dirname, 'usage-probe.ts');
-  const child = spawn(process.execPath, [...flags, '--disable-warning=TimeoutNegativeWarning', '--import', probe, 'cli.ts', ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, ...flags, '--import', probe, 'cli.ts', ...args], {
     cwd: tree,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: { ...process.env, LOG_LEVEL: 'warn' },

@@ -1,8 +1,7 @@
-import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
 import { crc32c } from '@platformatic/kafka';
 import type { OutgoingMessage } from '../port.ts';
 import { RecordWriter, roomFor } from '../record-writer.ts';
+import { compressZstd } from '../zstd.ts';
 
 /** Kafka's record batch (magic 2), written by hand: the library's own writer allocates several small buffers for every record. */
 
@@ -12,16 +11,13 @@ export type RecordBody = { readonly records: Buffer; readonly count: number; rea
 /** Who sends a batch, and the number of its first record among all that this producer sent to the partition. */
 export type BatchOrigin = { readonly producerId: bigint; readonly producerEpoch: number; readonly firstSequence: number };
 
-const compress = promisify(zstdCompress);
-/** Level 1: half of the default's CPU at nearly its ratio on JSON events. */
-const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 const zstd = 4;
 const transactional = 16;
 const headerBytes = 61;
 
 /** Writes messages as records, in order, all with one timestamp, and compresses them on the thread pool. */
 export async function encodeRecords(messages: readonly OutgoingMessage[], timestamp: number): Promise<RecordBody> {
-  const records = await compress(writeRecords(messages), compression);
+  const records = await compressZstd(writeRecords(messages));
   return { records, count: messages.length, timestamp: BigInt(timestamp) };
 }
 

@@ -1,3 +1,4 @@
+import { nodeFlags } from '#pipeline/index.ts';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -30,7 +31,7 @@ describe('docker compose', () => {
     ...args,
   ];
   const cdc = async (...args: readonly string[]): Promise<string> => {
-    const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli.ts', ...args];
+    const flags = [...nodeFlags, 'cli.ts', ...args];
     return (await run(process.execPath, flags, { cwd: root, env: { ...process.env, ...environment }, signal })).stdout;
   };
 

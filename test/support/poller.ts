@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readHorizons, readStatus, runPoller, type TableStatus } from '#cdc-poller/index.ts';
 import type { Kafka } from '#kafka/index.ts';
-import { createLogger, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { createLogger, nodeFlags, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 
 /** A poller inside the test's process. */
@@ -50,7 +50,7 @@ export async function spawnPoller(config: PipelineConfig): Promise<PollerProcess
   const folder = await mkdtemp(join(tmpdir(), 'cdc-test-poller-'));
   const file = join(folder, 'pipeline.yaml');
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli.ts', '--config', file, 'poller', 'start'];
+  const flags = [...nodeFlags, 'cli.ts', '--config', file, 'poller', 'start'];
   const child = spawn(process.execPath, flags, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'ignore', 'pipe'] });
   let text = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
