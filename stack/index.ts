@@ -12,7 +12,7 @@ export { requireJava } from './java.ts';
 export { startMain, type MainOptions, type MainProcess } from './main-process.ts';
 export type { Progress } from './progress.ts';
 export { startStack, type StartOptions } from './start-stack.ts';
-export { readStackState, type ProcessRecord, type StackState } from './state.ts';
+export { type ProcessRecord, type StackState } from './state.ts';
 export { stackStatus, type ProcessStatus, type StackStatus } from './status.ts';
 export { resetStack, stopStack, type StopOptions } from './stop-stack.ts';
 export { formatSeconds, waitFor, type WaitOptions } from './wait-for.ts';
