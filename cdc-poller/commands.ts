@@ -1,5 +1,5 @@
 import { connectKafka } from '#kafka/index.ts';
-import { CdcError, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
+import { CdcError, sweepPollerConfig, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
 import { Command } from 'commander';
 import { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
 import { runPoller } from './poller.ts';
@@ -7,23 +7,32 @@ import { readStatus, resetPositions } from './positions-view.ts';
 import { isMatch } from './source/table-discovery.ts';
 import { statusTable, type StatusRow } from './status-table.ts';
 
+type StatusFlags = { readonly json?: boolean; readonly sweep?: boolean; readonly url?: readonly string[] };
+
 /** `cdc poller start|status|reset` */
 export function pollerCommand(context: CliContext): Command {
   const command = new Command('poller').description('the query-based strategy: publish what a query can see');
+  const configOf = async (sweep: boolean): Promise<PipelineConfig> => {
+    const config = await context.config();
+    return sweep ? sweepPollerConfig(config) : config;
+  };
+  const contender = ['--sweep', 'the poller of comparison.sweep: the same tables with the key sweep on'] as const;
   command
     .command('start')
     .description('poll the configured tables until stopped')
     .option('--once', 'publish what is there, then end')
-    .action(async ({ once = false }: { readonly once?: boolean }) => {
-      await runPoller({ config: await context.config(), logger: context.logger, signal: context.signal, once });
+    .option(...contender)
+    .action(async ({ once = false, sweep = false }: { readonly once?: boolean; readonly sweep?: boolean }) => {
+      await runPoller({ config: await configOf(sweep), logger: context.logger, signal: context.signal, once });
     });
   command
     .command('status')
     .description('show where the poller stands in each table; exit code 1 when one is stuck')
     .option('--json', 'as JSON')
     .option('--url <url...>', 'running processes to ask for their figures; default: where poller.http says')
-    .action(async ({ json = false, url }: { readonly json?: boolean; readonly url?: readonly string[] }) => {
-      const config = await context.config();
+    .option(...contender)
+    .action(async ({ json = false, sweep = false, url }: StatusFlags) => {
+      const config = await configOf(sweep);
       const poller = pollerOf(config);
       const rows = await statusRows(config, poller, url, context.signal);
       context.print(json ? JSON.stringify(rows, null, 2) : statusTable(rows));
@@ -33,8 +42,9 @@ export function pollerCommand(context: CliContext): Command {
     .command('reset')
     .description('forget positions: the tables are loaded again, by a poller of the group that runs, or at the next start')
     .option('--table <schema.table...>', 'only these tables')
-    .action(async ({ table }: { readonly table?: readonly string[] }) => {
-      const config = await context.config();
+    .option(...contender)
+    .action(async ({ table, sweep = false }: { readonly table?: readonly string[]; readonly sweep?: boolean }) => {
+      const config = await configOf(sweep);
       const poller = pollerOf(config);
       const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || isMatch(entry, name)));
       if (unknown !== undefined) throw new CdcError('TABLE_UNKNOWN', `table ${unknown} is not among poller.tables and has no position`);

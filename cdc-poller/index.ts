@@ -5,5 +5,6 @@
  *
  * Leaves to others: deletes (invisible to a query), states that were overwritten between two polls, and what to do with events.
  */
-export { readHorizons, readStatus, type TableStatus } from './positions-view.ts';
+export { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
+export { readHorizons, readHorizonsSwept, readStatus, type TableStatus } from './positions-view.ts';
 export { runPoller, type PollerOptions } from './poller.ts';

@@ -52,6 +52,8 @@ export async function sendPage(publisher: TablePublisher, messages: readonly Ver
   if (fit.length === messages.length) return;
   const letters = messages.filter((message) => oversize.found.has(nameOf(message)));
   for (const letter of letters) tell(oversize, letter);
+  if (oversize.action !== 'fail')
+    publisher.leaveOut({ action: oversize.action, rows: letters.map(({ key, value }) => ({ key, bytes: Buffer.byteLength(value) })) });
   if (oversize.action === 'dead-letter')
     await publisher.send(
       letters.map((letter) => deadLetter(oversize, letter)),

@@ -2,7 +2,7 @@ import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
 import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
-import { isPattern } from './source/table-discovery.ts';
+import { isMatch, isPattern } from './source/table-discovery.ts';
 import type { Position } from './position/position.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
@@ -42,14 +42,37 @@ export async function readStatus(config: KafkaConfig, poller: PollerConfig, sign
  * that still waits for a repair pass is left out.
  */
 export async function readHorizons(kafka: Kafka, pollerName: string, signal?: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
+  return new Map([...(await readWhole(kafka, pollerName, signal))].map(([table, { horizon }]) => [table, horizon]));
+}
+
+/**
+ * {@link readHorizons}, and for tables that are swept: every delete of a transaction below has been published too. A table that is swept is
+ * left out until a sweep of it was believed.
+ */
+export async function readHorizonsSwept(kafka: Kafka, poller: PollerConfig, signal?: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
   const horizons = new Map<string, bigint>();
+  for (const [table, { horizon, swept }] of await readWhole(kafka, poller.name, signal)) {
+    const settings = poller.tables.find((entry) => entry.table === table) ?? poller.tables.find((entry) => isMatch(entry, table));
+    if (settings?.sweep === undefined) horizons.set(table, horizon);
+    else if (swept !== null) horizons.set(table, swept < horizon ? swept : horizon);
+  }
+  return horizons;
+}
+
+/** Positions of tables that have a horizon which speaks of transactions, and no repair to come. */
+async function readWhole(
+  kafka: Kafka,
+  pollerName: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, { readonly horizon: bigint; readonly swept: bigint | null }>> {
+  const whole = new Map<string, { readonly horizon: bigint; readonly swept: bigint | null }>();
   for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
     const position = head?.position;
     // A window's horizon is a time: of which transactions are through, it says nothing.
     if (position === undefined || position.horizon === null || position.repair !== null || position.basis?.capture === 'window') continue;
-    horizons.set(table, position.horizon);
+    whole.set(table, { horizon: position.horizon, swept: position.swept });
   }
-  return horizons;
+  return whole;
 }
 
 /** A floor is a time, or an id in mode incrementing; null before there is one. */

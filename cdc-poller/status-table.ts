@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { HeldBackBy } from './metrics/held-back-by.ts';
-import type { TableFigures } from './metrics/table-monitor.ts';
+import type { LeftOutFigures, SweepFigures, TableFigures } from './metrics/table-monitor.ts';
 import type { TableStatus } from './positions-view.ts';
 
 /** A table's committed position, and the live figures of the process that polls it, if it answered. */
@@ -10,12 +10,12 @@ export type StatusRow = TableStatus & { readonly live: TableFigures | null };
 export function statusTable(rows: readonly StatusRow[]): string {
   if (rows.every(({ live }) => live === null)) return positionsTable(rows);
   const table = new Table({
-    head: ['table', 'phase', 'last success', 'published', 'lag', 'fence lag', 'held back by', 'remembered', 'errors'],
+    head: ['table', 'phase', 'last success', 'published', 'lag', 'fence lag', 'held back by', 'remembered', 'left out', 'sweep', 'errors'],
     style: { head: [], border: [] },
   });
   for (const row of rows) {
     const { live } = row;
-    if (live === null) table.push([row.table, `${phaseOf(row)} (not live)`, row.polledAt ?? '-', '-', '-', '-', '-', '-', '-']);
+    if (live === null) table.push([row.table, `${phaseOf(row)} (not live)`, row.polledAt ?? '-', '-', '-', '-', '-', '-', '-', '-', '-']);
     else {
       table.push([
         row.table,
@@ -26,6 +26,8 @@ export function statusTable(rows: readonly StatusRow[]): string {
         seconds(live.fenceLagSeconds),
         live.heldBackBy === null ? '-' : describeHolder(live.heldBackBy),
         live.rememberedKeys,
+        describeLeftOut(live.leftOut),
+        describeSweep(live.sweep),
         describeErrors(live),
       ]);
     }
@@ -58,6 +60,19 @@ function describeHolder({ pid, application, user, ageSeconds, prepared }: HeldBa
   const who = prepared === null ? `pid ${pid ?? '?'}` : `prepared ${prepared}`;
   const age = ageSeconds === 'not permitted' ? 'age not permitted' : `${ageSeconds} s`;
   return [who, user, application, age].filter((part) => part !== null && part !== '').join(', ');
+}
+
+/** Rows that no event tells of, by what became of them. */
+function describeLeftOut({ skipped, deadLettered, last }: LeftOutFigures): string {
+  const parts = [skipped === 0 ? null : `${skipped} skipped`, deadLettered === 0 ? null : `${deadLettered} dead letters`];
+  const counts = parts.filter((part) => part !== null);
+  return last === null ? '0' : `${counts.join(', ')}, last ${last.key} at ${last.at}`;
+}
+
+function describeSweep(sweep: SweepFigures | null): string {
+  if (sweep === null) return '-';
+  const last = sweep.lastOutcome === 'found' ? `at ${sweep.lastSuccessAt}` : `NOT BELIEVED (${sweep.lastOutcome})`;
+  return `${sweep.deletesPublished} deletes, last ${last}`;
 }
 
 function describeErrors({ errors, lastError }: TableFigures): string {

@@ -107,7 +107,8 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     if (pass.kind === 'poll') settledSnapshot = resumed ? '' : seen.snapshot.text;
 
     const committed = journal.position;
-    if (committed !== null && committed.horizon !== written?.horizon && performance.now() - writtenAt >= idleWriteMs) {
+    const movedOn = committed !== null && (committed.horizon !== written?.horizon || committed.swept !== written.swept);
+    if (movedOn && performance.now() - writtenAt >= idleWriteMs) {
       await publisher.commit(committed, []);
       written = committed;
       writtenAt = performance.now();
@@ -118,7 +119,7 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const full = journal.remembered.size >= options.rememberedKeysMax;
     intervalMs = nextPollDelay(intervalMs, result, interval);
     monitor.polled({ startedAt, complete: !resumed && !full && committed?.repair === null, intervalMs });
-    if (options.sweep !== null && !resumed) await sweepOn(options.sweep, publisher);
+    if (options.sweep !== null && !resumed) await sweepOn(options.sweep, publisher, monitor);
     if (options.once && !resumed && committed?.repair === null) return;
     if (seen.clock - floorClock - margin < heldBackMicros) monitor.heldBack(null);
     else if (performance.now() - askedHolderAt >= askHolderMs) {
@@ -129,15 +130,23 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
   }
 }
 
-/** One query of a sweep; what a finished one has found is published with the position as it stands. */
-async function sweepOn({ sweeper, view }: NonNullable<TableLoopOptions['sweep']>, publisher: TablePublisher): Promise<void> {
+/** One query of a sweep; what a finished one has found is published with the position, which says up to where deletes are known. */
+async function sweepOn(
+  { sweeper, view }: NonNullable<TableLoopOptions['sweep']>,
+  publisher: TablePublisher,
+  monitor: TableMonitor,
+): Promise<void> {
   const { position } = publisher.journal;
   if (position === null) return;
-  const messages = await sweeper.step(view);
-  if (messages.length === 0) return;
-  await publisher.send(messages);
-  await publisher.commit(position, []);
-  sweeper.committed();
+  const ended = await sweeper.step(view, position.horizon);
+  if (ended === null) return;
+  const after: Position = { ...position, swept: ended.sweptTo ?? position.swept };
+  if (ended.messages.length > 0) {
+    await publisher.send(ended.messages);
+    await publisher.commit(after, []);
+    sweeper.committed();
+  } else publisher.journal.advance(after);
+  monitor.swept({ outcome: ended.outcome, deletes: ended.deletes });
 }
 
 type Clocked = { readonly position: Position; readonly candidates: FloorState['candidates'] };

@@ -1,5 +1,6 @@
 import type { Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
+import type { LeftOutRows } from './metrics/table-monitor.ts';
 import { TableJournal } from './position/table-journal.ts';
 import { ownerKey, positionTopic, readPositionTopic } from './position/position-topic.ts';
 import type { Position } from './position/position.ts';
@@ -15,8 +16,10 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
-  /** Told how many events each commit published. */
+  /** Told how many events each commit published to the table's topic. */
   readonly onCommitted?: (events: number) => void;
+  /** Told the rows that a commit's position passes without their event. */
+  readonly onLeftOut?: (rows: LeftOutRows) => void;
   /** Told the keys of the events that each commit published to the table's topic. */
   readonly onKeys?: ((keys: readonly string[]) => void) | undefined;
 };
@@ -29,8 +32,8 @@ export type TablePublisher = AsyncDisposable & {
   readonly journal: TableJournal;
   /** Adds events to the open transaction, or opens one; to the table's topic unless another is named. */
   send(messages: readonly OutgoingMessage[], topic?: string): Promise<void>;
-  /** Events that wait for `commit`. */
-  readonly pending: number;
+  /** Rows that are left out; told when the position past them is committed. */
+  leaveOut(rows: LeftOutRows): void;
   /** Ends the transaction with the position; what is remembered counts from then on. */
   commit(position: Position, remembered: readonly (readonly [xid: bigint, key: string])[]): Promise<void>;
   /** Drops what is not committed. */
@@ -74,22 +77,23 @@ async function claim(producer: TransactionalProducer, pollerName: string, table:
 function createPublisher(
   producer: TransactionalProducer,
   journal: TableJournal,
-  { topic, pollerName, onCommitted, onKeys }: PublisherOptions,
+  { topic, pollerName, onCommitted, onLeftOut, onKeys }: PublisherOptions,
 ): TablePublisher {
   let transaction: KafkaTransaction | null = null;
   let pending = 0;
+  let leftOut: LeftOutRows[] = [];
   let keys: string[] = [];
   return {
     journal,
-    get pending() {
-      return pending;
-    },
     async send(messages, other = topic) {
       if (messages.length === 0) return;
       transaction ??= await producer.begin();
-      pending += messages.length;
+      if (other === topic) pending += messages.length;
       if (onKeys !== undefined && other === topic) for (const { key } of messages) keys.push(String(key));
       await transaction.send(other, messages);
+    },
+    leaveOut(rows) {
+      leftOut.push(rows);
     },
     async commit(position, remembered) {
       transaction ??= await producer.begin();
@@ -103,12 +107,15 @@ function createPublisher(
       onCommitted?.(events);
       onKeys?.(keys);
       keys = [];
+      for (const rows of leftOut) onLeftOut?.(rows);
+      leftOut = [];
     },
     async abort() {
       const open = transaction;
       transaction = null;
       pending = 0;
       keys = [];
+      leftOut = [];
       await open?.abort();
     },
     async [Symbol.asyncDispose]() {

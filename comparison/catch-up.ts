@@ -6,10 +6,16 @@ import type { TableShape } from './canonical/shape.ts';
 import { appliedOffsets } from './applied-offsets.ts';
 import type { Observer } from './observer/observer.ts';
 import type { Session } from './source/session.ts';
-import { strategies, type PerStrategy } from './strategy.ts';
+import { entriesOf, type PerStrategy } from './strategy.ts';
 
 /** How often a position that cannot be listened to is read again. */
 const lookAgainMs = 100;
+
+/** Per table (`schema.table`), the transaction id below which a poller has published everything, deletes included where it sweeps. */
+export type ReadHorizons = () => Promise<ReadonlyMap<string, bigint>>;
+
+/** Of the strategies whose progress the pollers' positions tell; the log's is told by the heartbeat. */
+export type Horizons = { readonly query: ReadHorizons; readonly sweep: ReadHorizons | null };
 
 export type CatchUpOptions = {
   readonly observer: Observer;
@@ -18,16 +24,15 @@ export type CatchUpOptions = {
   readonly shapes: readonly TableShape[];
   readonly topicPrefixes: PerStrategy<string>;
   readonly models: PerStrategy<string>;
-  /** Per table (`schema.table`), the transaction id below which the poller has published everything. */
-  readonly queryHorizons: () => Promise<ReadonlyMap<string, bigint>>;
+  readonly horizons: Horizons;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly progress: (text: string) => void;
 };
 
 /**
- * Waits until everything that committed before the sentinel is in Kafka under both strategies, seen by the observer and applied by both
- * models. Every step is a condition on positions.
+ * Waits until everything that committed before the sentinel is in Kafka under every strategy, seen by the observer and applied by every
+ * model. Every step is a condition on positions.
  *
  * @throws CdcError COMPARISON_NOT_CAUGHT_UP saying who is behind and where; the signal's reason
  */
@@ -56,28 +61,31 @@ export async function waitCaughtUp(sentinelTxId: bigint, options: CatchUpOptions
       ? null
       : `the heartbeat of transaction ${sentinelTxId} has not come by the log (is the connector running, and is cdc.heartbeat in its publication?)`,
   );
-  await until('query-based capture has published everything', async () => {
-    const horizons = await options.queryHorizons();
+  const published = async (who: string, read: ReadHorizons): Promise<string | null> => {
+    const horizons = await read();
     const late = shapes.filter(({ id }) => (horizons.get(id) ?? -1n) <= sentinelTxId);
     return late.length === 0
       ? null
-      : `the poller has not passed transaction ${sentinelTxId} in ${late.map(({ id }) => `${id} (${horizons.get(id) ?? 'no position'})`).join(', ')} (is it running?)`;
-  });
-  const topics = strategies.flatMap((strategy) => shapes.map((shape) => topicName(topicPrefixes[strategy], shape)));
+      : `${who} has not passed transaction ${sentinelTxId} in ${late.map(({ id }) => `${id} (${horizons.get(id) ?? 'no position'})`).join(', ')} (is it running?)`;
+  };
+  const { query, sweep } = options.horizons;
+  await until('query-based capture has published everything', () => published('the poller', query));
+  if (sweep !== null) await until('the key sweep has seen every delete', () => published('the poller with the key sweep', sweep));
+  const topics = entriesOf(topicPrefixes).flatMap(([, prefix]) => shapes.map((shape) => topicName(prefix, shape)));
   const ends = await Promise.all(topics.map(async (topic) => ({ topic, offsets: await admin.offsetsOf(topic) })));
   await until('the observer has seen everything', () => {
     const late = ends.filter(({ topic, offsets }) => !observer.progress.reached(topic, offsets));
     return late.length === 0 ? null : `the observer has not read ${late.map(({ topic }) => topic).join(', ')} to the end`;
   });
-  for (const strategy of strategies) {
-    await until(`read model ${models[strategy]} has applied everything`, async () => {
-      const applied = await appliedOffsets(options.readDatabase, models[strategy]);
+  for (const [strategy, model] of entriesOf(models)) {
+    await until(`read model ${model} has applied everything`, async () => {
+      const applied = await appliedOffsets(options.readDatabase, model);
       for (const shape of shapes) {
-        const topic = topicName(topicPrefixes[strategy], shape);
+        const topic = topicName(topicPrefixes[strategy] ?? '', shape);
         for (const [partition, end] of observer.progress.dataEnds(topic)) {
           const next = applied(topic, partition) ?? 0n;
           if (next < end)
-            return `read model ${models[strategy]} stands at offset ${next} of ${end} in ${topic}, partition ${partition} (is it running?)`;
+            return `read model ${model} stands at offset ${next} of ${end} in ${topic}, partition ${partition} (is it running?)`;
         }
       }
       return null;

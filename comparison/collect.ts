@@ -1,6 +1,7 @@
 import { topicName } from '#change-events/index.ts';
 import type { TableShape } from './canonical/shape.ts';
 import { counted } from './count-words.ts';
+import type { Cost } from './cost/cost.ts';
 import { countEvents, type TableEvents } from './events/count.ts';
 import { compareState } from './final-state/compare-state.ts';
 import { readApplyLog } from './latency/apply-log.ts';
@@ -12,21 +13,30 @@ import { readLedger, type LedgerTable } from './source/ledger.ts';
 import type { Session } from './source/session.ts';
 import { readSetup, type Setup } from './source/setup.ts';
 import { changedSince, type Window } from './source/window.ts';
-import { perStrategyAsync, strategies, type PerStrategy, type Strategy } from './strategy.ts';
+import { entriesOf, mapStrategiesAsync, strategies, type PerStrategy, type Strategy } from './strategy.ts';
 import type { StrategyReport } from './strategy-report.ts';
 import type { TableId } from '#change-events/index.ts';
+
+/** A strategy as it runs, with sessions of its own: all models are compared at the same time. */
+export type Contender = {
+  readonly topicPrefix: string;
+  /** The schema of its read model. */
+  readonly schema: string;
+  readonly model: Session;
+  readonly source: Session;
+};
 
 export type CollectOptions = {
   readonly observer: Observer;
   readonly source: Session;
-  /** One for each model: both are compared at the same time. */
-  readonly models: PerStrategy<{ readonly schema: string; readonly session: Session; readonly source: Session }>;
-  readonly topicPrefixes: PerStrategy<string>;
+  readonly contenders: PerStrategy<Contender>;
   readonly shapes: readonly TableShape[];
   readonly window: Window;
   readonly heartbeatTable: TableId;
   /** Roles in the legacy database; null when unknown. */
   readonly roles: PerStrategy<string> | null;
+  /** What each cost in the window; null where nobody can tell. */
+  readonly costs: PerStrategy<Cost> | null;
   readonly maxEvents: number;
   readonly listedKeys: number;
 };
@@ -35,33 +45,34 @@ export type Collected = { readonly reports: PerStrategy<StrategyReport>; readonl
 
 /** Reads ledger, commit times, models and roles, and brings them together with what the observer saw. */
 export async function collect(options: CollectOptions): Promise<Collected> {
-  const { observer, source, shapes, window, models, topicPrefixes } = options;
+  const { observer, source, shapes, window, contenders, costs } = options;
   const missingColumns = new Map(shapes.map(({ id }) => [id, missingColumnSets(observer, id)]));
   const ledger = await readLedger(source, { shapes, window, missingColumns, maxChanges: options.maxEvents });
   const commitTimes = await readCommitTimes(
     source,
     [...ledger.values()].flatMap(({ changes }) => changes.map(({ txId }) => txId)),
   );
-  const clocks = { source: await measureClock(source), read: await measureClock(models.log.session) };
+  const clocks = { source: await measureClock(source), read: await measureClock(contenders.log.model) };
   const setup = await readSetupOrWhy(options);
 
-  const reports = await perStrategyAsync(async (strategy): Promise<StrategyReport> => {
-    const model = models[strategy];
-    const { tables, matches } = countAll(strategy, options, ledger);
-    const applyLog = await readApplyLog(model.session, model.schema, topicPrefixes[strategy], shapes);
+  const reports = await mapStrategiesAsync(contenders, async (contender, strategy): Promise<StrategyReport> => {
+    const { topicPrefix, schema, model } = contender;
+    const { tables, matches } = countAll(strategy, topicPrefix, options, ledger);
+    const applyLog = await readApplyLog(model, schema, topicPrefix, shapes);
     return {
-      topicPrefix: topicPrefixes[strategy],
-      model: model.schema,
+      topicPrefix,
+      model: schema,
       events:
         observer.dropped() === 0
           ? measured(tables)
           : notMeasured(`the run had more events than are kept (${options.maxEvents}); ${observer.dropped()} were not looked at`),
-      state: await compareState({ ...model, source: model.source, model: model.session, shapes, listedKeys: options.listedKeys }),
+      state: await compareState({ ...contender, shapes, listedKeys: options.listedKeys }),
       latency: latencies(matches, commitTimes, applyLog, {
         sourceAheadMs: correction(clocks.source),
         readAheadMs: correction(clocks.read),
       }),
-      setup: setup.measured ? measured(setup.value[strategy]) : setup,
+      setup: ofStrategy(setup, strategy),
+      cost: ofStrategy(costs === null ? notMeasured('the configuration does not tell their sessions') : measured(costs), strategy),
     };
   });
   // Asked after the rows were read: nothing later can have moved them.
@@ -83,7 +94,8 @@ export async function collect(options: CollectOptions): Promise<Collected> {
 
 function countAll(
   strategy: Strategy,
-  { observer, shapes, topicPrefixes, window, listedKeys }: CollectOptions,
+  topicPrefix: string,
+  { observer, shapes, window, listedKeys }: CollectOptions,
   ledger: ReadonlyMap<string, LedgerTable>,
 ): { readonly tables: Readonly<Record<string, TableEvents>>; readonly matches: readonly TimedMatch[] } {
   const tables: Record<string, TableEvents> = {};
@@ -91,9 +103,17 @@ function countAll(
   for (const shape of shapes) {
     const { changes, truncates } = ledger.get(shape.id) ?? { changes: [], truncates: 0 };
     const { events, tombstones } = observer.table(strategy, shape.id);
-    const { counts, matches } = countEvents({ changes, truncates, events, tombstones, windowStart: window.startXmin, listedKeys });
+    const { counts, matches } = countEvents({
+      changes,
+      truncates,
+      events,
+      tombstones,
+      windowStart: window.startXmin,
+      windowOpenedAt: window.openedAt,
+      listedKeys,
+    });
     tables[shape.id] = counts;
-    const topic = topicName(topicPrefixes[strategy], shape);
+    const topic = topicName(topicPrefix, shape);
     for (const match of matches) all.push({ ...match, topic });
   }
   return { tables, matches: all };
@@ -107,8 +127,15 @@ function missingColumnSets(observer: Observer, table: string): readonly (readonl
 }
 
 async function readSetupOrWhy({ source, shapes, heartbeatTable, roles }: CollectOptions): Promise<Measured<PerStrategy<Setup>>> {
-  if (roles === null) return notMeasured('the configuration does not name the roles of both strategies');
+  if (roles === null) return notMeasured('the configuration does not name the roles of the strategies');
   return measured(await readSetup(source, shapes, heartbeatTable, roles));
+}
+
+/** One strategy's part of what was measured for all. */
+function ofStrategy<T extends object>(all: Measured<PerStrategy<T>>, strategy: Strategy): Measured<T> {
+  if (!all.measured) return all;
+  const value = all.value[strategy];
+  return value === null ? notMeasured('this strategy does not run') : measured(value);
 }
 
 /** A difference that is within its own uncertainty is none. */
@@ -123,8 +150,8 @@ function clockNotes({ source, read }: { readonly source: ClockOffset; readonly r
 }
 
 function untimedNotes(reports: PerStrategy<StrategyReport>): readonly string[] {
-  return strategies.flatMap((strategy) => {
-    const { withoutCommitTime, withoutBatch } = reports[strategy].latency;
+  return entriesOf(reports).flatMap(([strategy, { latency }]) => {
+    const { withoutCommitTime, withoutBatch } = latency;
     return [
       ...(withoutCommitTime === 0
         ? []

@@ -22,13 +22,13 @@ type CompareFlags = {
 /** `cdc compare`: runs the workload on the configured servers and measures what each strategy made of it. */
 export function compareCommand(context: CliContext): Command {
   return new Command('compare')
-    .description('run a workload and measure both strategies against the ledger of truth; poller, connector and read models must run')
+    .description('run a workload and measure every strategy against the ledger of truth; pollers, connector and read models must run')
     .option('--seconds <n>', 'how long the workload runs', positive, 20)
     .option('--rate <n>', 'its operations per second', positive, 50)
     .option('--seed <n>', 'the same seed gives the same plan', whole, 1)
     .option('--writers <n>', 'its connections side by side', whole, 8)
-    .option('--timeout <seconds>', 'longest wait for both strategies to catch up', positive, 60)
-    .option('--latency-limit <ms>', 'what counts as low latency: 95% of the changes in the read model within it', positive, 1000)
+    .option('--timeout <seconds>', 'longest wait for all strategies to catch up', positive, 60)
+    .option('--latency-limit <ms>', 'what counts as low latency: 95% of them in the read model within it', positive, 1000)
     .option('--json', 'print the report as JSON', false)
     .option('--report <file>', 'also write it to a file: .md or .json', reportFile)
     .action(async (flags: CompareFlags) => {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
 import { resetStack } from '#stack/index.ts';
-import { runDemo } from './demo.ts';
+import { demoConfigFile, runDemo } from './demo.ts';
 import { renderMarkdown } from './report/markdown.ts';
 import { reportJson } from './report/report.ts';
 import { renderTerminal } from './report/terminal.ts';
@@ -20,7 +20,7 @@ type DemoFlags = {
 /** `cdc demo`: everything on a stack of its own, ending in the comparison; nothing is left running unless asked for. */
 export function demoCommand(context: CliContext): Command {
   return new Command('demo')
-    .description('run the whole pipeline on servers of its own and compare the two strategies')
+    .description('run the whole pipeline on servers of its own and compare the strategies')
     .option('--seconds <n>', 'how long the workload writes', positive, 20)
     .option('--rate <n>', 'operations per second', positive, 100)
     .option('--seed <n>', 'the same seed gives the same workload', positive, 1)
@@ -43,7 +43,7 @@ async function demo(context: CliContext, { keep, json, report: file, ...flags }:
   } finally {
     if (left) {
       context.progress(
-        `Everything is left running. Look: npm run cdc -- --stack ${folder} stack status. End: npm run cdc -- --stack ${folder} stack reset`,
+        `Everything is left running. Look: npm run cdc -- --stack ${folder} stack status; its configuration is ${demoConfigFile(folder)}. End: npm run cdc -- --stack ${folder} stack reset`,
       );
     } else {
       progress('stopping what was started');

@@ -1,10 +1,10 @@
 /**
- * Measures the two strategies side by side on the same run: an observer of both sets of topics, the ledger of truth in the legacy
- * database, the read models' rows, commit times; judged claim by claim.
+ * Measures the strategies side by side on the same run (the log, queries, and queries with the key sweep): an observer of their topics, the ledger of truth in the legacy
+ * database, the read models' rows, commit times, what each asked of the source; judged claim by claim.
  *
  * Promises: figures that were measured, or a reason why not; keys behind every difference (the first of them); memory bounded by the
  * number of events kept; nothing written to the legacy database but the heartbeat row, nothing to Kafka or the read database. Leaves to
- * others: running the poller, the connector, the read models and the workload.
+ * others: running the pollers, the connector, the read models and the workload.
  */
 export { demoCommand } from './demo-command.ts';
 export { comparisonFromConfig } from './from-config.ts';

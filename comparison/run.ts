@@ -3,16 +3,17 @@ import type { TableId } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/index.ts';
 import type { WorkloadStatistics } from '#legacy-db/index.ts';
 import { appliedOffsets } from './applied-offsets.ts';
-import { waitCaughtUp } from './catch-up.ts';
+import { waitCaughtUp, type Horizons } from './catch-up.ts';
 import { collect } from './collect.ts';
+import { costBetween, sampleCost, type Cost, type CostProbe, type CostSample } from './cost/cost.ts';
 import { startObserver } from './observer/observer.ts';
 import { judgeClaims } from './outcomes/claims.ts';
 import type { ComparisonReport } from './report/report.ts';
 import { readShapes } from './source/catalogue.ts';
 import { requireLedger } from './source/ledger.ts';
-import { openSession } from './source/session.ts';
+import { openSession, type Session } from './source/session.ts';
 import { openWindow, writeSentinel } from './source/window.ts';
-import { perStrategyAsync, type PerStrategy } from './strategy.ts';
+import { mapStrategies, mapStrategiesAsync, mapStrategiesInTurn, type PerStrategy } from './strategy.ts';
 
 export type ComparisonInput = {
   readonly kafka: Kafka;
@@ -22,13 +23,14 @@ export type ComparisonInput = {
   /** Where each strategy publishes, and the schema of the read model that it feeds. */
   readonly strategies: PerStrategy<{ readonly topicPrefix: string; readonly model: string }>;
   readonly tables: readonly TableId[];
-  /** Per table (`schema.table`), the transaction id below which the poller has published everything that committed. */
-  readonly queryHorizons: () => Promise<ReadonlyMap<string, bigint>>;
+  readonly horizons: Horizons;
   /** The strategies' roles in the legacy database, whose rights are then reported. */
   readonly roles?: PerStrategy<string>;
+  /** Where each one's cost can be read; it is then reported. */
+  readonly costProbes?: PerStrategy<CostProbe>;
   /** Default cdc.heartbeat. Its columns are `id` and `beat_at`, and the connector captures it. */
   readonly heartbeatTable?: TableId;
-  /** Longest wait for both strategies to catch up, before and after the run. Default 60 s. */
+  /** Longest wait for all strategies to catch up, before and after the run. Default 60 s. */
   readonly catchUpTimeoutMs?: number;
   /** What "low latency" means: 95% of the changes in the read model within so many ms. Default 1000. */
   readonly latencyLimitMs?: number;
@@ -43,12 +45,12 @@ export type ComparisonInput = {
 
 /** A comparison that is being observed: what commits from now on counts. */
 export type RunningComparison = AsyncDisposable & {
-  /** Waits until both strategies and their models have caught up, measures and judges. Once. */
+  /** Waits until all strategies and their models have caught up, measures and judges. Once. */
   finish(workload?: WorkloadStatistics | null): Promise<ComparisonReport>;
 };
 
 /**
- * Starts to observe both strategies: waits until they have caught up with what is there, then opens the window. Poller, connector and
+ * Starts to observe all strategies: waits until they have caught up with what is there, then opens the window. Pollers, connector and
  * read models must run; their topics must exist.
  *
  * @throws CdcError LEDGER_MISSING, COMPARISON_IMPOSSIBLE, COMPARISON_NOT_CAUGHT_UP, TOPIC_MISSING, and those of connections
@@ -56,12 +58,13 @@ export type RunningComparison = AsyncDisposable & {
 export async function startComparison(input: ComparisonInput): Promise<RunningComparison> {
   const { kafka, strategies, latencyLimitMs = 1000, maxEvents = 500_000, listedKeys = 20 } = input;
   const heartbeatTable = input.heartbeatTable ?? { schema: 'cdc', table: 'heartbeat' };
-  const topicPrefixes = { log: strategies.log.topicPrefix, query: strategies.query.topicPrefix };
+  const topicPrefixes = mapStrategies(strategies, ({ topicPrefix }) => topicPrefix);
   await using opened = new AsyncDisposableStack();
   const source = opened.use(await openSession(named(input.legacyDatabase), 'LEGACY_DB_UNREACHABLE'));
-  const models = await perStrategyAsync(async (strategy) => ({
-    schema: strategies[strategy].model,
-    session: opened.use(await openSession(named(input.readDatabase), 'READ_DB_UNREACHABLE')),
+  const contenders = await mapStrategiesAsync(strategies, async ({ topicPrefix, model }) => ({
+    topicPrefix,
+    schema: model,
+    model: opened.use(await openSession(named(input.readDatabase), 'READ_DB_UNREACHABLE')),
     source: opened.use(await openSession(named(input.legacyDatabase), 'LEGACY_DB_UNREACHABLE')),
   }));
   const shapes = await readShapes(source, input.tables);
@@ -73,47 +76,51 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
       topicPrefixes,
       tables: shapes,
       heartbeatTable,
-      appliedOffsets: await perStrategyAsync((strategy) => appliedOffsets(models[strategy].session, models[strategy].schema)),
+      appliedOffsets: await mapStrategiesAsync(contenders, ({ model, schema }) => appliedOffsets(model, schema)),
       maxEvents,
     }),
   );
   const catchUp = {
     observer,
     admin,
-    readDatabase: models.log.session,
+    readDatabase: contenders.log.model,
     shapes,
     topicPrefixes,
-    models: { log: models.log.schema, query: models.query.schema },
-    queryHorizons: input.queryHorizons,
+    models: mapStrategies(contenders, ({ schema }) => schema),
+    horizons: input.horizons,
     timeoutMs: input.catchUpTimeoutMs ?? 60_000,
     signal: input.signal ?? new AbortController().signal,
     progress: input.progress ?? (() => undefined),
   };
-  await waitCaughtUp((await writeSentinel(source, heartbeatTable)).txId, catchUp);
-  const { start, startXmin } = await openWindow(source);
+  const opening = await writeSentinel(source, heartbeatTable);
+  await waitCaughtUp(opening.txId, catchUp);
+  const start = await openWindow(source, opening);
+  const probes = input.costProbes ?? null;
+  const before = probes === null ? null : await mapStrategiesInTurn(probes, (probe) => sampleCost(source, probe));
   const startedAt = new Date().toISOString();
   const resources = opened.move();
 
   return {
     async finish(workload = null) {
+      const costs = probes === null || before === null ? null : await costsSince(source, probes, before);
       const sentinel = await writeSentinel(source, heartbeatTable);
       await waitCaughtUp(sentinel.txId, catchUp);
       const caughtUpAt = new Date().toISOString();
-      const window = { start, startXmin, end: sentinel.snapshot };
+      const window = { ...start, end: sentinel.snapshot };
       const { reports, sourceMoved, notes } = await collect({
         observer,
         source,
-        models,
-        topicPrefixes,
+        contenders,
         shapes,
         window,
         heartbeatTable,
         roles: input.roles ?? null,
+        costs,
         maxEvents,
         listedKeys,
       });
       return {
-        format: 1,
+        format: 2,
         startedAt,
         caughtUpAt,
         tables: shapes.map(({ id }) => id),
@@ -127,10 +134,17 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
   };
 }
 
-/** A whole comparison: observes, runs the workload, waits until both have caught up, measures and judges. */
+/** A whole comparison: observes, runs the workload, waits until all have caught up, measures and judges. */
 export async function runComparison(input: ComparisonInput, workload: () => Promise<WorkloadStatistics | null>): Promise<ComparisonReport> {
   await using running = await startComparison(input);
   return await running.finish(await workload());
+}
+
+function costsSince(source: Session, probes: PerStrategy<CostProbe>, before: PerStrategy<CostSample>): Promise<PerStrategy<Cost>> {
+  return mapStrategiesInTurn(probes, async (probe, strategy) => {
+    const after = await sampleCost(source, probe);
+    return costBetween(source, probe, before[strategy] ?? after, after);
+  });
 }
 
 function named(config: ClientConfig): ClientConfig {

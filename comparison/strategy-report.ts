@@ -1,3 +1,4 @@
+import type { Cost } from './cost/cost.ts';
 import type { TableEvents } from './events/count.ts';
 import type { FinalState } from './final-state/compare-state.ts';
 import type { Latencies } from './latency/latencies.ts';
@@ -14,4 +15,5 @@ export type StrategyReport = {
   readonly state: FinalState;
   readonly latency: Latencies;
   readonly setup: Measured<Setup>;
+  readonly cost: Measured<Cost>;
 };

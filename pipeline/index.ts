@@ -18,6 +18,7 @@ export {
   type ReadModelConfig,
   type TlsConfig,
 } from './config/schema.ts';
+export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli-context.ts';
 export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
 export { CdcError, describeError, type ErrorCode } from './errors.ts';

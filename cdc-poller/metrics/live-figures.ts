@@ -32,6 +32,19 @@ const tableFigures = z.object({
       secondsRemaining: z.number().nullable(),
     })
     .nullable(),
+  leftOut: z.object({
+    skipped: z.number(),
+    deadLettered: z.number(),
+    last: z.object({ key: z.string(), bytes: z.number(), at: z.string() }).nullable(),
+  }),
+  sweep: z
+    .object({
+      sweeps: z.number(),
+      deletesPublished: z.number(),
+      lastSuccessAt: z.string().nullable(),
+      lastOutcome: z.enum(['found', 'too-many', 'moved', 'hidden', 'gone', 'failed']),
+    })
+    .nullable(),
   errors: z.record(z.string(), z.number()),
   lastError: z.object({ code: z.string(), message: z.string(), remedy: z.string().nullable(), at: z.string() }).nullable(),
 });

@@ -48,6 +48,12 @@ const gauges: readonly { readonly name: string; readonly help: string; readonly 
     sample: ({ lastSuccessAt }) => (lastSuccessAt === null ? null : Date.parse(lastSuccessAt) / 1000),
   },
   {
+    name: 'sweep_last_success_timestamp_seconds',
+    help: 'When a key sweep was last believed; while it does not move, deletes are not seen.',
+    sample: ({ sweep }) =>
+      sweep?.lastSuccessAt === undefined || sweep.lastSuccessAt === null ? null : Date.parse(sweep.lastSuccessAt) / 1000,
+  },
+  {
     name: 'interval_seconds',
     help: 'The present pause between polls.',
     sample: ({ intervalMs }) => (intervalMs === null ? null : intervalMs / 1000),
@@ -61,10 +67,26 @@ const gauges: readonly { readonly name: string; readonly help: string; readonly 
   { name: 'load_rows_per_second', help: 'Rows loaded per second.', sample: ({ load }) => load?.rowsPerSecond ?? null },
 ];
 
-const counters: readonly { readonly name: string; readonly help: string; readonly sample: (figures: TableFigures) => number }[] = [
+const counters: readonly { readonly name: string; readonly help: string; readonly sample: Sample }[] = [
   { name: 'rows_published_total', help: 'Committed events.', sample: ({ rowsPublished }) => rowsPublished },
   { name: 'rows_read_total', help: 'Rows read from the legacy database.', sample: ({ rowsRead }) => rowsRead },
+  { name: 'sweeps_total', help: 'Key sweeps that ended, believed or not.', sample: ({ sweep }) => sweep?.sweeps ?? null },
+  {
+    name: 'deletes_published_total',
+    help: 'Deletes that a key sweep found and published.',
+    sample: ({ sweep }) => sweep?.deletesPublished ?? null,
+  },
   { name: 'polls_total', help: 'Polls that reached the end of the table.', sample: ({ polls }) => polls },
+  {
+    name: 'rows_skipped_total',
+    help: 'Rows that were not published: their event is larger than the topic takes (onTooLarge: skip).',
+    sample: ({ leftOut }) => leftOut.skipped,
+  },
+  {
+    name: 'rows_dead_lettered_total',
+    help: 'Rows that became a dead letter: their event is larger than the topic takes (onTooLarge: dead-letter).',
+    sample: ({ leftOut }) => leftOut.deadLettered,
+  },
   { name: 'queries_total', help: 'Statements sent to the legacy database.', sample: ({ queries }) => queries },
 ];
 
@@ -97,7 +119,10 @@ export function createMetrics(figures: () => ProcessFigures): Metrics {
   });
   for (const { name, help, sample } of counters) {
     counter(registry, name, help, ['table'], (set) => {
-      for (const table of figures().tables) set({ table: table.table }, sample(table));
+      for (const table of figures().tables) {
+        const value = sample(table);
+        if (value !== null) set({ table: table.table }, value);
+      }
     });
   }
   counter(registry, 'errors_total', 'Errors by code.', ['table', 'code'], (set) => {

@@ -13,6 +13,29 @@ export type LoadFigures = {
   readonly secondsRemaining: number | null;
 };
 
+/** What this process's key sweeps of a table came to. */
+export type SweepFigures = {
+  readonly sweeps: number;
+  readonly deletesPublished: number;
+  /** ISO 8601: the last sweep that was believed. */
+  readonly lastSuccessAt: string | null;
+  /** How the last one ended: only `found` is believed. */
+  readonly lastOutcome: SweepOutcome;
+};
+
+/** As a sweep ends (docs/poller.md): what is not `found` published nothing. */
+export type SweepOutcome = 'found' | 'too-many' | 'moved' | 'hidden' | 'gone' | 'failed';
+
+/** Rows that were not published because their event is larger than the topic takes, counted when the position past them is committed. */
+export type LeftOutFigures = {
+  readonly skipped: number;
+  readonly deadLettered: number;
+  readonly last: LeftOutRow | null;
+};
+
+/** The event key of a row that was left out, and the size of its event. */
+export type LeftOutRow = { readonly key: string; readonly bytes: number; readonly at: string };
+
 /** What is known of a table that this process polls, as `/status` gives it. Counts are of this process. */
 export type TableFigures = {
   readonly table: string;
@@ -36,6 +59,9 @@ export type TableFigures = {
   readonly heldBackBy: HeldBackBy | null;
   readonly rememberedKeys: number;
   readonly load: LoadFigures | null;
+  readonly leftOut: LeftOutFigures;
+  /** Null before the first sweep, and where none is asked for. */
+  readonly sweep: SweepFigures | null;
   readonly errors: Readonly<Record<string, number>>;
   readonly lastError: { readonly code: string; readonly message: string; readonly remedy: string | null; readonly at: string } | null;
 };
@@ -55,9 +81,17 @@ export type TableMonitor = {
   polled(poll: { readonly startedAt: number; readonly complete: boolean; readonly intervalMs: number }): void;
   queried(statements: number, rows: number): void;
   published(events: number): void;
+  leftOut(rows: LeftOutRows): void;
+  swept(sweep: { readonly outcome: SweepOutcome; readonly deletes: number }): void;
   loading(load: LoadFigures | null): void;
   failed(error: unknown, final: boolean): void;
   figures(): TableFigures;
+};
+
+/** Rows that one commit left out, never none. */
+export type LeftOutRows = {
+  readonly action: 'skip' | 'dead-letter';
+  readonly rows: readonly { readonly key: string; readonly bytes: number }[];
 };
 
 /** Told of each event that a histogram or a counter keeps for itself. */
@@ -82,6 +116,8 @@ export function createTableMonitor(
   let seen: (Observed & { readonly at: number }) | null = null;
   let heldBackBy: HeldBackBy | null = null;
   let load: LoadFigures | null = null;
+  let leftOut: LeftOutFigures = { skipped: 0, deadLettered: 0, last: null };
+  let sweep: SweepFigures | null = null;
   let lastError: TableFigures['lastError'] = null;
   const errors: Record<string, number> = {};
   const wallClock = (at: number): string => new Date(Date.now() - (now() - at)).toISOString();
@@ -114,6 +150,23 @@ export function createTableMonitor(
     published: (events) => {
       counts = { ...counts, rowsPublished: counts.rowsPublished + events };
     },
+    leftOut: ({ action, rows }) => {
+      const last = rows.at(-1);
+      const at = new Date().toISOString();
+      leftOut = {
+        skipped: leftOut.skipped + (action === 'skip' ? rows.length : 0),
+        deadLettered: leftOut.deadLettered + (action === 'dead-letter' ? rows.length : 0),
+        last: last === undefined ? leftOut.last : { ...last, at },
+      };
+    },
+    swept: ({ outcome, deletes }) => {
+      sweep = {
+        sweeps: (sweep?.sweeps ?? 0) + 1,
+        deletesPublished: (sweep?.deletesPublished ?? 0) + deletes,
+        lastSuccessAt: outcome === 'found' ? new Date().toISOString() : (sweep?.lastSuccessAt ?? null),
+        lastOutcome: outcome,
+      };
+    },
     loading: (figures) => {
       phase = 'loading';
       successAt = now();
@@ -140,6 +193,8 @@ export function createTableMonitor(
         heldBackBy,
         rememberedKeys: seen?.rememberedKeys ?? 0,
         load,
+        leftOut,
+        sweep,
         errors: { ...errors },
         lastError,
       };

@@ -56,7 +56,7 @@ export function governed(session: SourceSession, governors: readonly Governor[],
   };
   return {
     ...session,
-    query: (text, values) => within(() => session.query(text, values), 1, none),
+    query: (text, values, rowsOf = none) => within(() => session.query(text, values), 1, rowsOf),
     observe: (watch, settled) => within(() => session.observe(watch, settled), 2, none),
     page: (query) => within(() => session.page(query), 1, count),
   };

@@ -47,6 +47,7 @@ const headSchema = z.object({
         gate: bigint.nullable(),
       })
       .nullable(),
+    swept: bigint.nullable().default(null),
   }),
   /** Numbers of the chunks of remembered keys that belong to this position. */
   chunks: z.array(z.number()),

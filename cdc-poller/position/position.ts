@@ -48,6 +48,8 @@ export type Position = {
   readonly pass: Pass | null;
   /** What the load left to a repair pass; null when nothing. */
   readonly repair: Repair | null;
+  /** Every delete of a transaction below it has been published, by the last key sweep that was believed; null without one. */
+  readonly swept: bigint | null;
 };
 
 /** Transactions that were open when the load began: what they write may lie below the floor. */
@@ -82,7 +84,7 @@ export function startPosition(options: StartOptions, seen: Observation): Positio
   const { systemIdentifier, timeline, basis, relation, start, margin, high } = options;
   const { capture } = basis;
   const { xmin, xmax } = seen.snapshot;
-  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, high, pass: null, repair: null };
+  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, high, pass: null, repair: null, swept: null };
   if (capture === 'whole') return { ...base, floor: beginning, horizon: null };
   const floor = capture === 'id' ? idMark(high) : seen.clock - margin;
   const quiet = seen.open.size === 0 && xmin === xmax;

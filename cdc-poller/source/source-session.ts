@@ -11,7 +11,8 @@ export type TextRows = readonly (readonly (string | null)[])[];
 
 /** One connection to the legacy database, read-only in every sense: it never takes more than ACCESS SHARE. */
 export type SourceSession = AsyncDisposable & {
-  query(text: string, values?: readonly string[]): Promise<TextRows>;
+  /** `rowsOf`: how many of the table's rows the server read for the answer, where its load is to be governed; none by default. */
+  query(text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number): Promise<TextRows>;
   /** A page, as a prepared statement. */
   page(query: PageQuery): Promise<TextRows>;
   /** The columns that a SELECT gives. */

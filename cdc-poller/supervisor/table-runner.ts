@@ -103,5 +103,6 @@ function publisherOptions(
     reclaim,
     signal,
     onCommitted: (events) => monitor.published(events),
+    onLeftOut: (rows) => monitor.leftOut(rows),
   };
 }

@@ -2,8 +2,10 @@ import { escapeIdentifier } from 'pg';
 import type { TableId } from '#change-events/index.ts';
 import type { Digest, KeyRange, SweepKeyType } from './key-set.ts';
 
-/** Runs a query and gives its rows as texts. */
-type TextQuery = (text: string, values?: readonly string[]) => Promise<readonly (readonly (string | null)[])[]>;
+type TextRows = readonly (readonly (string | null)[])[];
+
+/** Runs a query and gives its rows as texts. `rowsOf` says how many of the table's rows the server read for them: its load is governed. */
+type TextQuery = (text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number) => Promise<TextRows>;
 
 export type SweptTable = { readonly id: TableId; readonly keyColumn: string; readonly keyType: SweepKeyType };
 
@@ -41,18 +43,24 @@ export function sweepSource(query: TextQuery, { id, keyColumn, keyType }: SweptT
       return { oid: oid ?? '', file: file ?? '', rowSecurity: rowSecurity === 't' };
     },
     async digest(range) {
-      const [row = []] = await query(digestSql(table, key, where(range)), bounds(range));
+      const [row = []] = await query(digestSql(table, key, where(range)), bounds(range), ([counts]) => Number(counts?.[0] ?? 0));
       const [count, high, low] = row;
       return { count: BigInt(count ?? '0'), high: BigInt(high ?? '0'), low: BigInt(low ?? '0') };
     },
     async list(range) {
-      return new Set((await query(`SELECT ${key} FROM ${table} WHERE ${where(range)}`, bounds(range))).map(([found]) => found ?? ''));
+      return new Set(
+        (await query(`SELECT ${key} FROM ${table} WHERE ${where(range)}`, bounds(range), count)).map(([found]) => found ?? ''),
+      );
     },
     async present(keys) {
-      const rows = await query(`SELECT ${key} FROM ${table} WHERE ${key} = ANY ($1::${keyType}[])`, [`{${keys.join(',')}}`]);
+      const rows = await query(`SELECT ${key} FROM ${table} WHERE ${key} = ANY ($1::${keyType}[])`, [`{${keys.join(',')}}`], count);
       return new Set(rows.map(([found]) => found ?? ''));
     },
   };
+}
+
+function count(rows: TextRows): number {
+  return rows.length;
 }
 
 /** Values of a range's $1 and, but for the first range, $2. */

@@ -23,6 +23,11 @@ export function sweepViewOf(session: SourceSession, shape: TableShape, database:
     const key = shape.key.map((index) => `${shape.columns[index]?.name} ${shape.columns[index]?.type.name}`).join(', ');
     throw new CdcError('SWEEP_KEY_UNFIT', `the key of table ${name} is (${key})`);
   }
-  const query = (text: string, values?: readonly string[]): ReturnType<SourceSession['query']> => session.query(text, values);
-  return { database, table: shape.id, prefix, keyType, source: sweepSource(query, { id: shape.id, keyColumn: column.name, keyType }) };
+  return {
+    database,
+    table: shape.id,
+    prefix,
+    keyType,
+    source: sweepSource(session.query, { id: shape.id, keyColumn: column.name, keyType }),
+  };
 }

@@ -19,6 +19,15 @@ export type TableSweeperOptions = {
 /** The table as a session finds it. */
 export type SweepView = DeleteEventShape & { readonly source: SweepSource; readonly keyType: SweepKeyType };
 
+/** A sweep that has ended, believed or not, or that could not be made. */
+export type EndedSweep = {
+  readonly outcome: SweepResult['outcome'] | 'failed';
+  readonly messages: readonly OutgoingMessage[];
+  readonly deletes: number;
+  /** Every delete of a transaction below it is among what has been published and `messages`; null when the sweep proves nothing. */
+  readonly sweptTo: bigint | null;
+};
+
 /**
  * Sweeps one table again and again, a query at a time, between polls and on their connection. `step` gives the messages of a finished
  * sweep; when they are committed, `committed` must be told, or the same keys are found once more. Outlasts sessions: a sweep that a
@@ -29,15 +38,13 @@ export type TableSweeper = {
   readonly published: (keys: Iterable<string>) => void;
   /** A new session, or a table of another shape: a sweep under way is dropped. */
   restart(): void;
-  step(view: SweepView): Promise<readonly OutgoingMessage[]>;
+  /** One query of the sweep that is due or under way; null while none has ended. `horizon`: every row version below it is published. */
+  step(view: SweepView, horizon: bigint | null): Promise<EndedSweep | null>;
   committed(): void;
 };
 
-/** A range of this many keys is listed instead of halved. */
-const listKeys = 200;
-
 export function createTableSweeper({ kafka, topic, settings, logger, signal }: TableSweeperOptions): TableSweeper {
-  const { intervalMs, maxKeys, maxDeletes, chunkKeys } = settings;
+  const { intervalMs, maxKeys, maxDeletes, chunkKeys, listKeys } = settings;
   const limits: SweepLimits = { chunkKeys, listKeys, maxDeletes };
   /** Event keys published by this process; joined with those of the topic when they have been read. */
   const keys = new Set<string>();
@@ -48,6 +55,8 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
   /** Event keys by their values, while a sweep runs. */
   let swept = new Map<string, string>();
   let found: readonly string[] = [];
+  /** The horizon at which the sweep under way began: each of its queries saw every transaction below it ended. */
+  let begunAt: bigint | null = null;
   let nextAt = performance.now() + intervalMs;
 
   const load = async (): Promise<void> => {
@@ -59,14 +68,19 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
     }
   };
 
-  const end = (result: SweepResult, view: SweepView): readonly OutgoingMessage[] => {
+  const end = (result: SweepResult, view: SweepView): EndedSweep => {
     found = result.outcome === 'found' ? result.missing.map((value) => swept.get(value) ?? '') : [];
     running = null;
     swept = new Map();
     nextAt = performance.now() + intervalMs;
     tell(logger, result, maxDeletes);
     const seenAt = Date.now();
-    return found.flatMap((key) => deleteMessages(view, key, seenAt));
+    return {
+      outcome: result.outcome,
+      messages: found.flatMap((key) => deleteMessages(view, key, seenAt)),
+      deletes: found.length,
+      sweptTo: result.outcome === 'found' ? begunAt : null,
+    };
   };
 
   return {
@@ -78,23 +92,24 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
       running = null;
       found = [];
     },
-    async step(view) {
-      if (performance.now() < nextAt) return [];
+    async step(view, horizon) {
+      if (performance.now() < nextAt) return null;
       loading ??= load();
       if (failure !== null) {
         logger.warn({ reason: describeError(failure) }, 'the sweep failed; deletes are not seen until it succeeds');
         failure = null;
         loading = null;
         nextAt = performance.now() + intervalMs;
-        return [];
+        return { outcome: 'failed', messages: [], deletes: 0, sweptTo: null };
       }
-      if (!loaded) return [];
+      if (!loaded) return null;
       if (running === null) {
         swept = new Map([...keys].map((key) => [valueOfKey(key), key]));
+        begunAt = horizon;
         running = sweep(view.source, swept.keys(), view.keyType, limits);
       }
       const step = await running.next();
-      return step.done === true ? end(step.value, view) : [];
+      return step.done === true ? end(step.value, view) : null;
     },
     committed() {
       for (const key of found) keys.delete(key);

@@ -12,7 +12,8 @@ export type TableEvents = {
   readonly states: { readonly committed: number; readonly superseded: number; readonly seen: number; readonly lost: KeyList };
   /** Changes that a later change of the same transaction replaced before anyone could see them. */
   readonly withinTransactions: { readonly made: number; readonly seen: number };
-  readonly deletes: { readonly committed: number; readonly seen: number; readonly lost: KeyList };
+  /** `ofUnseen` are the lost ones of rows that no event ever told of: they came and went between two looks, and left no ghost. */
+  readonly deletes: { readonly committed: number; readonly seen: number; readonly lost: KeyList; readonly ofUnseen: KeyList };
   readonly truncates: { readonly committed: number; readonly seen: number };
   /** Of the updates and deletes that were seen: how many events carried the whole row as it was, a part of it, or nothing. */
   readonly beforeImages: { readonly complete: number; readonly incomplete: number; readonly absent: number };
@@ -31,6 +32,8 @@ export type CountInput = {
   readonly tombstones: number;
   /** Transactions below this had ended when the window opened: events of theirs that the ledger part read does not explain are old, not wrong. */
   readonly windowStart: bigint;
+  /** When the window had opened, ms since the epoch of this host: the same for events that do not know their transaction, as a sweep's. */
+  readonly windowOpenedAt: number;
   readonly listedKeys: number;
 };
 
@@ -39,6 +42,7 @@ export function countEvents(input: CountInput): { readonly counts: TableEvents; 
   const { changes, events, listedKeys } = input;
   const lostStates = new KeyCollector(listedKeys);
   const lostDeletes = new KeyCollector(listedKeys);
+  const deletesOfUnseen = new KeyCollector(listedKeys);
   const duplicates = new KeyCollector(listedKeys);
   const outOfOrder = new KeyCollector(listedKeys);
   const unexplained = new KeyCollector(listedKeys);
@@ -51,15 +55,18 @@ export function countEvents(input: CountInput): { readonly counts: TableEvents; 
     ({ key }) => key ?? '(no key)',
   );
   for (const key of new Set([...changesByKey.keys(), ...eventsByKey.keys()])) {
-    const result = matchKey(changesByKey.get(key) ?? [], eventsByKey.get(key) ?? []);
+    const ofKey = changesByKey.get(key) ?? [];
+    const result = matchKey(ofKey, eventsByKey.get(key) ?? []);
+    const unseenLives = deletesOfUnseenLives(ofKey, result.matches);
     for (const match of result.matches) if (match.change.inWindow) inWindow.push(match);
     for (const change of result.unseen) {
       if (!change.inWindow || !change.committed) continue;
       (change.op === 'd' ? lostDeletes : lostStates).add(key);
+      if (unseenLives.has(change)) deletesOfUnseen.add(key);
     }
     duplicates.add(key, result.duplicates.length);
     outOfOrder.add(key, result.outOfOrder);
-    for (const event of result.unexplained) if (event.txId === null || !precedes(event.txId, input.windowStart)) unexplained.add(key);
+    for (const event of result.unexplained) if (!isOld(event, input)) unexplained.add(key);
   }
 
   const seen = { states: 0, within: 0, deletes: 0 };
@@ -75,7 +82,7 @@ export function countEvents(input: CountInput): { readonly counts: TableEvents; 
   const counts: TableEvents = {
     states: { committed: committed.length - deletes, superseded: countSuperseded(committed), seen: seen.states, lost: lostStates.list() },
     withinTransactions: { made: relevant.length - committed.length, seen: seen.within },
-    deletes: { committed: deletes, seen: seen.deletes, lost: lostDeletes.list() },
+    deletes: { committed: deletes, seen: seen.deletes, lost: lostDeletes.list(), ofUnseen: deletesOfUnseen.list() },
     truncates: { committed: input.truncates, seen: events.filter(({ op }) => op === 't').length },
     beforeImages,
     tombstones: input.tombstones,
@@ -84,6 +91,27 @@ export function countEvents(input: CountInput): { readonly counts: TableEvents; 
     unexplained: unexplained.list(),
   };
   return { counts, matches: inWindow };
+}
+
+/** Whether an event tells of a change before the window. */
+function isOld({ txId, receivedAt }: ObservedEvent, { windowStart, windowOpenedAt }: CountInput): boolean {
+  return txId === null ? receivedAt < windowOpenedAt : precedes(txId, windowStart);
+}
+
+/** Deletes of rows whose insert is known and of which no event came: pure, of one key, in the order of its changes. */
+function deletesOfUnseenLives(changes: readonly LedgerChange[], matches: readonly Match[]): ReadonlySet<LedgerChange> {
+  const seen = new Set(matches.map(({ change }) => change));
+  const found = new Set<LedgerChange>();
+  // Of a row that was there before the ledger begins nothing is known.
+  let unseen = false;
+  for (const change of changes) {
+    if (change.op === 'c') unseen = true;
+    if (seen.has(change)) unseen = false;
+    if (change.op !== 'd') continue;
+    if (unseen) found.add(change);
+    unseen = false;
+  }
+  return found;
 }
 
 function countSuperseded(committed: readonly LedgerChange[]): number {

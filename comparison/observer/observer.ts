@@ -3,7 +3,7 @@ import type { BatchControl, ConsumedBatch, Kafka } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
 import { randomUUID } from 'node:crypto';
 import type { TableShape } from '../canonical/shape.ts';
-import { perStrategy, type PerStrategy, type Strategy } from '../strategy.ts';
+import { mapStrategies, type PerStrategy, type Strategy } from '../strategy.ts';
 import { observe, type ObservedEvent } from './observed-event.ts';
 import { TopicProgress } from './topic-progress.ts';
 
@@ -42,7 +42,7 @@ type Source = { readonly strategy: Strategy; readonly shape: TableShape; readonl
 type MutableTable = { events: ObservedEvent[]; tombstones: number; undecodable: { count: number; first: string | null } };
 
 /**
- * Watches the topics of both strategies from where their models stand, as a read_committed consumer of its own group, and stamps each event
+ * Watches the topics of all strategies from where their models stand, as a read_committed consumer of its own group, and stamps each event
  * with this host's clock on arrival.
  *
  * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE
@@ -51,12 +51,12 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
   const { kafka, topicPrefixes, tables } = options;
   const heartbeatTopic = topicName(topicPrefixes.log, options.heartbeatTable);
   const sources = new Map<string, Source>();
-  const recorded = perStrategy((strategy) => {
+  const recorded = mapStrategies(topicPrefixes, (prefix, strategy) => {
     const records = new Map<string, MutableTable>();
     for (const shape of tables) {
       const record: MutableTable = { events: [], tombstones: 0, undecodable: { count: 0, first: null } };
       records.set(shape.id, record);
-      sources.set(topicName(topicPrefixes[strategy], shape), { strategy, shape, record });
+      sources.set(topicName(prefix, shape), { strategy, shape, record });
     }
     return records;
   });
@@ -102,7 +102,7 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
     for (const topic of topics) {
       const source = sources.get(topic);
       for (const { partition, low, high } of await admin.offsetsOf(topic)) {
-        const applied = source === undefined ? high : (options.appliedOffsets[source.strategy](topic, partition) ?? low);
+        const applied = source === undefined ? high : (options.appliedOffsets[source.strategy]?.(topic, partition) ?? low);
         progress.start(topic, partition, applied < high ? applied : high);
       }
     }
@@ -139,7 +139,7 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
     closed: consumer.closed,
     sawSentinel: (txId) => sentinels.has(txId),
     progress,
-    table: (strategy, tableId) => recorded[strategy].get(tableId) ?? { events: [], tombstones: 0, undecodable: { count: 0, first: null } },
+    table: (strategy, tableId) => recorded[strategy]?.get(tableId) ?? { events: [], tombstones: 0, undecodable: { count: 0, first: null } },
     dropped: () => dropped,
     async [Symbol.asyncDispose]() {
       await consumer[Symbol.asyncDispose]();

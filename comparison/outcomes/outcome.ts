@@ -1,7 +1,20 @@
-import type { PerStrategy } from '../strategy.ts';
+import { entriesOf, type PerStrategy, type Strategy } from '../strategy.ts';
 
-/** For which strategies a property holds; `inconclusive` when a run could not tell. */
-export const outcomes = ['both', 'only-log', 'only-query', 'neither', 'inconclusive'] as const;
+/**
+ * For which strategies of the run a property holds, closed: every set of them has one name. `all` and `none` speak of those that ran, two or
+ * three; `inconclusive` when the run could not tell of one of them.
+ */
+export const outcomes = [
+  'all',
+  'log+query',
+  'log+sweep',
+  'query+sweep',
+  'only-log',
+  'only-query',
+  'only-sweep',
+  'none',
+  'inconclusive',
+] as const;
 export type Outcome = (typeof outcomes)[number];
 
 /** What a run says of one property under one strategy. */
@@ -24,12 +37,21 @@ export function verdictIf(condition: boolean, evidence: string): Verdict {
   return condition ? holds(evidence) : fails(evidence);
 }
 
-/** The outcome of two verdicts, and for `inconclusive` the reason. One unknown makes the whole unknown: half a comparison is none. */
-export function decide({ log, query }: PerStrategy<Verdict>): { readonly outcome: Outcome; readonly reason: string | null } {
-  if (log.kind === 'unknown' || query.kind === 'unknown') {
-    const reasons = new Set([log, query].flatMap((verdict) => (verdict.kind === 'unknown' ? [verdict.why] : [])));
-    return { outcome: 'inconclusive', reason: [...reasons].join('; ') };
-  }
-  if (log.kind === 'holds') return { outcome: query.kind === 'holds' ? 'both' : 'only-log', reason: null };
-  return { outcome: query.kind === 'holds' ? 'only-query' : 'neither', reason: null };
+/** The outcome of all verdicts, and for `inconclusive` the reason. One unknown makes the whole unknown: part of a comparison is none. */
+export function decide(verdicts: PerStrategy<Verdict>): { readonly outcome: Outcome; readonly reason: string | null } {
+  const entries = entriesOf(verdicts);
+  const reasons = new Set(entries.flatMap(([, verdict]) => (verdict.kind === 'unknown' ? [verdict.why] : [])));
+  if (reasons.size > 0) return { outcome: 'inconclusive', reason: [...reasons].join('; ') };
+  const holders = entries.filter(([, verdict]) => verdict.kind === 'holds').map(([strategy]) => strategy);
+  return { outcome: nameOf(holders, entries.length), reason: null };
+}
+
+/** @param holders in the order of `strategies` */
+function nameOf(holders: readonly Strategy[], contenders: number): Outcome {
+  const [first, second] = holders;
+  if (first === undefined) return 'none';
+  if (holders.length === contenders) return 'all';
+  if (second === undefined) return `only-${first}`;
+  if (first === 'query') return 'query+sweep';
+  return second === 'query' ? 'log+query' : 'log+sweep';
 }

@@ -11,6 +11,7 @@ export type EventTotals = {
   readonly withinTransactionsSeen: number;
   readonly deletes: number;
   readonly deletesSeen: number;
+  readonly deletesOfUnseen: number;
   readonly truncates: number;
   readonly truncatesSeen: number;
   readonly beforeComplete: number;
@@ -33,6 +34,7 @@ export function totalEvents(tables: Readonly<Record<string, TableEvents>>): Even
     withinTransactionsSeen: sum((t) => t.withinTransactions.seen),
     deletes: sum((t) => t.deletes.committed),
     deletesSeen: sum((t) => t.deletes.seen),
+    deletesOfUnseen: sum((t) => t.deletes.ofUnseen.count),
     truncates: sum((t) => t.truncates.committed),
     truncatesSeen: sum((t) => t.truncates.seen),
     beforeComplete: sum((t) => t.beforeImages.complete),

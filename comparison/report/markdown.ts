@@ -7,7 +7,7 @@ export function renderMarkdown(report: ComparisonReport): string {
   const details = detailLines(report);
   return [
     '# Query-based and log-based change data capture, measured side by side',
-    `From ${report.startedAt} until both had caught up at ${report.caughtUpAt}.`,
+    `From ${report.startedAt} until all had caught up at ${report.caughtUpAt}.`,
     ...sections(report).map((section) => `## ${section.title}\n\n${table(section)}`),
     `## What this says\n\n${list(claimLines(report))}`,
     ...(details.length === 0 ? [] : [`## Keys\n\n${list(details)}`]),

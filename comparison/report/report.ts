@@ -5,8 +5,8 @@ import type { StrategyReport } from '../strategy-report.ts';
 
 /** The result of a comparison. JSON as it stands; `format` grows when a field changes its meaning. */
 export type ComparisonReport = {
-  readonly format: 1;
-  /** When the window opened and when both strategies had caught up, ISO 8601. */
+  readonly format: 2;
+  /** When the window opened and when all strategies had caught up, ISO 8601. */
   readonly startedAt: string;
   readonly caughtUpAt: string;
   readonly tables: readonly string[];

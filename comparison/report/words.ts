@@ -4,17 +4,23 @@ import type { RowDifferences } from '../final-state/merge.ts';
 import type { Measured } from '../measured.ts';
 import type { ClaimResult } from '../outcomes/claims.ts';
 import type { Outcome } from '../outcomes/outcome.ts';
-import { strategies } from '../strategy.ts';
+import { entriesOf, type Strategy } from '../strategy.ts';
 import type { ComparisonReport } from './report.ts';
 import { strategyNames } from './sections.ts';
 
 const outcomeWords: Readonly<Record<Outcome, string>> = {
-  both: 'both strategies',
+  all: 'every strategy',
+  'log+query': 'the log and the query, not the sweep',
+  'log+sweep': 'the log, and the query with its sweep',
+  'query+sweep': 'the query, with a sweep or without',
   'only-log': 'only the log',
   'only-query': 'only the query',
-  neither: 'neither',
+  'only-sweep': 'only the query with its sweep',
+  none: 'none',
   inconclusive: 'inconclusive',
 };
+
+const subjects: Readonly<Record<Strategy, string>> = { log: 'Log', query: 'Query', sweep: 'Query + sweep' };
 
 /** One paragraph for each claim: what was tested, for whom it holds, and on what evidence. */
 export function claimLines({ claims }: ComparisonReport): readonly string[] {
@@ -23,14 +29,14 @@ export function claimLines({ claims }: ComparisonReport): readonly string[] {
 
 function claimLine({ claim, property, outcome, reason, evidence }: ClaimResult): string {
   const verdict = `"${claim}." Tested: ${property}. Holds for: ${outcomeWords[outcome]}`;
-  if (reason !== null && evidence.log === evidence.query) return `${verdict} (${reason}).`;
-  return `${verdict}. Log: ${evidence.log}. Query: ${evidence.query}.`;
+  const found = entriesOf(evidence);
+  if (reason !== null && new Set(found.map(([, text]) => text)).size === 1) return `${verdict} (${reason}).`;
+  return `${verdict}. ${found.map(([strategy, text]) => `${subjects[strategy]}: ${text}.`).join(' ')}`;
 }
 
 /** The keys behind the figures: lost states and deletes, repeats, ghosts, missing and stale rows. */
 export function detailLines(report: ComparisonReport): readonly string[] {
-  return strategies.flatMap((strategy) => {
-    const { events, state } = report.strategies[strategy];
+  return entriesOf(report.strategies).flatMap(([strategy, { events, state }]) => {
     const name = strategyNames[strategy];
     const lines: string[] = [];
     const add = (noun: string, detail: string, where: string, list: KeyList): void => {
@@ -41,6 +47,7 @@ export function detailLines(report: ComparisonReport): readonly string[] {
       if (found === undefined) continue;
       add('state', ' lost', table, found.states.lost);
       add('delete', ' lost', table, found.deletes.lost);
+      add('delete', ' of rows that came and went unseen', table, found.deletes.ofUnseen);
       add('event', ' twice', table, found.duplicates);
       add('event', ' out of order', table, found.outOfOrder);
       add('event', ' of states that never were', table, found.unexplained);

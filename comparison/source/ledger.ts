@@ -28,7 +28,7 @@ const changesSql = `
   SELECT op, table_schema || '.' || table_name, ${texts('before')}, ${texts('after')}, txid::text,
          (NOT pg_visible_in_snapshot(txid, $1::pg_snapshot) AND pg_visible_in_snapshot(txid, $2::pg_snapshot))::text
     FROM ledger.changes
-   WHERE txid >= pg_snapshot_xmin($1::pg_snapshot) AND table_schema || '.' || table_name = ANY ($3::text[])
+   WHERE txid >= least(pg_snapshot_xmin($1::pg_snapshot), $4::xid8) AND table_schema || '.' || table_name = ANY ($3::text[])
    ORDER BY seq`;
 
 /**
@@ -60,7 +60,12 @@ export async function readLedger(session: Session, options: ReadLedgerOptions): 
   const readers = new Map(shapes.map((shape) => [shape.id, new LedgerReader(shape, missingColumns.get(shape.id) ?? [])]));
   let count = 0;
   await session.readOnly(async () => {
-    for await (const row of session.stream(changesSql, [window.start, window.end, shapes.map(({ id }) => id)])) {
+    for await (const row of session.stream(changesSql, [
+      window.start,
+      window.end,
+      shapes.map(({ id }) => id),
+      String(window.publishedBelow),
+    ])) {
       count += 1;
       if (count > maxChanges)
         throw new CdcError('COMPARISON_TOO_LARGE', `the ledger holds more than ${maxChanges} changes for the time of this comparison`);

@@ -1,6 +1,6 @@
 import type { TableId } from '#change-events/index.ts';
 import type { TableShape } from '../canonical/shape.ts';
-import type { PerStrategy } from '../strategy.ts';
+import { mapStrategiesInTurn, type PerStrategy } from '../strategy.ts';
 import { quoteTable } from './catalogue.ts';
 import type { Session } from './session.ts';
 
@@ -16,7 +16,7 @@ export type Setup = {
   readonly grants: readonly string[];
 };
 
-/** Reads what each strategy needed in the source; `roles` are the poller's and the connector's. */
+/** Reads what each strategy needed in the source; `roles` are the connector's and the pollers'. */
 export async function readSetup(
   session: Session,
   shapes: readonly TableShape[],
@@ -40,10 +40,11 @@ export async function readSetup(
      SELECT 'REPLICA IDENTITY FULL on ' || c.oid::regclass FROM pg_class c WHERE c.oid = ANY ($1::regclass[]) AND c.relreplident = 'f'`,
     [tables],
   );
-  return {
-    log: { objects: list(objects), settings: list(settings), ...(await readRole(session, roles.log)) },
-    query: { objects: [], settings: [], ...(await readRole(session, roles.query)) },
-  };
+  const needed = { objects: list(objects), settings: list(settings) };
+  return mapStrategiesInTurn(roles, async (role, strategy) => ({
+    ...(strategy === 'log' ? needed : { objects: [], settings: [] }),
+    ...(await readRole(session, role)),
+  }));
 }
 
 async function readRole(session: Session, role: string): Promise<Pick<Setup, 'attributes' | 'grants'>> {

@@ -3,17 +3,28 @@ import { quoteTable } from './catalogue.ts';
 import type { Session } from './session.ts';
 
 /** The time that a comparison covers, as two snapshots of the legacy database (`pg_snapshot` text): what the second sees and the first does not. */
-export type Window = { readonly start: string; readonly startXmin: bigint; readonly end: string };
+export type Window = OpenWindow & { readonly end: string };
 
-/** A transaction that both strategies must have passed before anything is measured. */
+export type OpenWindow = {
+  readonly start: string;
+  readonly startXmin: bigint;
+  /** When it had opened, ms since the epoch of this host. */
+  readonly openedAt: number;
+  /** Every change of a transaction below it had been published when the window opened, deletes included where they can be seen. */
+  readonly publishedBelow: bigint;
+};
+
+/** A transaction that all strategies must have passed before anything is measured. */
 export type Sentinel = {
   readonly txId: bigint;
   /** Taken before `txId` was assigned: all it sees committed before the sentinel. */ readonly snapshot: string;
 };
 
-export async function openWindow(session: Session): Promise<{ readonly start: string; readonly startXmin: bigint }> {
+/** @param sentinel that all strategies have passed */
+export async function openWindow(session: Session, { txId }: Sentinel): Promise<OpenWindow> {
   const [row] = await session.rows('SELECT s::text, pg_snapshot_xmin(s)::text FROM pg_current_snapshot() AS s');
-  return { start: row?.[0] ?? '', startXmin: BigInt(row?.[1] ?? '0') };
+  const openedAt = performance.timeOrigin + performance.now();
+  return { start: row?.[0] ?? '', startXmin: BigInt(row?.[1] ?? '0'), openedAt, publishedBelow: txId };
 }
 
 /**

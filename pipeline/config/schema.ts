@@ -102,6 +102,7 @@ const sweep = z.strictObject({
   intervalMs: int(1).default(60_000).describe('From the end of one sweep to the beginning of the next.'),
   maxDeletes: int(1).default(1000).describe('A sweep that misses more keys is not believed: it publishes nothing and says so.'),
   chunkKeys: int(1, 1_000_000).default(10_000).describe('Keys compared by one query.'),
+  listKeys: int(1, 1_000_000).default(200).describe('A range of at most so many keys that differs is listed, a longer one halved.'),
   maxKeys: int(1).default(5_000_000).describe('Published keys held in memory, about 60 bytes each.'),
 });
 
@@ -189,6 +190,8 @@ function checkTable(table: WrittenTable, context: z.RefinementCtx): void {
   }
 }
 
+const http = z.strictObject({ host: name.default('127.0.0.1'), port: int(0, 65_535) });
+
 const poller = z.strictObject({
   name: name
     .regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore')
@@ -205,10 +208,7 @@ const poller = z.strictObject({
   sessionTimeoutMs: int(1000)
     .default(6000)
     .describe("How long a process that shares may be silent before its tables move; the broker's group.min.session.timeout.ms at least."),
-  http: z
-    .strictObject({ host: name.default('127.0.0.1'), port: int(0, 65_535) })
-    .optional()
-    .describe('Serves /metrics, /livez, /readyz and /status. Port 0 takes a free one, which the log tells.'),
+  http: http.optional().describe('Serves /metrics, /livez, /readyz and /status. Port 0 takes a free one, which the log tells.'),
   onTooLarge: onTooLarge
     .default('fail')
     .describe('A row larger than its topic takes: fail (the table waits), skip, or dead-letter (told in <topicPrefix>.dead-letter).'),
@@ -280,12 +280,25 @@ const readModel = database.extend({
     .describe('One read model per strategy: its name is the schema that holds it.'),
 });
 
+const comparison = z.strictObject({
+  sweep: z
+    .strictObject({
+      name: name.regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore'),
+      topicPrefix: name.regex(/^[\w.-]+$/).default('sweep'),
+      sweep: sweep.prefault({}).describe('How its tables are swept.'),
+      http: http.optional().describe('As poller.http; a port of its own.'),
+    })
+    .optional()
+    .describe('A third contender: the tables of the poller polled once more, with the key sweep on, by cdc poller start --sweep.'),
+});
+
 export const pipelineSchema = z.strictObject({
   legacyDb,
   kafka,
   poller: poller.optional(),
   connect: connect.optional(),
   readModel: readModel.optional(),
+  comparison: comparison.optional(),
 });
 
 /** pipeline.yaml, validated, defaults filled in. */

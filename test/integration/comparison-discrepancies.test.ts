@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderTerminal, startComparison, type ComparisonInput, type ComparisonReport } from '#comparison/index.ts';
+import { renderTerminal, startComparison, type ComparisonInput, type ComparisonReport, type Strategy } from '#comparison/index.ts';
 import type { TableEvents } from '#comparison/events/count.ts';
 import type { RowDifferences } from '#comparison/final-state/merge.ts';
 import {
@@ -20,7 +20,7 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
   await seedOrders(bench);
   await bench.copySource();
   await bench.markApplied();
-  await using running = await startComparison(bench.input);
+  await using running = await startComparison({ ...bench.input, latencyLimitMs: 60_000 });
   await bench.changes();
 
   await database.query("UPDATE orders SET status = 'paid' WHERE id = 1");
@@ -35,6 +35,8 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
     'INSERT INTO orders (id, customer_id) VALUES (100, 1)',
     'DELETE FROM orders WHERE id = 100',
   ]);
+  await database.query('INSERT INTO orders (id, customer_id) VALUES (200, 1)');
+  await database.query('DELETE FROM orders WHERE id = 200');
   const [paid, shipped, lost, partial, gone, itemGone, placed, passing, settled, ...cameAndWent] = await bench.changes();
   assert.ok(paid && shipped && lost && partial && gone && itemGone && placed && passing && settled);
   assert.deepEqual(
@@ -42,6 +44,8 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
     [
       ['c', '100'],
       ['d', '100'],
+      ['c', '200'],
+      ['d', '200'],
     ],
   );
   assert.deepEqual([gone.table, itemGone.table].toSorted(), ['order_items', 'orders']);
@@ -60,11 +64,16 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
   await bench.publish(bench.topic('log', 'order_items'), [eventMessage(cascaded), tombstone(cascaded)]);
   // The poller: the last states, under the savepoint's own transaction id; and one state that never was.
   const polled = { before: null, op: 'u' };
-  await bench.publish(bench.topic('query', 'orders'), [
+  const states = [
     ...[shipped, lost, partial, settled].map((change) => eventMessage(change, polled)),
     eventMessage({ ...placed, txId: String(BigInt(placed.txId) + 1n) }, polled),
+  ];
+  await bench.publish(bench.topic('query', 'orders'), [
+    ...states,
     eventMessage({ ...partial, after: Object.assign({}, partial.after, { status: 'wrong' }) }, polled),
   ]);
+  // The sweep: order 5 is gone, which it says without a transaction; its item's going was missed.
+  await bench.publish(bench.topic('sweep', 'orders'), [...states, eventMessage(orderGone, sweptAway), tombstone(orderGone)]);
   await bench.publish(bench.topic('query', 'customers'), [{ partition: 1, key: '{"id":1}', value: 'not json' }]);
 
   // The models: the source's rows, but for these.
@@ -74,6 +83,7 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
   await read.query("INSERT INTO log_model.products VALUES (99, 'ghost', 'ghost', '', 1, true, now())");
   await read.query('UPDATE log_model.order_view SET total = total + 0.01 WHERE order_id = 4');
   await read.query("INSERT INTO query_model.orders VALUES (5, 1, 'new', NULL, now(), now())");
+  await read.query('INSERT INTO sweep_model.order_items VALUES (5, 5, 1, 5, 9.99, now())');
   await bench.markApplied();
   await read.query(
     'INSERT INTO log_model.apply_log (topic, partition, first_offset, next_offset, events, applied_at) VALUES ($1, 0, 0, 100, 7, clock_timestamp())',
@@ -83,23 +93,38 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
 
   const logOrders = events(report, 'log', 'orders');
   assert.deepEqual(logOrders.withinTransactions, { made: 3, seen: 3 });
-  assert.deepEqual(logOrders.states, { committed: 6, superseded: 1, seen: 5, lost: { count: 1, keys: ['2'] } });
+  assert.deepEqual(logOrders.states, { committed: 7, superseded: 2, seen: 6, lost: { count: 1, keys: ['2'] } });
   assert.deepEqual(logOrders.duplicates, { count: 1, keys: ['1'] });
   assert.deepEqual(logOrders.outOfOrder, { count: 1, keys: ['1'] });
   assert.deepEqual(logOrders.unexplained, none);
-  assert.deepEqual(logOrders.deletes, { committed: 1, seen: 1, lost: none });
-  assert.deepEqual(logOrders.beforeImages, { complete: 6, incomplete: 1, absent: 0 });
+  assert.deepEqual(logOrders.deletes, { committed: 2, seen: 2, lost: none, ofUnseen: none });
+  assert.deepEqual(logOrders.beforeImages, { complete: 7, incomplete: 1, absent: 0 });
   assert.equal(logOrders.tombstones, 1);
-  assert.deepEqual(events(report, 'log', 'order_items').deletes, { committed: 1, seen: 1, lost: none });
+  assert.deepEqual(events(report, 'log', 'order_items').deletes, { committed: 1, seen: 1, lost: none, ofUnseen: none });
 
   const queryOrders = events(report, 'query', 'orders');
   assert.deepEqual(queryOrders.withinTransactions, { made: 3, seen: 0 });
-  assert.deepEqual(queryOrders.states, { committed: 6, superseded: 1, seen: 5, lost: { count: 1, keys: ['1'] } });
-  assert.deepEqual(queryOrders.deletes, { committed: 1, seen: 0, lost: { count: 1, keys: ['5'] } });
+  assert.deepEqual(queryOrders.states, { committed: 7, superseded: 2, seen: 5, lost: { count: 2, keys: ['1', '200'] } });
+  const cameAndWentUnseen = { count: 1, keys: ['200'] };
+  assert.deepEqual(queryOrders.deletes, { committed: 2, seen: 0, lost: { count: 2, keys: ['5', '200'] }, ofUnseen: cameAndWentUnseen });
   assert.deepEqual(queryOrders.unexplained, { count: 1, keys: ['3'] });
   assert.deepEqual(queryOrders.beforeImages, { complete: 0, incomplete: 0, absent: 4 });
   assert.deepEqual(queryOrders.duplicates, none);
   assert.deepEqual(events(report, 'query', 'order_items').deletes.lost, { count: 1, keys: ['5'] });
+
+  const sweepOrders = events(report, 'sweep', 'orders');
+  assert.deepEqual(sweepOrders.states, queryOrders.states);
+  assert.deepEqual(sweepOrders.deletes, { committed: 2, seen: 1, lost: cameAndWentUnseen, ofUnseen: cameAndWentUnseen });
+  assert.deepEqual(
+    [sweepOrders.unexplained, sweepOrders.duplicates, sweepOrders.outOfOrder, sweepOrders.tombstones],
+    [none, none, none, 1],
+  );
+  assert.deepEqual(events(report, 'sweep', 'order_items').deletes, {
+    committed: 1,
+    seen: 0,
+    lost: { count: 1, keys: ['5'] },
+    ofUnseen: none,
+  });
 
   assert.deepEqual(differencesOf(report, 'log'), {
     customers: {},
@@ -116,31 +141,50 @@ test('events that are missing, repeated, out of order or wrong, and rows that ar
     'order view': {},
   });
 
-  const { log, query } = report.strategies;
+  assert.deepEqual(differencesOf(report, 'sweep'), {
+    customers: {},
+    products: {},
+    orders: {},
+    order_items: { ghost: ['5'] },
+    'order view': {},
+  });
+
+  const { log, query, sweep } = report.strategies;
   assert.ok(log.latency.toKafka.measured && log.latency.toReadModel.measured && query.latency.toKafka.measured);
-  assert.deepEqual([log.latency.toKafka.value.n, log.latency.toReadModel.value.n, query.latency.toKafka.value.n], [10, 9, 5]);
+  assert.deepEqual([log.latency.toKafka.value.n, log.latency.toReadModel.value.n, query.latency.toKafka.value.n], [8, 8, 5]);
+  assert.ok(log.latency.deletesToKafka.measured && log.latency.deletesToReadModel.measured);
+  assert.deepEqual([log.latency.deletesToKafka.value.n, log.latency.deletesToReadModel.value.n], [4, 3]);
+  assert.deepEqual(query.latency.deletesToKafka, { measured: false, why: 'no event of this run arrived' });
+  assert.ok(sweep?.latency.deletesToKafka.measured);
+  assert.equal(sweep.latency.deletesToKafka.value.n, 1);
   assert.ok(log.latency.toKafka.value.max > 0 && log.latency.toKafka.value.max < 60_000);
   assert.deepEqual(query.latency.toReadModel, { measured: false, why: "none of these events is in the read model's apply_log" });
   assert.ok(report.notes.some((note) => /^1 message of public\.customers \(query\) not a change event; the first: .*offset 0/.test(note)));
   assert.deepEqual(
     Object.fromEntries(report.claims.map(({ id, outcome }) => [id, outcome])),
     {
-      setup: 'only-query',
-      privileges: 'only-query',
+      setup: 'query+sweep',
+      privileges: 'query+sweep',
       columns: 'inconclusive',
       load: 'inconclusive',
-      deletes: 'neither',
-      states: 'neither',
-      'before-images': 'neither',
-      'final-rows': 'only-query',
-      'order-view': 'only-query',
-      once: 'only-query',
-      order: 'only-query',
+      deletes: 'only-log',
+      ghosts: 'none',
+      states: 'none',
+      'before-images': 'none',
+      'final-rows': 'query+sweep',
+      'order-view': 'query+sweep',
+      once: 'query+sweep',
+      order: 'query+sweep',
       latency: 'inconclusive',
+      'delete-latency': 'only-log',
     },
     JSON.stringify(report.claims, null, 2),
   );
-  assert.match(renderTerminal(report), /1 ghost row in public\.products: 99\n/);
+  const text = renderTerminal(report);
+  assert.match(text, /log \(Debezium\): 1 ghost row in public\.products: 99\n/);
+  assert.match(text, /query \(poller\): 1 ghost row in public\.orders: 5\n/);
+  assert.match(text, /query \+ sweep: 1 delete of rows that came and went unseen in public\.orders: 200\n/);
+  assert.match(text, /query \+ sweep: 1 ghost row in public\.order_items: 5\n/);
 });
 
 test('a run in which nothing happened is inconclusive, not a success', async () => {
@@ -158,9 +202,12 @@ test('a change after the run is not held against anybody, and is said', async ()
   await using running = await startComparison({
     ...bench.input,
     // Asked after the closing sentinel: what commits now is after the window.
-    queryHorizons: async () => {
-      await bench.database.query("UPDATE orders SET note = 'later' WHERE id = 1");
-      return bench.input.queryHorizons();
+    horizons: {
+      ...bench.input.horizons,
+      query: async () => {
+        await bench.database.query("UPDATE orders SET note = 'later' WHERE id = 1");
+        return bench.input.horizons.query();
+      },
     },
   });
   const report = await running.finish();
@@ -177,20 +224,23 @@ test('what the poller publishes just before it says that it has passed the run i
   let changed = false;
   await using running = await startComparison({
     ...bench.input,
-    queryHorizons: async () => {
-      if (changed) {
-        const changes = await bench.changes();
-        await bench.publish(
-          bench.topic('log', 'orders'),
-          changes.map((change) => eventMessage(change)),
-        );
-        await bench.publish(
-          bench.topic('query', 'orders'),
-          changes.map((change) => eventMessage(change, { before: null })),
-        );
-        await bench.markApplied();
-      }
-      return bench.input.queryHorizons();
+    horizons: {
+      ...bench.input.horizons,
+      query: async () => {
+        if (changed) {
+          const changes = await bench.changes();
+          await bench.publish(
+            bench.topic('log', 'orders'),
+            changes.map((change) => eventMessage(change)),
+          );
+          await bench.publish(
+            bench.topic('query', 'orders'),
+            changes.map((change) => eventMessage(change, { before: null })),
+          );
+          await bench.markApplied();
+        }
+        return bench.input.horizons.query();
+      },
     },
   });
   await bench.changes();
@@ -216,10 +266,17 @@ test('whoever is behind when the time is over is named: connector, poller, read 
     return true;
   });
   await admin.deleteTopics([silentTopic]);
-  await assert.rejects(startAndStop({ ...input, queryHorizons: async () => new Map([['public.orders', 3n]]) }), (error: Error) => {
-    assert.match(error.message, /the poller has not passed transaction \d+ in .*public\.customers \(no position\).*public\.orders \(3\)/);
-    return true;
-  });
+  const behind = async (): Promise<ReadonlyMap<string, bigint>> => new Map([['public.orders', 3n]]);
+  for (const [strategy, who] of [
+    ['query', 'the poller'],
+    ['sweep', 'the poller with the key sweep'],
+  ] as const) {
+    await assert.rejects(startAndStop({ ...input, horizons: { ...input.horizons, [strategy]: behind } }), (error: Error) => {
+      const late = new RegExp(`${who} has not passed transaction \\d+ in .*public\\.customers \\(no position\\).*public\\.orders \\(3\\)`);
+      assert.match(error.message, late);
+      return true;
+    });
+  }
   const change: RecordedChange = { op: 'c', table: 'orders', txId: '9', key: '1', before: null, after: { id: 1 } };
   await bench.publish(bench.topic('log', 'orders'), [eventMessage(change)]);
   await assert.rejects(startAndStop(input), (error: Error) => {
@@ -236,6 +293,12 @@ test('without a ledger the comparison says so and names the remedy', async () =>
     remedy: /migrate --ledger/,
   });
 });
+
+/** As a sweep writes it: it knows neither the row as it was nor the transaction. */
+const sweptAway = {
+  before: null,
+  source: { connector: 'test', name: 'test', db: 'test', schema: 'public', table: 'orders', txId: null, lsn: null },
+};
 
 /** Disposed at once, so that a start which should have failed does not keep the test's process alive. */
 async function startAndStop(input: ComparisonInput): Promise<void> {
@@ -256,16 +319,17 @@ async function seedOrders({ database }: ComparisonBench): Promise<void> {
   );
 }
 
-function events(report: ComparisonReport, strategy: 'log' | 'query', table: string): TableEvents {
-  const found = report.strategies[strategy].events;
-  assert.ok(found.measured);
+function events(report: ComparisonReport, strategy: Strategy, table: string): TableEvents {
+  const found = report.strategies[strategy]?.events;
+  assert.ok(found?.measured);
   return found.value[`public.${table}`] ?? assert.fail(`no figures of ${table}`);
 }
 
 type Differences = { missing?: readonly string[]; ghost?: readonly string[]; stale?: readonly string[]; columns?: readonly string[] };
 
-function differencesOf(report: ComparisonReport, strategy: 'log' | 'query'): Readonly<Record<string, Differences>> {
-  const { tables, orderView } = report.strategies[strategy].state;
+function differencesOf(report: ComparisonReport, strategy: Strategy): Readonly<Record<string, Differences>> {
+  const { state } = report.strategies[strategy] ?? assert.fail(`no ${strategy}`);
+  const { tables, orderView } = state;
   const found: Record<string, Differences> = {};
   for (const [table, rows] of [...Object.entries(tables), ['order view', orderView] as const]) {
     assert.ok(rows.measured);

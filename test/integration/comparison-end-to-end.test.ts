@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import getPort from 'get-port';
 import type { TableEvents } from '#comparison/events/count.ts';
-import { comparisonFromConfig, renderTerminal, runComparison, type ComparisonReport } from '#comparison/index.ts';
+import { comparisonFromConfig, renderTerminal, runComparison, type ComparisonReport, type Strategy } from '#comparison/index.ts';
 import { runWorkload, seed } from '#legacy-db/index.ts';
-import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
+import { silentLogger, sweepPollerConfig } from '#pipeline/index.ts';
 import { migrate, startReadModel } from '#read-model/index.ts';
+import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
@@ -14,39 +16,38 @@ import { uniqueName } from '#test/support/stack.ts';
 
 const tables = ['customers', 'products', 'orders', 'order_items'] as const;
 
-test('a workload under poller, Debezium and two read models: the log loses nothing, polling loses deletes and states, both named', async (t) => {
+test('a workload under poller, key sweep and Debezium: the log loses nothing, polling loses deletes and states, the sweep finds the deletes, all named', async (t) => {
   await using database = await createLegacyDatabase({ ledger: true });
   await using read = await createReadDatabase();
   await seed(database.owner, { customers: 40, products: 20, orders: 60, seed: 1 });
   await using connector = await startTestConnector({ database });
   await connector.streaming();
   const poller = uniqueName('poller');
-  const config = pipelineSchema.parse({
-    legacyDb: database.config,
+  const [port, sweepPort] = [await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' })];
+  const config = bothStrategiesConfig({
+    database,
+    read,
     kafka: await testKafkaConfig(),
-    poller: { name: poller, topicPrefix: poller, pollIntervalMs: 100, tables: tables.map((table) => ({ table: `public.${table}` })) },
-    connect: { topicPrefix: connector.prefix },
-    readModel: {
-      ...read.config,
-      models: {
-        query_model: { topicPrefix: poller, groupId: `${poller}-query` },
-        log_model: { topicPrefix: connector.prefix, groupId: `${poller}-log` },
-      },
-    },
+    name: poller,
+    connectorPrefix: connector.prefix,
+    poller: { http: { port } },
+    sweep: { sweep: { intervalMs: 500 }, http: { port: sweepPort } },
   });
-  for (const schema of ['query_model', 'log_model']) await migrate(read.owner, { schema });
+  for (const schema of Object.keys(config.readModel?.models ?? {})) await migrate(read.owner, { schema });
   const kafka = await testKafka();
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(async () => {
     await using admin = await kafka.admin();
     const topics = await admin.listTopics();
-    await admin.deleteTopics(topics.filter((topic) => topic.startsWith(`${poller}.`) || topic.startsWith(`cdc-poller.${poller}.`)));
+    const ours = [poller, `${poller}-sweep`].flatMap((name) => [`${name}.`, `cdc-poller.${name}.`]);
+    await admin.deleteTopics(topics.filter((topic) => ours.some((prefix) => topic.startsWith(prefix))));
   });
   await using running = startTestPoller(config);
+  await using sweeping = startTestPoller(sweepPollerConfig(config));
   await using models = await startReadModel({ config, logger: silentLogger, signal: t.signal });
   // What stops a part is the failure to report, not the time that the others then wait for it.
   const broken = new AbortController();
-  for (const ended of [running.ended, models.closed]) ended.catch((error: unknown) => broken.abort(error));
+  for (const ended of [running.ended, sweeping.ended, models.closed]) ended.catch((error: unknown) => broken.abort(error));
 
   const input = {
     ...comparisonFromConfig(config, silentLogger),
@@ -54,26 +55,41 @@ test('a workload under poller, Debezium and two read models: the log loses nothi
     // This machine is busy with other tests: whether it is quick is not the question here.
     latencyLimitMs: 60_000,
   };
-  const report = await runComparison(input, () =>
-    runWorkload({ application: database.application, seconds: 6, rate: 40, seed: 7, writers: 4, signal: t.signal }),
-  );
+  const report = await runComparison(input, async () => {
+    const statistics = await runWorkload({
+      application: database.application,
+      seconds: 6,
+      rate: 40,
+      seed: 7,
+      writers: 4,
+      signal: t.signal,
+    });
+    // Between two polls: nobody but the log sees them come and go.
+    for (let times = 0; times < 5; times += 1)
+      await database.query(
+        "BEGIN; INSERT INTO customers (email, name) VALUES ('flash', 'F'); COMMIT; DELETE FROM customers WHERE email = 'flash'",
+      );
+    return statistics;
+  });
   if (process.env['SHOW_REPORT'] !== undefined) process.stdout.write(`${renderTerminal(report)}\n`);
 
   assert.deepEqual(
     Object.fromEntries(report.claims.map(({ id, outcome }) => [id, outcome])),
     {
-      setup: 'only-query',
-      privileges: 'only-query',
+      setup: 'query+sweep',
+      privileges: 'query+sweep',
       columns: 'inconclusive',
       load: 'inconclusive',
       deletes: 'only-log',
+      ghosts: 'log+sweep',
       states: 'only-log',
       'before-images': 'only-log',
-      'final-rows': 'both',
-      'order-view': 'only-log',
-      once: 'both',
-      order: 'both',
-      latency: 'both',
+      'final-rows': 'all',
+      'order-view': 'log+sweep',
+      once: 'all',
+      order: 'all',
+      latency: 'all',
+      'delete-latency': deletesSeen(report) < 0.95 ? 'only-log' : 'log+sweep',
     },
     JSON.stringify(report.claims, null, 2),
   );
@@ -85,20 +101,47 @@ test('a workload under poller, Debezium and two read models: the log loses nothi
     );
     assert.equal(withinTransactions.seen, withinTransactions.made);
     assert.deepEqual(eventsOf(report, 'query', table).unexplained, none);
+    assert.equal(eventsOf(report, 'query', table).deletes.seen, 0, 'plain polling sees no delete');
+    const swept = eventsOf(report, 'sweep', table);
+    assert.deepEqual([swept.unexplained, swept.duplicates], [none, none]);
+    assert.deepEqual(swept.deletes.lost, swept.deletes.ofUnseen, 'the sweep misses only what no poll ever saw');
   }
-  const { log, query } = report.strategies;
-  for (const { latency } of [log, query]) assert.deepEqual([latency.withoutCommitTime, latency.withoutBatch], [0, 0]);
+  assert.ok(eventsOf(report, 'sweep', 'orders').deletes.seen > 0);
+  assert.ok(eventsOf(report, 'sweep', 'customers').deletes.ofUnseen.count > 0);
+  assert.ok(eventsOf(report, 'sweep', 'orders').states.lost.count > 0, 'a sweep brings no overwritten state back');
+
+  const { log, query, sweep } = report.strategies;
+  assert.ok(sweep !== null);
+  for (const { latency } of [log, query, sweep]) assert.deepEqual([latency.withoutCommitTime, latency.withoutBatch], [0, 0]);
+  assert.ok(log.latency.deletesToReadModel.measured && sweep.latency.deletesToReadModel.measured);
+  assert.ok(!query.latency.deletesToReadModel.measured);
   const orders = query.state.tables['public.orders'];
   assert.ok(orders?.measured && orders.value.ghost.count > 0);
   const ghosts = await ghostOrders(database, read);
   assert.deepEqual(orders.value.ghost, { count: ghosts.length, keys: ghosts.slice(0, 20) });
+
+  assert.ok(log.cost.measured && query.cost.measured && sweep.cost.measured);
+  const [asked, sweptToo] = [query.cost.value, sweep.cost.value];
+  for (const cost of [log.cost.value, asked, sweptToo]) assert.ok(cost.processorMsPerMinute.measured);
+  assert.ok(log.cost.value.walKeptBytes.measured);
+  assert.ok(asked.queriesPerMinute.measured && asked.queriesPerMinute.value > 0 && sweptToo.queriesPerMinute.measured);
+  assert.ok(asked.rowsReadPerMinute.measured && sweptToo.rowsReadPerMinute.measured);
+  assert.ok(sweptToo.rowsReadPerMinute.value > asked.rowsReadPerMinute.value, 'a sweep reads the keys besides');
+  assert.deepEqual(sweep.setup, query.setup, 'the sweep needs no right beyond polling');
 });
 
 const none = { count: 0, keys: [] };
 
-function eventsOf(report: ComparisonReport, strategy: 'log' | 'query', table: string): TableEvents {
-  const { events } = report.strategies[strategy];
-  assert.ok(events.measured);
+/** The share of the deletes that the sweep saw. */
+function deletesSeen(report: ComparisonReport): number {
+  const all = tables.map((table) => eventsOf(report, 'sweep', table).deletes);
+  const sum = (read: (deletes: TableEvents['deletes']) => number): number => all.reduce((total, deletes) => total + read(deletes), 0);
+  return sum(({ seen }) => seen) / sum(({ committed }) => committed);
+}
+
+function eventsOf(report: ComparisonReport, strategy: Strategy, table: string): TableEvents {
+  const events = report.strategies[strategy]?.events;
+  assert.ok(events?.measured);
   return events.value[`public.${table}`] ?? assert.fail(`no figures of ${table}`);
 }
 

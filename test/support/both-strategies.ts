@@ -17,8 +17,11 @@ export function bothStrategiesConfig(parts: {
   readonly connectorPrefix: string;
   /** Settings of the poller over the usual ones. */
   readonly poller?: Readonly<Record<string, unknown>>;
+  /** Settings of comparison.sweep: adds the third contender, `<name>-sweep`, and its read model `sweep_model`. */
+  readonly sweep?: Readonly<Record<string, unknown>>;
 }): PipelineConfig {
-  const { database, read, kafka, name, connectorPrefix, poller = {} } = parts;
+  const { database, read, kafka, name, connectorPrefix, poller = {}, sweep } = parts;
+  const swept = `${name}-sweep`;
   return pipelineSchema.parse({
     legacyDb: database.config,
     kafka,
@@ -29,8 +32,10 @@ export function bothStrategiesConfig(parts: {
       models: {
         query_model: { topicPrefix: name, groupId: `${name}-query` },
         log_model: { topicPrefix: connectorPrefix, groupId: `${name}-log` },
+        ...(sweep === undefined ? {} : { sweep_model: { topicPrefix: swept, groupId: swept } }),
       },
     },
+    ...(sweep === undefined ? {} : { comparison: { sweep: { name: swept, topicPrefix: swept, ...sweep } } }),
   });
 }
 

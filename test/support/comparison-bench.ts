@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringifyLossless, topicName, type JsonValue } from '#change-events/index.ts';
 import type { Kafka, KafkaAdmin, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
+import { strategies, type Strategy } from '#comparison/strategy.ts';
 import type { ComparisonInput } from '#comparison/index.ts';
 import { migrate } from '#read-model/index.ts';
 import { testKafka } from './kafka.ts';
@@ -30,13 +31,13 @@ export type ComparisonBench = AsyncDisposable & {
   readonly read: ReadDatabase;
   readonly kafka: Kafka;
   readonly input: ComparisonInput;
-  topic(strategy: 'log' | 'query', table: OrderTable): string;
+  topic(strategy: Strategy, table: OrderTable): string;
   /** The ledger's changes since the last call, in order. */
   changes(): Promise<readonly RecordedChange[]>;
   publish(topic: string, messages: readonly OutgoingMessage[]): Promise<void>;
-  /** Fills both models with what the source holds now. */
+  /** Fills the models with what the source holds now. */
   copySource(): Promise<void>;
-  /** Says that both models have applied all that is in the topics. */
+  /** Says that the models have applied all that is in the topics. */
   markApplied(): Promise<void>;
 };
 
@@ -47,10 +48,10 @@ export async function createComparisonBench(): Promise<ComparisonBench> {
   const kafka = await testKafka();
   const admin = stack.use(await kafka.admin());
   const producer = stack.use(await kafka.transactionalProducer({ transactionalId: uniqueName('bench') }));
-  const prefixes = { log: uniqueName('log'), query: uniqueName('query') };
-  const models = { log: 'log_model', query: 'query_model' };
-  const topic = (strategy: 'log' | 'query', table: string): string => topicName(prefixes[strategy], { schema: 'public', table });
-  const topics = [topic('log', 'customers'), ...orderTables.flatMap((table) => [topic('log', table), topic('query', table)])];
+  const prefixes = { log: uniqueName('log'), query: uniqueName('query'), sweep: uniqueName('sweep') };
+  const models = { log: 'log_model', query: 'query_model', sweep: 'sweep_model' };
+  const topic = (strategy: Strategy, table: string): string => topicName(prefixes[strategy], { schema: 'public', table });
+  const topics = [topic('log', 'customers'), ...orderTables.flatMap((table) => strategies.map((strategy) => topic(strategy, table)))];
   const heartbeatTopic = `${prefixes.log}.cdc.heartbeat`;
   await admin.ensureTopics([...new Set(topics), heartbeatTopic].map((name) => ({ topic: name, partitions: 2, replicationFactor: 1 })));
   stack.defer(() => admin.deleteTopics([...new Set(topics), heartbeatTopic]));
@@ -71,11 +72,15 @@ export async function createComparisonBench(): Promise<ComparisonBench> {
       kafka,
       legacyDatabase: database.owner,
       readDatabase: read.owner,
-      strategies: { log: { topicPrefix: prefixes.log, model: models.log }, query: { topicPrefix: prefixes.query, model: models.query } },
+      strategies: {
+        log: { topicPrefix: prefixes.log, model: models.log },
+        query: { topicPrefix: prefixes.query, model: models.query },
+        sweep: { topicPrefix: prefixes.sweep, model: models.sweep },
+      },
       tables: orderTables.map((table) => ({ schema: 'public', table })),
       // The test publishes what it wants seen before it lets the comparison finish.
-      queryHorizons: async () => new Map(orderTables.map((table) => [`public.${table}`, 2n ** 62n])),
-      roles: { log: database.replicator.user ?? '', query: database.poller.user ?? '' },
+      horizons: { query: passed, sweep: passed },
+      roles: { log: database.replicator.user ?? '', query: database.poller.user ?? '', sweep: database.poller.user ?? '' },
       catchUpTimeoutMs: 20_000,
     },
     async changes() {
@@ -99,6 +104,11 @@ export async function createComparisonBench(): Promise<ComparisonBench> {
     markApplied: () => markApplied(admin, read, models, prefixes),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** What a poller says that has passed every transaction. */
+async function passed(): Promise<ReadonlyMap<string, bigint>> {
+  return new Map(orderTables.map((table) => [`public.${table}`, 2n ** 62n]));
 }
 
 /** The message that capture should publish for a change; `override` replaces parts of the event. */
@@ -190,10 +200,10 @@ async function copySource(database: LegacyDatabase, read: ReadDatabase, schemas:
 async function markApplied(
   admin: KafkaAdmin,
   read: ReadDatabase,
-  models: Readonly<Record<'log' | 'query', string>>,
-  prefixes: Readonly<Record<'log' | 'query', string>>,
+  models: Readonly<Record<Strategy, string>>,
+  prefixes: Readonly<Record<Strategy, string>>,
 ): Promise<void> {
-  for (const strategy of ['log', 'query'] as const) {
+  for (const strategy of strategies) {
     for (const table of orderTables) {
       const name = topicName(prefixes[strategy], { schema: 'public', table });
       for (const { partition, high } of await admin.offsetsOf(name)) {

@@ -1,7 +1,8 @@
 import type { TableEvents } from '#comparison/events/count.ts';
 import type { RowDifferences } from '#comparison/final-state/merge.ts';
 import type { KeyList } from '#comparison/key-list.ts';
-import { measured, notMeasured } from '#comparison/measured.ts';
+import type { Distribution } from '#comparison/latency/percentiles.ts';
+import { measured, notMeasured, type Measured } from '#comparison/measured.ts';
 import type { Setup } from '#comparison/source/setup.ts';
 import type { StrategyReport } from '#comparison/strategy-report.ts';
 
@@ -14,7 +15,7 @@ export function tableEvents(events: Partial<TableEvents>): TableEvents {
   return {
     states: { committed: 0, superseded: 0, seen: 0, lost: keyList() },
     withinTransactions: { made: 0, seen: 0 },
-    deletes: { committed: 0, seen: 0, lost: keyList() },
+    deletes: { committed: 0, seen: 0, lost: keyList(), ofUnseen: keyList() },
     truncates: { committed: 0, seen: 0 },
     beforeImages: { complete: 0, incomplete: 0, absent: 0 },
     tombstones: 0,
@@ -35,18 +36,27 @@ export function strategyReport(parts: {
   readonly rows: RowDifferences;
   readonly setup?: Setup;
   readonly latencyMs?: number | null;
+  /** Every percentile of deletes; default as `latencyMs`. */
+  readonly deleteLatencyMs?: number | null;
 }): StrategyReport {
-  const { events, rows, setup, latencyMs = 20 } = parts;
-  const latency =
-    latencyMs === null
-      ? notMeasured('no event of this run arrived')
-      : measured({ n: 10, p50: latencyMs, p95: latencyMs, p99: latencyMs, max: latencyMs });
+  const { events, rows, setup, latencyMs = 20, deleteLatencyMs = latencyMs } = parts;
+  const latency = (ms: number | null): Measured<Distribution> =>
+    ms === null ? notMeasured('no event of this run arrived') : measured({ n: 10, p50: ms, p95: ms, p99: ms, max: ms });
+  const [states, deletes] = [latency(latencyMs), latency(deleteLatencyMs)];
   return {
     topicPrefix: 'test',
     model: 'test_model',
     events: measured({ 'public.orders': events }),
     state: { tables: { 'public.orders': measured(rows) }, orderView: measured({ ...rows, ghost: keyList() }) },
-    latency: { toKafka: latency, toReadModel: latency, withoutCommitTime: 0, withoutBatch: 0 },
+    latency: {
+      toKafka: states,
+      toReadModel: states,
+      deletesToKafka: deletes,
+      deletesToReadModel: deletes,
+      withoutCommitTime: 0,
+      withoutBatch: 0,
+    },
     setup: setup === undefined ? notMeasured('the roles are not known') : measured(setup),
+    cost: notMeasured('nobody looked'),
   };
 }

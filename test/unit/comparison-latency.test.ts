@@ -58,6 +58,26 @@ test('times count from the commit of the change’s own transaction, each clock 
   assert.deepEqual(found.toReadModel, { measured: true, value: { n: 1, p50: 30, p95: 30, p99: 30, max: 30 } });
 });
 
+test('deletes are timed apart from inserts and updates', () => {
+  const match = (op: 'u' | 'd', receivedAt: number, offset: bigint): Parameters<typeof latencies>[0][number] => ({
+    change: ledgerChange({ txId: 7n, op }),
+    event: observedEvent({ op, offset, receivedAt }),
+    topic: 't',
+  });
+  const commits = { times: new Map([[7n, 1000]]), unavailable: null };
+  const log = new Map([['t/0', [{ first: 0n, next: 2n, appliedAt: 1020 }]]]);
+  const found = latencies([match('u', 1010, 1n), match('d', 2500, 2n)], commits, log, { sourceAheadMs: 0, readAheadMs: 0 });
+  assert.deepEqual(
+    [found.toKafka, found.deletesToKafka].map((each) => each.measured && [each.value.n, each.value.max]),
+    [
+      [1, 10],
+      [1, 1500],
+    ],
+  );
+  assert.deepEqual(found.deletesToReadModel, { measured: false, why: "none of these events is in the read model's apply_log" });
+  assert.deepEqual([found.withoutCommitTime, found.withoutBatch], [0, 1]);
+});
+
 test('without commit times or events a latency is not measured, with the reason', () => {
   const off = latencies([], { times: new Map(), unavailable: 'track_commit_timestamp is off' }, new Map(), {
     sourceAheadMs: 0,

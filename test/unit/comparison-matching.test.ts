@@ -6,7 +6,7 @@ import { longestCommonRun } from '#comparison/events/longest-run.ts';
 import { matchKey, type LedgerChange } from '#comparison/events/match-key.ts';
 import { eventOf, ledgerChange, observedEvent } from '#test/support/comparison.ts';
 
-const none = { truncates: 0, tombstones: 0, windowStart: 0n, listedKeys: 1000 };
+const none = { truncates: 0, tombstones: 0, windowStart: 0n, windowOpenedAt: 0, listedKeys: 1000 };
 
 function count(input: Pick<CountInput, 'changes' | 'events'> & Partial<CountInput>): ReturnType<typeof countEvents>['counts'] {
   return countEvents({ ...none, ...input }).counts;
@@ -188,3 +188,43 @@ function plainLongestCommonRun(a: readonly string[], b: readonly string[]): numb
   const skipped = plainLongestCommonRun(rest, b);
   return at < 0 ? skipped : Math.max(skipped, 1 + plainLongestCommonRun(rest, b.slice(at + 1)));
 }
+
+test('a delete of a row that came and went unseen is told apart from one that leaves a ghost', () => {
+  const at = (key: string, op: 'c' | 'u' | 'd', txId: bigint): LedgerChange =>
+    ledgerChange({ key, op, txId, after: op === 'd' ? null : `${key}@${txId}` });
+  const changes = [
+    at('unseen', 'c', 1n),
+    at('unseen', 'u', 2n),
+    at('unseen', 'd', 3n),
+    at('seen', 'c', 4n),
+    at('seen', 'd', 5n),
+    // Was there before: nobody knows whether it was seen.
+    at('old', 'd', 6n),
+    at('twice', 'c', 7n),
+    at('twice', 'd', 8n),
+    at('twice', 'c', 9n),
+    at('twice', 'd', 10n),
+  ];
+  const events = changes.filter(({ key, txId, op }) => op !== 'd' && (key === 'seen' || txId === 9n)).map(eventOf);
+  const { deletes } = count({ changes, events });
+  assert.deepEqual(deletes.lost, { count: 5, keys: ['unseen', 'seen', 'old', 'twice'] });
+  assert.deepEqual(deletes.ofUnseen, { count: 2, keys: ['unseen', 'twice'] });
+});
+
+test('deletes of unseen rows are lost deletes, and with every event there are none', () => {
+  fc.assert(
+    fc.property(history, fc.infiniteStream(fc.boolean()), (changes, kept) => {
+      const some = changes.filter(() => kept.next().value).map(eventOf);
+      const { deletes } = count({ changes, events: some });
+      assert.ok(deletes.ofUnseen.count <= deletes.lost.count);
+      assert.ok(deletes.ofUnseen.keys.every((key) => deletes.lost.keys.includes(key)));
+      assert.equal(count({ changes, events: changes.map(eventOf) }).deletes.ofUnseen.count, 0);
+    }),
+  );
+});
+
+test('a delete that a sweep found before the window opened is old, one that nobody made in the window is not', () => {
+  const swept = (receivedAt: number): ReturnType<typeof observedEvent> => observedEvent({ key: '1', op: 'd', txId: null, receivedAt });
+  assert.equal(count({ changes: [], events: [swept(9)], windowOpenedAt: 10 }).unexplained.count, 0);
+  assert.equal(count({ changes: [], events: [swept(11)], windowOpenedAt: 10 }).unexplained.count, 1);
+});
