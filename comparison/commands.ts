@@ -1,9 +1,8 @@
-import { writeFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { runWorkload } from '#legacy-db/index.ts';
-import { CdcError, postgresClientConfig, type CliContext } from '#pipeline/index.ts';
+import { CdcError, positiveNumber, postgresClientConfig, wholeNumber, type CliContext } from '#pipeline/index.ts';
 import { comparisonFromConfig } from './from-config.ts';
-import { renderMarkdown } from './report/markdown.ts';
+import { reportFile, writeReport } from './report/file.ts';
 import { reportJson, type ComparisonReport } from './report/report.ts';
 import { renderTerminal } from './report/terminal.ts';
 import { runComparison } from './run.ts';
@@ -23,18 +22,18 @@ type CompareFlags = {
 export function compareCommand(context: CliContext): Command {
   return new Command('compare')
     .description('run a workload and measure every strategy against the ledger of truth; pollers, connector and read models must run')
-    .option('--seconds <n>', 'how long the workload runs', positive, 20)
-    .option('--rate <n>', 'its operations per second', positive, 50)
-    .option('--seed <n>', 'the same seed gives the same plan', whole, 1)
-    .option('--writers <n>', 'its connections side by side', whole, 8)
-    .option('--timeout <seconds>', 'longest wait for all strategies to catch up', positive, 60)
-    .option('--latency-limit <ms>', 'what counts as low latency: 95% of them in the read model within it', positive, 1000)
+    .option('--seconds <n>', 'how long the workload runs', positiveNumber, 20)
+    .option('--rate <n>', 'its operations per second', positiveNumber, 50)
+    .option('--seed <n>', 'the same seed gives the same plan', wholeNumber(0), 1)
+    .option('--writers <n>', 'its connections side by side', wholeNumber(1, 200), 8)
+    .option('--timeout <seconds>', 'longest wait for all strategies to catch up', positiveNumber, 60)
+    .option('--latency-limit <ms>', 'what counts as low latency: 95% of them in the read model within it', positiveNumber, 1000)
     .option('--json', 'print the report as JSON', false)
-    .option('--report <file>', 'also write it to a file: .md or .json', reportFile)
+    .option('--report <file>', 'also write it to a file: .html, .md or .json', reportFile)
     .action(async (flags: CompareFlags) => {
       const report = await compare(context, flags);
       if (flags.report !== undefined) {
-        await writeFile(flags.report, flags.report.endsWith('.md') ? renderMarkdown(report) : `${reportJson(report)}\n`);
+        await writeReport(flags.report, report);
         context.progress(`The report is in ${flags.report}`);
       }
       context.print(flags.json ? reportJson(report) : renderTerminal(report));
@@ -72,21 +71,4 @@ async function compare(context: CliContext, flags: CompareFlags): Promise<Compar
     signal.throwIfAborted();
     return statistics;
   });
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a number above 0.');
-  return value;
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('Expected a whole number from 1.');
-  return value;
-}
-
-function reportFile(text: string): string {
-  if (!/\.(?:md|json)$/.test(text)) throw new InvalidArgumentError('Expected a file that ends in .md or .json.');
-  return text;
 }

@@ -1,10 +1,9 @@
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
-import type { CliContext } from '#pipeline/index.ts';
+import { Command } from 'commander';
+import { positiveNumber, wholeNumber, type CliContext } from '#pipeline/index.ts';
 import { resetStack } from '#stack/index.ts';
 import { demoConfigFile, runDemo } from './demo.ts';
-import { renderMarkdown } from './report/markdown.ts';
+import { reportFile, writeReport } from './report/file.ts';
 import { reportJson } from './report/report.ts';
 import { renderTerminal } from './report/terminal.ts';
 
@@ -21,12 +20,12 @@ type DemoFlags = {
 export function demoCommand(context: CliContext): Command {
   return new Command('demo')
     .description('run the whole pipeline on servers of its own and compare the strategies')
-    .option('--seconds <n>', 'how long the workload writes', positive, 20)
-    .option('--rate <n>', 'operations per second', positive, 100)
-    .option('--seed <n>', 'the same seed gives the same workload', positive, 1)
+    .option('--seconds <n>', 'how long the workload writes', positiveNumber, 20)
+    .option('--rate <n>', 'operations per second', positiveNumber, 100)
+    .option('--seed <n>', 'the same seed gives the same workload', wholeNumber(0), 1)
     .option('--keep', 'leave everything running and say where', false)
     .option('--json', 'print the comparison as JSON', false)
-    .option('--report <file>', 'also write it to FILE.md or FILE.json')
+    .option('--report <file>', 'also write it to a file: .html, .md or .json', reportFile)
     .action((flags: DemoFlags) => demo(context, flags));
 }
 
@@ -38,7 +37,7 @@ async function demo(context: CliContext, { keep, json, report: file, ...flags }:
   try {
     const report = await runDemo({ ...flags, folder, progress, signal: context.signal });
     context.print(json ? reportJson(report) : renderTerminal(report));
-    if (file !== undefined) await writeFile(file, file.endsWith('.json') ? reportJson(report) : renderMarkdown(report));
+    if (file !== undefined) await writeReport(file, report);
     left = keep;
   } finally {
     if (left) {
@@ -51,10 +50,4 @@ async function demo(context: CliContext, { keep, json, report: file, ...flags }:
       progress('done');
     }
   }
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
-  return value;
 }

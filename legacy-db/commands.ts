@@ -1,5 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { CdcError, postgresClientConfig, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
+import { Command, Option } from 'commander';
+import { CdcError, positiveNumber, postgresClientConfig, wholeNumber, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 import { migrate } from './migrate.ts';
 import { seed } from './seed.ts';
@@ -29,11 +29,11 @@ export function legacyDbCommand(context: CliContext): Command {
   command
     .command('seed')
     .description('add customers, products and orders with items')
-    .option('--customers <n>', 'customers to add', count, 1000)
-    .option('--products <n>', 'products to add', count, 200)
-    .option('--orders <n>', 'orders to add', count, 5000)
-    .addOption(new Option('--items-per-order <n>', 'at most so many items in an order').argParser(itemCount).default(5))
-    .option('--seed <n>', 'the same seed gives the same rows', count, 1)
+    .option('--customers <n>', 'customers to add', wholeNumber(0), 1000)
+    .option('--products <n>', 'products to add', wholeNumber(0), 200)
+    .option('--orders <n>', 'orders to add', wholeNumber(0), 5000)
+    .addOption(new Option('--items-per-order <n>', 'at most so many items in an order').argParser(wholeNumber(0, 20)).default(5))
+    .option('--seed <n>', 'the same seed gives the same rows', wholeNumber(0), 1)
     .option('--history', 'spread their times over the year 2025 (only before any poller runs)', false)
     .action(async ({ itemsPerOrder, ...flags }: SeedFlags) => {
       const { legacyDb } = await context.config();
@@ -52,10 +52,10 @@ export function legacyDbCommand(context: CliContext): Command {
   command
     .command('workload')
     .description('write as the old application does; Ctrl-C ends it in order')
-    .option('--rate <n>', 'operations per second', positive, 50)
-    .option('--seconds <n>', 'how long', positive, 20)
-    .option('--seed <n>', 'the same seed gives the same plan', count, 1)
-    .option('--writers <n>', 'connections side by side', writerCount, 8)
+    .option('--rate <n>', 'operations per second', positiveNumber, 50)
+    .option('--seconds <n>', 'how long', positiveNumber, 20)
+    .option('--seed <n>', 'the same seed gives the same plan', wholeNumber(0), 1)
+    .option('--writers <n>', 'connections side by side', wholeNumber(1, 200), 8)
     .option('--json', 'print the statistics as JSON', false)
     .action(async ({ json, ...flags }: WorkloadFlags) => {
       const { legacyDb } = await context.config();
@@ -84,28 +84,4 @@ function clientFor(legacyDb: LegacyDbConfig, role: 'owner' | 'application', appl
     );
   }
   return postgresClientConfig(legacyDb, credentials, applicationName);
-}
-
-function count(text: string): number {
-  return numberIn(text, 0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more');
-}
-
-function itemCount(text: string): number {
-  return numberIn(text, 0, 20, 'a whole number from 0 to 20');
-}
-
-function writerCount(text: string): number {
-  return numberIn(text, 1, 200, 'a whole number from 1 to 200');
-}
-
-function numberIn(text: string, low: number, high: number, expected: string): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= low && value <= high)) throw new InvalidArgumentError(`expected ${expected}`);
-  return value;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
-  return value;
 }

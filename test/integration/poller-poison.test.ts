@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readToEnd } from '#kafka/index.ts';
+import getPort from 'get-port';
+import { pollerStatus } from '#test/support/poller-status.ts';
+import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, type TestPoller } from '#test/support/poller.ts';
 import { createPollerScene, standingVersions, valuesOf, type PollerScene } from '#test/support/poller-scene.ts';
 import { versionsOf } from '#test/support/published.ts';
@@ -9,11 +12,13 @@ import { versionsOf } from '#test/support/published.ts';
 /** Topics take 20,000 bytes; a poison row has some 48,000 that hardly compress. */
 let scene: PollerScene;
 let poller: TestPoller;
+let port: number;
 
 const poison = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 1500))";
 const tables = ['letters', 'skipped', 'failing', 'steady'] as const;
 
 before(async () => {
+  port = await getPort({ host: '127.0.0.1' });
   scene = await createPollerScene(
     tables
       .map(
@@ -30,7 +35,7 @@ before(async () => {
       { table: 'public.failing' },
       { table: 'public.steady' },
     ],
-    { pageRows: 500 },
+    { pageRows: 500, http: { port } },
   );
   await using admin = await scene.kafka.admin();
   const config = { 'max.message.bytes': '20000', 'cleanup.policy': 'compact' };
@@ -85,6 +90,31 @@ test('poison rows in a load: dead letters name table, key and size; every other 
   }
 });
 
+/** What the running process says of the rows that it left out of a table. */
+async function leftOut(table: string): Promise<readonly [skipped: number, deadLettered: number, lastKey: string | undefined]> {
+  const found = await pollerEndpoint(port, scene.name).table(`public.${table}`);
+  return [found.leftOut.skipped, found.leftOut.deadLettered, found.leftOut.last?.key];
+}
+
+test('rows that were left out are counted, in metrics and status, and are not among the published', async () => {
+  assert.deepEqual(await leftOut('letters'), [0, 2, '{"id":1500}']);
+  assert.deepEqual(await leftOut('skipped'), [2, 0, '{"id":1500}']);
+  assert.deepEqual(await leftOut('steady'), [0, 0, undefined]);
+  const { text: metrics } = await pollerEndpoint(port, scene.name).get('/metrics');
+  assert.match(metrics, /^cdc_poller_rows_dead_lettered_total\{table="public\.letters"\} 2$/m);
+  assert.match(metrics, /^cdc_poller_rows_skipped_total\{table="public\.skipped"\} 2$/m);
+  assert.match(metrics, /^cdc_poller_rows_skipped_total\{table="public\.steady"\} 0$/m);
+  for (const table of ['letters', 'skipped'])
+    assert.match(metrics, new RegExp(`^cdc_poller_rows_published_total\\{table="public\\.${table}"\\} 1998$`, 'm'));
+  const { text } = await pollerStatus(scene.config);
+  assert.match(text, /public\.letters .*│ 2 dead letters, last \{"id":1500\} at \S+Z +│/);
+  assert.match(text, /public\.skipped .*│ 2 skipped, last \{"id":1500\} at \S+Z +│/);
+  const rows = JSON.parse((await pollerStatus(scene.config, '--json')).text);
+  const [row] = rows.filter((each: { readonly table: string }) => each.table === 'public.letters');
+  assert.equal(row.live.leftOut.deadLettered, 2);
+  assert.ok(row.live.leftOut.last.bytes > 48_000);
+});
+
 test('poison rows while polling, among others of their transaction: told once, and not again after a restart', async () => {
   for (const table of ['letters', 'skipped']) {
     await scene.query(
@@ -92,6 +122,8 @@ test('poison rows while polling, among others of their transaction: told once, a
     );
     await untilLast(table, 'polled 41');
   }
+  assert.deepEqual(await leftOut('letters'), [0, 4, '{"id":2040}']);
+  assert.deepEqual(await leftOut('skipped'), [4, 0, '{"id":2040}']);
   await poller.stop();
   poller = startTestPoller(scene.config);
   for (const table of ['letters', 'skipped']) {
@@ -100,6 +132,7 @@ test('poison rows while polling, among others of their transaction: told once, a
     await assertAllBut(table, [7, 1500, 2020, 2040]);
   }
   assert.equal((await deadLetters()).length, 4);
+  assert.deepEqual(await leftOut('letters'), [0, 0, undefined], 'counts are of the process');
 });
 
 test('told to fail, a poison row makes its table wait, by name and key, while others go on; mended, nothing is lost or repeated', async () => {

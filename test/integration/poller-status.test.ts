@@ -1,33 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import getPort from 'get-port';
-import { pollerCommand } from '#cdc-poller/commands.ts';
-import { silentLogger, type CliContext, type PipelineConfig } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
+import { pollerStatus as status } from '#test/support/poller-status.ts';
 import { startTestPoller, untilStatus } from '#test/support/poller.ts';
 import { uniqueName } from '#test/support/stack.ts';
-
-/** Runs `cdc poller status …` and gives what it printed and its exit code. */
-async function status(config: PipelineConfig, ...args: readonly string[]): Promise<{ readonly text: string; readonly exitCode: number }> {
-  const printed: string[] = [];
-  let exitCode = 0;
-  const context: CliContext = {
-    config: async () => config,
-    configFolder: () => '.',
-    print: (text) => printed.push(text),
-    progress: () => undefined,
-    setExitCode: (code) => {
-      exitCode = code;
-    },
-    logger: silentLogger,
-    signal: new AbortController().signal,
-    stackFolder: () => '.',
-  };
-  await pollerCommand(context).parseAsync(['status', ...args], { from: 'user' });
-  return { text: printed.join('\n'), exitCode };
-}
 
 test('status: not started, live with figures, stuck with exit code 1, and positions alone when no process answers', async () => {
   await using database = await createLegacyDatabase({ empty: true });

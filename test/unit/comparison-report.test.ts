@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeClaims } from '#comparison/outcomes/claims.ts';
 import { measured, notMeasured } from '#comparison/measured.ts';
+import { reportFile } from '#comparison/report/file.ts';
+import { renderHtml } from '#comparison/report/html.ts';
 import { renderMarkdown } from '#comparison/report/markdown.ts';
 import { reportJson, type ComparisonReport } from '#comparison/report/report.ts';
 import { renderTerminal } from '#comparison/report/terminal.ts';
@@ -93,6 +95,17 @@ test('a run without the third contender has no column for it', () => {
   const text = renderMarkdown({ ...report, strategies: two, claims: judgeClaims(two, { latencyLimitMs: 1000, sourceMoved: false }) });
   assert.ok(!text.includes('query + sweep'));
   assert.match(text, /\| Every delete is published \| yes \| no \|/);
+});
+
+test('the page has every table and claim, and escapes what others wrote', () => {
+  const page = renderHtml({ ...report, notes: ['not an event: <script>alert("&")</script>'] });
+  assert.ok(page.includes('<td>query + sweep</td>') && page.includes('1 ghost row in public.orders: 19</li>'));
+  assert.ok(page.includes('&lt;script&gt;alert("&amp;")&lt;/script&gt;') && !page.includes('<script'));
+});
+
+test('a report file of another kind is refused before anything runs', () => {
+  assert.equal(reportFile('a/report.html'), 'a/report.html');
+  assert.throws(() => reportFile('report.pdf'), /\.html, \.md or \.json/);
 });
 
 test('the JSON is the report, whole', () => {

@@ -20,7 +20,10 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   'export-star': ['kafka/export-star.ts: oxc(no-barrel-file)'],
   'file-name': ['kafka/FileName.ts: unicorn(filename-case)'],
   'floating-promise': ['kafka/floating-promise.ts: typescript(no-floating-promises)'],
-  'kafkajs-outside': ['cdc-poller/kafkajs-outside.ts: eslint(no-restricted-imports)'],
+  'kafka-client-outside': [
+    'cdc-poller/kafkajs-outside.ts: eslint(no-restricted-imports)',
+    'read-model/platformatic-outside.ts: eslint(no-restricted-imports)',
+  ],
   'misused-promise': ['kafka/misused-promise.ts: typescript(no-misused-promises)'],
   'missing-case': ['kafka/missing-case.ts: typescript(switch-exhaustiveness-check)'],
   'non-null': ['kafka/non-null.ts: typescript(no-non-null-assertion)'],
