@@ -3,6 +3,7 @@ import type { EventEncoder } from './encoding/event-encoder.ts';
 import type { Cursor } from './fence/pass.ts';
 import { followClock, type ClockReference } from './fence/clock.ts';
 import { lowerFloor, type FloorState, type Micros } from './fence/floor.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import { findHolder } from './metrics/held-back-by.ts';
 import { followLoad } from './metrics/load-progress.ts';
 import type { TableMonitor } from './metrics/table-monitor.ts';
@@ -25,6 +26,7 @@ export type TableLoopOptions = {
   readonly publisher: TablePublisher;
   readonly monitor: TableMonitor;
   readonly interval: Interval;
+  readonly heartbeat: Heartbeat;
   readonly pageRows: number;
   readonly rememberedKeysMax: number;
   /** For a table without a position; its margin is that of every poll. */
@@ -49,7 +51,7 @@ const askHolderMs = 10_000;
  * fence/ and position/; this loop holds what they need between polls. Throws what went wrong; the journal is then as last committed.
  */
 export async function runTableLoop(options: TableLoopOptions): Promise<void> {
-  const { session, shape, publisher, signal, monitor, interval } = options;
+  const { session, shape, publisher, signal, monitor, interval, heartbeat } = options;
   const { journal } = publisher;
   const { margin } = options.start;
   const { capture } = shape;
@@ -107,8 +109,14 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     if (pass.kind === 'poll') settledSnapshot = resumed ? '' : seen.snapshot.text;
 
     const committed = journal.position;
+    const full = journal.remembered.size >= options.rememberedKeysMax;
+    const complete = (pass.kind === 'poll' || pass.kind === 'whole') && !resumed && !full && committed?.repair === null;
     const movedOn = committed !== null && (committed.horizon !== written?.horizon || committed.swept !== written.swept);
-    if (movedOn && performance.now() - writtenAt >= idleWriteMs) {
+    const restedMs = performance.now() - writtenAt;
+    if (committed !== null && ((movedOn && restedMs >= idleWriteMs) || (complete && restedMs >= heartbeat.everyMs))) {
+      // A window may still be given rows of its own time: it proves nothing of that.
+      const provenTo = capture === 'window' ? seen.clock - margin : seen.clock;
+      if (complete) await publisher.send([heartbeat.message(provenTo)], heartbeat.topic);
       await publisher.commit(committed, []);
       written = committed;
       writtenAt = performance.now();
@@ -116,9 +124,8 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const floorClock = capture === 'time' ? (committed?.floor ?? position.floor) : (candidates[0]?.at ?? seen.clock) - margin;
     monitor.observed({ clock: seen.clock, floor: floorClock, rememberedKeys: journal.remembered.size });
     if (pass.kind !== 'poll' && pass.kind !== 'whole') continue;
-    const full = journal.remembered.size >= options.rememberedKeysMax;
     intervalMs = nextPollDelay(intervalMs, result, interval);
-    monitor.polled({ startedAt, complete: !resumed && !full && committed?.repair === null, intervalMs });
+    monitor.polled({ startedAt, complete, intervalMs });
     if (options.sweep !== null && !resumed) await sweepOn(options.sweep, publisher, monitor);
     if (options.once && !resumed && committed?.repair === null) return;
     if (seen.clock - floorClock - margin < heldBackMicros) monitor.heldBack(null);

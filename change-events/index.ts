@@ -4,5 +4,6 @@
  */
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
+export { heartbeatOf, heartbeatTable, heartbeatTopic, type Heartbeat } from './heartbeat.ts';
 export { parseLossless, stringifyLossless, type JsonValue } from './lossless-json.ts';
 export { formatTableId, parseTableId, topicName, type TableId } from './topic-name.ts';

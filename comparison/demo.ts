@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
-import { parseTableId, topicName } from '#change-events/index.ts';
+import { heartbeatTable, parseTableId, topicName } from '#change-events/index.ts';
 import { applyConnector, capturedTables, connectClient, prepareSource, readConnectorFile } from '#connectors/index.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { legacyTables, migrate as migrateLegacy, runWorkload, seed } from '#legacy-db/index.ts';
@@ -24,8 +24,6 @@ export type DemoOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Its events tell how far the connector has come. */
-const heartbeatTable = { schema: 'cdc', table: 'heartbeat' };
 const root = join(import.meta.dirname, '..');
 const pipelineFile = join(root, 'pipeline.yaml');
 

@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import type { TableId } from '#change-events/index.ts';
+import { heartbeatTable as standardHeartbeat, type TableId } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/index.ts';
 import type { WorkloadStatistics } from '#legacy-db/index.ts';
 import { appliedOffsets } from './applied-offsets.ts';
@@ -57,7 +57,7 @@ export type RunningComparison = AsyncDisposable & {
  */
 export async function startComparison(input: ComparisonInput): Promise<RunningComparison> {
   const { kafka, strategies, latencyLimitMs = 1000, maxEvents = 500_000, listedKeys = 20 } = input;
-  const heartbeatTable = input.heartbeatTable ?? { schema: 'cdc', table: 'heartbeat' };
+  const heartbeatTable = input.heartbeatTable ?? standardHeartbeat;
   const topicPrefixes = mapStrategies(strategies, ({ topicPrefix }) => topicPrefix);
   await using opened = new AsyncDisposableStack();
   const source = opened.use(await openSession(named(input.legacyDatabase), 'LEGACY_DB_UNREACHABLE'));

@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
+import { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
 import { migrate } from './migrate.ts';
 import { readDatabaseConfig, requireReadModel, selectModels } from './model-config.ts';
 import { parkedCommand } from './parking/commands.ts';
@@ -38,12 +39,18 @@ export function readModelCommand(context: CliContext): Command {
 
   command
     .command('status')
-    .description('how far each partition is applied, against the end of its topic')
+    .description('how far each partition is applied, and up to when each model is complete; exit code 1 when one is stale')
     .option('--model <name...>', 'only these models')
     .option('--json', 'as JSON')
     .action(async ({ model, json }: ModelOption & { readonly json?: boolean }) => {
-      const status = await readModelStatus(await context.config(), model, context.logger);
-      context.print(json === true ? JSON.stringify(status, bigintAsText, 2) : statusTable(status));
+      const config = await context.config();
+      const status = await readModelStatus(config, model, context.logger);
+      const freshness = await readFreshness(config, model, context.logger);
+      const rows = status.map((row) => ({ ...row, freshness: freshness.find((each) => each.model === row.model) }));
+      context.print(
+        json === true ? JSON.stringify(rows, bigintAsText, 2) : [statusTable(status), ...freshness.map(describeFreshness)].join('\n'),
+      );
+      if (freshness.some(({ state }) => state === 'stale')) context.setExitCode(1);
     });
 
   for (const one of [parkedCommand(context), rebuildCommand(context), versionsCommand(context)]) command.addCommand(one);

@@ -2,6 +2,7 @@ import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 import { inTransaction, openPool } from './database.ts';
+import { followFreshness } from './freshness/follow-freshness.ts';
 import { requireMigrated, unreachable } from './migrate.ts';
 import { loadMirrors } from './mirror-catalogue.ts';
 import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
@@ -40,6 +41,7 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
   const kafka = connectKafka(config.kafka, logger);
   const admin = await openAdmin(kafka, config, logger, until);
   const runs: Promise<void>[] = [];
+  const followers: Promise<void>[] = [];
   const stack = new AsyncDisposableStack();
   stack.use(admin);
   try {
@@ -51,14 +53,17 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
       const mirrors = await waitForSchema(database, schema, log, until);
       const model = { ...runSettings(settings), schema, projections, groupId: settings.groupId, mirrors };
       runs.push(runModel({ ...model, kafka, admin, pool, logger: log }, until));
+      const tables = mirrors.map(({ source }) => source);
+      const { topicPrefix, groupId } = settings;
+      followers.push(followFreshness({ schema, topicPrefix, groupId, tables, kafka, admin, pool, logger: log }, until));
     }
   } catch (error) {
     stopping.abort();
-    await Promise.allSettled(runs);
+    await Promise.allSettled([...runs, ...followers]);
     await stack.disposeAsync();
     throw error;
   }
-  const closed = finish(runs, stopping, stack);
+  const closed = finish(runs, followers, stopping, stack);
   closed.catch(() => undefined);
   return {
     closed,
@@ -70,12 +75,17 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
 }
 
 /** Stops all models when one fails, then lets go of the connections. */
-async function finish(runs: readonly Promise<void>[], stopping: AbortController, stack: AsyncDisposableStack): Promise<void> {
+async function finish(
+  runs: readonly Promise<void>[],
+  followers: readonly Promise<void>[],
+  stopping: AbortController,
+  stack: AsyncDisposableStack,
+): Promise<void> {
   try {
     await Promise.all(runs);
   } finally {
     stopping.abort();
-    await Promise.allSettled(runs);
+    await Promise.allSettled([...runs, ...followers]);
     await stack.disposeAsync();
   }
 }

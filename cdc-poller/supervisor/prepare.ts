@@ -1,4 +1,5 @@
 import type { PollerTableConfig } from '#pipeline/index.ts';
+import { heartbeatTopic } from '#change-events/index.ts';
 import { positionTopicSpec } from '../position/position-topic.ts';
 import { readCatalog, readServerIdentity } from '../source/catalog.ts';
 import { discoverTables, isPattern, type UnfitTable } from '../source/table-discovery.ts';
@@ -55,12 +56,13 @@ export function createTableFinder({ config, poller, logger }: PollerContext): Ta
   };
 }
 
-/** Creates the topic of positions and those of the tables' events where they do not exist yet. */
+/** Creates the topics of positions and heartbeats and those of the tables' events where they do not exist yet. */
 export async function ensureTopics({ kafka, poller, config }: PollerContext, tables: readonly PollerTableConfig[]): Promise<void> {
   const { partitions, replicationFactor } = config.kafka;
   await using admin = await kafka.admin();
   await admin.ensureTopics([
     positionTopicSpec(poller.name, replicationFactor),
+    { topic: heartbeatTopic(poller.topicPrefix), partitions: 1, replicationFactor, config: { 'cleanup.policy': 'compact' } },
     ...(tables.some(({ onTooLarge }) => (onTooLarge ?? poller.onTooLarge) === 'dead-letter')
       ? [{ topic: deadLetterTopic(poller), partitions, replicationFactor, config: { 'cleanup.policy': 'delete' } }]
       : []),

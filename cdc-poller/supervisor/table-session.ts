@@ -1,5 +1,6 @@
 import { CdcError, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { createEventEncoder } from '../encoding/event-encoder.ts';
+import { createHeartbeat } from '../heartbeat.ts';
 import type { Oversize } from '../oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
 import { intervalOf } from '../pace/poll-delay.ts';
@@ -74,6 +75,7 @@ export async function pollWithSession(
     start,
     oversize,
     sweep: sweeper === null || view === null ? null : { sweeper, view },
+    heartbeat: createHeartbeat({ database: identity.database, table: shape.id, prefix: poller.topicPrefix }, poller.heartbeatMs),
     encoder: createEventEncoder({ ...shape, database: identity.database, table: shape.id, prefix: poller.topicPrefix }),
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,

@@ -199,6 +199,7 @@ const poller = z.strictObject({
   topicPrefix: name.regex(/^[\w.-]+$/).default('query'),
   pollIntervalMs: int(1).default(100).describe('The fixed interval, unless minIntervalMs or maxIntervalMs is set.'),
   ...pace,
+  heartbeatMs: int(1).default(5000).describe('How often a table without news says that it is up to date, in <topicPrefix>.cdc.heartbeat.'),
   statementTimeoutMs: int(1).default(60_000).describe('Ends a query that takes longer, and its wait for a lock.'),
   stuckAfterMs: int(1).default(15_000).describe('A table without a successful poll for this long, and for ten intervals, is not ready.'),
   sharing: z
@@ -260,6 +261,9 @@ const model = z.strictObject({
     .enum(['park', 'stop'])
     .default('park')
     .describe('An event that cannot be applied is parked with the later ones of its key, or stops the model.'),
+  staleAfterMs: int(1)
+    .default(30_000)
+    .describe('The status calls the model stale when the time up to which it is complete is further back than this.'),
   parkedMax: int(1).default(10_000).describe('The model stops when more events than this would be parked.'),
   consistency: z
     .enum(['row', 'transaction'])

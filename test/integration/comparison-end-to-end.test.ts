@@ -9,7 +9,7 @@ import { migrate, startReadModel } from '#read-model/index.ts';
 import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
+import { deleteTopicsOf, testKafkaConfig } from '#test/support/kafka.ts';
 import { startTestPoller } from '#test/support/poller.ts';
 import { createReadDatabase, type ReadDatabase } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
@@ -34,14 +34,8 @@ test('a workload under poller, key sweep and Debezium: the log loses nothing, po
     sweep: { sweep: { intervalMs: 500 }, http: { port: sweepPort } },
   });
   for (const schema of Object.keys(config.readModel?.models ?? {})) await migrate(read.owner, { schema });
-  const kafka = await testKafka();
   await using cleanup = new AsyncDisposableStack();
-  cleanup.defer(async () => {
-    await using admin = await kafka.admin();
-    const topics = await admin.listTopics();
-    const ours = [poller, `${poller}-sweep`].flatMap((name) => [`${name}.`, `cdc-poller.${name}.`]);
-    await admin.deleteTopics(topics.filter((topic) => ours.some((prefix) => topic.startsWith(prefix))));
-  });
+  cleanup.defer(() => deleteTopicsOf(poller, `${poller}-sweep`));
   await using running = startTestPoller(config);
   await using sweeping = startTestPoller(sweepPollerConfig(config));
   await using models = await startReadModel({ config, logger: silentLogger, signal: t.signal });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { waitForStreaming, type ConnectClient } from '#connectors/index.ts';
 import { prepareTestConnector, removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
-import { connectorsTerminal, type Terminal } from '#test/support/connectors-terminal.ts';
+import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';

@@ -6,49 +6,26 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeChangeEvent } from '#change-events/index.ts';
 import { dropSlot } from '#connectors/index.ts';
-import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
-import { connectorsTerminal, type Terminal } from '#test/support/connectors-terminal.ts';
+import { waitFor } from '#stack/index.ts';
+import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
+import { startOwnStack, type OwnStack } from '#test/support/own-stack.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 /** Servers of this file's own, because it kills them. */
-let folder = '';
-let stack: StackState;
+let own: OwnStack;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'connectors-faults-'));
-  await restart();
+  own = await startOwnStack();
   // The support's helpers then use these servers.
-  process.env['CDC_TEST_STACK'] = folder;
+  process.env['CDC_TEST_STACK'] = own.folder;
 });
 
-after(async () => {
-  await resetStack(folder);
-});
-
-async function restart(): Promise<void> {
-  stack = await startStack({ folder, throwaway: true, signal: AbortSignal.timeout(120_000) });
-}
+after(() => own[Symbol.asyncDispose]());
 
 const limit = { signal: new AbortController().signal, timeoutMs: 60_000 };
-
-async function kill(name: string, signal: NodeJS.Signals): Promise<void> {
-  const server = stack.processes.find((each) => each.name === name);
-  assert.ok(server, name);
-  process.kill(server.pid, signal);
-  await waitFor(async () => !isAlive(server.pid), { ...limit, describe: `${name} has ended` });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const quick = { 'heartbeat.interval.ms': '500', 'retriable.restart.connector.wait.ms': '500', 'slot.retry.delay.ms': '500' };
 
@@ -78,7 +55,7 @@ async function published(db: LegacyDatabase, connector: TestConnector): Promise<
 async function terminalOf(db: LegacyDatabase, { name, config, prefix, client }: TestConnector, files: string): Promise<Terminal> {
   await writeFile(join(files, 'orders.json'), JSON.stringify({ name, config }));
   const connect = { url: client.url, connectors: ['orders.json'], topicPrefix: prefix };
-  return connectorsTerminal({ legacyDb: db.config, kafka: { brokers: stack.kafka.brokers }, connect }, files);
+  return connectorsTerminal({ legacyDb: db.config, kafka: { brokers: own.state().kafka.brokers }, connect }, files);
 }
 
 test('the Connect worker killed amid writes and started again: nothing lost, nothing twice', async () => {
@@ -88,14 +65,14 @@ test('the Connect worker killed amid writes and started again: nothing lost, not
   await write(db, 30);
   await published(db, connector);
   const writing = write(db, 60);
-  await kill('connect', 'SIGKILL');
+  await own.end('connect', 'SIGKILL');
   await writing;
   const files = await mkdtemp(join(tmpdir(), 'connectors-killed-'));
   const look = await (await terminalOf(db, connector, files)).run('watch', '--once');
   await rm(files, { recursive: true });
   assert.match(look.printed, /WARNING connect-unknown: no answer from Kafka Connect at http/);
   assert.equal(look.exitCode, 1);
-  await restart();
+  await own.restart();
   await write(db, 30);
   const ids = await published(db, connector);
   assert.equal(ids.length, 120);
@@ -108,8 +85,8 @@ test('Postgres killed amid writes and started again: the connector goes on by it
   await connector.streaming();
   await write(db, 50);
   await published(db, connector);
-  await kill('postgres-legacy', 'SIGQUIT');
-  await restart();
+  await own.end('postgres-legacy', 'SIGQUIT');
+  await own.restart();
   await write(db, 50);
   const ids = await published(db, connector);
   assert.equal(ids.length, 100);

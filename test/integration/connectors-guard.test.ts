@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client, type ClientConfig } from 'pg';
-import { connectorsTerminal, type RunningCommand, type Terminal } from '#test/support/connectors-terminal.ts';
+import { connectorsTerminal, type RunningCommand, type Terminal } from '#test/support/terminal.ts';
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack } from '#test/support/stack.ts';

@@ -1,26 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
-import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
+import { waitFor } from '#stack/index.ts';
 import { spawnPoller, untilHorizon, type PollerProcess } from '#test/support/poller.ts';
 import { readPublished, versionsOf } from '#test/support/published.ts';
+import { startOwnStack, type OwnStack } from '#test/support/own-stack.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 /** Servers of this file's own, because it stops them. */
-let folder = '';
-let stack: StackState;
+let own: OwnStack;
 let kafka: Kafka;
 let owner: Client;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'cdc-faults-'));
-  stack = await startStack({ folder, connect: false, throwaway: true, signal: AbortSignal.timeout(120_000) });
+  own = await startOwnStack({ connect: false });
   kafka = connectKafka(configOf('unused', {}).kafka, silentLogger);
   owner = await connectOwner();
   await owner.query(`
@@ -31,11 +27,11 @@ before(async () => {
 
 after(async () => {
   await owner.end();
-  await resetStack(folder);
+  await own[Symbol.asyncDispose]();
 });
 
 async function connectOwner(): Promise<Client> {
-  const { legacyServer, roles } = stack;
+  const { legacyServer, roles } = own.state();
   const client = new Client({ host: legacyServer.host, port: legacyServer.port, database: 'legacy', ...roles.owner });
   client.on('error', () => undefined);
   await client.connect();
@@ -45,32 +41,12 @@ async function connectOwner(): Promise<Client> {
 const limit = { signal: new AbortController().signal, timeoutMs: 30_000 };
 
 function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>): PipelineConfig {
-  const { legacyServer, roles } = stack;
+  const { legacyServer, roles } = own.state();
   return pipelineSchema.parse({
     legacyDb: { host: legacyServer.host, port: legacyServer.port, database: 'legacy', roles },
-    kafka: { brokers: stack.kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
+    kafka: { brokers: own.state().kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
     poller: { name, topicPrefix: name, sharing: 'takeover', pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
   });
-}
-
-async function stopServer(name: string, signal: NodeJS.Signals): Promise<void> {
-  const server = stack.processes.find((process_) => process_.name === name);
-  assert.ok(server, name);
-  process.kill(server.pid, signal);
-  await waitFor(async () => !isAlive(server.pid), { ...limit, describe: `${name} has ended` });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function restart(): Promise<void> {
-  stack = await startStack({ folder, connect: false, throwaway: true, signal: AbortSignal.timeout(60_000) });
 }
 
 /** Every row that stands in the table was published, and no version twice. */
@@ -111,12 +87,12 @@ test('Kafka down at start, told to exit: one error with address and remedy, no s
 
 test('Kafka down at start, told to wait: it says so in one line, and begins when the broker is there', async () => {
   await write(20);
-  await stopServer('kafka', 'SIGTERM');
+  await own.end('kafka', 'SIGTERM');
   const config = configOf(uniqueName('wait'), {});
   await using poller = await spawnPoller(config);
   await untilLog(poller, /KAFKA_UNREACHABLE/);
   assert.doesNotMatch(poller.log(), /\n\s+at /);
-  await restart();
+  await own.restart();
   await assertAllPublished(poller, config);
   assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
 });
@@ -126,10 +102,10 @@ test('Kafka stopped and started again amid writes: the poller goes on by itself,
   await using poller = await spawnPoller(config);
   await write(50);
   await assertAllPublished(poller, config);
-  await stopServer('kafka', 'SIGTERM');
+  await own.end('kafka', 'SIGTERM');
   await write(50);
   await delay(500);
-  await restart();
+  await own.restart();
   await write(50);
   await assertAllPublished(poller, config);
   assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
@@ -140,8 +116,8 @@ test('Postgres killed and started again amid writes: the poller goes on by itsel
   await using poller = await spawnPoller(config);
   await write(50);
   await assertAllPublished(poller, config);
-  await stopServer('postgres-legacy', 'SIGQUIT');
-  await restart();
+  await own.end('postgres-legacy', 'SIGQUIT');
+  await own.restart();
   owner = await connectOwner();
   await write(50);
   await assertAllPublished(poller, config);
@@ -151,7 +127,7 @@ test('Postgres killed and started again amid writes: the poller goes on by itsel
 test('the connection cut by the DBA, again and again: nothing lost, nothing twice', async () => {
   const config = configOf(uniqueName('cut'), {});
   await using poller = await spawnPoller(config);
-  const { legacyServer } = stack;
+  const { legacyServer } = own.state();
   const dba = new Client({ host: legacyServer.host, port: legacyServer.port, database: 'legacy', ...legacyServer.superuser });
   await dba.connect();
   for (let cut = 0; cut < 5; cut += 1) {

@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import { runPoller } from '#cdc-poller/index.ts';
 import { CdcError, pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
-import { createOwnPostgres, type OwnServer } from '#test/support/own-postgres.ts';
+import { startOwnPostgres, type OwnPostgres } from '#test/support/own-postgres.ts';
 import { readPublished, versionsOf } from '#test/support/published.ts';
-import { uniqueName } from '#test/support/stack.ts';
+import { testStack, uniqueName } from '#test/support/stack.ts';
 
 /** Polls a server's table to its end under one poller name; the code of what ended it, or `done`. */
-async function poll(name: string, { host, port }: OwnServer): Promise<string> {
+async function poll(name: string, { host, port }: OwnPostgres): Promise<string> {
   const config = pipelineSchema.parse({
-    legacyDb: { host, port, database: 'postgres', roles: { poller: { user: 'cdc_poller' } } },
+    legacyDb: { host, port, database: 'postgres', roles: (await testStack()).roles },
     kafka: await testKafkaConfig(),
     poller: { name, topicPrefix: name, tables: [{ table: 'public.things' }] },
   });
@@ -25,41 +25,30 @@ async function poll(name: string, { host, port }: OwnServer): Promise<string> {
 }
 
 const schema = `
-  CREATE ROLE cdc_poller LOGIN;
   CREATE TABLE things (id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT now());
   INSERT INTO things (value) VALUES ('one'), ('two');
   GRANT SELECT ON things TO cdc_poller`;
 
 test('a standby, a promoted copy and another server are refused by name; the primary goes on from its position', async () => {
   const name = uniqueName('servers');
-  await using folder = await createOwnPostgres();
-  {
-    await using primary = await folder.start();
-    await primary.query(schema);
-    assert.equal(await poll(name, primary), 'done');
-  }
-  await using copied = await folder.copy();
-  await copied.makeStandby();
-  {
-    await using standby = await copied.start();
-    assert.match(await poll(name, standby), /^SOURCE_IS_STANDBY 127\.0\.0\.1:\d+ is a standby/);
-    await standby.query('SELECT pg_promote(true, 30)');
-    assert.match(await poll(name, standby), /^SOURCE_CHANGED .*public\.things.*timeline 1; the server is .*timeline 2$/);
-  }
-  {
-    await using primary = await folder.start();
-    await primary.query("INSERT INTO things (value) VALUES ('three')");
-    assert.equal(await poll(name, primary), 'done');
-  }
-  await using fresh = await createOwnPostgres();
-  {
-    await using other = await fresh.start();
-    await other.query(schema);
-    assert.match(
-      await poll(name, other),
-      /^SOURCE_CHANGED .*system identifier \d+, timeline 1; the server is system identifier \d+, timeline 1$/,
-    );
-  }
+  await using primary = await startOwnPostgres();
+  await primary.run(schema);
+  assert.equal(await poll(name, primary), 'done');
+  await primary.stop();
+  await using copied = await primary.copy();
+  await copied.start({}, { standby: true });
+  assert.match(await poll(name, copied), /^SOURCE_IS_STANDBY 127\.0\.0\.1:\d+ is a standby/);
+  await copied.run('SELECT pg_promote(true, 30)');
+  assert.match(await poll(name, copied), /^SOURCE_CHANGED .*public\.things.*timeline 1; the server is .*timeline 2$/);
+  await primary.start();
+  await primary.run("INSERT INTO things (value) VALUES ('three')");
+  assert.equal(await poll(name, primary), 'done');
+  await using other = await startOwnPostgres();
+  await other.run(schema);
+  assert.match(
+    await poll(name, other),
+    /^SOURCE_CHANGED .*system identifier \d+, timeline 1; the server is system identifier \d+, timeline 1$/,
+  );
   const versions = versionsOf(await readPublished(await testKafka(), `${name}.public.things`));
   assert.equal(versions.length, 3);
   assert.equal(new Set(versions).size, 3);

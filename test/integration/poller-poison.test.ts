@@ -3,7 +3,8 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readToEnd } from '#kafka/index.ts';
 import getPort from 'get-port';
-import { pollerStatus } from '#test/support/poller-status.ts';
+import { pollerCommand } from '#cdc-poller/commands.ts';
+import { terminal } from '#test/support/terminal.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, type TestPoller } from '#test/support/poller.ts';
 import { createPollerScene, standingVersions, valuesOf, type PollerScene } from '#test/support/poller-scene.ts';
@@ -106,10 +107,11 @@ test('rows that were left out are counted, in metrics and status, and are not am
   assert.match(metrics, /^cdc_poller_rows_skipped_total\{table="public\.steady"\} 0$/m);
   for (const table of ['letters', 'skipped'])
     assert.match(metrics, new RegExp(`^cdc_poller_rows_published_total\\{table="public\\.${table}"\\} 1998$`, 'm'));
-  const { text } = await pollerStatus(scene.config);
+  const status = terminal(pollerCommand, scene.config);
+  const { printed: text } = await status.run('status');
   assert.match(text, /public\.letters .*│ 2 dead letters, last \{"id":1500\} at \S+Z +│/);
   assert.match(text, /public\.skipped .*│ 2 skipped, last \{"id":1500\} at \S+Z +│/);
-  const rows = JSON.parse((await pollerStatus(scene.config, '--json')).text);
+  const rows = JSON.parse((await status.run('status', '--json')).printed);
   const [row] = rows.filter((each: { readonly table: string }) => each.table === 'public.letters');
   assert.equal(row.live.leftOut.deadLettered, 2);
   assert.ok(row.live.leftOut.last.bytes > 48_000);

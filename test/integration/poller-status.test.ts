@@ -4,9 +4,13 @@ import getPort from 'get-port';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
-import { pollerStatus as status } from '#test/support/poller-status.ts';
+import { pollerCommand } from '#cdc-poller/commands.ts';
+import type { PipelineConfig } from '#pipeline/index.ts';
+import { terminal } from '#test/support/terminal.ts';
 import { startTestPoller, untilStatus } from '#test/support/poller.ts';
 import { uniqueName } from '#test/support/stack.ts';
+
+const status = (config: PipelineConfig, ...args: string[]) => terminal(pollerCommand, config).run('status', ...args);
 
 test('status: not started, live with figures, stuck with exit code 1, and positions alone when no process answers', async () => {
   await using database = await createLegacyDatabase({ empty: true });
@@ -19,15 +23,15 @@ test('status: not started, live with figures, stuck with exit code 1, and positi
   const port = await getPort();
   const tables = [{ table: 'public.shown' }];
   const config = await testPipelineConfig(database, { name, pollIntervalMs: 50, stuckAfterMs: 500, http: { port }, tables });
-  assert.match((await status(config)).text, /public\.shown +│ not started/);
+  assert.match((await status(config)).printed, /public\.shown +│ not started/);
   {
     await using poller = startTestPoller(config);
     await pollerEndpoint(port, name).until('public.shown', ({ rowsPublished }) => rowsPublished === 37);
     await untilStatus(config, ({ phase }) => phase === 'polling');
     const live = await status(config);
-    assert.match(live.text, /public\.shown +│ polling +│ \S+Z +│ 37 +│ \d+\.\d s/);
+    assert.match(live.printed, /public\.shown +│ polling +│ \S+Z +│ 37 +│ \d+\.\d s/);
     assert.equal(live.exitCode, 0);
-    const [row] = JSON.parse((await status(config, '--json')).text);
+    const [row] = JSON.parse((await status(config, '--json')).printed);
     assert.equal(row.table, 'public.shown');
     assert.equal(row.live.rowsPublished, 37);
     assert.equal(row.phase, 'polling');
@@ -35,11 +39,11 @@ test('status: not started, live with figures, stuck with exit code 1, and positi
     await pollerEndpoint(port, name).until('public.shown', ({ stuck }) => stuck);
     const stuck = await status(config, '--url', `http://127.0.0.1:${port}`);
     assert.equal(stuck.exitCode, 1);
-    assert.match(stuck.text, /STUCK.*last /);
+    assert.match(stuck.printed, /STUCK.*last /);
     await poller.stop().catch(() => undefined);
   }
   const gone = await status(config);
-  assert.match(gone.text, /public\.shown +│ polling +│ \d+/);
-  assert.match(gone.text, /no running process answered/);
+  assert.match(gone.printed, /public\.shown +│ polling +│ \d+/);
+  assert.match(gone.printed, /no running process answered/);
   assert.equal(gone.exitCode, 0);
 });

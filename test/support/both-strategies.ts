@@ -10,17 +10,19 @@ export const models = ['query_model', 'log_model'] as const;
 
 /** pipeline.yaml as a value: the order system under poller and connector, each with a read model. `name` is the poller's and its prefix. */
 export function bothStrategiesConfig(parts: {
-  readonly database: LegacyDatabase;
+  readonly database: Pick<LegacyDatabase, 'config'>;
   readonly read: ReadDatabase;
   readonly kafka: KafkaConfig;
   readonly name: string;
   readonly connectorPrefix: string;
   /** Settings of the poller over the usual ones. */
   readonly poller?: Readonly<Record<string, unknown>>;
+  /** Settings of each model over the usual ones. */
+  readonly model?: Readonly<Record<string, unknown>>;
   /** Settings of comparison.sweep: adds the third contender, `<name>-sweep`, and its read model `sweep_model`. */
   readonly sweep?: Readonly<Record<string, unknown>>;
 }): PipelineConfig {
-  const { database, read, kafka, name, connectorPrefix, poller = {}, sweep } = parts;
+  const { database, read, kafka, name, connectorPrefix, poller = {}, model = {}, sweep } = parts;
   const swept = `${name}-sweep`;
   return pipelineSchema.parse({
     legacyDb: database.config,
@@ -30,9 +32,9 @@ export function bothStrategiesConfig(parts: {
     readModel: {
       ...read.config,
       models: {
-        query_model: { topicPrefix: name, groupId: `${name}-query` },
-        log_model: { topicPrefix: connectorPrefix, groupId: `${name}-log` },
-        ...(sweep === undefined ? {} : { sweep_model: { topicPrefix: swept, groupId: swept } }),
+        query_model: { topicPrefix: name, groupId: `${name}-query`, ...model },
+        log_model: { topicPrefix: connectorPrefix, groupId: `${name}-log`, ...model },
+        ...(sweep === undefined ? {} : { sweep_model: { topicPrefix: swept, groupId: swept, ...model } }),
       },
     },
     ...(sweep === undefined ? {} : { comparison: { sweep: { name: swept, topicPrefix: swept, ...sweep } } }),

@@ -8,7 +8,7 @@ import type { Report } from '#connectors/doctor/report.ts';
 import { doctorRequest } from '#connectors/doctor/request.ts';
 import { migrate } from '#legacy-db/migrate.ts';
 import { pipelineSchema, postgresClientConfig, type PipelineConfig } from '#pipeline/index.ts';
-import { startDoctorServer, type DoctorServer } from './doctor-server.ts';
+import { startOwnPostgres, type OwnPostgres } from './own-postgres.ts';
 import { testStack, uniqueName } from './stack.ts';
 
 /** Settings with which nothing is to be found. */
@@ -23,7 +23,7 @@ const healthySettings = {
 const orderTables = ['public.customers', 'public.products', 'public.orders', 'public.order_items'];
 
 export type DoctorBench = AsyncDisposable & {
-  readonly server: DoctorServer;
+  readonly server: OwnPostgres;
   /** A database with the order system, cloned; nothing prepared for the log. */
   readonly database: () => Promise<DoctorDatabase>;
   /** One that is there; `legacy` is the template. Disposing leaves it. */
@@ -34,7 +34,7 @@ export type DoctorDatabase = AsyncDisposable & {
   readonly name: string;
   readonly login: (duty: 'owner' | 'application' | 'poller' | 'replicator') => ClientConfig;
   /** As the superuser, in this database. */
-  readonly run: DoctorServer['run'];
+  readonly run: OwnPostgres['run'];
   readonly pipeline: (changes?: PipelineChanges) => PipelineConfig;
   /** The shipped connector file for this database. */
   readonly file: (overrides?: ConnectorConfig) => Promise<ConnectorFile>;
@@ -60,7 +60,7 @@ export type Setup = PipelineChanges & {
 
 /** A server of the test file's own, healthy, with a template of the order system. */
 export async function startDoctorBench(): Promise<DoctorBench> {
-  const server = await startDoctorServer(healthySettings);
+  const server = await startOwnPostgres(healthySettings);
   const { roles } = await testStack();
   const { host, port } = server;
   const login = (duty: keyof typeof roles, database: string): ClientConfig =>

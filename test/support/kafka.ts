@@ -56,3 +56,10 @@ export async function observeTopics(kafka: Kafka, topics: readonly string[], gro
     },
   };
 }
+
+/** Deletes the topics that pollers of these names, with their names as prefixes, have made. */
+export async function deleteTopicsOf(...names: readonly string[]): Promise<void> {
+  await using admin = await (await testKafka()).admin();
+  const ours = names.flatMap((name) => [`${name}.`, `cdc-poller.${name}.`]);
+  await admin.deleteTopics((await admin.listTopics()).filter((topic) => ours.some((prefix) => topic.startsWith(prefix))));
+}

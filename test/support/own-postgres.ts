@@ -1,107 +1,168 @@
-import { execFile, spawn } from 'node:child_process';
+import assert from 'node:assert/strict';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
-import { Client } from 'pg';
-import { postgresBinaries } from '#stack/postgres-binaries.ts';
-import { postgresUser } from '#stack/unprivileged-user.ts';
+import { Client, type ClientConfig } from 'pg';
+import { postgresClientConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
+import { ensureRoles } from '#stack/postgres-roles.ts';
+import { postgresServer } from '#stack/postgres.ts';
+import { enterableTemporaryFolder, postgresUser, type SystemUser } from '#stack/unprivileged-user.ts';
+import { testStack } from './stack.ts';
 
-/** A Postgres data folder of a test's own, to be copied, promoted and stopped; trust authentication, superuser postgres. */
+type ServerSettings = Readonly<Record<string, string>>;
+/** A standby hears nothing: it has no primary. */
+type Role = { readonly standby?: boolean };
+
+/** A Postgres of a test file's own, with the stack's roles and their passwords and a database `legacy`, for what concerns a whole server. */
 export type OwnPostgres = AsyncDisposable & {
-  /** Starts the server and resolves when it answers. */
-  start(): Promise<OwnServer>;
-  /** A copy of the folder, while the server does not run. */
-  copy(): Promise<OwnPostgres>;
-  /** Makes the server start as a standby that hears nothing from its primary. */
-  makeStandby(): Promise<void>;
+  readonly host: string;
+  readonly port: number;
+  /** Runs SQL as the superuser; rows as text. */
+  readonly run: (sql: string, database?: string) => Promise<readonly Readonly<Record<string, string | null>>[]>;
+  /** Settings over the first ones. Resolves when the server answers. */
+  readonly start: (settings?: ServerSettings, role?: Role) => Promise<void>;
+  readonly stop: () => Promise<void>;
+  readonly restart: (settings?: ServerSettings, role?: Role) => Promise<void>;
+  /** Another server on a copy of the data folder, while this one does not run; not started. */
+  readonly copy: () => Promise<OwnPostgres>;
 };
 
-export type OwnServer = AsyncDisposable & { readonly host: string; readonly port: number; query(sql: string): Promise<unknown> };
-
+const rawText = { getTypeParser: () => (value: unknown) => value };
 const host = '127.0.0.1';
+const password = 'superuser-secret';
 
-export async function createOwnPostgres(): Promise<OwnPostgres> {
+/** CDC_DOCTOR_POSTGRES=/usr/lib/postgresql/15/bin runs these servers as another version than the stack's. */
+const otherBinaries = process.env['CDC_DOCTOR_POSTGRES'];
+
+/** Makes one that runs; initdb takes about a second, a restart less. */
+export async function startOwnPostgres(settings: ServerSettings = {}): Promise<OwnPostgres> {
   const folder = await emptyFolder();
-  const user = await postgresUser();
-  const { initdb } = await postgresBinaries(user);
-  await promisify(execFile)(
-    initdb,
-    ['-D', join(folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    {
-      ...user,
-      cwd: '/',
-    },
-  );
-  return inFolder(folder);
+  if (otherBinaries !== undefined) await initialiseWith(otherBinaries, join(folder, 'data'), await postgresUser());
+  const server = await inFolder(folder, settings);
+  await server.start();
+  return server;
 }
 
 async function emptyFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'cdc-own-postgres-'));
   const user = await postgresUser();
+  const folder = await mkdtemp(join(user === undefined ? tmpdir() : await enterableTemporaryFolder(user), 'cdc-own-postgres-'));
   if (user !== undefined) await chown(folder, user.uid, user.gid);
   return folder;
 }
 
-function inFolder(folder: string): OwnPostgres {
-  const data = join(folder, 'data');
+async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostgres> {
+  const { roles } = await testStack();
+  const user = await postgresUser();
+  const port = await getPort({ host });
+  const dataFolder = join(folder, 'data');
+  let running: ChildProcess | undefined;
+  let log = '';
+
+  const specOf = (settings: ServerSettings): ReturnType<typeof postgresServer> =>
+    postgresServer({
+      name: 'own postgres',
+      port,
+      dataFolder,
+      password,
+      throwaway: true,
+      settings,
+      configure: (superuser) =>
+        ensureRoles(
+          superuser,
+          [
+            { ...roles.owner, attributes: 'CREATEDB' },
+            { ...roles.application },
+            { ...roles.poller },
+            { ...roles.replicator, attributes: 'REPLICATION' },
+          ],
+          { name: 'legacy', owner: roles.owner.user },
+        ),
+    });
+  const stop = async (): Promise<void> => {
+    const child = running;
+    running = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGINT');
+    await ended;
+  };
+  const start = async (settings: ServerSettings = {}, { standby = false }: Role = {}): Promise<void> => {
+    const signal = AbortSignal.timeout(30_000);
+    const spec = specOf({ ...first, ...settings });
+    const { command, args, cwd, env } = await spec.launch(signal);
+    await markStandby(dataFolder, standby, user);
+    const child = spawn(otherBinaries === undefined ? command : join(otherBinaries, 'postgres'), [...args], {
+      cwd,
+      env: { ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...user,
+    });
+    running = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        log += text;
+      });
+    }
+    const ready = async (): Promise<boolean> => {
+      assert.equal(child.exitCode, null, `the server ended:\n${log}`);
+      return spec.ready(signal);
+    };
+    await waitFor(ready, { signal, timeoutMs: 30_000, describe: 'own postgres' });
+    if (!standby) await spec.configure?.(signal);
+  };
+  const superuser = (database: string): ClientConfig =>
+    postgresClientConfig({ host, port, database }, { user: 'postgres', password }, 'test superuser');
   return {
-    start: () => startServer(data),
-    async copy() {
+    host,
+    port,
+    start,
+    stop,
+    run: async (sql, database = 'postgres') => {
+      const client = new Client(superuser(database));
+      client.on('error', () => undefined);
+      await client.connect();
+      try {
+        const { rows } = await client.query<Record<string, string | null>>({ text: sql, types: rawText });
+        return rows ?? [];
+      } finally {
+        await client.end();
+      }
+    },
+    restart: async (settings, role) => {
+      await stop();
+      await start(settings, role);
+    },
+    copy: async () => {
+      assert.equal(running, undefined, 'a server that runs cannot be copied');
       const other = await emptyFolder();
-      const user = await postgresUser();
-      await cp(data, join(other, 'data'), { recursive: true });
+      await cp(dataFolder, join(other, 'data'), { recursive: true });
       if (user !== undefined) await promisify(execFile)('chown', ['-R', `${user.uid}:${user.gid}`, other]);
       await promisify(execFile)('chmod', ['700', join(other, 'data')]);
-      return inFolder(other);
+      return inFolder(other, first);
     },
-    async makeStandby() {
-      await writeFile(join(data, 'standby.signal'), '', { mode: 0o644 });
-    },
-    async [Symbol.asyncDispose]() {
+    [Symbol.asyncDispose]: async () => {
+      await stop();
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-async function startServer(data: string): Promise<OwnServer> {
-  const user = await postgresUser();
-  const { postgres } = await postgresBinaries(user);
-  const port = await getPort({ host });
-  const settings = ['fsync=off', `port=${port}`, `listen_addresses=${host}`, 'unix_socket_directories='];
-  const child = spawn(postgres, ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], { ...user, cwd: '/', stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  const query = async (sql: string): Promise<unknown> => {
-    const client = new Client({ host, port, user: 'postgres', database: 'postgres' });
-    try {
-      await client.connect();
-      return (await client.query(sql)).rows;
-    } finally {
-      await client.end();
-    }
-  };
-  await waitFor(
-    async () =>
-      await query('SELECT 1').then(
-        () => true,
-        () => false,
-      ),
-    {
-      signal: AbortSignal.timeout(30_000),
-      timeoutMs: 30_000,
-      describe: `Postgres in ${data} answers`,
-    },
-  );
-  return {
-    host,
-    port,
-    query,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGINT');
-      await exited;
-    },
-  };
+async function markStandby(dataFolder: string, standby: boolean, user: SystemUser | undefined): Promise<void> {
+  const file = join(dataFolder, 'standby.signal');
+  if (!standby) return rm(file, { force: true });
+  await writeFile(file, '');
+  if (user !== undefined) await chown(file, user.uid, user.gid);
+}
+
+async function initialiseWith(binaries: string, dataFolder: string, user: SystemUser | undefined): Promise<void> {
+  const passwordFile = `${dataFolder}.password`;
+  await writeFile(passwordFile, password);
+  if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
+  const options = ['-U', 'postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  await promisify(execFile)(join(binaries, 'initdb'), ['-D', dataFolder, ...options], { ...user, cwd: '/' });
 }

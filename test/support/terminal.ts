@@ -10,8 +10,13 @@ export type Terminal = {
 export type Outcome = { readonly printed: string; readonly progress: string; readonly exitCode: number };
 export type RunningCommand = AsyncDisposable & { readonly printed: readonly string[]; readonly progress: readonly string[] };
 
-/** `cdc connectors …` in this process, with `pipeline` as pipeline.yaml in `folder`. */
+/** `cdc connectors …`, see {@link terminal}. */
 export function connectorsTerminal(pipeline: unknown, folder: string): Terminal {
+  return terminal(connectorsCommand, pipeline, folder);
+}
+
+/** A command of cdc's in this process, with `pipeline` as pipeline.yaml in `folder`. */
+export function terminal(create: (context: CliContext) => Command, pipeline: unknown, folder = '.'): Terminal {
   const begin = (words: readonly string[], signal: AbortSignal): { lines: string[]; progress: string[]; done: Promise<number> } => {
     const lines: string[] = [];
     const progress: string[] = [];
@@ -28,7 +33,7 @@ export function connectorsTerminal(pipeline: unknown, folder: string): Terminal 
       signal,
       stackFolder: () => folder,
     };
-    const command = connectorsCommand(context);
+    const command = create(context);
     for (const each of allOf(command)) each.exitOverride().configureOutput({ writeErr: () => undefined });
     const done = command.parseAsync(words, { from: 'user' }).then(() => exitCode);
     return { lines, progress, done };

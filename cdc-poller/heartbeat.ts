@@ -1,0 +1,42 @@
+import { formatTableId, heartbeatTable, heartbeatTopic, queryConnector, type TableId } from '#change-events/index.ts';
+import type { OutgoingMessage } from '#kafka/index.ts';
+import type { Micros } from './fence/floor.ts';
+import { formatMicros } from './fence/micros.ts';
+
+/** How a table's poller says that it is alive, and up to when its topic is complete. */
+export type Heartbeat = {
+  readonly everyMs: number;
+  readonly topic: string;
+  /** Every row version that was committed before `provenTo` (the server's clock) has been published, or is in the same transaction. */
+  message(provenTo: Micros): OutgoingMessage;
+};
+
+export function createHeartbeat(
+  { database, table, prefix }: { readonly database: string; readonly table: TableId; readonly prefix: string },
+  everyMs: number,
+): Heartbeat {
+  const id = formatTableId(table);
+  return {
+    everyMs,
+    topic: heartbeatTopic(prefix),
+    message(provenTo) {
+      const now = Date.now();
+      const source = {
+        version: '1',
+        connector: queryConnector,
+        name: prefix,
+        ts_ms: now,
+        snapshot: 'false',
+        db: database,
+        ...heartbeatTable,
+        txId: null,
+        lsn: null,
+      };
+      const after = { id, beat_at: formatMicros(provenTo) };
+      return {
+        key: JSON.stringify({ id }),
+        value: JSON.stringify({ before: null, after, source, transaction: null, op: 'u', ts_ms: now }),
+      };
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import type { PipelineConfig } from '#pipeline/index.ts';
+import type { Logger } from '#pipeline/index.ts';
+import { openPool, qualified, queryText } from '../database.ts';
+import { requireMigrated } from '../migrate.ts';
+import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from '../model-config.ts';
+
+/** How old a model's answers may be. `unknown` is not well: capture has never said how far it is. */
+export type Freshness = {
+  readonly model: string;
+  readonly state: 'fresh' | 'stale' | 'unknown';
+  /** Everything that was committed in the source before is in the model; as Postgres prints it. */
+  readonly asOf: string | null;
+  readonly staleSeconds: number | null;
+};
+
+/** @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
+export async function readFreshness(
+  config: PipelineConfig,
+  models: readonly string[] | undefined,
+  logger: Logger,
+): Promise<readonly Freshness[]> {
+  const readModel = requireReadModel(config);
+  const pool = openPool(readDatabaseConfig(readModel), logger, 1);
+  try {
+    const found: Freshness[] = [];
+    for (const model of selectModels(readModel, models)) {
+      await requireMigrated(pool, model);
+      const [row] = await queryText(
+        pool,
+        `SELECT as_of, round(extract(epoch FROM clock_timestamp() - as_of), 3) FROM ${qualified(model, 'freshness')}`,
+      );
+      const [asOf = null, seconds = null] = row ?? [];
+      const staleSeconds = seconds === null ? null : Number(seconds);
+      found.push({ model, asOf, staleSeconds, state: stateOf(staleSeconds, requireModel(readModel, model).staleAfterMs) });
+    }
+    return found;
+  } finally {
+    await pool.end();
+  }
+}
+
+function stateOf(staleSeconds: number | null, staleAfterMs: number): Freshness['state'] {
+  if (staleSeconds === null) return 'unknown';
+  return staleSeconds * 1000 > staleAfterMs ? 'stale' : 'fresh';
+}
+
+/** One line for people. */
+export function describeFreshness({ model, state, asOf, staleSeconds }: Freshness): string {
+  switch (state) {
+    case 'unknown':
+      return `${model}: freshness unknown, capture has not said yet how far it is (is it running, and is cdc.heartbeat captured?)`;
+    case 'stale':
+      return `${model}: STALE, complete up to ${asOf} only (${staleSeconds} s ago): the source, its capture, Kafka or the read model stands still or is behind`;
+    case 'fresh':
+      return `${model}: complete up to ${asOf} (${staleSeconds} s ago)`;
+  }
+}
