@@ -83,7 +83,8 @@ export const readSideErrors = {
   },
   COMPARISON_NOT_CAUGHT_UP: {
     cause: 'A strategy or its read model did not take in everything that had committed within the time given.',
-    remedy: 'See that the poller, the connector and both read models run (cdc poller status, cdc connectors status), or allow more time.',
+    remedy:
+      'See that the poller (with comparison.sweep also cdc poller start --sweep), the connector and all read models run (cdc poller status, cdc connectors status), or allow more time. A sweep that is not believed says so in cdc poller status --sweep.',
     exitCode: 75,
   },
   COMPARISON_TOO_LARGE: {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import getPort from 'get-port';
+import { pollerCommand } from '#cdc-poller/commands.ts';
+import { readHorizonsSwept } from '#cdc-poller/index.ts';
 import { sortKeys, type SweepKeyType } from '#cdc-poller/sweep/key-set.ts';
 import { sweep, type SweepResult } from '#cdc-poller/sweep/sweep.ts';
 import { sweepSource, type SweepSource } from '#cdc-poller/sweep/sweep-source.ts';
@@ -8,6 +10,10 @@ import { openSourceSession } from '#cdc-poller/source/source-session.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
+import { pollerEndpoint } from '#test/support/poller-http.ts';
+import { terminal } from '#test/support/terminal.ts';
+import { eventually } from '#test/support/read-database.ts';
+import type { PipelineConfig, PollerConfig } from '#pipeline/index.ts';
 import { startTestPoller, untilPublished, untilStatus } from '#test/support/poller.ts';
 import { rawMember } from '#test/support/raw-json.ts';
 import { uniqueName } from '#test/support/stack.ts';
@@ -84,10 +90,13 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
     GRANT SELECT ON things TO cdc_poller;`);
   const name = uniqueName('sweep');
   const topic = `${name}.public.things`;
+  const port = await getPort({ host: '127.0.0.1' });
+  const endpoint = pollerEndpoint(port, name);
   const sweepSettings = { intervalMs: 100, maxDeletes: 50, chunkKeys: 500 };
   const config = await testPipelineConfig(database, {
     name,
     sharing: 'takeover',
+    http: { port },
     pollIntervalMs: 20,
     tables: [{ table: 'public.things', sweep: sweepSettings }],
   });
@@ -107,6 +116,13 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
   );
   await database.query('INSERT INTO things (id) VALUES (777)');
   await untilPublished(kafka, config, database);
+  // The delete of 777 and all before it are known by now, and the position says so.
+  const [row] = await database.query('SELECT pg_current_xact_id()::text AS xid');
+  const swept = async (): Promise<bigint> => (await readHorizonsSwept(kafka, pollerOf(config))).get('public.things') ?? 0n;
+  await eventually(swept, (horizon) => horizon > BigInt(row?.['xid'] ?? ''), 15_000);
+  const { text: metrics } = await endpoint.get('/metrics');
+  assert.match(metrics, /^cdc_poller_deletes_published_total\{table="public\.things"\} 3$/m);
+  assert.match(metrics, /^cdc_poller_sweep_last_success_timestamp_seconds\{table="public\.things"\} \d+/m);
   await poller.stop();
   // A restart reads the keys from the topic anew: what was deleted then is not found again, what is deleted now is.
   await using again = startTestPoller(config);
@@ -119,9 +135,19 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
   assert.deepEqual(opsOf('{"id":777}'), ['there', 'gone', 'tombstone', 'there']);
   assert.deepEqual(opsOf('{"id":5}'), ['there', 'gone', 'tombstone']);
   await database.query('TRUNCATE things; INSERT INTO things (id) VALUES (100000)');
+  const { sweep: refused } = await endpoint.until('public.things', (figures) => figures.sweep?.lastOutcome === 'too-many');
+  assert.equal(refused?.deletesPublished, 1, 'of this process');
+  const { printed } = await terminal(pollerCommand, config).run('status');
+  assert.match(printed, /1 deletes, last NOT BELIEVED \(too-many\)/);
+  // The position that is written with this knows of no delete from the truncate on.
   await untilPublished(kafka, config, database);
-  // Several sweeps later.
-  await delay(1000);
+  const [truncated] = await database.query('SELECT xmin::text AS xid FROM things');
+  assert.ok((await swept()) <= BigInt(truncated?.['xid'] ?? ''));
   assert.equal(deletes(), 4);
   await again.stop();
 });
+
+function pollerOf({ poller }: PipelineConfig): PollerConfig {
+  assert.ok(poller);
+  return poller;
+}
