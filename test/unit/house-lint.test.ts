@@ -50,3 +50,20 @@ test('a file of 400 lines passes, one of 401 does not', async () => {
   repository.write('kafka/too-long.ts', lines(401));
   assert.deepEqual(await lintFindings(repository), ['kafka/too-long.ts: eslint(max-lines)']);
 });
+
+const outsideKafka = 'pipeline change-events legacy-db connectors cdc-poller read-model stack comparison bench'.split(' ');
+
+test('no folder but kafka/ and test/ may import a Kafka client, neither of the two', async () => {
+  using repository = new HouseRepository();
+  const wanted: string[] = [];
+  for (const folder of [...outsideKafka, 'kafka']) {
+    for (const [name, source] of [
+      ['with-kafkajs', "import { Kafka } from 'kafkajs';\n\nexport const client = Kafka;\n"],
+      ['with-platformatic', "import { Consumer } from '@platformatic/kafka';\n\nexport const client = Consumer;\n"],
+    ] as const) {
+      repository.write(`${folder}/${name}.ts`, source);
+      if (folder !== 'kafka') wanted.push(`${folder}/${name}.ts: eslint(no-restricted-imports)`);
+    }
+  }
+  assert.deepEqual(await lintFindings(repository), wanted.toSorted());
+});
