@@ -49,17 +49,17 @@ export function sweepSource(query: TextQuery, { id, keyColumn, keyType }: SweptT
     },
     async list(range) {
       return new Set(
-        (await query(`SELECT ${key} FROM ${table} WHERE ${where(range)}`, bounds(range), count)).map(([found]) => found ?? ''),
+        (await query(`SELECT ${key} FROM ${table} WHERE ${where(range)}`, bounds(range), rowCount)).map(([found]) => found ?? ''),
       );
     },
     async present(keys) {
-      const rows = await query(`SELECT ${key} FROM ${table} WHERE ${key} = ANY ($1::${keyType}[])`, [`{${keys.join(',')}}`], count);
+      const rows = await query(`SELECT ${key} FROM ${table} WHERE ${key} = ANY ($1::${keyType}[])`, [`{${keys.join(',')}}`], rowCount);
       return new Set(rows.map(([found]) => found ?? ''));
     },
   };
 }
 
-function count(rows: TextRows): number {
+function rowCount(rows: TextRows): number {
   return rows.length;
 }
 

@@ -28,6 +28,6 @@ export function sweepViewOf(session: SourceSession, shape: TableShape, database:
     table: shape.id,
     prefix,
     keyType,
-    source: sweepSource(session.query, { id: shape.id, keyColumn: column.name, keyType }),
+    source: sweepSource((text, values, rowsOf) => session.query(text, values, rowsOf), { id: shape.id, keyColumn: column.name, keyType }),
   };
 }

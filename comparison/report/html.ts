@@ -28,9 +28,11 @@ export function renderHtml(report: ComparisonReport): string {
 }
 
 function table({ head, rows }: Section): string {
-  const line = (cells: readonly string[], tag: 'th' | 'td'): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>\n<thead>${line(head, 'th')}</thead>\n<tbody>\n${rows.map((row) => line(row, 'td')).join('\n')}\n</tbody></table>`;
+  return `<table>\n<thead>${tableRow(head, 'th')}</thead>\n<tbody>\n${rows.map((row) => tableRow(row, 'td')).join('\n')}\n</tbody></table>`;
+}
+
+function tableRow(cells: readonly string[], tag: 'th' | 'td'): string {
+  return `<tr>${cells.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join('')}</tr>`;
 }
 
 function list(title: string, lines: readonly string[]): string {

@@ -131,7 +131,6 @@ function costSection({ strategies: reports }: ComparisonReport): Section {
       return found.measured ? show(found.value) : noFigure;
     }),
   ];
-  const whole = (value: number): string => String(Math.round(value));
   return {
     title: 'What it asked of the source',
     head: ['', ...contenderNames(reports)],
@@ -146,6 +145,10 @@ function costSection({ strategies: reports }: ComparisonReport): Section {
       ),
     ],
   };
+}
+
+function whole(value: number): string {
+  return String(Math.round(value));
 }
 
 const verdictWords: Readonly<Record<Verdict['kind'], string>> = { holds: 'yes', fails: 'no', unknown: '?' };

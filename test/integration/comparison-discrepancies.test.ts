@@ -266,7 +266,6 @@ test('whoever is behind when the time is over is named: connector, poller, read 
     return true;
   });
   await admin.deleteTopics([silentTopic]);
-  const behind = async (): Promise<ReadonlyMap<string, bigint>> => new Map([['public.orders', 3n]]);
   for (const [strategy, who] of [
     ['query', 'the poller'],
     ['sweep', 'the poller with the key sweep'],
@@ -293,6 +292,10 @@ test('without a ledger the comparison says so and names the remedy', async () =>
     remedy: /migrate --ledger/,
   });
 });
+
+async function behind(): Promise<ReadonlyMap<string, bigint>> {
+  return new Map([['public.orders', 3n]]);
+}
 
 /** As a sweep writes it: it knows neither the row as it was nor the transaction. */
 const sweptAway = {

@@ -112,7 +112,7 @@ test('rows that were left out are counted, in metrics and status, and are not am
   assert.match(text, /public\.letters .*│ 2 dead letters, last \{"id":1500\} at \S+Z +│/);
   assert.match(text, /public\.skipped .*│ 2 skipped, last \{"id":1500\} at \S+Z +│/);
   const rows = JSON.parse((await status.run('status', '--json')).printed);
-  const [row] = rows.filter((each: { readonly table: string }) => each.table === 'public.letters');
+  const row = rows.find((each: { readonly table: string }) => each.table === 'public.letters');
   assert.equal(row.live.leftOut.deadLettered, 2);
   assert.ok(row.live.leftOut.last.bytes > 48_000);
 });

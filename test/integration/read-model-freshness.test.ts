@@ -73,14 +73,15 @@ async function statusRows(): Promise<{ readonly rows: readonly Row[]; readonly e
   return { rows, exitCode };
 }
 
+async function statesOf(): Promise<Readonly<Record<string, string>>> {
+  const { rows, exitCode } = await statusRows();
+  assert.equal(exitCode, rows.some(({ freshness }) => freshness.state === 'stale') ? 1 : 0);
+  return Object.fromEntries(rows.map(({ model, freshness }) => [model, freshness.state]));
+}
+
 /** Waits until `cdc read-model status` says of each model what is expected. */
 async function untilStates(expected: Readonly<Record<Model, 'fresh' | 'stale'>>): Promise<void> {
-  const states = async (): Promise<Readonly<Record<string, string>>> => {
-    const { rows, exitCode } = await statusRows();
-    assert.equal(exitCode, rows.some(({ freshness }) => freshness.state === 'stale') ? 1 : 0);
-    return Object.fromEntries(rows.map(({ model, freshness }) => [model, freshness.state]));
-  };
-  await eventually(states, (found) => models.every((model) => found[model] === expected[model]), 30_000);
+  await eventually(statesOf, (found) => models.every((model) => found[model] === expected[model]), 30_000);
 }
 
 /** What is stale has nothing left to consume: no consumer lag would tell. */
@@ -116,10 +117,10 @@ async function asOf(model: Model): Promise<string> {
 test('both models are fresh while everything runs, also while nothing changes; what they claim is in them', async () => {
   await insertCustomer();
   await untilStates({ log_model: 'fresh', query_model: 'fresh' });
-  const before = await Promise.all(models.map(asOf));
+  const earlier = await Promise.all(models.map(asOf));
   await eventually(
     () => Promise.all(models.map(asOf)),
-    (times) => times.every((time, index) => time > (before[index] ?? '')),
+    (times) => times.every((time, index) => time > (earlier[index] ?? '')),
     10_000,
   );
   for (const model of models) await assertNotOverstated(model);
@@ -131,7 +132,6 @@ test('a model that cannot apply claims nothing beyond what it has applied, howev
   const blocker = await read.pool.connect();
   await blocker.query('BEGIN');
   for (const model of models) await blocker.query(`LOCK TABLE ${model}.customers IN EXCLUSIVE MODE`);
-  const before = await Promise.all(models.map(asOf));
   for (let row = 0; row < 5; row += 1) {
     await insertCustomer();
     await delay(300);
@@ -146,7 +146,7 @@ test('a model that cannot apply claims nothing beyond what it has applied, howev
   );
   blocked.abort();
   await looking;
-  assert.ok(before.every((time) => time !== ''));
+  assert.ok(during.every((time) => time !== ''));
 });
 
 async function lookUntil(signal: AbortSignal, look: () => Promise<void>): Promise<void> {

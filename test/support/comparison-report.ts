@@ -30,6 +30,10 @@ export function differences(rows: Partial<RowDifferences> = {}): RowDifferences 
   return { source: 10, model: 10, equal: 10, missing: keyList(), ghost: keyList(), stale: keyList(), staleColumns: {}, ...rows };
 }
 
+function latency(ms: number | null): Measured<Distribution> {
+  return ms === null ? notMeasured('no event of this run arrived') : measured({ n: 10, p50: ms, p95: ms, p99: ms, max: ms });
+}
+
 /** A report of one table, public.orders, whose order view is right if its rows are. `latencyMs` is every percentile. */
 export function strategyReport(parts: {
   readonly events: TableEvents;
@@ -40,8 +44,6 @@ export function strategyReport(parts: {
   readonly deleteLatencyMs?: number | null;
 }): StrategyReport {
   const { events, rows, setup, latencyMs = 20, deleteLatencyMs = latencyMs } = parts;
-  const latency = (ms: number | null): Measured<Distribution> =>
-    ms === null ? notMeasured('no event of this run arrived') : measured({ n: 10, p50: ms, p95: ms, p99: ms, max: ms });
   const [states, deletes] = [latency(latencyMs), latency(deleteLatencyMs)];
   return {
     topicPrefix: 'test',

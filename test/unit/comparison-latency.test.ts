@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { appliedAt } from '#comparison/latency/apply-log.ts';
-import { latencies } from '#comparison/latency/latencies.ts';
+import { latencies, type TimedMatch } from '#comparison/latency/latencies.ts';
 import { distribution } from '#comparison/latency/percentiles.ts';
 import { precedes, sameXid } from '#comparison/source/xid.ts';
 import { ledgerChange, observedEvent } from '#test/support/comparison.ts';
@@ -58,15 +58,14 @@ test('times count from the commit of the change’s own transaction, each clock 
   assert.deepEqual(found.toReadModel, { measured: true, value: { n: 1, p50: 30, p95: 30, p99: 30, max: 30 } });
 });
 
+function timed(op: 'u' | 'd', receivedAt: number, offset: bigint): TimedMatch {
+  return { change: ledgerChange({ txId: 7n, op }), event: observedEvent({ op, offset, receivedAt }), topic: 't' };
+}
+
 test('deletes are timed apart from inserts and updates', () => {
-  const match = (op: 'u' | 'd', receivedAt: number, offset: bigint): Parameters<typeof latencies>[0][number] => ({
-    change: ledgerChange({ txId: 7n, op }),
-    event: observedEvent({ op, offset, receivedAt }),
-    topic: 't',
-  });
   const commits = { times: new Map([[7n, 1000]]), unavailable: null };
   const log = new Map([['t/0', [{ first: 0n, next: 2n, appliedAt: 1020 }]]]);
-  const found = latencies([match('u', 1010, 1n), match('d', 2500, 2n)], commits, log, { sourceAheadMs: 0, readAheadMs: 0 });
+  const found = latencies([timed('u', 1010, 1n), timed('d', 2500, 2n)], commits, log, { sourceAheadMs: 0, readAheadMs: 0 });
   assert.deepEqual(
     [found.toKafka, found.deletesToKafka].map((each) => each.measured && [each.value.n, each.value.max]),
     [

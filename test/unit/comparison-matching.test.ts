@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { countEvents, type CountInput } from '#comparison/events/count.ts';
 import { longestCommonRun } from '#comparison/events/longest-run.ts';
 import { matchKey, type LedgerChange } from '#comparison/events/match-key.ts';
+import type { ObservedEvent } from '#comparison/observer/observed-event.ts';
 import { eventOf, ledgerChange, observedEvent } from '#test/support/comparison.ts';
 
 const none = { truncates: 0, tombstones: 0, windowStart: 0n, windowOpenedAt: 0, listedKeys: 1000 };
@@ -189,21 +190,23 @@ function plainLongestCommonRun(a: readonly string[], b: readonly string[]): numb
   return at < 0 ? skipped : Math.max(skipped, 1 + plainLongestCommonRun(rest, b.slice(at + 1)));
 }
 
+function changeAt(key: string, op: 'c' | 'u' | 'd', txId: bigint): LedgerChange {
+  return ledgerChange({ key, op, txId, after: op === 'd' ? null : `${key}@${txId}` });
+}
+
 test('a delete of a row that came and went unseen is told apart from one that leaves a ghost', () => {
-  const at = (key: string, op: 'c' | 'u' | 'd', txId: bigint): LedgerChange =>
-    ledgerChange({ key, op, txId, after: op === 'd' ? null : `${key}@${txId}` });
   const changes = [
-    at('unseen', 'c', 1n),
-    at('unseen', 'u', 2n),
-    at('unseen', 'd', 3n),
-    at('seen', 'c', 4n),
-    at('seen', 'd', 5n),
+    changeAt('unseen', 'c', 1n),
+    changeAt('unseen', 'u', 2n),
+    changeAt('unseen', 'd', 3n),
+    changeAt('seen', 'c', 4n),
+    changeAt('seen', 'd', 5n),
     // Was there before: nobody knows whether it was seen.
-    at('old', 'd', 6n),
-    at('twice', 'c', 7n),
-    at('twice', 'd', 8n),
-    at('twice', 'c', 9n),
-    at('twice', 'd', 10n),
+    changeAt('old', 'd', 6n),
+    changeAt('twice', 'c', 7n),
+    changeAt('twice', 'd', 8n),
+    changeAt('twice', 'c', 9n),
+    changeAt('twice', 'd', 10n),
   ];
   const events = changes.filter(({ key, txId, op }) => op !== 'd' && (key === 'seen' || txId === 9n)).map(eventOf);
   const { deletes } = count({ changes, events });
@@ -223,8 +226,11 @@ test('deletes of unseen rows are lost deletes, and with every event there are no
   );
 });
 
+function swept(receivedAt: number): ObservedEvent {
+  return observedEvent({ key: '1', op: 'd', txId: null, receivedAt });
+}
+
 test('a delete that a sweep found before the window opened is old, one that nobody made in the window is not', () => {
-  const swept = (receivedAt: number): ReturnType<typeof observedEvent> => observedEvent({ key: '1', op: 'd', txId: null, receivedAt });
   assert.equal(count({ changes: [], events: [swept(9)], windowOpenedAt: 10 }).unexplained.count, 0);
   assert.equal(count({ changes: [], events: [swept(11)], windowOpenedAt: 10 }).unexplained.count, 1);
 });
