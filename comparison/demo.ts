@@ -72,7 +72,7 @@ export async function runDemo({ folder, rate, seconds, seed: seedNumber, progres
   await Promise.all([
     run('poller', ['poller', 'start']),
     run('poller with sweep', ['poller', 'start', '--sweep']),
-    ...models.map((model) => run(`read-model ${model}`, ['read-model', 'start', '--model', model])),
+    run('read-model', ['read-model', 'start']),
     applyConnectors(config, owner, { progress, signal }),
   ]);
   const tables = legacyTables.map(parseTableId);
