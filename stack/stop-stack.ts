@@ -41,8 +41,11 @@ export async function resetStack(folder: string, options: StopOptions = {}): Pro
     if (settings.postgresFolder === join(root, 'postgres') || basename(settings.postgresFolder).startsWith('legacy-cdc-bridge-data-')) {
       await rm(settings.postgresFolder, { recursive: true, force: true });
     }
+    // pipeline.json: what a demo on this stack was configured with.
     await Promise.all(
-      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'logs'].map((name) => rm(join(root, name), { recursive: true, force: true })),
+      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'logs', 'pipeline.json'].map((name) =>
+        rm(join(root, name), { recursive: true, force: true }),
+      ),
     );
     await rm(settingsFile(root), { force: true });
   });
