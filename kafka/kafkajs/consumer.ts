@@ -7,13 +7,19 @@ type Context = { readonly translate: (error: unknown, doing: string) => unknown;
 
 /** Longest wait before the group is joined again, in ms. */
 const maxPauseMs = 2000;
+/** Who has been a member for this long, in ms, failed for the first time. */
+const calmMs = 10_000;
 
 /**
  * Runs a member of a group under the port's rules: one kafkajs consumer after the other. What lasts longer than kafkajs's own retries (the
  * coordinator's broker is gone, and it keeps asking that one) ends a consumer, and a new one finds its way; what `onBatch` throws
  * stops the member for good, at once and without accepting the batch.
  */
-export async function runConsumer(make: () => KafkaJsMember, options: ConsumerOptions, context: Context): Promise<GroupConsumer> {
+export async function runConsumer(
+  make: () => KafkaJsMember,
+  options: ConsumerOptions,
+  { translate, logger }: Context,
+): Promise<GroupConsumer> {
   const doing = `consume as group ${options.groupId}`;
   const closed = Promise.withResolvers<void>();
   // Whoever does not look at `closed` must not be killed by its rejection.
@@ -24,19 +30,16 @@ export async function runConsumer(make: () => KafkaJsMember, options: ConsumerOp
   const fail = (error: unknown): void => {
     if (signal.aborted) return;
     stopping.abort();
-    closed.reject(context.translate(error, doing));
+    closed.reject(translate(error, doing));
   };
 
   /** Null when it was stopped, or has failed for good. */
-  const joinAgain = async (why: unknown): Promise<Life | null> => {
+  const joinAgain = async (why: unknown, failures: number): Promise<Life | null> => {
     let error = why;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
+    for (let attempt = failures; !signal.aborted; attempt += 1) {
       const ms = Math.min(maxPauseMs, 100 * 2 ** attempt);
       // Said aloud once: an outage may last.
-      context.logger[attempt === 0 ? 'warn' : 'debug'](
-        { nextTryInMs: ms },
-        `joining group ${options.groupId} again: ${describeError(error)}`,
-      );
+      logger[attempt === 0 ? 'warn' : 'debug']({ nextTryInMs: ms }, `joining group ${options.groupId} again: ${describeError(error)}`);
       await pause(ms, signal);
       try {
         return await startMember(make(), options, signal);
@@ -56,17 +59,19 @@ export async function runConsumer(make: () => KafkaJsMember, options: ConsumerOp
   try {
     life = await startMember(make(), options, signal);
   } catch (error) {
-    throw context.translate(error, doing);
+    throw translate(error, doing);
   }
   const stay = async (): Promise<void> => {
-    while (life !== null) {
+    for (let failures = 0; life !== null; failures += 1) {
+      const began = performance.now();
       const ending = await Promise.race([life.ended, stopped]);
       if (ending === null) return;
       if (ending.by === 'handler' || !isPassing(ending.error)) {
         fail(ending.error);
         return;
       }
-      life = await joinAgain(ending.error);
+      if (performance.now() - began > calmMs) failures = 0;
+      life = await joinAgain(ending.error, failures);
     }
   };
   const stopped = new Promise<null>((resolve) => {

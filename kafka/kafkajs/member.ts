@@ -7,7 +7,7 @@ import { close, type Sockets } from './sockets.ts';
 /** A kafkajs consumer that was never started, with sockets of its own. */
 export type KafkaJsMember = { readonly consumer: Consumer; readonly sockets: Sockets };
 
-/** A kafkajs consumer between its join and its end. */
+/** A kafkajs consumer from its first join on; its end may have come already. */
 export type Life = {
   /** Resolves when kafkajs has given up, with why; or when onBatch threw. Never after `leave`. */
   readonly ended: Promise<Ending>;
@@ -21,10 +21,10 @@ export type Ending = { readonly error: unknown; readonly by: 'kafka' | 'handler'
 const leaveGraceMs = 5000;
 
 /**
- * Starts a consumer and resolves when it has joined its group. It is never started again: kafkajs's own restart and its disconnect do not know of
+ * Starts a consumer and resolves when it has joined its group, or has failed to (`ended`). It is never started again: kafkajs's own restart and its disconnect do not know of
  * each other, and a consumer that is disconnected while it starts lives on, as a member of the group whose partitions nobody reads.
  *
- * @throws what kafkajs threw; the signal's reason when it was aborted before the join
+ * @throws what kafkajs threw when it could not connect; the signal's reason when it was aborted before the join
  */
 export async function startMember({ consumer, sockets }: KafkaJsMember, options: ConsumerOptions, signal: AbortSignal): Promise<Life> {
   const ended = Promise.withResolvers<Ending>();
@@ -85,7 +85,7 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
   const start = async (): Promise<void> => {
     await consumer.connect();
     await consumer.subscribe({ topics: [...options.topics], fromBeginning: options.startAt !== 'latest' });
-    // Resolves also when the join has failed: then the crash was told before.
+    // Resolves also when the join has failed: then `ended` says so.
     await consumer.run({ autoCommit: false, partitionsConsumedConcurrently: options.concurrency ?? 1, eachBatch });
   };
   const aborted = Promise.withResolvers<never>();
@@ -94,8 +94,6 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
   try {
     signal.throwIfAborted();
     await Promise.race([start(), aborted.promise]);
-    const crashed = over ? await ended.promise : null;
-    if (crashed?.by === 'kafka') throw crashed.error;
   } catch (error) {
     over = true;
     // Not disconnected: kafkajs would go on starting. Without sockets it gives up.

@@ -49,7 +49,7 @@ function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>
   return pipelineSchema.parse({
     legacyDb: { host: legacyServer.host, port: legacyServer.port, database: 'legacy', roles },
     kafka: { brokers: stack.kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
-    poller: { name, topicPrefix: name, sharing: 'takeover', pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
+    poller: { name, topicPrefix: name, pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
   });
 }
 
