@@ -29,7 +29,7 @@ export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate):
   const attempt = <T>(doing: string, work: () => Promise<T>): Promise<T> => {
     const mine = last.then(async () => {
       try {
-        return await whilePassing.execute(work);
+        return await sockets.whileOpen(whilePassing.execute(work));
       } catch (error) {
         throw translate(error, doing);
       }

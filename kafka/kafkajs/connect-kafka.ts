@@ -8,7 +8,7 @@ import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import type { KafkaJsMember } from './member.ts';
 import { translateKafkaError } from './errors.ts';
-import { createSockets, type Sockets } from './sockets.ts';
+import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
 
@@ -34,9 +34,9 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   const connectAdmin = async (): Promise<KafkaAdmin> => {
     const { client, sockets } = makeClient();
     const admin = client.admin();
-    admin.on(admin.events.REQUEST_TIMEOUT, ({ payload }) => sockets.drop(payload.broker, silence(payload)));
+    admin.on(admin.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
     try {
-      await admin.connect();
+      await sockets.whileOpen(admin.connect());
     } catch (error) {
       sockets.cut();
       throw translate(error, 'connect to Kafka');
@@ -57,10 +57,11 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
         retry,
         allowAutoTopicCreation: false,
       });
-      producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) => sockets.drop(payload.broker, silence(payload)));
+      producer.on(producer.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
       return await ownTransactionalId({
         producer,
         sockets,
+        requestTimeoutMs: config.requestTimeoutMs,
         transactionalId,
         translate,
         partitionsOf: async (topic) => {
@@ -81,7 +82,6 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       const makeMember = (): KafkaJsMember => {
         const { client, sockets } = makeClient();
         const consumer = groupConsumer(client, options, sticky);
-        consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => sockets.drop(payload.broker, silence(payload)));
         if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
         return { consumer, sockets };
       };
@@ -89,10 +89,6 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       return await runConsumer(makeMember, options, { translate, logger });
     },
   };
-}
-
-function silence({ apiName, broker }: { readonly apiName: string; readonly broker: string }): string {
-  return `${broker} left a request unanswered (${apiName})`;
 }
 
 function clientOptions(config: KafkaConfig, logger: Logger): KafkaJsConfig {

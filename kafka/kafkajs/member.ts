@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
 import { isKafkaJsError } from './errors.ts';
-import { close, type Sockets } from './sockets.ts';
+import { close, unanswered, type Sockets } from './sockets.ts';
 
 /** A kafkajs consumer that was never started, with sockets of its own. */
 export type KafkaJsMember = { readonly consumer: Consumer; readonly sockets: Sockets };
@@ -50,6 +50,11 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
   consumer.on(consumer.events.HEARTBEAT, () => {
     if (!over) options.onConfirmed?.();
   });
+  consumer.on(consumer.events.REQUEST_TIMEOUT, (event) => {
+    const error = unanswered(event);
+    sockets.cut(error);
+    end({ error, by: 'kafka' });
+  });
   consumer.on(consumer.events.CRASH, ({ payload }) => end({ error: payload.error, by: 'kafka' }));
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     // While stopping, batches pass by unread: nothing may be concluded from their end.
@@ -93,7 +98,7 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
   signal.addEventListener('abort', abort, { once: true });
   try {
     signal.throwIfAborted();
-    await Promise.race([start(), aborted.promise]);
+    await Promise.race([sockets.whileOpen(start()), aborted.promise]);
   } catch (error) {
     over = true;
     // Not disconnected: kafkajs would go on starting. Without sockets it gives up.
