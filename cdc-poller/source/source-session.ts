@@ -46,7 +46,9 @@ export async function openSourceSession(
   const role = config.roles.poller;
   const place = `${config.host}:${config.port}/${config.database}`;
   // The server's own limit cannot end a wait for a server that the network has lost: on a dead connection nothing ever comes.
-  const client = new Client({ ...postgresClientConfig(config, role, applicationName), query_timeout: statementTimeoutMs + 5000 });
+  const lostAfterMs = statementTimeoutMs + 5000;
+  const observeMs = Math.min(lostAfterMs, observeTimeoutMs);
+  const client = new Client({ ...postgresClientConfig(config, role, applicationName), query_timeout: lostAfterMs });
   // A connection that breaks between queries says so by this event; the next query reports it.
   client.on('error', () => undefined);
   try {
@@ -96,9 +98,9 @@ export async function openSourceSession(
     },
     async observe(watch = 'NULL', settled = '') {
       // statement_timestamp() is when the server received the query: before it looked at the locks.
-      const [seen = []] = await query(observationQuery, [], 'observe', observeTimeoutMs);
+      const [seen = []] = await query(observationQuery, [], 'observe', observeMs);
       const watchQuery = `SELECT s.text, CASE WHEN s.text <> $1 THEN ${watch} END FROM (SELECT pg_current_snapshot()::text) AS s (text)`;
-      const [snapshot = []] = await query(watchQuery, [settled], nameOf(watchQuery), observeTimeoutMs);
+      const [snapshot = []] = await query(watchQuery, [settled], nameOf(watchQuery), observeMs);
       const [clock, open] = seen;
       return {
         clock: BigInt(clock ?? ''),

@@ -1,3 +1,4 @@
+import { TimeoutError } from '@platformatic/kafka';
 import { CdcError, describeError } from '#pipeline/index.ts';
 
 /** What the protocol said, by name (`PRODUCER_FENCED`), in the order in which the error's links and causes come. */
@@ -11,6 +12,11 @@ export function isPassing(error: unknown): boolean {
   if (ids.length > 0) return ids.every((id) => passing.has(id));
   if (error instanceof NoLeaderError) return true;
   return links(error).some((link) => 'code' in link && link.code === 'PLT_KFK_NETWORK');
+}
+
+/** Whether a broker left a request, or a connection, unanswered: to ask again would take as long again. */
+export function isSilence(error: unknown): boolean {
+  return links(error).some((link) => link instanceof TimeoutError);
 }
 
 /** A partition whose leader is gone, and no other has been chosen yet. */

@@ -4,7 +4,7 @@ import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '.
 import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import { attempts, backOffMs } from './client-options.ts';
 import { transactionCoordinator, type Coordinator } from './coordinator.ts';
-import { isPassing, NoLeaderError } from './errors.ts';
+import { isPassing, isSilence, NoLeaderError } from './errors.ts';
 import { close } from './close.ts';
 import { produce, type ProduceOutcome } from './produce.ts';
 import { encodeRecords, sealBatch, type RecordBody } from './record-batch.ts';
@@ -108,7 +108,7 @@ async function deliver(owner: Owner, topic: string, bodies: Map<number, RecordBo
     try {
       await sendOnce(owner, topic, bodies, attempt > 0);
     } catch (error) {
-      if (attempt >= attempts || !isPassing(error)) throw error;
+      if (attempt >= attempts || !isPassing(error) || isSilence(error)) throw error;
       await delay(backOffMs(attempt));
     }
   }

@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
+import { createMuteProxy } from '#test/support/mute-proxy.ts';
 import { spawnPoller, untilHorizon, type PollerProcess } from '#test/support/poller.ts';
 import { readPublished, versionsOf } from '#test/support/published.ts';
 import { uniqueName } from '#test/support/stack.ts';
@@ -44,20 +45,25 @@ async function connectOwner(): Promise<Client> {
 
 const limit = { signal: new AbortController().signal, timeoutMs: 30_000 };
 
-function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>): PipelineConfig {
+function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>, databasePort?: number): PipelineConfig {
   const { legacyServer, roles } = stack;
   return pipelineSchema.parse({
-    legacyDb: { host: legacyServer.host, port: legacyServer.port, database: 'legacy', roles },
+    legacyDb: { host: legacyServer.host, port: databasePort ?? legacyServer.port, database: 'legacy', roles },
     kafka: { brokers: stack.kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
-    poller: { name, topicPrefix: name, pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
+    poller: { name, topicPrefix: name, pollIntervalMs: 20, statementTimeoutMs: 1000, tables: [{ table: 'public.things' }] },
   });
 }
 
 async function stopServer(name: string, signal: NodeJS.Signals): Promise<void> {
+  const pid = pidOf(name);
+  process.kill(pid, signal);
+  await waitFor(async () => !isAlive(pid), { ...limit, describe: `${name} has ended` });
+}
+
+function pidOf(name: string): number {
   const server = stack.processes.find((process_) => process_.name === name);
   assert.ok(server, name);
-  process.kill(server.pid, signal);
-  await waitFor(async () => !isAlive(server.pid), { ...limit, describe: `${name} has ended` });
+  return server.pid;
 }
 
 function isAlive(pid: number): boolean {
@@ -95,9 +101,10 @@ async function write(rows: number): Promise<void> {
   for (let row = 0; row < rows; row += 1) await owner.query("INSERT INTO things (value) VALUES ('x')");
 }
 
-async function untilLog(poller: PollerProcess, pattern: RegExp): Promise<void> {
+async function untilLog(poller: PollerProcess, pattern: RegExp, timeoutMs = limit.timeoutMs): Promise<void> {
   await waitFor(async () => pattern.test(poller.log()), {
     ...limit,
+    timeoutMs,
     describe: `${String(pattern)} in the log:\n${poller.log()}`,
   });
 }
@@ -159,6 +166,41 @@ test('the connection cut by the DBA, again and again: nothing lost, nothing twic
     await dba.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cdc_poller'");
   }
   await dba.end();
+  await assertAllPublished(poller, config);
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+});
+
+for (const client of ['kafkajs', 'platformatic'] as const) {
+  test(`Kafka falls silent (${client}): the poller gives it up while it is, and goes on when it answers, nothing lost, nothing twice`, async () => {
+    const config = configOf(uniqueName('silent'), { client, requestTimeoutMs: 2000 });
+    await using poller = await spawnPoller(config);
+    await write(50);
+    await assertAllPublished(poller, config);
+    const kafkaPid = pidOf('kafka');
+    process.kill(kafkaPid, 'SIGSTOP');
+    try {
+      await write(50);
+      await untilLog(poller, /KAFKA_UNREACHABLE/, 15_000);
+    } finally {
+      process.kill(kafkaPid, 'SIGCONT');
+    }
+    await write(50);
+    await assertAllPublished(poller, config);
+    assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  });
+}
+
+test('the network loses the connection to Postgres without a word: it is given up, and the poller goes on over a new one', async () => {
+  await using proxy = await createMuteProxy(stack.legacyServer);
+  const config = configOf(uniqueName('mute'), {}, proxy.port);
+  await using poller = await spawnPoller(config);
+  await write(50);
+  await assertAllPublished(poller, config);
+  proxy.mute();
+  await write(50);
+  await untilLog(poller, /LEGACY_DB_UNREACHABLE.*is lost/, 15_000);
+  proxy.unmute();
+  await write(50);
   await assertAllPublished(poller, config);
   assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
 });
