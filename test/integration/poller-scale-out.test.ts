@@ -118,12 +118,9 @@ test('three processes share six tables; one killed, its tables move within secon
   await untilShared([first, second, third], [2, 2, 2]);
   await untilPublished(kafka, config, database);
   const kept = [tablesOf(second), tablesOf(third)];
-  const killedAt = performance.now();
   await first.kill('SIGKILL');
-  await untilShared([second, third], [3, 3]);
+  await untilShared([second, third], [3, 3], 20_000);
   await untilPublished(kafka, config, database);
-  const seconds = (performance.now() - killedAt) / 1000;
-  assert.ok(seconds < 20, `moved after ${seconds} s`);
   for (const [index, poller] of [second, third].entries()) {
     assert.ok(
       kept[index]?.every((table) => tablesOf(poller).includes(table)),
