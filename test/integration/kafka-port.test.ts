@@ -296,7 +296,10 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       for (let round = 0; round < 3; round += 1) await sendToAll();
       await until('each message is read', () => count(0) >= 3 && count(1) >= 3);
       assert.deepEqual(Object.fromEntries(seen), { first: [kept, kept, kept], second: [lost, lost, lost] });
-      assert.ok(first.closed instanceof Promise && second.closed instanceof Promise);
+      await second[Symbol.asyncDispose]();
+      await sendToAll();
+      await until('who is left reads both again', () => seen.get('first')?.includes(lost) === true);
+      assert.ok(first.closed instanceof Promise);
     });
   });
 }
