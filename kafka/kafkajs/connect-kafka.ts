@@ -28,7 +28,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
   /** A client with sockets of its own, for one producer, admin or member. */
   const makeClient = (): { client: KafkaJs; sockets: Sockets } => {
-    const sockets = createSockets();
+    const sockets = createSockets(config.sasl === undefined ? null : config.requestTimeoutMs);
     return { client: new kafkajs.Kafka({ ...clientOptions(config, logger), socketFactory: sockets.create }), sockets };
   };
   const connectAdmin = async (): Promise<KafkaAdmin> => {

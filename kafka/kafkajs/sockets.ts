@@ -19,15 +19,23 @@ export type Sockets = {
 /** How long a connection is silent before the system asks whether the other end is still there, in ms. */
 const keepAliveMs = 10_000;
 
-export function createSockets(): Sockets {
+/**
+ * @param authenticationMs how long a broker may leave the first question of an authentication unanswered before the client is given up: kafkajs sets no
+ *   limit to that. Null where none is asked for: then the first question may be one that takes long (a join).
+ */
+export function createSockets(authenticationMs: number | null): Sockets {
   const open = new Set<Socket>();
-  const given = Promise.withResolvers<never>();
-  // Nobody may be at work just then.
-  given.promise.catch(() => undefined);
-  let isCut = false;
+  // Not one promise for all to race with: it would keep something of every race for as long as the client lives.
+  const waiting = new Set<(why: Error) => void>();
+  let given: Error | null = null;
+  const cut = (why = new Error('the client was closed')): void => {
+    given ??= why;
+    for (const reject of waiting) reject(given);
+    for (const socket of open) socket.destroy(given);
+  };
   return {
     create: ({ host, port, ssl, onConnect }) => {
-      if (isCut) return stillborn();
+      if (given !== null) return stillborn();
       // As kafkajs makes them itself.
       const socket = ssl
         ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
@@ -35,20 +43,36 @@ export function createSockets(): Sockets {
       socket.setKeepAlive(true, keepAliveMs);
       open.add(socket);
       socket.once('close', () => open.delete(socket));
+      if (authenticationMs !== null) {
+        const unheard = setTimeout(() => {
+          if (socket.bytesWritten > 0 && socket.bytesRead === 0) cut(silent(`${host}:${port}`, 'authentication'));
+        }, authenticationMs);
+        socket.once('close', () => clearTimeout(unheard));
+      }
       return socket;
     },
-    cut(why = new Error('the client was closed')) {
-      isCut = true;
-      given.reject(why);
-      for (const socket of open) socket.destroy(why);
+    cut,
+    async whileOpen<T>(work: Promise<T>) {
+      const outcome = Promise.withResolvers<T>();
+      work.then(outcome.resolve, outcome.reject);
+      if (given !== null) outcome.reject(given);
+      waiting.add(outcome.reject);
+      try {
+        return await outcome.promise;
+      } finally {
+        waiting.delete(outcome.reject);
+      }
     },
-    whileOpen: (work) => Promise.race([work, given.promise]),
   };
 }
 
 /** Why a client is given up: what its brokers leave unanswered. */
 export function unanswered({ payload }: RequestTimeoutEvent): CdcError {
-  return new CdcError('KAFKA_UNREACHABLE', `Kafka at ${payload.broker} left a request unanswered (${payload.apiName})`);
+  return silent(payload.broker, payload.apiName);
+}
+
+function silent(broker: string, request: string): CdcError {
+  return new CdcError('KAFKA_UNREACHABLE', `Kafka at ${broker} left a request unanswered (${request})`);
 }
 
 /** Disconnects within a grace, in ms; then nothing of the client lives on. */
