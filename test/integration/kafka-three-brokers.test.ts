@@ -21,12 +21,26 @@ import { uniqueName } from '#test/support/stack.ts';
 /** A stack of this file's own, with Kafka on three nodes: every partition has three replicas, a write counts when two have it. */
 const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes minutes: set TEST_NIGHTLY=1' : false;
 
-for (const client of ['kafkajs', 'platformatic'] as const)
-  describe(`three brokers, ${client}`, { skip }, () => {
-    const signal = AbortSignal.timeout(400_000);
+describe('three brokers', { skip }, () => {
+  const signal = AbortSignal.timeout(400_000);
+  let folder: string;
+  let stack: StackState;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cdc-three-brokers-'));
+    stack = await startStack({ folder, brokers: 3, throwaway: true, signal });
+    // From here on the test support works on this stack.
+    process.env['CDC_TEST_STACK'] = folder;
+  });
+  after(async () => {
+    await resetStack(folder);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const client of ['kafkajs', 'platformatic'] as const) describe(client, () => withClient(client));
+
+  function withClient(client: KafkaConfig['client']): void {
     const resources = new AsyncDisposableStack();
-    let folder: string;
-    let stack: StackState;
     let database: LegacyDatabase;
     let connector: TestConnector;
     let config: PipelineConfig;
@@ -34,14 +48,6 @@ for (const client of ['kafkajs', 'platformatic'] as const)
     let kafka: KafkaConfig;
 
     before(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'cdc-three-brokers-'));
-      resources.defer(async () => {
-        await resetStack(folder);
-        await rm(folder, { recursive: true, force: true });
-      });
-      stack = await startStack({ folder, brokers: 3, throwaway: true, signal });
-      // From here on the test support works on this stack.
-      process.env['CDC_TEST_STACK'] = folder;
       kafka = pipelineSchema.shape.kafka.parse({ brokers: stack.kafka.brokers, client });
       database = resources.use(await createLegacyDatabase({ ledger: true }));
       const read = resources.use(await createReadDatabase());
@@ -101,7 +107,8 @@ for (const client of ['kafkajs', 'platformatic'] as const)
       assertNothingLostOrDoubled(report);
       assert.equal(poller.child.exitCode, null, 'the poller runs on');
     });
-  });
+  }
+});
 
 /** Leader and replicas in sync of each partition, by node id. */
 async function describeTopic({ brokers }: KafkaConfig, topic: string): Promise<readonly { leader: number; isr: readonly number[] }[]> {
