@@ -101,7 +101,7 @@ describe('three brokers', { skip }, () => {
           timeoutMs: 60_000,
           describe: () => `the poller says that it waits for Kafka; it said: ${poller.log().slice(said)}`,
         });
-        await startStack({ folder, signal });
+        stack = await startStack({ folder, signal });
         return statistics;
       });
       assertNothingLostOrDoubled(report);
