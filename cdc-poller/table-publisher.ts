@@ -2,7 +2,7 @@ import type { Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } 
 import { CdcError } from '#pipeline/index.ts';
 import type { LeftOutRows } from './metrics/table-monitor.ts';
 import { TableJournal } from './position/table-journal.ts';
-import { ownerKey, positionTopic, readPositionTopic } from './position/position-topic.ts';
+import { ownerKey, positionTopic, readOwner, readPositionTopic } from './position/position-topic.ts';
 import type { Position } from './position/position.ts';
 
 export type PublisherOptions = {
@@ -48,8 +48,7 @@ export type TablePublisher = AsyncDisposable & {
 export async function openTablePublisher(options: PublisherOptions): Promise<TablePublisher> {
   const { kafka, pollerName, table, owner, reclaim, signal } = options;
   if (reclaim) {
-    const stored = (await readPositionTopic(kafka, pollerName, signal)).get(table);
-    if (stored?.owner !== owner) {
+    if ((await readOwner(kafka, pollerName, table, signal)) !== owner) {
       throw new CdcError(
         'PRODUCER_FENCED',
         `table ${table} of poller ${pollerName} was taken over by a newer process while Kafka was away`,

@@ -3,7 +3,7 @@ import type { ConsumedMessage, Kafka } from './port.ts';
 
 /**
  * Reads a whole topic, as committed, up to where it ended when the call began, in offset order per partition. Waits for transactions
- * that are open below that end. For topics that hold little: positions, statuses.
+ * that are open below that end, unless it reads what is uncommitted too. For topics that hold little: positions, statuses.
  *
  * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE; the signal's reason
  */
@@ -12,6 +12,7 @@ export async function readToEnd(
   topic: string,
   onMessage: (message: ConsumedMessage, partition: number) => void,
   signal?: AbortSignal,
+  { readUncommitted = false }: { readonly readUncommitted?: boolean } = {},
 ): Promise<void> {
   await using admin = await kafka.admin();
   const unread = new Map(
@@ -29,6 +30,7 @@ export async function readToEnd(
     await using consumer = await kafka.consumer({
       groupId,
       topics: [topic],
+      readUncommitted,
       onBatch: async ({ messages, partition }) => {
         for (const message of messages) onMessage(message, partition);
       },
@@ -43,5 +45,6 @@ export async function readToEnd(
   } finally {
     signal?.removeEventListener('abort', aborted);
   }
-  await admin.deleteGroup(groupId);
+  // All has been read. A group that stays is empty, and the broker forgets those by itself.
+  await admin.deleteGroup(groupId).catch(() => undefined);
 }

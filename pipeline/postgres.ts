@@ -26,6 +26,8 @@ export function postgresClientConfig(location: DatabaseLocation, credentials: Cr
     password: credentials.password,
     application_name: applicationName,
     keepAlive: true,
+    // Else the system's own: two hours. With it, a server that has gone without a word is missed after about twice as long.
+    keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
     ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
   };

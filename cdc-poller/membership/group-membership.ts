@@ -92,6 +92,8 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
         await delay(backOffMs(attempt, Math.random()), undefined, { signal: leaving.signal }).catch(() => undefined);
         if (leaving.signal.aborted) return;
         consumer = await join().catch(() => consumer);
+        // Left while it joined: nobody else would take the new member out, and it would hold its tables for ever.
+        if (leaving.signal.aborted) await consumer[Symbol.asyncDispose]();
       }
     }
   };

@@ -74,6 +74,22 @@ export async function readPositionTopic(kafka: Kafka, pollerName: string, signal
   return tables;
 }
 
+/**
+ * Who last took a table over, or was about to: also what is not committed counts. To wait for that could take as long as a transaction may stay
+ * open: the asker may have left one itself, when it lost Kafka.
+ *
+ * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE
+ */
+export async function readOwner(kafka: Kafka, pollerName: string, table: string, signal?: AbortSignal): Promise<string | null> {
+  const wanted = ownerKey(table);
+  let owner: string | null = null;
+  const onMessage: Parameters<typeof readToEnd>[2] = ({ key, value }) => {
+    if (String(key) === wanted && value !== null) owner = value.toString();
+  };
+  await readToEnd(kafka, positionTopic(pollerName), onMessage, signal, { readUncommitted: true });
+  return owner;
+}
+
 function parseKey(key: string): { readonly table: string; readonly chunk: number | null; readonly owner: boolean } {
   const parsed: unknown = JSON.parse(key);
   if (typeof parsed !== 'object' || parsed === null || !('table' in parsed) || typeof parsed.table !== 'string') {

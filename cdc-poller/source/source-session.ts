@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
-import { escapeIdentifier, escapeLiteral, Client } from 'pg';
+import { escapeIdentifier, escapeLiteral, Client, DatabaseError } from 'pg';
 import { sessionSettings } from '../encoding/value-encoders.ts';
 import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
 import type { Observation } from '../fence/floor.ts';
@@ -26,6 +27,11 @@ export type SourceSession = AsyncDisposable & {
 
 export type WatchedObservation = Observation & { readonly snapshot: Snapshot; readonly watched: string | null };
 
+/** An observation reads no table: a server that has not answered it in this time, in ms, counts as lost. */
+const observeTimeoutMs = 15_000;
+/** To say goodbye takes a server that still listens. */
+const endGraceMs = 2000;
+
 const rawTypes = { getTypeParser: () => (value: string) => value };
 
 /**
@@ -39,26 +45,39 @@ export async function openSourceSession(
   statementTimeoutMs: number,
 ): Promise<SourceSession> {
   const role = config.roles.poller;
+  const place = `${config.host}:${config.port}/${config.database}`;
   // The server's own limit cannot end a wait for a server that the network has lost: on a dead connection nothing ever comes.
-  const client = new Client({ ...postgresClientConfig(config, role, applicationName), query_timeout: statementTimeoutMs + 5000 });
+  const lostAfterMs = statementTimeoutMs + 5000;
+  const observeMs = Math.min(lostAfterMs, observeTimeoutMs);
+  const client = new Client({ ...postgresClientConfig(config, role, applicationName), query_timeout: lostAfterMs });
   // A connection that breaks between queries says so by this event; the next query reports it.
   client.on('error', () => undefined);
   try {
     await client.connect();
     await client.query(sessionSetup(statementTimeoutMs));
   } catch (error) {
-    await client.end().catch(() => undefined);
-    throw connectionError(error, `${config.host}:${config.port}/${config.database}`, role.user);
+    await end(client);
+    throw connectionError(error, place, role.user);
   }
-  const query = async (text: string, values: readonly string[] = [], name?: string): Promise<TextRows> => {
-    const result = await client.query<(string | null)[]>({
-      text,
-      values: [...values],
-      rowMode: 'array',
-      types: rawTypes,
-      ...(name === undefined ? {} : { name }),
-    });
-    return result.rows;
+  const answered = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (error) {
+      throw lostConnection(error, place);
+    }
+  };
+  const query = async (text: string, values: readonly string[] = [], name?: string, timeoutMs?: number): Promise<TextRows> => {
+    const { rows } = await answered(
+      client.query<(string | null)[]>({
+        text,
+        values: [...values],
+        rowMode: 'array',
+        types: rawTypes,
+        ...(name === undefined ? {} : { name }),
+        ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
+      }),
+    );
+    return rows;
   };
   // Postgres cuts statement names at 63 characters, so that a text itself would not do as its name.
   const names = new Map<string, string>();
@@ -71,7 +90,7 @@ export async function openSourceSession(
     query: (text, values) => query(text, values),
     page: ({ text, values }) => query(text, values, nameOf(text)),
     async describe(text) {
-      const { fields } = await client.query({ text, rowMode: 'array' });
+      const { fields } = await answered(client.query({ text, rowMode: 'array' }));
       return fields.map(({ name, dataTypeID, dataTypeModifier }) => ({
         name,
         typeOid: dataTypeID.toString(),
@@ -80,9 +99,9 @@ export async function openSourceSession(
     },
     async observe(watch = 'NULL', settled = '') {
       // statement_timestamp() is when the server received the query: before it looked at the locks.
-      const [seen = []] = await query(observationQuery, [], 'observe');
+      const [seen = []] = await query(observationQuery, [], 'observe', observeMs);
       const watchQuery = `SELECT s.text, CASE WHEN s.text <> $1 THEN ${watch} END FROM (SELECT pg_current_snapshot()::text) AS s (text)`;
-      const [snapshot = []] = await query(watchQuery, [settled], nameOf(watchQuery));
+      const [snapshot = []] = await query(watchQuery, [settled], nameOf(watchQuery), observeMs);
       const [clock, open] = seen;
       return {
         clock: BigInt(clock ?? ''),
@@ -91,9 +110,7 @@ export async function openSourceSession(
         watched: snapshot[1] ?? null,
       };
     },
-    async [Symbol.asyncDispose]() {
-      await client.end();
-    },
+    [Symbol.asyncDispose]: () => end(client),
   };
 }
 
@@ -113,6 +130,26 @@ function sessionSetup(statementTimeoutMs: number): string {
   return Object.entries(settings)
     .map(([name, value]) => `SET ${escapeIdentifier(name)} = ${escapeLiteral(value)}`)
     .join('; ');
+}
+
+/** Ends a connection, also one that the network has lost. */
+async function end(client: Client): Promise<void> {
+  const over = new AbortController();
+  const ended = client.end().catch(() => undefined);
+  try {
+    await Promise.race([ended, delay(endGraceMs, undefined, { signal: over.signal })]);
+  } finally {
+    over.abort();
+    client.connection.stream.destroy();
+  }
+}
+
+/** What the server did not say itself is about the way to it. */
+function lostConnection(error: unknown, place: string): unknown {
+  if (error instanceof DatabaseError) return error;
+  return new CdcError('LEGACY_DB_UNREACHABLE', `the connection to the legacy database ${place} is lost (${describeError(error)})`, {
+    cause: error,
+  });
 }
 
 function connectionError(error: unknown, place: string, role: string): CdcError {

@@ -2,6 +2,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaAdmin, TopicSpec } from '../port.ts';
+import { close, type Sockets } from './sockets.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
@@ -21,14 +22,14 @@ const whileAppearing = retry(
 );
 
 /** An admin over a connected kafkajs admin. */
-export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
+export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate): KafkaAdmin {
   let last: Promise<unknown> = Promise.resolve();
   // One after the other: kafkajs keeps one piece of metadata per client, and of two questions side by side the later answer may know
   // nothing of the other's topic.
   const attempt = <T>(doing: string, work: () => Promise<T>): Promise<T> => {
     const mine = last.then(async () => {
       try {
-        return await whilePassing.execute(work);
+        return await sockets.whileOpen(whilePassing.execute(work));
       } catch (error) {
         throw translate(error, doing);
       }
@@ -76,7 +77,7 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
           .toSorted((a, b) => a.partition - b.partition);
       }),
     async [Symbol.asyncDispose]() {
-      await admin.disconnect();
+      await close(admin, sockets);
     },
   };
 }

@@ -1,12 +1,14 @@
 // Before kafkajs itself.
 import { hasFasterInternals } from './faster-internals.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
-import kafkajs, { type Admin, type Kafka as KafkaJs, type SASLOptions } from 'kafkajs';
-import type { Kafka } from '../port.ts';
+import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type SASLOptions } from 'kafkajs';
+import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
 import { wrapAdmin } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
+import type { KafkaJsMember } from './member.ts';
 import { translateKafkaError } from './errors.ts';
+import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
 
@@ -16,16 +18,86 @@ import { ownTransactionalId, placedPartitioner } from './producer.ts';
  */
 const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
 
+const connectTimeoutMs = 3000;
+
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
-  const client = new kafkajs.Kafka({
+  const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
+  /** A client with sockets of its own, for one producer, admin or member. */
+  const makeClient = (): { client: KafkaJs; sockets: Sockets } => {
+    const sockets = createSockets(config.sasl === undefined ? null : config.requestTimeoutMs);
+    return { client: new kafkajs.Kafka({ ...clientOptions(config, logger), socketFactory: sockets.create }), sockets };
+  };
+  const connectAdmin = async (): Promise<KafkaAdmin> => {
+    const { client, sockets } = makeClient();
+    const admin = client.admin();
+    admin.on(admin.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
+    try {
+      await sockets.whileOpen(admin.connect());
+    } catch (error) {
+      sockets.cut();
+      throw translate(error, 'connect to Kafka');
+    }
+    return wrapAdmin(admin, sockets, translate);
+  };
+
+  return {
+    admin: connectAdmin,
+    async transactionalProducer({ transactionalId, transactionTimeoutMs = 60_000 }) {
+      const { client, sockets } = makeClient();
+      const producer = client.producer({
+        transactionalId,
+        transactionTimeout: transactionTimeoutMs,
+        idempotent: true,
+        maxInFlightRequests: 1,
+        createPartitioner: placedPartitioner,
+        retry,
+        allowAutoTopicCreation: false,
+      });
+      producer.on(producer.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
+      return await ownTransactionalId({
+        producer,
+        sockets,
+        requestTimeoutMs: config.requestTimeoutMs,
+        transactionalId,
+        translate,
+        partitionsOf: async (topic) => {
+          await using admin = await connectAdmin();
+          return await admin.partitionsOf(topic);
+        },
+      });
+    },
+    async consumer(options) {
+      const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
+      const requireTopics = async (): Promise<void> => {
+        await using admin = await connectAdmin();
+        const present = new Set(await admin.listTopics());
+        const missing = options.topics.filter((topic) => !present.has(topic));
+        // kafkajs's subscribe on a missing topic fails late and with another name's error.
+        if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
+      };
+      const makeMember = (): KafkaJsMember => {
+        const { client, sockets } = makeClient();
+        const consumer = groupConsumer(client, options, sticky);
+        if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
+        return { consumer, sockets };
+      };
+      await requireTopics();
+      return await runConsumer(makeMember, options, { translate, logger });
+    },
+  };
+}
+
+function clientOptions(config: KafkaConfig, logger: Logger): KafkaJsConfig {
+  return {
     clientId: config.clientId,
-    brokers: [...brokers],
-    connectionTimeout: 3000,
-    requestTimeout: 30_000,
+    brokers: [...config.brokers],
+    connectionTimeout: connectTimeoutMs,
+    authenticationTimeout: config.requestTimeoutMs,
+    requestTimeout: config.requestTimeoutMs,
     retry,
     ...(config.tls === undefined ? {} : { ssl: tlsOptions(config.tls) }),
     ...(config.sasl === undefined ? {} : { sasl: saslOptions(config.sasl) }),
@@ -33,53 +105,10 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       () =>
       ({ namespace, log: { message, timestamp: _timestamp, logger: _logger, ...fields } }) =>
         logger.debug({ namespace, ...fields }, message),
-  });
-  const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
-  const admin = async (): Promise<Admin> => {
-    const connected = client.admin();
-    try {
-      await connected.connect();
-      return connected;
-    } catch (error) {
-      throw translate(error, 'connect to Kafka');
-    }
-  };
-
-  return {
-    admin: async () => wrapAdmin(await admin(), translate),
-    transactionalProducer: ({ transactionalId, transactionTimeoutMs = 60_000 }) =>
-      ownTransactionalId({
-        producer: client.producer({
-          transactionalId,
-          transactionTimeout: transactionTimeoutMs,
-          idempotent: true,
-          maxInFlightRequests: 1,
-          createPartitioner: placedPartitioner,
-          retry,
-          allowAutoTopicCreation: false,
-        }),
-        transactionalId,
-        translate,
-        partitionsOf: async (topic) => {
-          await using session = wrapAdmin(await admin(), translate);
-          return await session.partitionsOf(topic);
-        },
-      }),
-    async consumer(options) {
-      await requireTopics(await admin(), options.topics);
-      const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
-      const consumer = groupConsumer(client, options, sticky);
-      if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
-      return await runConsumer(consumer, options, translate);
-    },
   };
 }
 
-function groupConsumer(
-  client: KafkaJs,
-  options: Parameters<Kafka['consumer']>[0],
-  sticky: StickyAssigner | null,
-): ReturnType<KafkaJs['consumer']> {
+function groupConsumer(client: KafkaJs, options: ConsumerOptions, sticky: StickyAssigner | null): ReturnType<KafkaJs['consumer']> {
   const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
   return client.consumer({
     groupId: options.groupId,
@@ -93,19 +122,9 @@ function groupConsumer(
     allowAutoTopicCreation: false,
     ...(options.metadataMaxAgeMs === undefined ? {} : { metadataMaxAge: options.metadataMaxAgeMs }),
     ...(sticky === null ? {} : { partitionAssigners: [sticky.assigner] }),
-    retry: { ...retry, retries: Number.MAX_SAFE_INTEGER },
+    // consumer.ts makes a new one in its place.
+    retry: { ...retry, restartOnFailure: async () => false },
   });
-}
-
-/** kafkajs's subscribe on a missing topic fails late and with another name's error. */
-async function requireTopics(admin: Admin, topics: readonly string[]): Promise<void> {
-  try {
-    const present = new Set(await admin.listTopics());
-    const missing = topics.filter((topic) => !present.has(topic));
-    if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
-  } finally {
-    await admin.disconnect();
-  }
 }
 
 function saslOptions({ mechanism, username, password }: NonNullable<KafkaConfig['sasl']>): SASLOptions {

@@ -1,109 +1,91 @@
-import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
-import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, GroupConsumer } from '../port.ts';
-import { isKafkaJsError } from './errors.ts';
+import { describeError, type Logger } from '#pipeline/index.ts';
+import type { ConsumerOptions, GroupConsumer } from '../port.ts';
+import { isPassing } from './errors.ts';
+import { pause, startMember, type KafkaJsMember, type Life } from './member.ts';
 
-type Translate = (error: unknown, doing: string) => unknown;
+type Context = { readonly translate: (error: unknown, doing: string) => unknown; readonly logger: Logger };
+
+/** Longest wait before the group is joined again, in ms. */
+const maxPauseMs = 2000;
+/** Who has been a member for this long, in ms, failed for the first time. */
+const calmMs = 10_000;
 
 /**
- * Runs a kafkajs consumer under the port's rules. kafkajs itself restarts after what it calls retriable (broker lost, rebalance); what
- * `onBatch` throws stops the consumer for good, at once and without accepting the batch.
+ * Runs a member of a group under the port's rules: one kafkajs consumer after the other. What lasts longer than kafkajs's own retries (the
+ * coordinator's broker is gone, and it keeps asking that one) ends a consumer, and a new one finds its way; what `onBatch` throws
+ * stops the member for good, at once and without accepting the batch.
  */
-export async function runConsumer(consumer: Consumer, options: ConsumerOptions, translate: Translate): Promise<GroupConsumer> {
+export async function runConsumer(
+  make: () => KafkaJsMember,
+  options: ConsumerOptions,
+  { translate, logger }: Context,
+): Promise<GroupConsumer> {
   const doing = `consume as group ${options.groupId}`;
   const closed = Promise.withResolvers<void>();
   // Whoever does not look at `closed` must not be killed by its rejection.
   closed.promise.catch(() => undefined);
-  let stopping = false;
+  const stopping = new AbortController();
+  const { signal } = stopping;
 
   const fail = (error: unknown): void => {
-    if (stopping) return;
-    stopping = true;
+    if (signal.aborted) return;
+    stopping.abort();
     closed.reject(translate(error, doing));
-    void leave(consumer);
   };
 
-  // kafkajs starts a crashed consumer again after a pause, also one that was disconnected meanwhile: it would live for ever.
-  consumer.on(consumer.events.CONNECT, () => {
-    if (stopping) void leave(consumer);
-  });
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    if (stopping) void leave(consumer);
-    else options.onAssigned?.(payload.memberAssignment);
-  });
-  consumer.on(consumer.events.HEARTBEAT, () => options.onConfirmed?.());
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    if (!payload.restart) fail(payload.error);
-  });
-  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-    // While stopping, batches pass by unread: nothing may be concluded from their end.
-    if (!stopping) options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
-  });
-
-  const eachBatch = async (payload: EachBatchPayload): Promise<void> => {
-    if (stopping) return;
-    const { topic, partition } = payload.batch;
-    const control: BatchControl = {
-      seek: (offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
-      heartbeat: () => payload.heartbeat(),
-      isCurrent: () => payload.isRunning() && !payload.isStale() && !stopping,
-    };
-    try {
-      await options.onBatch(toBatch(payload), control);
-    } catch (error) {
-      // A rebalance that a heartbeat met is kafkajs's to handle: it joins again and the batch comes back to whoever owns it.
-      if (isKafkaJsError(error)) throw error;
-      fail(error);
+  /** Null when it was stopped, or has failed for good. */
+  const joinAgain = async (why: unknown, failures: number): Promise<Life | null> => {
+    let error = why;
+    for (let attempt = failures; !signal.aborted; attempt += 1) {
+      const ms = Math.min(maxPauseMs, 100 * 2 ** attempt);
+      // Said aloud once: an outage may last.
+      logger[attempt === 0 ? 'warn' : 'debug']({ nextTryInMs: ms }, `joining group ${options.groupId} again: ${describeError(error)}`);
+      await pause(ms, signal);
+      try {
+        return await startMember(make(), options, signal);
+      } catch (failure) {
+        if (signal.aborted) return null;
+        if (!isPassing(failure)) {
+          fail(failure);
+          return null;
+        }
+        error = failure;
+      }
     }
+    return null;
   };
 
+  let life: Life | null;
   try {
-    await consumer.connect();
-    await consumer.subscribe({ topics: [...options.topics], fromBeginning: options.startAt !== 'latest' });
-    await consumer.run({ autoCommit: false, partitionsConsumedConcurrently: options.concurrency ?? 1, eachBatch });
+    life = await startMember(make(), options, signal);
   } catch (error) {
-    stopping = true;
-    await consumer.disconnect().catch(() => undefined);
     throw translate(error, doing);
   }
+  const stay = async (): Promise<void> => {
+    for (let failures = 0; life !== null; failures += 1) {
+      const began = performance.now();
+      const ending = await Promise.race([life.ended, stopped]);
+      if (ending === null) return;
+      if (ending.by === 'handler' || !isPassing(ending.error)) {
+        fail(ending.error);
+        return;
+      }
+      if (performance.now() - began > calmMs) failures = 0;
+      life = await joinAgain(ending.error, failures);
+    }
+  };
+  const stopped = new Promise<null>((resolve) => {
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const stayed = stay();
 
   return {
     closed: closed.promise,
     async [Symbol.asyncDispose]() {
-      stopping = true;
-      await consumer.disconnect();
+      stopping.abort();
+      await stayed;
+      await life?.leave();
       closed.resolve();
     },
   };
-}
-
-/** Leaves the group as well as it can be left: what stopped the consumer has been told already. */
-async function leave(consumer: Consumer): Promise<void> {
-  try {
-    await consumer.disconnect();
-  } catch {
-    // The broker takes the member out when its session times out.
-  }
-}
-
-function toBatch({ batch }: EachBatchPayload): ConsumedBatch {
-  return {
-    topic: batch.topic,
-    partition: batch.partition,
-    messages: batch.messages.map(toMessage),
-    nextOffset: BigInt(batch.lastOffset()) + 1n,
-    highWatermark: BigInt(batch.highWatermark),
-  };
-}
-
-function toMessage({ offset, key, value, timestamp, headers }: KafkaMessage): ConsumedMessage {
-  return { offset: BigInt(offset), key, value, timestamp: Number(timestamp), headers: headers === undefined ? {} : readHeaders(headers) };
-}
-
-function readHeaders(headers: IHeaders): Record<string, string> {
-  const read: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const last = Array.isArray(value) ? value.at(-1) : value;
-    if (last !== undefined) read[name] = last.toString();
-  }
-  return read;
 }

@@ -54,3 +54,21 @@ export function translateKafkaError(error: unknown, brokers: readonly string[], 
 export function isKafkaJsError(error: unknown): boolean {
   return error instanceof kafkajs.KafkaJSError;
 }
+
+/** What refuses a member of a group for good. */
+const refusals: ReadonlySet<string> = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'INCONSISTENT_GROUP_PROTOCOL',
+  'INVALID_SESSION_TIMEOUT',
+  'INVALID_GROUP_ID',
+  'UNSUPPORTED_VERSION',
+]);
+
+/** Whether a member that ended with it may find its group again later. Also kafkajs's own stumbles over a broker that has gone are passing. */
+export function isPassing(error: unknown): boolean {
+  return causes(error).every(
+    (link) => link.name !== 'KafkaJSSASLAuthenticationError' && !(link instanceof kafkajs.KafkaJSProtocolError && refusals.has(link.type)),
+  );
+}

@@ -1,6 +1,7 @@
 import kafkajs, { type Message, type Producer, type Transaction } from 'kafkajs';
 import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+import { close, type Sockets } from './sockets.ts';
 
 /** kafkajs has one request at a time under way to a broker: many messages in each, and few waits. */
 const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1000 };
@@ -8,6 +9,8 @@ const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1
 /** What the producer needs of the connection it belongs to. */
 export type ProducerContext = {
   readonly producer: Producer;
+  readonly sockets: Sockets;
+  readonly requestTimeoutMs: number;
   readonly transactionalId: string;
   readonly partitionsOf: (topic: string) => Promise<number>;
   readonly translate: (error: unknown, doing: string) => unknown;
@@ -18,14 +21,14 @@ export type ProducerContext = {
  * transaction) on the first `transaction()`, so an empty one is begun and ended, which costs no request.
  */
 export async function ownTransactionalId(context: ProducerContext): Promise<TransactionalProducer> {
-  const { producer, transactionalId, translate } = context;
+  const { producer, sockets, transactionalId, translate } = context;
   const counts = new Map<string, number>();
   try {
-    await producer.connect();
-    const empty = await producer.transaction();
+    await sockets.whileOpen(producer.connect());
+    const empty = await sockets.whileOpen(producer.transaction());
     await empty.abort();
   } catch (error) {
-    await producer.disconnect().catch(() => undefined);
+    await close(producer, sockets, 0);
     throw translate(error, `take transactional id ${transactionalId}`);
   }
 
@@ -38,13 +41,13 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
   return {
     async begin() {
       try {
-        return wrapTransaction(await producer.transaction(), partitionsOf, context);
+        return wrapTransaction(await sockets.whileOpen(producer.transaction()), partitionsOf, context);
       } catch (error) {
         throw translate(error, `begin a transaction of ${transactionalId}`);
       }
     },
     async [Symbol.asyncDispose]() {
-      await producer.disconnect();
+      await close(producer, sockets);
     },
   };
 }
@@ -52,7 +55,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
 function wrapTransaction(
   transaction: Transaction,
   partitionsOf: (topic: string) => Promise<number>,
-  { transactionalId, translate }: ProducerContext,
+  { sockets, requestTimeoutMs, transactionalId, translate }: ProducerContext,
 ): KafkaTransaction {
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
@@ -61,11 +64,14 @@ function wrapTransaction(
         // log) or leaves out (lost) what belongs to a partition whose leader has moved in between.
         const sent = await Promise.allSettled(
           request.map(({ partition, messages: batch }) =>
-            transaction.sendBatch({
-              acks: -1,
-              compression: kafkajs.CompressionTypes.ZSTD,
-              topicMessages: [{ topic, messages: batch.map((message) => toKafkaJs(message, partition)) }],
-            }),
+            sockets.whileOpen(
+              transaction.sendBatch({
+                acks: -1,
+                timeout: requestTimeoutMs,
+                compression: kafkajs.CompressionTypes.ZSTD,
+                topicMessages: [{ topic, messages: batch.map((message) => toKafkaJs(message, partition)) }],
+              }),
+            ),
           ),
         );
         const failed = sent.find((outcome) => outcome.status === 'rejected');
@@ -74,14 +80,14 @@ function wrapTransaction(
     },
     async commit() {
       try {
-        await transaction.commit();
+        await sockets.whileOpen(transaction.commit());
       } catch (error) {
         throw translate(error, `commit a transaction of ${transactionalId}`);
       }
     },
     async abort() {
       try {
-        await transaction.abort();
+        await sockets.whileOpen(transaction.abort());
       } catch (error) {
         throw translate(error, `abort a transaction of ${transactionalId}`);
       }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CdcError } from '#pipeline/index.ts';
 import { FetchIsolationLevels, ListOffsetTimestamps, type Admin, type ClusterTopicMetadata } from '@platformatic/kafka';
 import type { KafkaAdmin, PartitionOffsets, TopicSpec } from '../port.ts';
+import { close } from './close.ts';
 import { attempts, backOffMs } from './client-options.ts';
 import { isPassing, protocolErrors } from './errors.ts';
 
@@ -37,7 +38,7 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
       attempt(`read the partitions of topic ${topic}`, async () => (await describeTopic(admin, topic)).partitionsCount),
     offsetsOf: (topic) => attempt(`read the offsets of topic ${topic}`, () => readOffsets(admin, topic)),
     async [Symbol.asyncDispose]() {
-      await admin.close();
+      await close(admin);
     },
   };
 }

@@ -15,12 +15,13 @@ const mechanisms = {
 } as const satisfies Record<NonNullable<KafkaConfig['sasl']>['mechanism'], SASLMechanismValue>;
 
 /** What every client of this adapter is made with. */
-export function clientOptions({ brokers, clientId, tls, sasl }: KafkaConfig): BaseOptions {
+export function clientOptions({ brokers, clientId, requestTimeoutMs, tls, sasl }: KafkaConfig): BaseOptions {
   return {
     clientId,
     bootstrapBrokers: [...brokers],
     connectTimeout: 3000,
-    requestTimeout: 30_000,
+    // The library closes a connection that leaves a request unanswered for this long.
+    requestTimeout: requestTimeoutMs,
     retries: attempts,
     retryDelay: (_client, _operation, attempt) => backOffMs(attempt),
     autocreateTopics: false,

@@ -2,6 +2,7 @@ import { CdcError, type KafkaConfig, type Logger } from '#pipeline/index.ts';
 import { Admin, Base, Consumer } from '@platformatic/kafka';
 import type { Kafka } from '../port.ts';
 import { wrapAdmin } from './admin.ts';
+import { close } from './close.ts';
 import { clientOptions } from './client-options.ts';
 import { runConsumer } from './consumer.ts';
 import { translateError } from './errors.ts';
@@ -24,17 +25,26 @@ export function connectPlatformatic(config: KafkaConfig, logger: Logger): Kafka 
       await connected.metadata({ topics: [] });
       return connected;
     } catch (error) {
-      await connected.close().catch(() => undefined);
+      await close(connected);
       throw translate(error, 'connect to Kafka');
     }
   };
   return {
     admin: async () => wrapAdmin(await admin(), translate),
     transactionalProducer: ({ transactionalId, transactionTimeoutMs = 60_000 }) =>
-      ownTransactionalId({ client: calm(new Base(options)), transactionalId, transactionTimeoutMs, translate }),
+      ownTransactionalId({
+        client: calm(new Base(options)),
+        transactionalId,
+        transactionTimeoutMs,
+        requestTimeoutMs: config.requestTimeoutMs,
+        translate,
+      }),
     async consumer(consumerOptions) {
       await requireTopics(await admin(), consumerOptions.topics);
-      return await runConsumer((own) => calm(new Consumer({ ...options, ...own })), consumerOptions, translate);
+      return await runConsumer((own) => calm(new Consumer({ ...options, ...own })), consumerOptions, {
+        requestTimeoutMs: config.requestTimeoutMs,
+        translate,
+      });
     },
   };
 }
@@ -45,6 +55,6 @@ async function requireTopics(admin: Admin, topics: readonly string[]): Promise<v
     const missing = topics.filter((topic) => !present.has(topic));
     if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
   } finally {
-    await admin.close();
+    await close(admin);
   }
 }

@@ -2,23 +2,30 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumerOptions, GroupConsumer } from '../port.ts';
 import { backOffMs, attempts } from './client-options.ts';
+import { close, leave } from './close.ts';
 import { isPassing, protocolErrors } from './errors.ts';
 import { edges, fetchOnce } from './fetch.ts';
 import { joinGroup } from './membership.ts';
 import { createReader, type PartitionReader } from './partition-reader.ts';
 import { committedRun } from './committed-run.ts';
 
-type Translate = (error: unknown, doing: string) => unknown;
+type Context = {
+  readonly requestTimeoutMs: number;
+  readonly translate: (error: unknown, doing: string) => unknown;
+};
 
 /** What distinguishes a consumer from the other clients of a connection. */
 export type OwnOptions = {
   readonly groupId: string;
+  readonly requestTimeout: number;
   readonly autocommit: false;
   readonly sessionTimeout: number;
   readonly rebalanceTimeout: number;
   readonly heartbeatInterval: number;
   readonly protocols: { name: string; version: number }[];
 };
+
+const rebalanceTimeoutMs = 30_000;
 
 /** How long a fetch may wait while a partition that has been read ahead cannot take part in it, in ms. */
 const busyWaitMs = 5;
@@ -30,18 +37,23 @@ const busyWaitMs = 5;
 export async function runConsumer(
   create: (own: OwnOptions) => Consumer,
   options: ConsumerOptions,
-  translate: Translate,
+  { requestTimeoutMs, translate }: Context,
 ): Promise<GroupConsumer> {
   const doing = `consume as group ${options.groupId}`;
   const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
-  const consumer = create({
+  const own = {
     groupId: options.groupId,
+    requestTimeout: requestTimeoutMs,
     autocommit: false,
     sessionTimeout,
-    rebalanceTimeout: 30_000,
+    rebalanceTimeout: rebalanceTimeoutMs,
     heartbeatInterval: Math.ceil(sessionTimeout / 5),
     protocols: [options.assignment === 'sticky' ? { name: 'cooperative-sticky', version: 1 } : { name: 'roundrobin', version: 1 }],
-  });
+  } satisfies OwnOptions;
+  // A join waits until the group has shared anew; and a broker answers the requests of a connection one after the other. So the group has
+  // connections of its own, and those over which is read are given up as soon as a broker falls silent.
+  const consumer = create({ ...own, requestTimeout: rebalanceTimeoutMs + requestTimeoutMs });
+  const fetcher = create(own);
   consumer.topics.trackAll(...options.topics);
   const stopping = new AbortController();
   const closed = Promise.withResolvers<void>();
@@ -60,7 +72,10 @@ export async function runConsumer(
     stopping.abort();
     wake();
     closed.reject(translate(error, doing));
-    void leave(consumer);
+    void leaveAll();
+  };
+  const leaveAll = async (): Promise<void> => {
+    await Promise.all([leave(consumer), close(fetcher)]);
   };
 
   const assign = (assignment: Readonly<Record<string, readonly number[]>>): void => {
@@ -84,7 +99,7 @@ export async function runConsumer(
   const fetchLoop = async (): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted;) {
       try {
-        await findStarts(consumer, readers, options);
+        await findStarts(fetcher, readers, options);
         const ready = [...readers.values()].filter((reader) => reader.fetchFrom !== null && !reader.isAhead);
         if (ready.length === 0) {
           await changed.promise;
@@ -92,7 +107,7 @@ export async function runConsumer(
         }
         const places = ready.map(({ topic, partition, fetchFrom }) => ({ topic, partition, from: fetchFrom ?? 0n }));
         const wait = ready.length < readers.size ? busyWaitMs : (options.maxWaitMs ?? 100);
-        const fetched = await fetchOnce(consumer, places, {
+        const fetched = await fetchOnce(fetcher, places, {
           maxWaitMs: wait,
           maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
           readUncommitted: options.readUncommitted ?? false,
@@ -112,19 +127,24 @@ export async function runConsumer(
 
   const recover = async (error: unknown, failures: number): Promise<void> => {
     const said = protocolErrors(error);
-    if (said.includes('OFFSET_OUT_OF_RANGE')) await forgetLostPlaces(consumer, readers);
+    if (said.includes('OFFSET_OUT_OF_RANGE')) await forgetLostPlaces(fetcher, readers);
     // A topic that is being made, or moved, is unknown for a moment.
     else if (!isPassing(error) && !(said.includes('UNKNOWN_TOPIC_OR_PARTITION') && failures < attempts)) throw error;
-    consumer.clearMetadata();
+    fetcher.clearMetadata();
     await pause(backOffMs(Math.min(failures, attempts)), stopping.signal);
   };
 
   let membership;
   try {
-    membership = await joinGroup(consumer, options, { signal: stopping.signal, onAssigned: assign, onFailed: fail });
+    membership = await joinGroup(consumer, options, {
+      signal: stopping.signal,
+      answerMs: requestTimeoutMs,
+      onAssigned: assign,
+      onFailed: fail,
+    });
   } catch (error) {
     stopping.abort();
-    await leave(consumer);
+    await leaveAll();
     throw translate(error, doing);
   }
   const loop = fetchLoop().catch(fail);
@@ -136,7 +156,7 @@ export async function runConsumer(
       wake();
       membership.stop();
       await Promise.allSettled([...readers.values()].map((reader) => reader.idle()));
-      await leave(consumer);
+      await leaveAll();
       await loop;
       closed.resolve();
     },
@@ -168,11 +188,6 @@ async function forgetLostPlaces(consumer: Consumer, readers: ReadonlyMap<string,
     const at = reader.fetchFrom;
     if (at !== null && (at < low(reader.topic, reader.partition) || at > high(reader.topic, reader.partition))) reader.restart();
   }
-}
-
-/** Leaves the group as well as it can be left: the broker takes the member out when its session times out. */
-async function leave(consumer: Consumer): Promise<void> {
-  if (!consumer.closed) await consumer.close(true).catch(() => undefined);
 }
 
 /** Lets so many at a time in. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { findCoordinatorV4, FindCoordinatorKeyTypes, type Base, type Connection } from '@platformatic/kafka';
 import { attempts, backOffMs } from './client-options.ts';
-import { isPassing } from './errors.ts';
+import { isPassing, isSilence } from './errors.ts';
 
 /** The broker that keeps a transactional id. */
 export type Coordinator = {
@@ -27,7 +27,7 @@ export function transactionCoordinator(client: Base, transactionalId: string): C
         try {
           return await question(await find());
         } catch (error) {
-          if (attempt >= attempts || !isPassing(error)) throw error;
+          if (attempt >= attempts || !isPassing(error) || isSilence(error)) throw error;
           address = null;
           // The first wait is short: a transaction right after another finds the former's markers still being written.
           await delay(attempt === 0 ? 3 : backOffMs(attempt - 1));

@@ -1,3 +1,4 @@
+import { TimeoutError } from '@platformatic/kafka';
 import { CdcError, describeError } from '#pipeline/index.ts';
 
 /** What the protocol said, by name (`PRODUCER_FENCED`), in the order in which the error's links and causes come. */
@@ -9,7 +10,21 @@ export function protocolErrors(error: unknown): readonly string[] {
 export function isPassing(error: unknown): boolean {
   const ids = protocolErrors(error);
   if (ids.length > 0) return ids.every((id) => passing.has(id));
+  if (error instanceof NoLeaderError) return true;
   return links(error).some((link) => 'code' in link && link.code === 'PLT_KFK_NETWORK');
+}
+
+/** Whether a broker left a request, or a connection, unanswered: to ask again would take as long again. */
+export function isSilence(error: unknown): boolean {
+  return links(error).some((link) => link instanceof TimeoutError);
+}
+
+/** A partition whose leader is gone, and no other has been chosen yet. */
+export class NoLeaderError extends Error {
+  constructor(topic: string) {
+    super(`a partition of ${topic} has no leader`);
+    this.name = 'NoLeaderError';
+  }
 }
 
 const passing: ReadonlySet<string> = new Set([
@@ -62,7 +77,7 @@ export function translateError(error: unknown, brokers: readonly string[], doing
   if (all.some((link) => 'code' in link && link.code === 'PLT_KFK_AUTHENTICATION')) {
     return new CdcError('KAFKA_AUTHENTICATION_FAILED', `could not ${doing}: the broker refused the credentials`, { cause: error });
   }
-  if (all.some((link) => 'code' in link && link.code === 'PLT_KFK_NETWORK')) {
+  if (all.some((link) => link instanceof NoLeaderError || ('code' in link && link.code === 'PLT_KFK_NETWORK'))) {
     const why = describeError(all.findLast((link) => !(link instanceof AggregateError)) ?? error);
     return new CdcError('KAFKA_UNREACHABLE', `could not ${doing}: no broker answered at ${brokers.join(', ')} (${why})`, { cause: error });
   }

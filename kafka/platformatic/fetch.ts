@@ -1,4 +1,5 @@
 import { fetchV12, ListOffsetTimestamps, type Consumer } from '@platformatic/kafka';
+import { NoLeaderError } from './errors.ts';
 
 /** Where a partition is to be read. */
 export type FetchPlace = { readonly topic: string; readonly partition: number; readonly from: bigint };
@@ -27,7 +28,7 @@ export async function fetchOnce(
   const answers = await Promise.all(
     [...byLeader].map(async ([leader, led]) => {
       const broker = metadata.brokers.get(leader);
-      if (broker === undefined) throw new TypeError(`no address is known of broker ${leader}`);
+      if (broker === undefined) throw new NoLeaderError(led.map(({ topic }) => topic).join(', '));
       const connection = await consumer.connections.get(broker);
       const topics = [...Map.groupBy(led, ({ topic }) => topic)].map(([topic, wanted]) => ({
         topicId: topic,

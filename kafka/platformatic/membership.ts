@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumerOptions } from '../port.ts';
+import { breakConnections } from './close.ts';
 import { backOffMs } from './client-options.ts';
 import { isPassing } from './errors.ts';
 
@@ -11,6 +12,8 @@ export type Membership = {
 
 type Hooks = {
   readonly signal: AbortSignal;
+  /** How long the coordinator may leave a heartbeat unanswered, in ms. */
+  readonly answerMs: number;
   readonly onAssigned: (assignment: Readonly<Record<string, readonly number[]>>) => void;
   readonly onFailed: (error: unknown) => void;
 };
@@ -56,11 +59,31 @@ export async function joinGroup(consumer: Consumer, options: ConsumerOptions, ho
   consumer.on('consumer:group:join', ({ assignments }) => {
     hooks.onAssigned(Object.fromEntries((assignments ?? []).map(({ topic, partitions }) => [topic, partitions])));
   });
+  const pulse = watchPulse(consumer, hooks.answerMs);
   consumer.on('consumer:heartbeat:end', () => options.onConfirmed?.());
   consumer.on('error', rejoin);
   await join();
   const timer = setInterval(() => void look(), options.metadataMaxAgeMs ?? 300_000);
-  return { stop: () => clearInterval(timer) };
+  return {
+    stop() {
+      clearInterval(timer);
+      pulse.stop();
+    },
+  };
+}
+
+/** Gives up the connection over which a heartbeat was not answered: the library would wait as long as for a join. */
+function watchPulse(consumer: Consumer, answerMs: number): { stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => clearTimeout(timer);
+  consumer.on('consumer:heartbeat:start', () => {
+    stop();
+    timer = setTimeout(() => breakConnections(consumer), answerMs);
+  });
+  for (const event of ['consumer:heartbeat:end', 'consumer:heartbeat:error', 'consumer:heartbeat:cancel', 'consumer:group:join'] as const) {
+    consumer.on(event, stop);
+  }
+  return { stop };
 }
 
 async function countPartitions(consumer: Consumer, topics: readonly string[]): Promise<string> {

@@ -6,29 +6,33 @@ export type PlacedBatch = { readonly partition: number; readonly batch: Buffer }
 export type ProduceOutcome = { readonly partition: number; readonly error: ProtocolError | null };
 
 const acksAll = -1;
-const timeoutMs = 30_000;
 
 /**
  * Sends batches of one topic to the broker that leads their partitions, in one request. (Produce version 9: Kafka 2.8 and newer. The library's own
  * request takes messages, not batches.)
+ *
+ * @param timeoutMs how long the broker may wait for its replicas
  */
 export async function produce(
   connection: Connection,
   transactionalId: string,
   topic: string,
   batches: readonly PlacedBatch[],
+  timeoutMs: number,
 ): Promise<readonly ProduceOutcome[]> {
-  return await api.async(connection, transactionalId, topic, batches);
+  return await api.async(connection, transactionalId, topic, batches, timeoutMs);
 }
 
-const api = createAPI<[transactionalId: string, topic: string, batches: readonly PlacedBatch[]], readonly ProduceOutcome[]>(
+type Arguments = [transactionalId: string, topic: string, batches: readonly PlacedBatch[], timeoutMs: number];
+
+const api = createAPI<Arguments, readonly ProduceOutcome[]>(
   produceV9.api.key,
   produceV9.api.version,
   writeRequest,
   (_correlationId, _key, _version, reader) => readOutcomes(reader),
 );
 
-function writeRequest(transactionalId: string, topic: string, batches: readonly PlacedBatch[]): Writer {
+function writeRequest(...[transactionalId, topic, batches, timeoutMs]: Arguments): Writer {
   return Writer.create()
     .appendString(transactionalId)
     .appendInt16(acksAll)

@@ -4,7 +4,8 @@ import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '.
 import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import { attempts, backOffMs } from './client-options.ts';
 import { transactionCoordinator, type Coordinator } from './coordinator.ts';
-import { isPassing } from './errors.ts';
+import { isPassing, isSilence, NoLeaderError } from './errors.ts';
+import { close } from './close.ts';
 import { produce, type ProduceOutcome } from './produce.ts';
 import { encodeRecords, sealBatch, type RecordBody } from './record-batch.ts';
 
@@ -12,6 +13,7 @@ export type ProducerContext = {
   readonly client: Base;
   readonly transactionalId: string;
   readonly transactionTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly translate: (error: unknown, doing: string) => unknown;
 };
 
@@ -40,13 +42,13 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
     );
     owner = { ...context, coordinator, producerId, producerEpoch, sequences: new Map() };
   } catch (error) {
-    await client.close().catch(() => undefined);
+    await close(client);
     throw translate(error, `take transactional id ${transactionalId}`);
   }
   return {
     begin: async () => createTransaction(owner),
     async [Symbol.asyncDispose]() {
-      await client.close();
+      await close(client);
     },
   };
 }
@@ -106,7 +108,7 @@ async function deliver(owner: Owner, topic: string, bodies: Map<number, RecordBo
     try {
       await sendOnce(owner, topic, bodies, attempt > 0);
     } catch (error) {
-      if (attempt >= attempts || !isPassing(error)) throw error;
+      if (attempt >= attempts || !isPassing(error) || isSilence(error)) throw error;
       await delay(backOffMs(attempt));
     }
   }
@@ -125,20 +127,20 @@ async function sendOnce(owner: Owner, topic: string, bodies: Map<number, RecordB
 }
 
 async function sendTo(
-  { client, transactionalId, producerId, producerEpoch, sequences }: Owner,
+  { client, transactionalId, requestTimeoutMs, producerId, producerEpoch, sequences }: Owner,
   metadata: ClusterMetadata,
   leader: number,
   topic: string,
   batches: readonly (readonly [partition: number, body: RecordBody])[],
 ): Promise<readonly ProduceOutcome[]> {
   const broker = metadata.brokers.get(leader);
-  if (broker === undefined) throw new TypeError(`no address is known of broker ${leader}`);
+  if (broker === undefined) throw new NoLeaderError(topic);
   const connection = await client.connections.get(broker);
   const sealed = batches.map(([partition, body]) => {
     const firstSequence = sequences.get(`${topic}/${partition}`) ?? 0;
     return { partition, batch: sealBatch(body, { producerId, producerEpoch, firstSequence }) };
   });
-  return await produce(connection, transactionalId, topic, sealed);
+  return await produce(connection, transactionalId, topic, sealed, requestTimeoutMs);
 }
 
 /** Strikes off what was taken; gives the error of what was not. */

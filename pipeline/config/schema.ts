@@ -66,6 +66,9 @@ const kafka = z.strictObject({
   tls: tls.optional(),
   sasl: z.strictObject({ mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']), username: name, password: name }).optional(),
   whenUnavailable: z.enum(['wait', 'exit']).default('wait').describe('What a process does when no broker answers at start.'),
+  requestTimeoutMs: int(1000)
+    .default(10_000)
+    .describe('A broker that leaves a request unanswered for this long counts as lost: the connection to it is given up.'),
   partitions: int(1).default(3).describe('Partitions of the topics that this project creates.'),
   replicationFactor: int(-1).default(-1).describe("-1 takes the broker's default."),
 });
@@ -204,7 +207,7 @@ const poller = z.strictObject({
   stuckAfterMs: int(1).default(15_000).describe('A table without a successful poll for this long, and for ten intervals, is not ready.'),
   sharing: z
     .enum(['group', 'takeover'])
-    .default('takeover')
+    .default('group')
     .describe('Several processes of this name: share the tables as a Kafka consumer group, or the newer takes all over.'),
   sessionTimeoutMs: int(1000)
     .default(6000)

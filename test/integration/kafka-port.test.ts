@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { suite, test } from 'node:test';
 import { connectKafka, readToEnd, type ConsumedMessage, type GroupConsumer, type Kafka } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { waitFor } from '#stack/index.ts';
 import { observeTopics, testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
@@ -21,6 +22,10 @@ async function readValues(kafka: Kafka, topic: string): Promise<string[]> {
 
 const asBytes = (content: string | Buffer | null): Buffer | null => (typeof content === 'string' ? Buffer.from(content) : content);
 const nothing = (): void => undefined;
+
+async function until(describe: string, condition: () => boolean): Promise<void> {
+  await waitFor(async () => condition(), { signal: AbortSignal.timeout(30_000), timeoutMs: 20_000, describe });
+}
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   suite(client, () => {
@@ -226,7 +231,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
             check();
           },
         });
-      const until = async (condition: () => boolean): Promise<void> => {
+      const untilHeld = async (condition: () => boolean): Promise<void> => {
         const met = Promise.withResolvers<void>();
         const timer = setTimeout(() => met.reject(new Error(`assignments: ${JSON.stringify([...held])}`)), 20_000);
         check = () => {
@@ -241,15 +246,60 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
           .toSorted((a, b) => a - b)
           .join();
       await using stays = await join('stays');
-      await until(() => all() === '0,1,2,3');
+      await untilHeld(() => all() === '0,1,2,3');
       {
         await using leaves = await join('leaves');
-        await until(() => held.get('stays')?.length === 2 && held.get('leaves')?.length === 2 && all() === '0,1,2,3');
+        await untilHeld(() => held.get('stays')?.length === 2 && held.get('leaves')?.length === 2 && all() === '0,1,2,3');
         assert.ok(leaves.closed instanceof Promise);
       }
       held.delete('leaves');
-      await until(() => held.get('stays')?.length === 4);
+      await untilHeld(() => held.get('stays')?.length === 4);
       assert.equal(typeof stays.closed.then, 'function');
+    });
+
+    test('a partition that has gone to another member is read by that one alone', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 2);
+      const groupId = uniqueName('group');
+      const seen = new Map<string, number[]>();
+      const held = new Map<string, readonly number[]>();
+      const join = (name: string): Promise<GroupConsumer> =>
+        kafka.consumer({
+          groupId,
+          topics: [topic],
+          sessionTimeoutMs: 6000,
+          maxWaitMs: 20,
+          onBatch: async ({ partition, messages }) => {
+            seen.set(name, [...(seen.get(name) ?? []), ...messages.map(() => partition)]);
+          },
+          onAssigned: (assignment) => held.set(name, assignment[topic] ?? []),
+        });
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const sendToAll = async (): Promise<void> => {
+        const transaction = await producer.begin();
+        await transaction.send(
+          topic,
+          [0, 1].map((partition) => ({ key: 'k', value: 'v', partition })),
+        );
+        await transaction.commit();
+      };
+      const count = (partition: number): number => [...seen.values()].flat().filter((from) => from === partition).length;
+      await using first = await join('first');
+      await sendToAll();
+      await until('the first reads both', () => count(0) === 1 && count(1) === 1);
+      await using second = await join('second');
+      await until('both have one', () => held.get('first')?.length === 1 && held.get('second')?.length === 1);
+      const [kept, lost] = held.get('first')?.[0] === 0 ? [0, 1] : [1, 0];
+      // The second begins at the start: its offsets are stored nowhere.
+      await until('the second has read what was there', () => seen.get('second')?.length === 1);
+      seen.clear();
+      for (let round = 0; round < 3; round += 1) await sendToAll();
+      await until('each message is read', () => count(0) >= 3 && count(1) >= 3);
+      assert.deepEqual(Object.fromEntries(seen), { first: [kept, kept, kept], second: [lost, lost, lost] });
+      await second[Symbol.asyncDispose]();
+      await sendToAll();
+      await until('who is left reads both again', () => seen.get('first')?.includes(lost) === true);
+      assert.ok(first.closed instanceof Promise);
     });
   });
 }

@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
+import { createMuteProxy } from '#test/support/mute-proxy.ts';
 import { spawnPoller, untilHorizon, type PollerProcess } from '#test/support/poller.ts';
 import { readPublished, versionsOf } from '#test/support/published.ts';
 import { startOwnStack, type OwnStack } from '#test/support/own-stack.ts';
@@ -40,12 +41,12 @@ async function connectOwner(): Promise<Client> {
 
 const limit = { signal: new AbortController().signal, timeoutMs: 30_000 };
 
-function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>): PipelineConfig {
-  const { legacyServer, roles } = own.state();
+function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>, databasePort?: number): PipelineConfig {
+  const { kafka: broker, legacyServer, roles } = own.state();
   return pipelineSchema.parse({
-    legacyDb: { host: legacyServer.host, port: legacyServer.port, database: 'legacy', roles },
-    kafka: { brokers: own.state().kafka.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
-    poller: { name, topicPrefix: name, sharing: 'takeover', pollIntervalMs: 20, tables: [{ table: 'public.things' }] },
+    legacyDb: { host: legacyServer.host, port: databasePort ?? legacyServer.port, database: 'legacy', roles },
+    kafka: { brokers: broker.brokers, partitions: 3, replicationFactor: 1, ...kafkaSettings },
+    poller: { name, topicPrefix: name, pollIntervalMs: 20, statementTimeoutMs: 1000, tables: [{ table: 'public.things' }] },
   });
 }
 
@@ -71,11 +72,19 @@ async function write(rows: number): Promise<void> {
   for (let row = 0; row < rows; row += 1) await owner.query("INSERT INTO things (value) VALUES ('x')");
 }
 
-async function untilLog(poller: PollerProcess, pattern: RegExp): Promise<void> {
+async function untilLog(poller: PollerProcess, pattern: RegExp, timeoutMs = limit.timeoutMs): Promise<void> {
   await waitFor(async () => pattern.test(poller.log()), {
     ...limit,
+    timeoutMs,
     describe: `${String(pattern)} in the log:\n${poller.log()}`,
   });
+}
+
+/** Ends when told to, in less time than a supervisor would give it. */
+async function endsSoon(poller: PollerProcess): Promise<void> {
+  const ended = await Promise.race([poller.kill('SIGTERM'), delay(15_000, 'it lives on' as const, { ref: false })]);
+  if (ended !== 0) poller.child.kill('SIGKILL');
+  assert.equal(ended, 0, poller.log());
 }
 
 test('Kafka down at start, told to exit: one error with address and remedy, no stack trace', async () => {
@@ -94,21 +103,24 @@ test('Kafka down at start, told to wait: it says so in one line, and begins when
   assert.doesNotMatch(poller.log(), /\n\s+at /);
   await own.restart();
   await assertAllPublished(poller, config);
-  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  await endsSoon(poller);
 });
 
-test('Kafka stopped and started again amid writes: the poller goes on by itself, nothing lost, nothing twice', async () => {
+test('Kafka stopped and started again amid writes: the poller goes on by itself, nothing lost, nothing twice; one that is told to end meanwhile ends', async () => {
   const config = configOf(uniqueName('kafka'), {});
   await using poller = await spawnPoller(config);
+  await using leaver = await spawnPoller(configOf(uniqueName('leaver'), {}));
   await write(50);
   await assertAllPublished(poller, config);
+  await untilLog(leaver, /tables of this process/);
   await own.end('kafka', 'SIGTERM');
   await write(50);
-  await delay(500);
+  await untilLog(leaver, /joining group .* again/);
+  await endsSoon(leaver);
   await own.restart();
   await write(50);
   await assertAllPublished(poller, config);
-  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  await endsSoon(poller);
 });
 
 test('Postgres killed and started again amid writes: the poller goes on by itself, nothing lost, nothing twice', async () => {
@@ -121,7 +133,7 @@ test('Postgres killed and started again amid writes: the poller goes on by itsel
   owner = await connectOwner();
   await write(50);
   await assertAllPublished(poller, config);
-  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  await endsSoon(poller);
 });
 
 test('the connection cut by the DBA, again and again: nothing lost, nothing twice', async () => {
@@ -136,5 +148,40 @@ test('the connection cut by the DBA, again and again: nothing lost, nothing twic
   }
   await dba.end();
   await assertAllPublished(poller, config);
-  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  await endsSoon(poller);
+});
+
+for (const client of ['kafkajs', 'platformatic'] as const) {
+  test(`Kafka falls silent (${client}): the poller gives it up while it is, and goes on when it answers, nothing lost, nothing twice`, async () => {
+    const config = configOf(uniqueName('silent'), { client, requestTimeoutMs: 2000 });
+    await using poller = await spawnPoller(config);
+    await write(50);
+    await assertAllPublished(poller, config);
+    const kafkaPid = own.pid('kafka');
+    process.kill(kafkaPid, 'SIGSTOP');
+    try {
+      await write(50);
+      await untilLog(poller, /KAFKA_UNREACHABLE/, 15_000);
+    } finally {
+      process.kill(kafkaPid, 'SIGCONT');
+    }
+    await write(50);
+    await assertAllPublished(poller, config);
+    await endsSoon(poller);
+  });
+}
+
+test('the network loses the connection to Postgres without a word: it is given up, and the poller goes on over a new one', async () => {
+  await using proxy = await createMuteProxy(own.state().legacyServer);
+  const config = configOf(uniqueName('mute'), {}, proxy.port);
+  await using poller = await spawnPoller(config);
+  await write(50);
+  await assertAllPublished(poller, config);
+  proxy.mute();
+  await write(50);
+  await untilLog(poller, /LEGACY_DB_UNREACHABLE.*is lost/, 15_000);
+  proxy.unmute();
+  await write(50);
+  await assertAllPublished(poller, config);
+  await endsSoon(poller);
 });

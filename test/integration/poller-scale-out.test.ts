@@ -118,12 +118,9 @@ test('three processes share six tables; one killed, its tables move within secon
   await untilShared([first, second, third], [2, 2, 2]);
   await untilPublished(kafka, config, database);
   const kept = [tablesOf(second), tablesOf(third)];
-  const killedAt = performance.now();
   await first.kill('SIGKILL');
-  await untilShared([second, third], [3, 3]);
+  await untilShared([second, third], [3, 3], 20_000);
   await untilPublished(kafka, config, database);
-  const seconds = (performance.now() - killedAt) / 1000;
-  assert.ok(seconds < 20, `moved after ${seconds} s`);
   for (const [index, poller] of [second, third].entries()) {
     assert.ok(
       kept[index]?.every((table) => tablesOf(poller).includes(table)),
@@ -201,7 +198,12 @@ test('a table that was taken is not taken back before the group has confirmed th
     await untilPhase(second.monitor, 'polling');
     const polls = { first: first.monitor.figures().polls, second: second.monitor.figures().polls };
     const until = performance.now() + 1000;
-    while (performance.now() < until || second.monitor.figures().polls < polls.second + 15) await untilPhase(second.monitor, 'polling');
+    while (performance.now() < until || second.monitor.figures().polls < polls.second + 15) {
+      await database.query("INSERT INTO a (value) VALUES ('x')");
+      // Neither polls for long enough to be counted where they take the table from one another.
+      assert.equal(first.monitor.figures().phase, 'waiting');
+      assert.equal(second.monitor.figures().phase, 'polling');
+    }
     assert.equal(first.monitor.figures().polls, polls.first, 'the first polled again');
     second.stop.abort();
     await second.ended;

@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A way to a server that can fall silent like a cut network: bytes stay away, and no end tells either side. */
+export type MuteProxy = AsyncDisposable & {
+  readonly port: number;
+  /** Connections there are, and those to come, go silent. */
+  mute(): void;
+  /** New connections get through; those that were silent stay so, as after a cut that outlasted the system's patience. */
+  unmute(): void;
+};
+
+export async function createMuteProxy(target: { readonly host: string; readonly port: number }): Promise<MuteProxy> {
+  const sockets = new Set<Socket>();
+  let muted = false;
+  const keep = (socket: Socket): Socket => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+    return socket;
+  };
+  const server = createServer((incoming) => {
+    keep(incoming);
+    if (muted) return;
+    const outgoing = keep(connect(target));
+    incoming.pipe(outgoing).pipe(incoming);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
+  return {
+    port: address.port,
+    mute() {
+      muted = true;
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+    unmute() {
+      muted = false;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
