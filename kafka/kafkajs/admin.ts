@@ -2,6 +2,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaAdmin, TopicSpec } from '../port.ts';
+import type { OwnClient } from './own-client.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
@@ -20,8 +21,8 @@ const whileAppearing = retry(
   { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
 );
 
-/** An admin over a connected kafkajs admin. */
-export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
+/** An admin over a connected kafkajs admin of `client`. */
+export function wrapAdmin(admin: Admin, client: OwnClient, translate: Translate): KafkaAdmin {
   let last: Promise<unknown> = Promise.resolve();
   // One after the other: kafkajs keeps one piece of metadata per client, and of two questions side by side the later answer may know
   // nothing of the other's topic.
@@ -76,7 +77,11 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
           .toSorted((a, b) => a.partition - b.partition);
       }),
     async [Symbol.asyncDispose]() {
-      await admin.disconnect();
+      try {
+        await admin.disconnect();
+      } finally {
+        client.close();
+      }
     },
   };
 }

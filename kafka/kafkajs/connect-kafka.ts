@@ -1,12 +1,13 @@
 // Before kafkajs itself.
 import { hasFasterInternals } from './faster-internals.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
-import kafkajs, { type Admin, type Kafka as KafkaJs, type SASLOptions } from 'kafkajs';
-import type { Kafka } from '../port.ts';
+import type { Kafka as KafkaJs, SASLOptions } from 'kafkajs';
+import type { Kafka, KafkaAdmin } from '../port.ts';
 import { wrapAdmin } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import { translateKafkaError } from './errors.ts';
+import { ownClient, type OwnClient } from './own-client.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
 
@@ -21,56 +22,64 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
-  const client = new kafkajs.Kafka({
-    clientId: config.clientId,
-    brokers: [...brokers],
-    connectionTimeout: 3000,
-    requestTimeout: 30_000,
-    retry,
-    ...(config.tls === undefined ? {} : { ssl: tlsOptions(config.tls) }),
-    ...(config.sasl === undefined ? {} : { sasl: saslOptions(config.sasl) }),
-    logCreator:
-      () =>
-      ({ namespace, log: { message, timestamp: _timestamp, logger: _logger, ...fields } }) =>
-        logger.debug({ namespace, ...fields }, message),
-  });
+  const open = (): OwnClient =>
+    ownClient({
+      clientId: config.clientId,
+      brokers,
+      connectionTimeout: 3000,
+      requestTimeout: 30_000,
+      retry,
+      ...(config.tls === undefined ? {} : { ssl: tlsOptions(config.tls) }),
+      ...(config.sasl === undefined ? {} : { sasl: saslOptions(config.sasl) }),
+      logCreator:
+        () =>
+        ({ namespace, log: { message, timestamp: _timestamp, logger: _logger, ...fields } }) =>
+          logger.debug({ namespace, ...fields }, message),
+    });
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
-  const admin = async (): Promise<Admin> => {
-    const connected = client.admin();
+  const admin = async (): Promise<KafkaAdmin> => {
+    const client = open();
+    const connected = client.kafka.admin();
     try {
       await connected.connect();
-      return connected;
+      return wrapAdmin(connected, client, translate);
     } catch (error) {
+      client.close();
       throw translate(error, 'connect to Kafka');
     }
   };
 
   return {
-    admin: async () => wrapAdmin(await admin(), translate),
-    transactionalProducer: ({ transactionalId, transactionTimeoutMs = 60_000 }) =>
-      ownTransactionalId({
-        producer: client.producer({
-          transactionalId,
-          transactionTimeout: transactionTimeoutMs,
-          idempotent: true,
-          maxInFlightRequests: 1,
-          createPartitioner: placedPartitioner,
-          retry,
-          allowAutoTopicCreation: false,
-        }),
+    admin,
+    transactionalProducer({ transactionalId, transactionTimeoutMs = 60_000 }) {
+      const client = open();
+      const producer = client.kafka.producer({
+        transactionalId,
+        transactionTimeout: transactionTimeoutMs,
+        idempotent: true,
+        maxInFlightRequests: 1,
+        createPartitioner: placedPartitioner,
+        retry,
+        allowAutoTopicCreation: false,
+      });
+      return ownTransactionalId({
+        producer,
+        client,
         transactionalId,
         translate,
         partitionsOf: async (topic) => {
-          await using session = wrapAdmin(await admin(), translate);
+          await using session = await admin();
           return await session.partitionsOf(topic);
         },
-      }),
+      });
+    },
     async consumer(options) {
       await requireTopics(await admin(), options.topics);
       const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
-      const consumer = groupConsumer(client, options, sticky);
+      const client = open();
+      const consumer = groupConsumer(client.kafka, options, sticky);
       if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
-      return await runConsumer(consumer, options, translate);
+      return await runConsumer(consumer, client, options, translate);
     },
   };
 }
@@ -98,14 +107,11 @@ function groupConsumer(
 }
 
 /** kafkajs's subscribe on a missing topic fails late and with another name's error. */
-async function requireTopics(admin: Admin, topics: readonly string[]): Promise<void> {
-  try {
-    const present = new Set(await admin.listTopics());
-    const missing = topics.filter((topic) => !present.has(topic));
-    if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
-  } finally {
-    await admin.disconnect();
-  }
+async function requireTopics(opened: KafkaAdmin, topics: readonly string[]): Promise<void> {
+  await using admin = opened;
+  const present = new Set(await admin.listTopics());
+  const missing = topics.filter((topic) => !present.has(topic));
+  if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
 }
 
 function saslOptions({ mechanism, username, password }: NonNullable<KafkaConfig['sasl']>): SASLOptions {

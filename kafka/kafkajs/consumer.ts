@@ -1,6 +1,7 @@
 import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, GroupConsumer } from '../port.ts';
 import { isKafkaJsError } from './errors.ts';
+import type { OwnClient } from './own-client.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
@@ -8,7 +9,12 @@ type Translate = (error: unknown, doing: string) => unknown;
  * Runs a kafkajs consumer under the port's rules. kafkajs itself restarts after what it calls retriable (broker lost, rebalance); what
  * `onBatch` throws stops the consumer for good, at once and without accepting the batch.
  */
-export async function runConsumer(consumer: Consumer, options: ConsumerOptions, translate: Translate): Promise<GroupConsumer> {
+export async function runConsumer(
+  consumer: Consumer,
+  client: OwnClient,
+  options: ConsumerOptions,
+  translate: Translate,
+): Promise<GroupConsumer> {
   const doing = `consume as group ${options.groupId}`;
   const closed = Promise.withResolvers<void>();
   // Whoever does not look at `closed` must not be killed by its rejection.
@@ -19,16 +25,11 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
     if (stopping) return;
     stopping = true;
     closed.reject(translate(error, doing));
-    void leave(consumer);
+    void leave(consumer, client);
   };
 
-  // kafkajs starts a crashed consumer again after a pause, also one that was disconnected meanwhile: it would live for ever.
-  consumer.on(consumer.events.CONNECT, () => {
-    if (stopping) void leave(consumer);
-  });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    if (stopping) void leave(consumer);
-    else options.onAssigned?.(payload.memberAssignment);
+    if (!stopping) options.onAssigned?.(payload.memberAssignment);
   });
   consumer.on(consumer.events.HEARTBEAT, () => options.onConfirmed?.());
   consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -62,7 +63,7 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
     await consumer.run({ autoCommit: false, partitionsConsumedConcurrently: options.concurrency ?? 1, eachBatch });
   } catch (error) {
     stopping = true;
-    await consumer.disconnect().catch(() => undefined);
+    await leave(consumer, client);
     throw translate(error, doing);
   }
 
@@ -70,18 +71,23 @@ export async function runConsumer(consumer: Consumer, options: ConsumerOptions, 
     closed: closed.promise,
     async [Symbol.asyncDispose]() {
       stopping = true;
-      await consumer.disconnect();
+      await leave(consumer, client);
       closed.resolve();
     },
   };
 }
 
-/** Leaves the group as well as it can be left: what stopped the consumer has been told already. */
-async function leave(consumer: Consumer): Promise<void> {
+/**
+ * Leaves the group as well as it can be left. kafkajs starts a crashed consumer again after a pause, and ends one that joins in name only:
+ * closing its client is what makes sure of the end.
+ */
+async function leave(consumer: Consumer, client: OwnClient): Promise<void> {
   try {
     await consumer.disconnect();
   } catch {
     // The broker takes the member out when its session times out.
+  } finally {
+    client.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import kafkajs, { type Message, type Producer, type Transaction } from 'kafkajs';
 import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+import type { OwnClient } from './own-client.ts';
 
 /** kafkajs has one request at a time under way to a broker: many messages in each, and few waits. */
 const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1000 };
@@ -8,6 +9,7 @@ const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1
 /** What the producer needs of the connection it belongs to. */
 export type ProducerContext = {
   readonly producer: Producer;
+  readonly client: OwnClient;
   readonly transactionalId: string;
   readonly partitionsOf: (topic: string) => Promise<number>;
   readonly translate: (error: unknown, doing: string) => unknown;
@@ -18,7 +20,7 @@ export type ProducerContext = {
  * transaction) on the first `transaction()`, so an empty one is begun and ended, which costs no request.
  */
 export async function ownTransactionalId(context: ProducerContext): Promise<TransactionalProducer> {
-  const { producer, transactionalId, translate } = context;
+  const { producer, client, transactionalId, translate } = context;
   const counts = new Map<string, number>();
   try {
     await producer.connect();
@@ -26,6 +28,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
     await empty.abort();
   } catch (error) {
     await producer.disconnect().catch(() => undefined);
+    client.close();
     throw translate(error, `take transactional id ${transactionalId}`);
   }
 
@@ -44,7 +47,11 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
       }
     },
     async [Symbol.asyncDispose]() {
-      await producer.disconnect();
+      try {
+        await producer.disconnect();
+      } finally {
+        client.close();
+      }
     },
   };
 }

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import { readStackState, type StackState } from '#stack/state.ts';
+import { watchOpenSockets } from './open-sockets.ts';
+
+/** From the end of a file's tests on; what they share is closed within seconds. */
+const socketLimitMs = 20_000;
+watchOpenSockets(socketLimitMs);
 
 let state: Promise<StackState> | undefined;
 
