@@ -12,6 +12,8 @@ export type ModelSchema = {
   readonly projections: readonly Projection[];
   /** Events that cannot be applied are parked, up to so many at a time; left out, the first one stops the model. */
   readonly parkMost?: number | undefined;
+  /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
+  readonly mismatches?: 'halt' | 'park' | undefined;
 };
 
 /** Changes of one partition, in their order. */

@@ -40,11 +40,27 @@ export async function runConsumer(
     if (!stopping) options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
   });
 
+  const resting = new Map<string, NodeJS.Timeout>();
+  const rest = (topic: string, partition: number, ms: number): void => {
+    if (stopping) return;
+    const place = [{ topic, partitions: [partition] }];
+    const name = `${topic}/${partition}`;
+    consumer.pause(place);
+    clearTimeout(resting.get(name));
+    const resume = (): void => {
+      // kafkajs knows no pauses of its own after it has started a crashed consumer again, and none while it does.
+      if (consumer.paused().some((one) => one.topic === topic)) consumer.resume(place);
+    };
+    // The consumer's own timers keep the process; this one must not outlive them.
+    resting.set(name, setTimeout(resume, ms).unref());
+  };
+
   const eachBatch = async (payload: EachBatchPayload): Promise<void> => {
     if (stopping) return;
     const { topic, partition } = payload.batch;
     const control: BatchControl = {
       seek: (offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
+      rest: (ms) => rest(topic, partition, ms),
       heartbeat: () => payload.heartbeat(),
       isCurrent: () => payload.isRunning() && !payload.isStale() && !stopping,
     };

@@ -260,6 +260,10 @@ const model = z.strictObject({
     .enum(['park', 'stop'])
     .default('park')
     .describe('An event that cannot be applied is parked with the later ones of its key, or stops the model.'),
+  onSchemaChange: z
+    .enum(['stop-table', 'park'])
+    .default('stop-table')
+    .describe("A value that is not of its mirror column's type stops that table alone, or is parked like other events that do not fit."),
   parkedMax: int(1).default(10_000).describe('The model stops when more events than this would be parked.'),
   consistency: z
     .enum(['row', 'transaction'])
