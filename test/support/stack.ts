@@ -4,7 +4,8 @@ import { watchOpenSockets } from './open-sockets.ts';
 
 /** From the end of a file's tests on; what they share is closed within seconds. */
 const socketLimitMs = 20_000;
-watchOpenSockets(socketLimitMs);
+// Benchmarks use this too.
+if (process.argv[1]?.endsWith('.test.ts') === true) watchOpenSockets(socketLimitMs);
 
 let state: Promise<StackState> | undefined;
 
