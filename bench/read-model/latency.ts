@@ -62,7 +62,7 @@ async function measure(capture: Capture): Promise<Visibility> {
   await using model = await createReadModel({ topics: false, prefix: uniqueName('latency') });
   const child = model.spawn();
   try {
-    await using _capturing = await capture(database, model);
+    await using capturing = await capture(database, model);
     await eventually(
       () => model.read.query('SELECT count(*) FROM model.order_view'),
       ([row]) => row?.['count'] === String(rows),
@@ -70,7 +70,9 @@ async function measure(capture: Capture): Promise<Visibility> {
     );
     // The first updates meet cold code, which no reader of a running pipeline meets.
     await measureVisibility(database, model.read, 'warm-up', { seconds: Math.min(3, seconds), updatesPerSecond, viewQuery });
-    return await measureVisibility(database, model.read, uniqueName('mark'), { seconds, updatesPerSecond, viewQuery });
+    const seen = await measureVisibility(database, model.read, uniqueName('mark'), { seconds, updatesPerSecond, viewQuery });
+    void capturing;
+    return seen;
   } finally {
     child.kill('SIGTERM');
   }

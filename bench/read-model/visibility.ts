@@ -29,12 +29,12 @@ export async function measureVisibility(
 ): Promise<Visibility> {
   const pending = new Map<string, { readonly note: string; readonly committedAt: number }>();
   const latenciesMs: number[] = [];
-  let writing = true;
+  const written = new AbortController();
   let looks = 0;
   const began = performance.now();
   const watch = async (): Promise<void> => {
     let lastSeen = performance.now();
-    while (writing || pending.size > 0) {
+    while (!written.signal.aborted || pending.size > 0) {
       if (performance.now() - lastSeen > limitMs) throw new Error(`${pending.size} updates were not visible within ${limitMs / 1000} s`);
       const ids = [...pending.keys()];
       const rows = ids.length === 0 ? [] : await read.query(viewQuery, [`{${ids.join(',')}}`]);
@@ -62,7 +62,7 @@ export async function measureVisibility(
     await database.query('UPDATE orders SET note = $1 WHERE id = $2', [note, index + 1]);
     pending.set(String(index + 1), { note, committedAt: performance.now() });
   }
-  writing = false;
+  written.abort();
   await watching;
   return { updates: total, latenciesMs, meanLookMs: (performance.now() - began) / Math.max(1, looks) };
 }

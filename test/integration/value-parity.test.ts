@@ -41,6 +41,9 @@ async function afterByName(kafka: Kafka, topic: string): Promise<ReadonlyMap<str
 const utcOnly = 'the contract has the time in UTC: another zone is lost';
 const leadingZeros = 'the contract has bytes, which do not tell how many zeros led the bits';
 
+const select = (schema: string): string =>
+  `SELECT name, ${typeSamples.map((_, index) => `c${index}::text`).join(', ')} FROM ${schema}.samples ORDER BY name`;
+
 /** Applies the topics of `prefix` to a mirror of the same types: it must hold the source's rows, but for what the contract loses. */
 async function assertMirror(database: LegacyDatabase, prefix: string, lost: Readonly<Record<string, string>>): Promise<void> {
   await using model = await createReadModel({ prefix, topics: false });
@@ -50,8 +53,6 @@ async function assertMirror(database: LegacyDatabase, prefix: string, lost: Read
       ${typeSamples.map(({ type }, index) => `c${index} ${/^(?:mood|positive)$/.test(type) ? `model.${type}` : type}`).join(', ')}, updated_at timestamptz, _lsn bigint);
     INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('samples', 'public', 'samples')`);
   await using running = await model.start();
-  const select = (schema: string): string =>
-    `SELECT name, ${typeSamples.map((_, index) => `c${index}::text`).join(', ')} FROM ${schema}.samples ORDER BY name`;
   const mirror = await eventually(
     () => model.read.query(select('model')),
     (found) => found.length === 2 * rows.length,
