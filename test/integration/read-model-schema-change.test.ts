@@ -131,6 +131,32 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
   );
 }
 
+test(
+  'told by Postgres in the middle of a batch: what comes before the event is applied, it and the rest when it fits',
+  { timeout: 60_000 },
+  async () => {
+    await using model = await createReadModel({ partitions: 1 });
+    await model.send('products', [
+      ...[1, 2].map((id) => upsert('products', product(id))),
+      upsert('products', { ...product(3), price: 'much' }),
+      upsert('products', product(4)),
+    ]);
+    await using running = await model.start();
+    await eventually(
+      () => halted(model),
+      (found) => found.length === 1 && /offset 2: invalid input syntax for type numeric: "much"/.test(found[0]?.cause ?? ''),
+    );
+    assert.deepEqual(await model.read.query('SELECT id FROM model.products ORDER BY id'), [{ id: '1' }, { id: '2' }]);
+    assert.deepEqual(await model.read.query(`SELECT next_offset FROM model.applied_offsets WHERE topic = $1`, [model.topic('products')]), [
+      { next_offset: '2' },
+    ]);
+    await model.read.query('ALTER TABLE model.products ALTER price TYPE text');
+    await model.caughtUp();
+    await sameRows(model, 'SELECT id FROM model.products ORDER BY id', [{ id: '1' }, { id: '2' }, { id: '3' }, { id: '4' }]);
+    void running;
+  },
+);
+
 test('onSchemaChange: park parks such events like others, and their keys only', { timeout: 60_000 }, async () => {
   await using model = await createReadModel({ partitions: 1, settings: { onSchemaChange: 'park' } });
   await using running = await model.start();
