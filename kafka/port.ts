@@ -113,6 +113,8 @@ export type ConsumerOptions = {
 export type BatchControl = {
   /** The partition goes on at `offset` after this call of onBatch, or the one that runs by now, whatever its batch held. */
   seek(offset: bigint): void;
+  /** Nothing of the partition is read for so many ms; others go on. */
+  rest(ms: number): void;
   /** Keeps the group membership alive during long work. Rejects when the group is rebalancing. */
   heartbeat(): Promise<void>;
   /** False once the partition is not this member's any more or the consumer stops. */

@@ -7,13 +7,14 @@ import { inTransaction } from './database.ts';
 import { firstFailing } from './isolate.ts';
 import { pruneMovedRows } from './parking/moved-rows.ts';
 import { isPoison } from './parking/poison.ts';
+import { MismatchError, type Mismatch } from './schema/mismatch.ts';
 import { isRetryable, retrying } from './retry.ts';
 
 /**
  * Applied (or parked); or nothing was: `stale`, somebody else holds or has moved one of the partitions; `outdated`, a mirror has other
- * columns than the events were decoded for.
+ * columns than the events were decoded for. With `halted`, what comes before that event was applied.
  */
-export type ApplyOutcome = 'applied' | 'stale' | 'outdated';
+export type ApplyOutcome = 'applied' | 'stale' | 'outdated' | { readonly halted: Mismatch };
 
 export type Applier = {
   /**
@@ -68,6 +69,8 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
           'outdated',
           ({ mirror }) => (error.versions.get(mirror.table) ?? mirror.columnsVersion) !== mirror.columnsVersion,
         );
+      } else if (error instanceof MismatchError) {
+        await halt(group, error.mismatch);
       } else if (group.length > 1 && !signal.aborted) {
         // One of them fails: the others must not wait for it.
         for (const one of group) await applyGroup([one]);
@@ -86,6 +89,32 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
     if (others.length > 0) await applyGroup(others);
   };
 
+  /** One event does not fit its mirror: what comes before it in its partition is applied. Other partitions of one submission cannot go on alone. */
+  const halt = async (group: readonly Waiting[], mismatch: Mismatch): Promise<void> => {
+    for (const one of group) {
+      const [batch, ...more] = one.batches;
+      if (batch === undefined || more.length > 0) {
+        one.result.reject(mismatch.error);
+        continue;
+      }
+      const before = upTo(batch, mismatch.offset);
+      if (before.nextOffset > before.expectedOffset) {
+        const result = Promise.withResolvers<ApplyOutcome>();
+        await applyGroup([{ batches: [before], result }], true);
+        const outcome = await result.promise.catch((error: unknown) => {
+          one.result.reject(error);
+          return null;
+        });
+        if (outcome === null) continue;
+        if (outcome !== 'applied') {
+          one.result.resolve(outcome);
+          continue;
+        }
+      }
+      one.result.resolve({ halted: mismatch });
+    }
+  };
+
   return {
     submit(...batches) {
       const result = Promise.withResolvers<ApplyOutcome>();
@@ -97,6 +126,16 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
       }
       return result.promise;
     },
+  };
+}
+
+/** What a batch has before `offset`. */
+function upTo(batch: PartitionBatch, offset: bigint): PartitionBatch {
+  return {
+    ...batch,
+    messages: batch.messages.filter((message) => message.offset < offset),
+    changes: batch.changes.filter((change) => change.offset < offset),
+    nextOffset: offset,
   };
 }
 

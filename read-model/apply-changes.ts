@@ -12,10 +12,20 @@ export type ModelSchema = {
   readonly projections: readonly Projection[];
   /** Events that cannot be applied are parked, up to so many at a time; left out, the first one stops the model. */
   readonly parkMost?: number | undefined;
+  /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
+  readonly mismatches?: 'halt' | 'park' | undefined;
 };
 
 /** Changes of one partition, in their order. */
 export type ChangeRun = { readonly mirror: Mirror; readonly partition: number; readonly changes: readonly Change[] };
+
+type Changed = {
+  readonly mirror: Mirror;
+  readonly changes: TableChanges;
+  readonly keys: readonly (string | null)[];
+  /** `keys` as an array parameter. */
+  readonly literal: string;
+};
 
 /** The mirrors of these tables have got other columns since the changes were decoded. */
 export class StaleMirrorError extends Error {
@@ -37,21 +47,22 @@ export async function applyChanges(client: Database, model: ModelSchema, runs: r
   const written = runs.filter(({ changes }) => changes.length > 0);
   if (written.length === 0) return;
   const byMirror = [...Map.groupBy(written, ({ mirror }) => mirror)].toSorted(([a], [b]) => (a.table < b.table ? -1 : 1));
-  const tables: { readonly mirror: Mirror; readonly changes: TableChanges; readonly keys: string }[] = [];
+  const tables: Changed[] = [];
   const truncatedBefore = await lockMirrors(client, written);
   for (const [mirror, parts] of byMirror) {
     const changes = collapse(parts, truncatedBefore.get(mirror.table) ?? null);
-    tables.push({ mirror, changes, keys: firstKeyCells(mirror, changes) });
+    const keys = firstKeyCells(mirror, changes);
+    tables.push({ mirror, changes, keys, literal: arrayLiteral(keys) });
   }
   const touched: (readonly string[])[] = [];
   for (const projection of model.projections) touched.push(await touchedKeys(client, projection, tables));
   for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes);
   for (const [index, projection] of model.projections.entries()) {
-    if (!tables.some(({ mirror }) => projection.touchedBy[mirror.table] !== undefined)) continue;
+    if (!tables.some(({ mirror }) => projection.keyOf === mirror.table || projection.touchedBy[mirror.table] !== undefined)) continue;
     // Two transactions that touch one view row must not each miss what the other has not committed yet. The lock is held until
     // commit, and each statement after it sees all that was committed before: so the last one to project a row sees all it hangs on.
     await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`read-model ${model.schema}.${projection.name}`]);
-    const keys = new Set([...(touched[index] ?? []), ...(await touchedKeys(client, projection, tables))]);
+    const keys = new Set([...ownKeys(projection, tables), ...(touched[index] ?? []), ...(await touchedKeys(client, projection, tables))]);
     if (keys.size === 0) continue;
     const parameter = arrayLiteral([...keys]);
     for (const statement of projection.recompute) await client.query(statement, [parameter]);
@@ -76,25 +87,27 @@ async function lockMirrors(client: Database, runs: readonly ChangeRun[]): Promis
   return new Map(rows.flatMap((row) => (row[1] === null ? [] : [[text(row, 0), BigInt(text(row, 1))] as const])));
 }
 
-async function touchedKeys(
-  client: Database,
-  projection: Projection,
-  tables: readonly { readonly mirror: Mirror; readonly changes: TableChanges; readonly keys: string }[],
-): Promise<readonly string[]> {
+async function touchedKeys(client: Database, projection: Projection, tables: readonly Changed[]): Promise<readonly string[]> {
   const touched: string[] = [];
-  for (const { mirror, changes, keys } of tables) {
+  for (const { mirror, changes, literal } of tables) {
     const query = projection.touchedBy[mirror.table];
-    if (query === undefined) continue;
-    const rows = changes.truncate === null ? await queryText(client, query, [keys]) : await queryText(client, projection.allKeys);
+    const truncated = changes.truncate !== null && (query !== undefined || projection.keyOf === mirror.table);
+    if (query === undefined && !truncated) continue;
+    const rows = truncated || query === undefined ? await queryText(client, projection.allKeys) : await queryText(client, query, [literal]);
     for (const row of rows) touched.push(text(row, 0));
   }
   return touched;
 }
 
-/** The keys of the rows that change, as an array parameter: the first column of each key. */
-function firstKeyCells(mirror: Mirror, { rows }: TableChanges): string {
+/** What no query need tell. */
+function ownKeys({ keyOf }: Projection, tables: readonly Changed[]): readonly string[] {
+  return tables.find(({ mirror }) => mirror.table === keyOf)?.keys.filter((key) => key !== null) ?? [];
+}
+
+/** The keys of the rows that change: the first column of each key. */
+function firstKeyCells(mirror: Mirror, { rows }: TableChanges): readonly (string | null)[] {
   const [keyIndex] = mirror.key;
   const cells: (string | null)[] = [];
   for (const { deletes, upsert } of rows.values()) cells.push((deletes === null ? upsert?.cells[keyIndex ?? 0] : deletes[0]) ?? null);
-  return arrayLiteral(cells);
+  return cells;
 }

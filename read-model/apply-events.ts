@@ -1,4 +1,5 @@
 import type { ConsumedMessage } from '#kafka/index.ts';
+import { describeError } from '#pipeline/index.ts';
 import { applyChanges, type ModelSchema } from './apply-changes.ts';
 import type { PartitionBatch } from './apply-transaction.ts';
 import type { Change } from './change.ts';
@@ -9,6 +10,7 @@ import { openQueues, parkEvents, queueName, queuesAwaiting, type Parking } from 
 import { behindCode, isPoison, queueOf, toPoison, type Poison } from './parking/poison.ts';
 import { drainQueue } from './parking/drain.ts';
 import { attempt } from './parking/savepoint.ts';
+import { isMismatch, MismatchError, schemaChanged } from './schema/mismatch.ts';
 
 /** Events that only wait for another one are parked even where a failing one stops the model. */
 const defaultParkMost = 10_000;
@@ -106,10 +108,12 @@ async function walk(context: Walk, batch: PartitionBatch): Promise<void> {
 /**
  * Applies a run of events. When it fails on the data and the culprits are to be found, its halves are applied one after the other, down to
  * the single event that fails, which is parked; what follows it in its queue is parked behind it.
+ *
+ * @throws MismatchError when that event shows that the source's table has changed, and such events stop their table
  */
 async function applyRun(
   context: Walk,
-  place: { readonly mirror: Mirror; readonly partition: number },
+  place: { readonly topic: string; readonly mirror: Mirror; readonly partition: number },
   items: readonly Item[],
   queues: (message: ConsumedMessage) => boolean,
   park: (message: ConsumedMessage, poison: Poison) => void,
@@ -123,8 +127,20 @@ async function applyRun(
   if (failure === null) return;
   if (!isPoison(failure.error)) throw failure.error;
   const [only] = live;
-  if (live.length === 1 && only !== undefined) return park(only.message, toPoison(failure.error));
+  if (live.length === 1 && only !== undefined) {
+    if (model.mismatches === 'halt' && isMismatch(failure.error)) throw mismatchOf(place, only.message.offset, failure.error);
+    return park(only.message, toPoison(failure.error));
+  }
   const middle = Math.ceil(live.length / 2);
   await applyRun(context, place, live.slice(0, middle), queues, park);
   await applyRun(context, place, live.slice(middle), queues, park);
+}
+
+function mismatchOf(
+  { topic, mirror, partition }: { readonly topic: string; readonly mirror: Mirror; readonly partition: number },
+  offset: bigint,
+  error: unknown,
+): MismatchError {
+  const place = { topic, partition, offset: String(offset) };
+  return new MismatchError({ topic, partition, offset, error: schemaChanged(mirror, place, describeError(error), error) });
 }

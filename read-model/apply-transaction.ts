@@ -70,6 +70,8 @@ async function movePositions(client: Database, batches: readonly PartitionBatch[
 async function logBatches(client: Database, batches: readonly PartitionBatch[], parked: readonly Parking[]): Promise<void> {
   const logged = batches.filter(({ messages }) => messages.length > 0);
   if (logged.length === 0) return;
+  const parkedOf = ({ topic, partition }: PartitionBatch): number =>
+    parked.filter((event) => event.topic === topic && event.partition === partition).length;
   await client.query(
     `INSERT INTO apply_log (topic, partition, first_offset, next_offset, events, parked, applied_at)
      SELECT b.*, clock_timestamp() FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[]) AS b`,
@@ -78,8 +80,8 @@ async function logBatches(client: Database, batches: readonly PartitionBatch[], 
       logged.map(({ partition }) => partition),
       logged.map(({ expectedOffset, messages }) => String(messages[0]?.offset ?? expectedOffset)),
       logged.map(({ nextOffset }) => String(nextOffset)),
-      logged.map(({ messages }) => messages.length),
-      logged.map(({ topic, partition }) => parked.filter((event) => event.topic === topic && event.partition === partition).length),
+      logged.map((batch) => batch.messages.length - parkedOf(batch)),
+      logged.map(parkedOf),
     ],
   );
 }

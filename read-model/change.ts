@@ -12,6 +12,7 @@ import { CdcError, describeError } from '#pipeline/index.ts';
 import { lsnColumn } from './mirror-catalogue.ts';
 import type { Mirror } from './mirror.ts';
 import { addedType, type ColumnDemand } from './schema/column-demand.ts';
+import { ColumnMismatchError, schemaChanged } from './schema/mismatch.ts';
 
 /** A position of the source's log; null for an event whose strategy knows none. */
 export type Lsn = number | bigint | null;
@@ -51,7 +52,8 @@ const newKeyHeader = '__debezium.newkey';
  * Makes the reader of one mirror's events. `onDemand` hears what an event asks of the mirror's columns: until that is done, its change
  * may not be applied.
  *
- * The reader throws CdcError EVENT_UNDECODABLE, or READ_MODEL_EVENT_INAPPLICABLE when the event does not fit the mirror.
+ * The reader throws CdcError EVENT_UNDECODABLE; READ_MODEL_SCHEMA_CHANGED when a value is not of its column's type; or
+ * READ_MODEL_EVENT_INAPPLICABLE.
  */
 export function changeReader(mirror: Mirror, onDemand: (demand: ColumnDemand) => void): ChangeReader {
   return (message, place) => {
@@ -64,6 +66,7 @@ export function changeReader(mirror: Mirror, onDemand: (demand: ColumnDemand) =>
       return event.lsn !== null && message.headers[newKeyHeader] !== undefined ? { ...change, moves: { lsn: event.lsn } } : change;
     } catch (error) {
       if (error instanceof CdcError) throw error;
+      if (error instanceof ColumnMismatchError) throw schemaChanged(mirror, place, describeError(error), error);
       throw inapplicable(place, message.key?.toString() ?? null, describeError(error), error);
     }
   };
@@ -146,7 +149,7 @@ function convert(name: string, value: JsonValue, toParameter: (value: JsonValue)
   try {
     return toParameter(value);
   } catch (error) {
-    throw new TypeError(`column ${name}: ${describeError(error)}`, { cause: error });
+    throw new ColumnMismatchError(`column ${name}: ${describeError(error)}`, { cause: error });
   }
 }
 
@@ -154,12 +157,12 @@ function wider(name: string, value: JsonValue, widerFor: (value: JsonValue) => s
   try {
     return widerFor(value);
   } catch (error) {
-    throw new TypeError(`column ${name}: ${describeError(error)}`, { cause: error });
+    throw new ColumnMismatchError(`column ${name}: ${describeError(error)}`, { cause: error });
   }
 }
 
 function keyCell(mirror: Mirror, index: number, cell: CellText): string {
-  if (cell === null || cell === undefined) throw new TypeError(`key column ${mirror.columns[index]?.name} has no value`);
+  if (cell === null || cell === undefined) throw new ColumnMismatchError(`key column ${mirror.columns[index]?.name} has no value`);
   return cell;
 }
 

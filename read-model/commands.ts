@@ -67,7 +67,8 @@ function statusTable(status: readonly PartitionStatus[]): string {
     const progress = [String(appliedOffset), String(endOffset ?? 'no topic'), String(lag ?? '-')];
     table.push([model, topic, partition, ...progress, parked, consistency, appliedAt]);
   }
-  return table.toString();
+  const halts = status.flatMap(({ halted }) => (halted === null ? [] : [`${halted.code}: ${halted.cause}\n  remedy: ${halted.remedy}`]));
+  return [table.toString(), ...halts].join('\n');
 }
 
 /** Offsets are integers of 64 bits: as text they survive every JSON reader. */

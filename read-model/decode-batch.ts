@@ -1,9 +1,11 @@
 import type { ConsumedMessage } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { changeReader, type Change } from './change.ts';
 import type { Mirror } from './mirror.ts';
 import { toPoison, type Poison } from './parking/poison.ts';
 import type { TopicPartition } from './positions.ts';
 import type { ColumnDemand } from './schema/column-demand.ts';
+import type { Mismatch } from './schema/mismatch.ts';
 
 /** Messages of one partition, and what they ask of their mirror. */
 export type DecodedEvents = {
@@ -15,12 +17,23 @@ export type DecodedEvents = {
   readonly poisoned: ReadonlyMap<bigint, Poison>;
 };
 
-/** Decodes messages. With `demands`, these must be met and the messages decoded again before anything is applied. */
+export type Decoded = {
+  readonly events: DecodedEvents;
+  /** These must be met, and the messages decoded again, before anything is applied. */
+  readonly demands: readonly ColumnDemand[];
+  /** Where `events` end, before the end of the messages. */
+  readonly mismatch: Mismatch | null;
+};
+
+/**
+ * Decodes messages, up to the first whose values are not of their columns' types; with `mismatches: 'park'` these are poisoned like others.
+ */
 export function decodeEvents(
   mirror: Mirror,
   { topic, partition }: TopicPartition,
   messages: readonly ConsumedMessage[],
-): { readonly events: DecodedEvents; readonly demands: readonly ColumnDemand[] } {
+  mismatches: 'halt' | 'park' = 'park',
+): Decoded {
   const demands = new Map<string, ColumnDemand>();
   const read = changeReader(mirror, (demand) => {
     const name = `${demand.kind} ${demand.column}`;
@@ -28,12 +41,16 @@ export function decodeEvents(
   });
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
-  for (const message of messages) {
+  for (const [index, message] of messages.entries()) {
     try {
       changes.push(read(message, { topic, partition, offset: String(message.offset) }));
     } catch (error) {
+      if (mismatches === 'halt' && error instanceof CdcError && error.code === 'READ_MODEL_SCHEMA_CHANGED') {
+        const events = { mirror, messages: messages.slice(0, index), changes, poisoned };
+        return { events, demands: [...demands.values()], mismatch: { topic, partition, offset: message.offset, error } };
+      }
       poisoned.set(message.offset, toPoison(error));
     }
   }
-  return { events: { mirror, messages, changes, poisoned }, demands: [...demands.values()] };
+  return { events: { mirror, messages, changes, poisoned }, demands: [...demands.values()], mismatch: null };
 }

@@ -4,8 +4,8 @@ import type { Projection } from './projection.ts';
 export const orderView: Projection = {
   name: 'order_view',
   keyType: 'bigint',
+  keyOf: 'orders',
   touchedBy: {
-    orders: 'SELECT unnest($1::bigint[])',
     order_items: 'SELECT order_id FROM order_items WHERE id = ANY ($1::bigint[])',
     customers: 'SELECT id FROM orders WHERE customer_id = ANY ($1::bigint[])',
     products: 'SELECT order_id FROM order_items WHERE product_id = ANY ($1::bigint[])',

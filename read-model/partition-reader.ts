@@ -3,12 +3,14 @@ import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { Applier, ApplyOutcome } from './applier.ts';
 import { byteBudget } from './byte-budget.ts';
-import { decodeEvents, type DecodedEvents } from './decode-batch.ts';
+import { decodeEvents, type Decoded, type DecodedEvents } from './decode-batch.ts';
 import type { Mirror } from './mirror.ts';
 import type { Mirrors } from './mirrors.ts';
 import { claimPartitions, requireNothingLost, type Position } from './positions.ts';
 import { retrying, unlessAborted } from './retry.ts';
-import { sliceBatch, type Slice } from './slices.ts';
+import { createHalts } from './schema/halts.ts';
+import type { Mismatch } from './schema/mismatch.ts';
+import { sliceBatch } from './slices.ts';
 
 /** What this member knows of a partition that it holds. */
 type Holding = {
@@ -31,6 +33,8 @@ export type ReaderContext = {
   readonly mirrors: Mirrors;
   /** What an event that cannot be applied does to the model. */
   readonly onPoison: 'park' | 'stop';
+  /** What an event that shows another table than its mirror's does. */
+  readonly mismatches: 'halt' | 'park';
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Told what makes it impossible to go on, when no call of onBatch is there to throw it. */
@@ -38,6 +42,9 @@ export type ReaderContext = {
 };
 
 const heartbeatEveryMs = 1000;
+
+/** How long a table that stands still rests before it is tried again. */
+const restMs = 1000;
 
 /** Bytes of messages that are decoded and not yet applied, over all partitions of a model. */
 const decodedBytes = 32 * 2 ** 20;
@@ -54,12 +61,16 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
   const { schema, pool, admin, applier, mirrors, logger, signal, onFailure } = context;
   const holdings = new Map<string, Promise<Holding>>();
   const decoded = byteBudget(decodedBytes);
+  const halts = createHalts(pool, schema, logger);
   /** The end of the batch that onBatch had last: that Kafka is past it says nothing, since it may have been turned down. */
   const offered = new Map<string, bigint>();
 
   const claim = (places: readonly { readonly topic: string; readonly partition: number }[]): void => {
     if (places.length === 0) return;
-    const claimed = retrying(`claiming partitions for ${schema}`, logger, signal, () => claimPartitions(pool, schema, admin, places));
+    const claimed = retrying(`claiming partitions for ${schema}`, logger, signal, async () => {
+      await halts.load();
+      return claimPartitions(pool, schema, admin, places);
+    });
     claimed.catch(onFailure);
     for (const place of places) {
       const holding = claimed.then((positions) => toHolding(positions, place));
@@ -91,15 +102,29 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
       await requireNothingLost(admin, batch, holding.submittedTo);
     }
     holding.state = 'placed';
+    const halted = halts.of(batch);
+    if (halted === 'table') {
+      await halts.load();
+      control.rest(restMs);
+      return turnDown();
+    }
+    // Its mirror may have been mended.
+    if (halted === 'self') await mirrors.reload();
+    let next = holding.submittedTo;
     for (const slice of sliceBatch(messages, batch.nextOffset)) {
       const release = await decoded.take(slice.bytes);
       try {
-        const events = await decode(context, batch, slice.messages);
+        const { events, mismatch } = await decode(context, batch, slice.messages);
         // What comes before it in the partition must be applied first. When it is not, the partition is read again from there.
-        if ((await holding.last) !== 'applied' || !control.isCurrent()) return release();
-        holding.last = submit({ place: batch, holding, isHeld: () => holdings.get(place) === held, control, slice, events }).finally(
-          release,
-        );
+        if ((await holding.last) !== 'applied' || holding.submittedTo !== next || !control.isCurrent()) return release();
+        next = mismatch?.offset ?? slice.nextOffset;
+        if (next > holding.submittedTo) {
+          const isHeld = (): boolean => holdings.get(place) === held;
+          holding.last = submit({ place: batch, holding, isHeld, control, nextOffset: next, events }).finally(release);
+        } else release();
+        if (mismatch === null) continue;
+        if ((await holding.last) === 'applied' && holding.submittedTo === next && control.isCurrent()) await stand(mismatch, control);
+        return;
       } catch (error) {
         release();
         throw error;
@@ -107,16 +132,30 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     }
   };
 
+  /** The partition stands before an event that its mirror cannot take, until the mirror can. */
+  const stand = async (mismatch: Mismatch, control: BatchControl): Promise<void> => {
+    await halts.halt(mismatch);
+    control.rest(restMs);
+    control.seek(mismatch.offset);
+  };
+
   /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
   const submit = async (submission: Submission): Promise<ApplyOutcome | 'failed'> => {
-    const { place, holding, isHeld, control, slice, events } = submission;
+    const { place, holding, isHeld, control, nextOffset, events } = submission;
     const { topic, partition } = place;
     const { submittedTo: expectedOffset, epoch } = holding;
-    holding.submittedTo = slice.nextOffset;
+    holding.submittedTo = nextOffset;
     try {
-      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset: slice.nextOffset });
+      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
       if (outcome === 'applied') {
-        holding.appliedTo = slice.nextOffset;
+        holding.appliedTo = nextOffset;
+        halts.passed(place);
+        return outcome;
+      }
+      if (typeof outcome === 'object') {
+        holding.appliedTo = holding.submittedTo = outcome.halted.offset;
+        holding.last = Promise.resolve('applied');
+        if (isHeld()) await stand(outcome.halted, control);
         return outcome;
       }
       // Another process has changed a mirror: the batch comes again and is decoded for the columns of now.
@@ -191,7 +230,7 @@ type Submission = {
   /** Whether the holding is still what this member goes by. */
   readonly isHeld: () => boolean;
   readonly control: BatchControl;
-  readonly slice: Slice;
+  readonly nextOffset: bigint;
   readonly events: DecodedEvents;
 };
 
@@ -223,21 +262,22 @@ export async function withHeartbeats(control: BatchControl, work: (lost: AbortSi
 }
 
 /**
- * Decodes messages for the mirror of their topic. When they ask for columns of it, these are made first and the messages decoded again.
+ * Decodes messages for the mirror of their topic, up to the first that shows another table than the mirror's. When they ask for columns of
+ * it, these are made first and the messages decoded again.
  *
  * @throws CdcError of the first event that cannot be decoded, when such events stop the model
  */
 export async function decode(
-  { mirrors, onPoison }: Pick<ReaderContext, 'mirrors' | 'onPoison'>,
+  { mirrors, onPoison, mismatches }: Pick<ReaderContext, 'mirrors' | 'onPoison' | 'mismatches'>,
   place: { readonly topic: string; readonly partition: number },
   messages: readonly ConsumedMessage[],
-): Promise<DecodedEvents> {
+): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { events, demands } = decodeEvents(mirror, place, messages);
-    const [first] = events.poisoned.values();
+    const { demands, ...decoded } = decodeEvents(mirror, place, messages, mismatches);
+    const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
-    if (demands.length === 0) return events;
+    if (demands.length === 0) return decoded;
     await mirrors.follow(mirror, demands);
   }
 }

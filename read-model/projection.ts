@@ -6,8 +6,10 @@ export type Projection = {
   readonly name: string;
   /** The type of the view's key, as SQL. */
   readonly keyType: string;
+  /** The mirror whose primary key is the view's key: its changed rows touch their own. */
+  readonly keyOf: string;
   /**
-   * Per mirror it reads: which of the view's keys depend on the rows whose primary keys are `$1` (an array of `keyType`). Asked before
+   * Per further mirror it reads: which of the view's keys depend on the rows whose primary keys are `$1` (an array of `keyType`). Asked before
    * and after the rows change, so that a row that moves from one key to another touches both.
    */
   readonly touchedBy: Readonly<Record<string, string>>;

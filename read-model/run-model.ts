@@ -78,6 +78,7 @@ async function consumeUntilMoreTopics(
     applier: createApplier(pool, run, logger, membership),
     mirrors,
     onPoison: run.parkMost === undefined ? 'stop' : 'park',
+    mismatches: run.mismatches ?? 'park',
     logger,
     signal: membership,
     onFailure: failed.reject,

@@ -6,13 +6,16 @@ export function runSettings({
   topicPrefix,
   consistency,
   onPoison,
+  onSchemaChange,
   parkedMax,
   transactionBufferMb,
-}: ReadModelConfig['models'][string]): Pick<ModelRun, 'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost'> {
+}: ReadModelConfig['models'][string]): Pick<ModelRun, 'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches'> {
   return {
     topicPrefix,
     consistency,
     bufferBytes: transactionBufferMb * 2 ** 20,
+    // Where every event that cannot be applied stops the model, these do too.
+    mismatches: onPoison === 'park' && onSchemaChange === 'stop-table' ? 'halt' : 'park',
     parkMost: onPoison === 'park' ? parkedMax : undefined,
   };
 }

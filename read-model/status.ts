@@ -4,8 +4,9 @@ import { openPool } from './database.ts';
 import { requireMigrated } from './migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
 import { parkedCounts } from './parking/parked-events.ts';
-import { appliedOffsets } from './positions.ts';
+import { appliedOffsets, type TopicPartition } from './positions.ts';
 import { readVersion } from './rebuild/versions.ts';
+import { haltedPartitions, type Halt } from './schema/halts.ts';
 
 /** How far one partition of one model is behind Kafka. Offsets count control records too, so `lag` is an upper bound of events. */
 export type PartitionStatus = {
@@ -24,6 +25,8 @@ export type PartitionStatus = {
   readonly consistency: 'row' | 'transaction';
   /** With consistency `transaction`: source transactions of the model that were seen in parts after all. */
   readonly tornTransactions: bigint;
+  /** Why the partition stands still: see docs/read-model.md. Null when it does not. */
+  readonly halted: Omit<Halt, keyof TopicPartition> | null;
   /** The model's version that serves. */
   readonly version: number;
 };
@@ -49,6 +52,7 @@ export async function readModelStatus(
       await requireMigrated(pool, model);
       const applied = await appliedOffsets(pool, model);
       const parked = await parkedCounts(pool, model);
+      const halts = new Map((await haltedPartitions(pool, model)).map(({ topic, partition, ...halt }) => [`${topic}/${partition}`, halt]));
       const { version, tornTransactions } = await readVersion(pool, model);
       const topics = [...new Set(applied.map(({ topic }) => topic))].filter((topic) => existing.has(topic));
       const ends = new Map<string, bigint>();
@@ -60,7 +64,7 @@ export async function readModelStatus(
         const endOffset = ends.get(place) ?? null;
         const lag = endOffset === null ? null : endOffset - nextOffset;
         const progress = { appliedOffset: nextOffset, endOffset, lag, appliedAt: updatedAt };
-        const quality = { parked: parked.get(place) ?? 0, consistency, tornTransactions, version };
+        const quality = { parked: parked.get(place) ?? 0, halted: halts.get(place) ?? null, consistency, tornTransactions, version };
         status.push({ model, topic, partition, ...progress, ...quality });
       }
     }

@@ -142,12 +142,13 @@ function twoDigits(value: number): string {
   return Math.trunc(value).toString().padStart(2, '0');
 }
 
-/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes, the lowest bit first. */
+/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes, the lowest bit first, without bytes of zeros at the end. */
 function bits(single: boolean): ValueEncoder {
   if (single) return (text) => (text === '1' ? 'true' : 'false');
   return (text) => {
-    const bytes = Buffer.alloc(Math.ceil(text.length / 8));
-    for (let bit = 0; bit < text.length; bit += 1) {
+    const first = text.indexOf('1');
+    const bytes = Buffer.alloc(first < 0 ? 0 : Math.ceil((text.length - first) / 8));
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
       if (text[text.length - 1 - bit] === '1') bytes.writeUInt8(bytes.readUInt8(bit >> 3) | (1 << (bit & 7)), bit >> 3);
     }
     return `"${bytes.toString('base64')}"`;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
 import { isKafkaJsError } from './errors.ts';
+import { createRests } from './rests.ts';
 import { close, unanswered, type Sockets } from './sockets.ts';
 
 /** A kafkajs consumer that was never started, with sockets of its own. */
@@ -61,10 +62,14 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
     if (!over) options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
   });
 
+  const rest = createRests(consumer);
   const handle = async (payload: EachBatchPayload): Promise<void> => {
     const { topic, partition } = payload.batch;
     const control: BatchControl = {
       seek: (offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
+      rest: (ms) => {
+        if (!over) rest(topic, partition, ms);
+      },
       heartbeat: () => payload.heartbeat(),
       isCurrent: () => payload.isRunning() && !payload.isStale() && !over,
     };

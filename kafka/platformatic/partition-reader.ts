@@ -8,7 +8,7 @@ export type PartitionReader = {
   readonly partition: number;
   /** Null until it is known where to begin. */
   readonly fetchFrom: bigint | null;
-  /** A run waits already: nothing more is to be fetched. */
+  /** A run waits already, or the partition rests: nothing more is to be fetched. */
   readonly isAhead: boolean;
   startAt(offset: bigint): void;
   /** Forgets where it stands. */
@@ -37,6 +37,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
   let waiting: { readonly run: Run; readonly highWatermark: bigint } | null = null;
   let working: Promise<void> | null = null;
   let revoked = false;
+  let restsUntil = 0;
   const isCurrent = (): boolean => !revoked && !signal.aborted;
 
   const handle = async (run: Run, highWatermark: bigint): Promise<void> => {
@@ -47,6 +48,10 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
         seeked = true;
         fetchFrom = offset;
         waiting = null;
+      },
+      rest(ms) {
+        restsUntil = performance.now() + ms;
+        setTimeout(wake, ms + 1).unref();
       },
       heartbeat: async () => {
         // The library keeps the membership alive by itself.
@@ -88,7 +93,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
       return fetchFrom;
     },
     get isAhead() {
-      return waiting !== null;
+      return waiting !== null || performance.now() < restsUntil;
     },
     startAt(offset) {
       fetchFrom ??= offset;

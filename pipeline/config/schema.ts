@@ -267,6 +267,10 @@ const model = z.strictObject({
   staleAfterMs: int(1)
     .default(30_000)
     .describe('The status calls the model stale when the time up to which it is complete is further back than this.'),
+  onSchemaChange: z
+    .enum(['stop-table', 'park'])
+    .default('stop-table')
+    .describe("A value that is not of its mirror column's type stops that table alone, or is parked like other events that do not fit."),
   parkedMax: int(1).default(10_000).describe('The model stops when more events than this would be parked.'),
   consistency: z
     .enum(['row', 'transaction'])

@@ -44,6 +44,13 @@ export const readSideErrors = {
       'Change the mirror table so that it can take the event (its cause is named); then cdc read-model parked retry, or start the read model again.',
     exitCode: 65,
   },
+  READ_MODEL_SCHEMA_CHANGED: {
+    cause:
+      "A value is not of its mirror column's type, or a key column has none: the source's table was changed in a way that the mirror does not follow by itself. This table stands before the event, others go on; nothing was skipped.",
+    remedy:
+      'Give the mirror the type of the source (ALTER TABLE … ALTER COLUMN … TYPE … USING …): the table goes on by itself within seconds. If only single events are wrong: onSchemaChange: park. If what is stored is not to be kept: cdc read-model rebuild.',
+    exitCode: 65,
+  },
   READ_MODEL_PROJECTIONS_CHANGED: {
     cause: 'The SQL of a view has changed since the version of the model that serves was filled: old and new rows would be mixed.',
     remedy: 'Run cdc read-model rebuild --switch with the new program, then start it. Until then the old program can go on.',

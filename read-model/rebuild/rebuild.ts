@@ -13,6 +13,7 @@ import { fingerprint, projections } from '../projections.ts';
 import { retrying } from '../retry.ts';
 import { runModel } from '../run-model.ts';
 import { runSettings } from '../run-settings.ts';
+import { haltedPartitions } from '../schema/halts.ts';
 import { fillViews } from './fill-views.ts';
 import { switchTo } from './switch.ts';
 import { copyGrants, copyOwnMirrors, listVersions, versionSchema, type ModelVersion } from './versions.ts';
@@ -198,6 +199,8 @@ async function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }:
       const sum = applied.reduce((total, { nextOffset }) => total + nextOffset, 0n);
       onProgress?.({ version, applied: sum, end: [...ends.values()].reduce((total, end) => total + end, 0n) });
       if (behind.length === 0) break;
+      const [halt] = await haltedPartitions(pool, schema);
+      if (halt !== undefined) throw new CdcError('READ_MODEL_SCHEMA_CHANGED', halt.cause, { remedy: halt.remedy });
       await delay(lookEveryMs, undefined, { signal });
     }
     if (ends.size > 0 && Date.now() - began < shortRoundMs) return;

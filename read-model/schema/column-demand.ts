@@ -43,5 +43,6 @@ export function widerFor({ name, element }: ColumnType): ((value: JsonValue) => 
 
 function significantDigits(value: number): number {
   const [mantissa = ''] = String(Math.abs(value)).split('e');
-  return mantissa.replace('.', '').replace(/^0+/, '').length;
+  // Zeros at either end only say how large the value is.
+  return mantissa.replace('.', '').replaceAll(/^0+|0+$/g, '').length;
 }

@@ -127,6 +127,7 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
         // Nothing of this session may be applied any more.
         return new Promise(() => undefined);
       }
+      if (typeof outcome === 'object') throw outcome.halted.error;
       if (outcome === 'outdated') {
         await mirrors.reload();
         continue;
@@ -146,7 +147,13 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
     const isBoundary = topic === boundaryTopic;
     const nextOffset = isBoundary ? (sequencer.firstEnd()?.offset ?? boundary.readTo) : sequencer.takenTo(nameOf({ topic, partition }));
     const none = isBoundary || messages.length === 0;
-    const events = none ? noEvents(mirrors.of(isBoundary ? (mirrors.topics[0] ?? '') : topic)) : await decode(context, holding, messages);
+    if (none) {
+      const events = noEvents(mirrors.of(isBoundary ? (mirrors.topics[0] ?? '') : topic));
+      return { topic, partition, ...events, expectedOffset, epoch, nextOffset };
+    }
+    const { events, mismatch } = await decode(context, holding, messages);
+    // Transactions are whole over all tables: none can go on without the others.
+    if (mismatch !== null) throw mismatch.error;
     return { topic, partition, ...events, expectedOffset, epoch, nextOffset };
   };
 

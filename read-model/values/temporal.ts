@@ -4,8 +4,15 @@ const firstYear = -4713;
 
 const longYear = /^([+-]\d{4,})(-.*)$/;
 
-/** Debezium's text for date 'infinity' while streaming, though it is far in the past (docs/change-event.md). */
-const streamedDateInfinity = '-5877611-06-21';
+/** Debezium's stand-ins for infinities: of a date two, in the snapshot and while streaming, not always on their own side (docs/change-event.md). */
+const standIns: Readonly<Record<string, 'infinity' | '-infinity'>> = {
+  '+292278994-08-16': 'infinity',
+  '-5877611-06-21': 'infinity',
+  '+292269055-12-02': '-infinity',
+  '-5877611-06-22': '-infinity',
+  '+294247-01-10T04:00:25.2': 'infinity',
+  '-290308-12-21T19:59:27.6': '-infinity',
+};
 
 /**
  * A date or timestamp of the contract (ISO 8601 in UTC, zone `Z`) as Postgres reads it. ISO's signed years become `BC` or lose their
@@ -18,8 +25,10 @@ export function dateText(iso: string, type: 'date' | 'timestamp' | 'timestamptz'
   if (first !== 43 && first !== 45) return plain;
   const [, year, rest] = longYear.exec(plain) ?? [];
   if (year === undefined || rest === undefined) return plain;
+  const standIn = standIns[iso.endsWith('Z') ? iso.slice(0, -1) : iso];
+  if (standIn !== undefined) return standIn;
   const number = Number(year);
-  if (number > lastYear[type] || plain === streamedDateInfinity) return 'infinity';
+  if (number > lastYear[type]) return 'infinity';
   if (number < firstYear) return '-infinity';
   if (number > 0) return `${number}${rest}`;
   return `${String(1 - number).padStart(4, '0')}${rest} BC`;

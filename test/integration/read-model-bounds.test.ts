@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client, escapeIdentifier } from 'pg';
 import type { OutgoingMessage } from '#kafka/index.ts';
+import { postgresClientConfig } from '#pipeline/index.ts';
 import { order, product, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { testStack } from '#test/support/stack.ts';
 
 async function number(model: ReadModelFixture, sql: string): Promise<number> {
   const [row] = await model.read.query(`SELECT (${sql})::text AS number`);
@@ -23,22 +26,21 @@ function orders(from: number): OutgoingMessage[] {
   return Array.from({ length: 200 }, (_, index) => upsert('orders', order(from + index, 1)));
 }
 
-test('a database that stands still for longer than a session costs no membership and repeats nothing', { timeout: 60_000 }, async () => {
+/** Holds the database back with events on their way for longer than a session; the membership must not notice, nor anything come twice. */
+async function heldBack(holdBack: (model: ReadModelFixture) => Promise<() => Promise<void>>): Promise<void> {
   await using model = await createReadModel({ partitions: 2 });
   await using running = await model.start();
   await model.send('orders', orders(0));
   await model.caughtUp();
   const epochs = await number(model, 'SELECT sum(epoch) FROM model.applied_offsets');
-  const lock = await model.read.pool.connect();
+  const release = await holdBack(model);
   try {
-    await lock.query('BEGIN; LOCK TABLE model.orders IN ACCESS EXCLUSIVE MODE');
     await model.send('orders', orders(200));
     // A second batch of each partition waits behind the one that stands in the database.
     await model.send('orders', orders(400));
     await delay(longerThanASessionMs);
-    await lock.query('COMMIT');
   } finally {
-    lock.release();
+    await release();
   }
   await model.caughtUp();
   assert.equal(await number(model, 'SELECT count(*) FROM model.orders'), 600);
@@ -47,6 +49,35 @@ test('a database that stands still for longer than a session costs no membership
   await delay(hearingMs);
   assert.equal(await number(model, 'SELECT sum(epoch) FROM model.applied_offsets'), epochs);
   void running;
+}
+
+suite('longer than a session, no membership is lost and nothing is repeated', { concurrency: true }, () => {
+  test('while the database stands still', { timeout: 60_000 }, () =>
+    heldBack(async (model) => {
+      const lock = await model.read.pool.connect();
+      await lock.query('BEGIN; LOCK TABLE model.orders IN ACCESS EXCLUSIVE MODE');
+      return async () => {
+        await lock.query('COMMIT');
+        lock.release();
+      };
+    }),
+  );
+
+  test('while the database refuses connections, which are tried again with growing pauses', { timeout: 60_000 }, () =>
+    heldBack(async (model) => {
+      const { readServer } = await testStack();
+      const { host, port, superuser } = readServer;
+      const server = new Client(postgresClientConfig({ host, port, database: 'postgres' }, superuser, 'test bounds'));
+      await server.connect();
+      const name = escapeIdentifier(model.read.name);
+      await server.query(`ALTER DATABASE ${name} CONNECTION LIMIT 0`);
+      await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [model.read.name]);
+      return async () => {
+        await server.query(`ALTER DATABASE ${name} CONNECTION LIMIT -1`);
+        await server.end();
+      };
+    }),
+  );
 });
 
 /** Peak memory of a process, in MiB. */

@@ -167,7 +167,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
 
   const log = await model.read.query('SELECT sum(events) AS events, sum(parked) AS parked FROM model.apply_log');
   const parked = await model.read.query(`SELECT encode(key, 'escape') AS key, encode(value, 'escape') AS value FROM model.parked_events`);
-  assert.deepEqual(log, [{ events: String(sent.length), parked: String(parked.length) }]);
+  assert.deepEqual(log, [{ events: String(sent.length - parked.length), parked: String(parked.length) }]);
   assert.ok(parked.length > 20, `${parked.length} parked`);
   // Each event has a status of its own (the bad ones aside), so what is parked can be told apart from what was applied.
   const parkedEvents = new Set(parked.map(({ key, value }) => `${key} ${/"status":"(status \d+)"/.exec(value ?? '')?.[1] ?? ''}`));

@@ -8,7 +8,9 @@ import { createSourceWorld, type Operation, type SourceWorld } from '#test/suppo
 
 /** FC_SEED repeats a run; TEST_NIGHTLY=1 makes many; FC_SHRINK=1 looks for a shorter history that fails too. */
 const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
-const numRuns = process.env['TEST_NIGHTLY'] === '1' ? 200 : 20;
+const nightly = process.env['TEST_NIGHTLY'] === '1';
+const numRuns = nightly ? 200 : 20;
+const limitMs = nightly ? 25 * 60_000 : 220_000;
 const endOnFailure = process.env['FC_SHRINK'] !== '1';
 
 type Step =
@@ -135,7 +137,7 @@ async function run(direct: DirectModel, steps: readonly Step[]): Promise<void> {
 
 test(
   `whatever happens to source, members and connections, the model ends as the source’s own join (seed ${seed}, ${numRuns} runs)`,
-  { timeout: 220_000 },
+  { timeout: limitMs },
   async () => {
     await using direct = await createDirectModel();
     await fc.assert(

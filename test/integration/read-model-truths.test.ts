@@ -157,7 +157,7 @@ function item(id: number, more: Columns): Columns & { readonly id: number } {
   return { id, order_id: 1, product_id: 1, quantity: 1, unit_price: '1.00', updated_at: '2026-11-22T15:00:00Z', ...more };
 }
 
-test('columns come, go and grow; what cannot be followed is parked and says why; other tables go on', { timeout: 60_000 }, async () => {
+test('columns come, go and grow, and nothing is parked for it', { timeout: 60_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await using second = await model.start();
@@ -169,7 +169,6 @@ test('columns come, go and grow; what cannot be followed is parked and says why;
     upsert('order_items', item(3, { gift: false, weight: 1, label: unavailableValue, tags: [unavailableValue] }), 'u'),
     upsert('order_items', item(4, { quantity: 3_000_000_000 })),
     upsert('order_items', { ...withoutQuantity, id: 5 }),
-    upsert('order_items', item(6, { quantity: 'many' })),
     upsert('order_items', item(7, {})),
   ]);
   await model.send('customers', [upsert('customers', customer(1))]);
@@ -182,12 +181,7 @@ test('columns come, go and grow; what cannot be followed is parked and says why;
     { id: '5', quantity: null, gift: null, weight: null, label: null, tags: null, info: null },
     { id: '7', quantity: '1', gift: null, weight: null, label: null, tags: null, info: null },
   ]);
-  assert.deepEqual(await model.read.query('SELECT event_offset, cause FROM model.parked_events'), [
-    {
-      event_offset: '6',
-      cause: `invalid input syntax for type bigint: "many"`,
-    },
-  ]);
+  assert.deepEqual(await model.read.query('SELECT event_offset, cause FROM model.parked_events'), []);
   assert.deepEqual(await model.read.query('SELECT id FROM model.customers'), [{ id: '1' }]);
   void running;
   void second;
@@ -195,38 +189,35 @@ test('columns come, go and grow; what cannot be followed is parked and says why;
 
 /** The rows of the source as both databases print them alike. */
 const docsQuery = (schema: string): string =>
-  `SELECT id, md5(t) AS t, md5(j::text) AS j, md5(b::text) AS b, md5(a::text) AS a, n FROM ${schema}.docs ORDER BY id`;
+  `SELECT id, md5(t) AS t, md5(j::text) AS j, md5(b::text) AS b, md5(a::text) AS a, md5(ta::text) AS ta, n FROM ${schema}.docs ORDER BY id`;
 
-test(
-  'Debezium, replica identity default: TOAST of text, jsonb, bytea and arrays, changed keys, changed columns',
-  { timeout: 120_000 },
-  async () => {
+for (const identity of ['DEFAULT', 'FULL'] as const) {
+  const name = `Debezium, replica identity ${identity}: TOAST of text, jsonb, bytea and arrays, changed keys, changed columns`;
+  test(name, { timeout: 120_000 }, async () => {
     await using db = await createLegacyDatabase();
     await using model = await createReadModel({ topics: false });
     const source = new Client(db.owner);
     await source.connect();
     try {
       await source.query(
-        `CREATE TABLE public.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], n integer);
-       ALTER TABLE docs ALTER t SET STORAGE EXTERNAL, ALTER j SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL, ALTER a SET STORAGE EXTERNAL`,
+        `CREATE TABLE public.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer);
+       ALTER TABLE docs ALTER t SET STORAGE EXTERNAL, ALTER j SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL, ALTER a SET STORAGE EXTERNAL, ALTER ta SET STORAGE EXTERNAL`,
       );
       await model.read.query(
-        `CREATE TABLE model.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], n integer, _lsn bigint);
+        `CREATE TABLE model.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer, _lsn bigint);
        INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('docs', 'public', 'docs')`,
       );
       await using connector = await startTestConnector({
         database: db,
         prefix: model.prefix,
         tables: ['public.docs'],
-        // With base64 Debezium 3.6 writes an unchanged bytea as null; JSON's bytes are base64 anyway.
-        overrides: { 'binary.handling.mode': 'bytes' },
       });
-      await source.query('ALTER TABLE docs REPLICA IDENTITY DEFAULT');
+      await source.query(`ALTER TABLE docs REPLICA IDENTITY ${identity}`);
       await connector.streaming();
       await using running = await model.start();
       await source.query(
         `INSERT INTO docs SELECT i, repeat(i::text, 9000), to_jsonb(repeat(i::text, 9000)), decode(repeat('0' || i, 5000), 'hex'),
-                               (SELECT array_agg(g * i) FROM generate_series(1, 3000) g), i FROM generate_series(1, 6) i`,
+                               (SELECT array_agg(g * i) FROM generate_series(1, 3000) g), (SELECT array_agg('t' || g * i) FROM generate_series(1, 3000) g), i FROM generate_series(1, 6) i`,
       );
       await source.query('UPDATE docs SET n = n + 1');
       // Over all partitions, some of them there and back, with changes in between.
@@ -258,5 +249,5 @@ test(
     } finally {
       await source.end();
     }
-  },
-);
+  });
+}

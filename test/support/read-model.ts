@@ -1,7 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
-import { createLogger, pipelineSchema, silentLogger, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
+import {
+  createLogger,
+  pipelineSchema,
+  silentLogger,
+  type KafkaConfig,
+  type PipelineConfig,
+  type ReadModelConfig,
+} from '#pipeline/index.ts';
 import { migrate, startReadModel, type RunningReadModel } from '#read-model/index.ts';
 import { testKafka, testKafkaConfig } from './kafka.ts';
 import { topicOf } from './order-events.ts';
@@ -37,6 +44,7 @@ export type ReadModelFixtureOptions = {
   readonly topics?: boolean;
   /** topic.prefix; default one of its own. */
   readonly prefix?: string;
+  readonly client?: KafkaConfig['client'];
   /** Settings of the model over the defaults. */
   readonly settings?: Partial<ReadModelConfig['models'][string]>;
 };
@@ -45,6 +53,7 @@ export async function createReadModel({
   partitions = 3,
   topics = true,
   prefix = uniqueName('rm'),
+  client = 'kafkajs',
   settings = {},
 }: ReadModelFixtureOptions = {}): Promise<ReadModelFixture> {
   const stack = new AsyncDisposableStack();
@@ -59,7 +68,7 @@ export async function createReadModel({
   });
   await migrate(read.owner, { schema });
   const groupId = uniqueName('group');
-  const kafkaConfig = await testKafkaConfig();
+  const kafkaConfig = await testKafkaConfig(client);
   const configFor = (group: string): PipelineConfig =>
     pipelineSchema.parse({
       legacyDb: { database: 'none', roles: { poller: { user: 'none' } } },

@@ -47,7 +47,7 @@ test('the shipped connector keeps every digit, skips nothing and holds no secret
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',
     'interval.handling.mode': 'string',
-    'binary.handling.mode': 'base64',
+    'binary.handling.mode': 'bytes',
     'include.unknown.datatypes': 'true',
     'skipped.operations': 'none',
     'tombstones.on.delete': 'true',

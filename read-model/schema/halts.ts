@@ -1,0 +1,80 @@
+import type { Pool } from 'pg';
+import type { Logger } from '#pipeline/index.ts';
+import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
+import type { TopicPartition } from '../positions.ts';
+import type { Mismatch } from './mismatch.ts';
+
+/** The tables that stand still, as one member of a model's group knows them. */
+export type Halts = {
+  /** `self`: this partition stands before an event that does not fit; `table`: another one of its table does. */
+  of(place: TopicPartition): 'self' | 'table' | null;
+  /** Makes it known, in the log and in the database, once per event. */
+  halt(mismatch: Mismatch): Promise<void>;
+  /** The partition has passed the event. */
+  passed(place: TopicPartition): void;
+  /** Learns from the database what stands still, also at other members of the group. */
+  load(): Promise<void>;
+};
+
+export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
+  const standing = new Map<string, Map<number, bigint>>();
+  return {
+    of({ topic, partition }) {
+      const partitions = standing.get(topic);
+      if (partitions === undefined || partitions.size === 0) return null;
+      return partitions.has(partition) ? 'self' : 'table';
+    },
+    async halt({ topic, partition, offset, error }) {
+      const partitions = standing.get(topic) ?? new Map<number, bigint>();
+      standing.set(topic, partitions);
+      if (partitions.get(partition) === offset) return;
+      partitions.set(partition, offset);
+      logger.error({ code: error.code, remedy: error.remedy }, error.message);
+      await inTransaction(pool, schema, (client) =>
+        client.query(
+          `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
+           ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
+             remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
+          [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
+        ),
+      );
+    },
+    passed({ topic, partition }) {
+      if (standing.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
+    },
+    async load() {
+      const found = await haltedPartitions(pool, schema);
+      standing.clear();
+      for (const { topic, partition, offset } of found) standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
+    },
+  };
+}
+
+/** Why a partition stands still: an error of the catalogue, as it was when it was met first. */
+export type Halt = TopicPartition & {
+  readonly offset: bigint;
+  readonly code: string;
+  readonly cause: string;
+  readonly remedy: string;
+  readonly haltedAt: string;
+};
+
+/** The partitions of the model in `schema` that stand still now: those that have not passed the event since. */
+export async function haltedPartitions(database: Database, schema: string): Promise<readonly Halt[]> {
+  const rows = await queryText(
+    database,
+    `SELECT h.topic, h.partition, h.code, h.cause, h.remedy, h.halted_at, h.event_offset
+       FROM ${qualified(schema, 'halted_partitions')} h
+       JOIN ${qualified(schema, 'applied_offsets')} a ON a.topic = h.topic AND a.partition = h.partition AND a.next_offset <= h.event_offset
+      ORDER BY h.topic, h.partition`,
+  );
+  return rows.map((row) => ({
+    topic: text(row, 0),
+    partition: Number(row[1]),
+    code: text(row, 2),
+    cause: text(row, 3),
+    remedy: text(row, 4),
+    haltedAt: text(row, 5),
+    offset: BigInt(text(row, 6)),
+  }));
+}
