@@ -3,8 +3,7 @@ import type { EventEncoder } from './encoding/event-encoder.ts';
 import { judgeRow, type Cursor, type Pass } from './fence/pass.ts';
 import { createOutbox } from './outbox.ts';
 import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
-import { afterPage, type Position } from './position/position.ts';
-import { pageQuery } from './source/page-query.ts';
+import { afterPage, isWindow, type Position } from './position/position.ts';
 import { cursorAfter, pageRows } from './source/page-rows.ts';
 import { charactersOf, firstPageSize, nextPageSize } from './source/page-size.ts';
 import type { SourceSession, TextRows } from './source/source-session.ts';
@@ -102,7 +101,7 @@ export async function runPass(
 }
 
 function readPage(session: SourceSession, shape: TableShape, pass: Pass, limit: number): Promise<TextRows> {
-  const rows = session.page(pageQuery(shape, pass, limit));
+  const rows = session.page(session.dialect.pageQuery(shape, pass, limit));
   // It is awaited a page later; if the page before it fails, its own failure is not news.
   rows.catch(() => undefined);
   return rows;
@@ -124,7 +123,7 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
   const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
   for (const { row, txId, version } of pageRows(shape, rows)) {
     const key = encoder.key(row);
-    const name = shape.capture === 'window' ? `${key}#${digest(encoder.after(row))}` : key;
+    const name = isWindow(shape.capture) ? `${key}#${digest(encoder.after(row))}` : key;
     const rememberedMax = rememberedKeysMax - fresh - remembered.length;
     const verdict = judgeRow(pass, { xid: version, key: name }, known, { hasRepair, rememberedMax });
     if (verdict === 'skip' || verdict === 'wait') continue;

@@ -9,9 +9,8 @@ import { followLoad } from './metrics/load-progress.ts';
 import type { TableMonitor } from './metrics/table-monitor.ts';
 import { nextPollDelay, type Interval } from './pace/poll-delay.ts';
 import { advance } from './position/advance.ts';
-import { afterPass, nextPass, observeRepair, startPosition, type Position, type StartOptions } from './position/position.ts';
+import { afterPass, isWindow, nextPass, observeRepair, startPosition, type Position, type StartOptions } from './position/position.ts';
 import type { Oversize } from './oversize.ts';
-import { readWatch, watchSql } from './source/table-watch.ts';
 import { runPass, type PassResult } from './run-pass.ts';
 import type { SourceSession } from './source/source-session.ts';
 import type { TableShape } from './source/table-shape.ts';
@@ -55,7 +54,8 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
   const { journal } = publisher;
   const { margin } = options.start;
   const { capture } = shape;
-  const watch = watchSql(shape);
+  const { dialect } = session;
+  const watch = dialect.watchSql(shape);
   /** How far the table's sequence was at the last observation; null where it cannot be asked. */
   let drawn: bigint | null = null;
   let candidates: FloorState['candidates'] = [];
@@ -70,7 +70,7 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const startedAt = performance.now();
     const seen = await session.observe(watch, settledSnapshot);
     // Without a transaction since, the table is what it was.
-    const nowDrawn: bigint | null = seen.snapshot.text === settledSnapshot ? drawn : readWatch(shape, seen.watched);
+    const nowDrawn: bigint | null = seen.snapshot.text === settledSnapshot ? drawn : dialect.readWatch(shape, seen.watched);
     const start = journal.position ?? startPosition(options.start, seen);
     // After a restart the time that passed is not known: to take it for none is safe.
     const before = reference ?? { clock: start.clock, askedAt: startedAt, answeredAt: startedAt };
@@ -78,7 +78,7 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     reference = followed.reference;
     const stepped = lowerBy(
       capture === 'time' || capture === 'window' ? followed.step : 0n,
-      { position: { ...start, clock: seen.clock }, candidates },
+      { position: { ...start, clock: seen.clock, log: seen.log ?? start.log }, candidates },
       options.logger,
     );
     const position: Position = { ...stepped.position, repair: observeRepair(stepped.position.repair, seen) };
@@ -96,7 +96,7 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const finish = (cursor: Cursor | null): Position => ({ ...afterPass(position, pass, cursor), floor: after.floor ?? position.floor });
     let result: PassResult = { whole: true, read: 0, published: 0 };
     // A query may look at the time; and a window moves on even past rows that had to wait.
-    const mayDiffer = shape.query !== null || (capture === 'window' && journal.remembered.size >= options.rememberedKeysMax);
+    const mayDiffer = shape.query !== null || (isWindow(capture) && journal.remembered.size >= options.rememberedKeysMax);
     if (pass.kind === 'poll' && !mayDiffer && !resumed && seen.snapshot.text === settledSnapshot) {
       // Nothing has been committed since the last poll ended: its answer would be the same.
       journal.advance(finish(null));
