@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventEncoder } from './encoding/event-encoder.ts';
+import type { Mark } from './fence/floor.ts';
 import { judgeRow, type Cursor, type Pass } from './fence/pass.ts';
 import { createOutbox } from './outbox.ts';
 import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
@@ -19,11 +20,19 @@ export type PassContext = {
   readonly pageRows: number;
   readonly rememberedKeysMax: number;
   readonly signal: AbortSignal;
+  /** Of a window: the clock or the highest id at the poll before, which should have shown what is below it. */
+  readonly shownBefore?: Mark | null;
   /** Called after each page with the number of rows read and published in the pass so far. */
   readonly onProgress: (rows: { readonly read: number; readonly published: number }) => void;
 };
 
-export type PassResult = { readonly whole: boolean; readonly read: number; readonly published: number };
+export type PassResult = {
+  readonly whole: boolean;
+  readonly read: number;
+  readonly published: number;
+  /** By how much a published row was below `shownBefore`, at most; 0 for none. */
+  readonly late: Mark;
+};
 
 /** A Kafka transaction is committed when it holds this many events: long ones keep read_committed consumers waiting. */
 const transactionEvents = 20_000;
@@ -53,6 +62,7 @@ export async function runPass(
   let { cursor } = pass;
   let read = 0;
   let published = 0;
+  let late: Mark = 0n;
   let limit = firstPageSize(context.pageRows);
   const commit = async (at: Position): Promise<void> => {
     const keys = remembered;
@@ -76,6 +86,7 @@ export async function runPass(
       uncommittedKeys += page.remembered.length;
       read += rows.length;
       published += page.messages.length;
+      if (page.late > late) late = page.late;
       pending += page.messages.length;
       if (page.messages.length > 0) await outbox.add(() => sendPage(publisher, page.messages, oversize));
       // A row that was left out is remembered all the same, or the next poll would meet it again.
@@ -86,13 +97,13 @@ export async function runPass(
         await outbox.drain();
         if (!hasNews) publisher.journal.advance(final);
         oversize.chunkBytes = null;
-        return { whole: true, read, published };
+        return { whole: true, read, published, late };
       }
       if (pending >= transactionEvents || (next === null && hasNews)) await commit(afterPage(position, pass, cursor ?? missingCursor()));
       context.onProgress({ read, published });
     }
     await outbox.drain();
-    return { whole: false, read, published };
+    return { whole: false, read, published, late };
   } finally {
     // Neither a page that is still being read nor one that is being sent must meet a session or a transaction that others use.
     await outbox.settled();
@@ -111,7 +122,11 @@ function missingCursor(): never {
   throw new RangeError('a full page without a last row');
 }
 
-type EncodedPage = { readonly messages: readonly VersionedMessage[]; readonly remembered: readonly (readonly [bigint, string])[] };
+type EncodedPage = {
+  readonly messages: readonly VersionedMessage[];
+  readonly remembered: readonly (readonly [bigint, string])[];
+  readonly late: Mark;
+};
 
 /** @param fresh remembered keys of this pass that are not committed yet */
 function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: TextRows, fresh: number): EncodedPage {
@@ -120,6 +135,8 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
   const remembered: (readonly [bigint, string])[] = [];
   const known = publisher.journal.remembered;
   const publishedAt = Date.now();
+  const { shownBefore = null } = context;
+  let late: Mark = 0n;
   const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
   for (const { row, txId, version } of pageRows(shape, rows)) {
     const key = encoder.key(row);
@@ -127,13 +144,14 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
     const rememberedMax = rememberedKeysMax - fresh - remembered.length;
     const verdict = judgeRow(pass, { xid: version, key: name }, known, { hasRepair, rememberedMax });
     if (verdict === 'skip' || verdict === 'wait') continue;
+    if (shownBefore !== null && shownBefore - version > late) late = shownBefore - version;
     if (verdict === 'publish-and-remember') remembered.push([version, name]);
     const value = encoder.value(row, { op, txId, publishedAt });
     // Counting makes one text of the pieces at once. As a tree of pieces, events that wait would be copied by V8's collector piece by piece: half
     // of all CPU.
     messages.push({ key, value, valueBytes: Buffer.byteLength(value), version: txId ?? version.toString() });
   }
-  return { messages, remembered };
+  return { messages, remembered, late };
 }
 
 /** Tells contents apart, not more: 96 bits. */

@@ -31,14 +31,12 @@ export function mariadbConnectionOptions(
 
 /** As {@link tlsOptions}, in the words of mysql2. The name in the certificate counts, as it does for Postgres. */
 function sslOptions(tls: NonNullable<DatabaseLocation['tls']>): NonNullable<ConnectionOptions['ssl']> {
-  const { rejectUnauthorized, ca, cert, key } = tlsOptions(tls);
-  const text = (value: unknown): { readonly value: string } | null => (typeof value === 'string' ? { value } : null);
-  const [authority, certificate, secret] = [ca, cert, key].map(text);
+  const { rejectUnauthorized = true, ca, cert, key } = tlsOptions(tls);
   return {
-    rejectUnauthorized: rejectUnauthorized ?? true,
-    verifyIdentity: rejectUnauthorized ?? true,
-    ...(authority ? { ca: authority.value } : {}),
-    ...(certificate ? { cert: certificate.value } : {}),
-    ...(secret ? { key: secret.value } : {}),
+    rejectUnauthorized,
+    verifyIdentity: rejectUnauthorized,
+    ...(typeof ca === 'string' ? { ca } : {}),
+    ...(typeof cert === 'string' ? { cert } : {}),
+    ...(typeof key === 'string' ? { key } : {}),
   };
 }

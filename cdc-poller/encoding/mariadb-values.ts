@@ -1,3 +1,4 @@
+import { anyDecimals, isBinary, isInteger } from '../source/mariadb/types.ts';
 import type { EventColumn } from './event-encoder.ts';
 import { javaNumber } from './java-number.ts';
 import { jsonString } from './json-string.ts';
@@ -11,14 +12,11 @@ import type { ValueEncoder } from './value-encoders.ts';
 export function encodeMariadbColumn({ type, notNull = false }: EventColumn): ValueEncoder {
   const { name, modifier } = type;
   if (name === 'bit') return bits(modifier);
+  // With a number of decimals it is a double to Debezium.
+  if (name === 'float') return modifier === anyDecimals ? float : double;
   if (name === 'date' || name === 'datetime' || name === 'timestamp') return moment(name, notNull, modifier);
-  return encoders[name] ?? (integers.includes(name) ? integer : name.endsWith('blob') || bytes.includes(name) ? base64 : jsonString);
+  return encoders[name] ?? (isInteger(name) ? integer : isBinary(name) ? base64 : jsonString);
 }
-
-const integers: readonly string[] = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint'];
-const bytes: readonly string[] = [
-  'binary', 'varbinary', 'vector', 'geometry', 'point', 'linestring', 'polygon', 'multipoint', 'multilinestring', 'multipolygon', 'geometrycollection', 'geomcollection',
-]; // prettier-ignore
 
 /** Zeros are filled in front of some: `000042`, the year `0000`. Whatever else a column may have become is no number. */
 const integer: ValueEncoder = (text) => {
@@ -40,9 +38,7 @@ const base64: ValueEncoder = (text) => `"${Buffer.from(text, 'hex').toString('ba
 const time: ValueEncoder = (text) => `"${shorten(text)}Z"`;
 
 const encoders: Readonly<Record<string, ValueEncoder>> = {
-  year: integer,
   decimal: (text) => `"${text}"`,
-  float,
   double,
   time,
 };

@@ -64,15 +64,13 @@ function refuseOtherServer(position: Position, { table, systemIdentifier, timeli
  * nothing: logs may be reset.
  */
 function isBehind(is: string | null, was: string | null): boolean {
-  const sequences = (log: string | null): ReadonlyMap<string, bigint> =>
-    new Map(
-      [...(log ?? '').matchAll(/(?<writer>\d+-\d+)-(?<sequence>\d+)/g)].map(({ groups = {} }) => [
-        groups['writer'] ?? '',
-        BigInt(groups['sequence'] ?? '0'),
-      ]),
-    );
-  const before = sequences(was);
-  return [...sequences(is)].some(([writer, sequence]) => sequence < (before.get(writer) ?? 0n));
+  const before = sequencesOf(was);
+  return [...sequencesOf(is)].some(([writer, sequence]) => sequence < (before.get(writer) ?? 0n));
+}
+
+function sequencesOf(log: string | null): ReadonlyMap<string, bigint> {
+  const parts = (log ?? '').matchAll(/(?<writer>\d+-\d+)-(?<sequence>\d+)/g);
+  return new Map([...parts].map(({ groups = {} }) => [groups['writer'] ?? '', BigInt(groups['sequence'] ?? '0')]));
 }
 
 function refuseOtherBasis({ basis: was, pass }: Position, { table, basis: is }: Present): void {

@@ -21,9 +21,9 @@ export type Dialect = {
   readonly listTables: (source: CatalogSource) => Promise<readonly (readonly (string | null)[])[]>;
   readonly pageQuery: (shape: TableShape, pass: Pass, limit: number) => PageQuery;
   readonly highestIdQuery: (shape: TableShape) => string;
-  /** An SQL scalar for `observe`, and what its text says: how far the table's sequence is. @throws TableReshaped */
+  /** An SQL scalar for `observe`, and what its text says: how far the table's sequence is. `high` is the position's. @throws TableReshaped */
   readonly watchSql: (shape: TableShape) => string;
-  readonly readWatch: (shape: TableShape, watched: string | null) => bigint | null;
+  readonly readWatch: (shape: TableShape, watched: string | null, high: bigint | null) => bigint | null;
   /** How many rows a load is going to read, roughly; null where nothing tells. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;

@@ -23,8 +23,8 @@ export async function readMariadbCatalog(source: CatalogSource, config: PollerTa
   const where = [id.schema, id.table];
   const refusal = await refusalOf(source, id.schema, id.table);
   if (refusal === 'missing') return { ...nothing, similar: (await query(similarQuery, where)).map(([name]) => name ?? '') };
-  const [[kind, created, next] = []] = await query(
-    `SELECT t.TABLE_TYPE, CAST(t.CREATE_TIME AS CHAR), t.AUTO_INCREMENT FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ?`,
+  const [[kind, next] = []] = await query(
+    `SELECT t.TABLE_TYPE, t.AUTO_INCREMENT FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ?`,
     where,
   );
   const [columns, indexes, [[hash] = []]] = [
@@ -46,7 +46,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: PollerTa
     indexes: named.map(({ names }) => names),
     sequence: incrementing?.[5]?.includes('auto_increment') === true ? { ...autoIncrement, next: next ? BigInt(next) : null } : null,
     // A view's columns stand in information_schema too, but not what it is made of.
-    relation: { oid: `${id.schema}.${id.table}`, file: created ?? '', columnsHash: hash ?? '', keyIndex: '' },
+    relation: { oid: `${id.schema}.${id.table}`, file: '', columnsHash: hash ?? '', keyIndex: '' },
   };
 }
 

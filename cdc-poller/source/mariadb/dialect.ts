@@ -5,7 +5,6 @@ import type { TableShape } from '../table-shape.ts';
 import { mariadbWords } from '../words.ts';
 import { mariadbTablesQuery, readMariadbCatalog, readMariadbIdentity } from './catalog.ts';
 import { mariadbHighestIdQuery, mariadbPageQuery } from './page-query.ts';
-import { createdSql } from './relation-state.ts';
 import { openMariadbSession } from './session.ts';
 
 /** MariaDB and MySQL. No row tells which transaction wrote it, and no role with SELECT alone sees which are open: there is no fence. */
@@ -17,8 +16,8 @@ export const mariadb: Dialect = {
   pageQuery: mariadbPageQuery,
   highestIdQuery: mariadbHighestIdQuery,
   watchSql,
-  readWatch({ relation, capture }, watched) {
-    if (relation !== null && capture === 'id-window' && watched !== relation.file) throw new TableReshaped();
+  readWatch(_shape, watched, high) {
+    if (watched !== null && high !== null && BigInt(watched) <= high) throw new TableReshaped();
     return null;
   },
   async estimateRows({ query }, { id }) {
@@ -32,9 +31,10 @@ export const mariadb: Dialect = {
   words: mariadbWords,
 };
 
-/** The columns come with each page. Where ids are all that is asked for, a table that was emptied would show nothing new. */
-function watchSql({ relation, capture, id }: TableShape): string {
-  return relation === null || capture !== 'id-window' ? 'NULL' : createdSql(literal(id.schema), literal(id.table));
+/** The columns come with each page. Where ids are all that is asked for, a table that was emptied would show nothing new: its next id tells. */
+function watchSql({ capture, nextId, id }: TableShape): string {
+  if (capture !== 'id-window' || nextId === null) return 'NULL';
+  return `(SELECT t.AUTO_INCREMENT FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ${literal(id.schema)} AND t.TABLE_NAME = ${literal(id.table)})`;
 }
 
 function literal(name: string): string {

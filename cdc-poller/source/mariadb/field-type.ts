@@ -14,8 +14,6 @@ const binaryCharset = 63;
 const unsignedFlag = 32;
 const enumFlag = 256;
 const setFlag = 2048;
-/** What stands for the decimals of a float that was declared without. */
-const anyDecimals = 31;
 
 /** A column of a query's result, in information_schema's words: `bigint unsigned`, `datetime` with the digits of its second. */
 export function typeOfField(field: FieldPacket): DescribedColumn {
@@ -24,11 +22,10 @@ export function typeOfField(field: FieldPacket): DescribedColumn {
   const [text, bytes] = texts[columnType] ?? ['varchar', 'varbinary'];
   const plain = names[columnType] ?? (characterSet === binaryCharset ? bytes : text);
   const shaped = flags & enumFlag ? 'enum' : flags & setFlag ? 'set' : plain;
-  const base = shaped === 'float' && decimals !== anyDecimals ? 'double' : shaped;
-  const isUnsigned = /^(?:tiny|small|medium|big)?int$/.test(base) && (flags & unsignedFlag) !== 0;
+  const isUnsigned = /^(?:tiny|small|medium|big)?int$/.test(shaped) && (flags & unsignedFlag) !== 0;
   return {
     name,
-    typeOid: `${extendedTypeName ?? base}${isUnsigned ? ' unsigned' : ''}`,
-    modifier: base === 'bit' ? columnLength : decimals,
+    typeOid: `${extendedTypeName ?? shaped}${isUnsigned ? ' unsigned' : ''}`,
+    modifier: shaped === 'bit' ? columnLength : decimals,
   };
 }

@@ -6,8 +6,3 @@ export function columnsHashSql(schema: string, table: string): string {
   return `(SELECT MD5(GROUP_CONCAT(CONCAT_WS(' ', c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE, c.COLUMN_KEY) ORDER BY c.ORDINAL_POSITION SEPARATOR ';'))
     FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = ${schema} AND c.TABLE_NAME = ${table})`;
 }
-
-/** When the table was made, made anew or emptied; in seconds. */
-export function createdSql(schema: string, table: string): string {
-  return `(SELECT CAST(t.CREATE_TIME AS CHAR) FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ${schema} AND t.TABLE_NAME = ${table})`;
-}

@@ -20,8 +20,17 @@ export async function openMariadbSession(
   connection.on('error', () => undefined);
   const run = async (sql: string): Promise<{ readonly rows: TextRows; readonly fields: readonly FieldPacket[] }> => {
     // The server's own limit cannot end a wait for a server that the network has lost: on a dead connection nothing ever comes.
-    const [rows, fields] = await connection.query({ sql, timeout: statementTimeoutMs + 5000 });
-    return { rows: textRows(rows), fields };
+    try {
+      const [rows, fields] = await connection.query({ sql, timeout: statementTimeoutMs + 5000 });
+      return { rows: textRows(rows), fields };
+    } catch (error) {
+      if (error instanceof Error && 'sqlState' in error && error.sqlState !== undefined) throw error;
+      throw new CdcError(
+        'LEGACY_DB_UNREACHABLE',
+        `the legacy database ${placeOf(config)} dropped the connection (${describeError(error)})`,
+        { cause: error },
+      );
+    }
   };
   // One sentence of the server, in which the values are written as it escapes them.
   const query = async (text: string, values: readonly string[] = []): Promise<TextRows> =>

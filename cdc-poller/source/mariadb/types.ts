@@ -9,24 +9,31 @@ export type DeclaredType = {
 };
 
 /**
- * The type of a column as encoders know it: the modifier is the length of a bit column, and the digits of the second. A float with a
- * number of decimals is a double to Debezium.
+ * The type of a column as encoders know it: the modifier is the length of a bit column, the digits of the second, or the decimals of a float.
  */
 export function columnTypeOf({ dataType, columnType }: DeclaredType): ColumnType {
-  const arguments_ = /\((?<list>[\d,]+)\)/.exec(columnType)?.groups?.['list'] ?? '';
-  if (dataType === 'float' && arguments_.includes(',')) return { name: 'double', isArray: false, modifier: -1 };
+  const declared = /\((?<list>[\d,]+)\)/.exec(columnType)?.groups?.['list'] ?? '';
+  if (dataType === 'float') return { name: dataType, isArray: false, modifier: Number(declared.split(',')[1] ?? anyDecimals) };
   const hasModifier = dataType === 'bit' || dataType === 'datetime' || dataType === 'timestamp' || dataType === 'time';
-  return { name: dataType, isArray: false, modifier: hasModifier ? Number(arguments_) : -1 };
+  return { name: dataType, isArray: false, modifier: hasModifier ? Number(declared) : -1 };
 }
 
-const integers: readonly string[] = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'year'];
-const binaries: readonly string[] = ['bit', 'binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob', 'vector'];
-const geometries: readonly string[] = [
+/** What the protocol says of a float that was declared without decimals. */
+export const anyDecimals = 31;
+
+const integers: ReadonlySet<string> = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'year']);
+
+export function isInteger(name: string): boolean {
+  return integers.has(name);
+}
+
+const binaries: ReadonlySet<string> = new Set([
+  'bit', 'binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob', 'vector',
   'geometry', 'point', 'linestring', 'polygon', 'multipoint', 'multilinestring', 'multipolygon', 'geometrycollection', 'geomcollection',
-]; // prettier-ignore
+]); // prettier-ignore
 
 export function isBinary(name: string): boolean {
-  return binaries.includes(name) || geometries.includes(name);
+  return binaries.has(name);
 }
 
 /** Types whose own text loses something: floats are rounded to six digits, bytes are no text. */
@@ -38,8 +45,7 @@ export function readsThrough(name: string): 'HEX' | 'DOUBLE' | null {
 /** SQL that makes a value of the type from the text that stands for the question mark. A number that is compared as a text is compared as a double. */
 export function castOf({ dataType, columnType }: DeclaredType): string {
   if (isBinary(dataType)) return 'UNHEX(?)';
-  if (integers.includes(dataType))
-    return columnType.includes('unsigned') || dataType === 'year' ? 'CAST(? AS UNSIGNED)' : 'CAST(? AS SIGNED)';
+  if (integers.has(dataType)) return columnType.includes('unsigned') || dataType === 'year' ? 'CAST(? AS UNSIGNED)' : 'CAST(? AS SIGNED)';
   if (dataType === 'decimal') return `CAST(? AS DECIMAL${/\([\d,]+\)/.exec(columnType)?.[0] ?? '(65,30)'})`;
   if (dataType === 'double') return 'CAST(? AS DOUBLE)';
   if (dataType === 'date') return 'CAST(? AS DATE)';
