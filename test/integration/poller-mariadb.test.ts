@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { PublishedEvent } from '#test/support/published.ts';
-import { spawnPoller, startTestPoller, type TestPoller } from '#test/support/poller.ts';
+import { startTestPoller, type TestPoller } from '#test/support/poller.ts';
 import { createMariadbScene, whyNoMariadb, type MariadbScene } from '#test/support/mariadb.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { valuesOf } from '#test/support/poller-scene.ts';
@@ -185,34 +185,5 @@ suite('MariaDB', { skip: why ?? false }, () => {
     const events = await scene.until('orders', (all) => published(all, 'reconnected'), 'the row after the connection was lost');
     assert.deepEqual(repeated(events), []);
     assert.deepEqual(repeated(await scene.published('codes')), []);
-  });
-});
-
-suite('MariaDB, killed', { skip: why ?? false }, () => {
-  test('kill -9 in the middle of the load and between polls: every row once', async () => {
-    await using scene = await createMariadbScene(
-      [
-        `CREATE TABLE orders (id bigint PRIMARY KEY AUTO_INCREMENT, value varchar(50), ${stamped}, KEY (updated_at, id))`,
-        "INSERT INTO orders (value, updated_at) SELECT MD5(seq), '2026-01-01' + INTERVAL seq DIV 7 SECOND FROM seq_1_to_70000",
-      ],
-      { pageRows: 500, tables: [{ table: 'orders', overlapMs: 60_000 }] },
-    );
-    let inLoad = 0;
-    for (let kill = 0; kill < 5; kill += 1) {
-      await using process = await spawnPoller(scene.config);
-      const seen = (await scene.published('orders')).length;
-      if (seen >= 70_000) await scene.query("INSERT INTO orders (value) VALUES ('seen and dead')");
-      const { length } = await scene.until('orders', (all) => all.length > seen, `more than ${seen} events; ${process.log()}`);
-      await process.kill('SIGKILL');
-      if (length < 70_000) inLoad += 1;
-    }
-    assert.ok(inLoad > 0, 'no kill met the load half-way');
-    await using process = await spawnPoller(scene.config);
-    await scene.query("INSERT INTO orders (value) VALUES ('the end')");
-    const events = await scene.until('orders', (all) => published(all, 'the end'), `the last row; ${process.log()}`);
-    const [[count = null] = []] = await scene.query('SELECT COUNT(*) FROM orders');
-    assert.equal(new Set(events.map(({ key }) => key)).size, Number(count));
-    assert.equal(events.length, Number(count), 'rows that were published twice');
-    assert.equal(await process.kill('SIGTERM'), 0, process.log());
   });
 });

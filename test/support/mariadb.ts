@@ -1,4 +1,5 @@
 import { createConnection, type Connection } from 'mysql2/promise';
+import { decodeChangeEvent } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, mariadbConnectionOptions, pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
 import type { StackState } from '#stack/state.ts';
@@ -35,7 +36,7 @@ export type MariadbSettings = {
   readonly [setting: string]: unknown;
 };
 
-/** Tables are named without their database. The poller may read everything in it. */
+/** Tables are named without their database, unless it is another one. The poller may read everything in it. */
 export async function createMariadbScene(sql: readonly string[], { tables, ...settings }: MariadbSettings): Promise<MariadbScene> {
   const { mariadb: server, kafka: brokers } = await testStack();
   if (server === undefined) throw new TypeError('the stack has no MariaDB');
@@ -62,7 +63,7 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
       topicPrefix: name,
       pollIntervalMs: 20,
       ...settings,
-      tables: tables.map((table) => ({ ...table, table: `${database}.${table.table}` })),
+      tables: tables.map((table) => ({ ...table, table: table.table.includes('.') ? table.table : `${database}.${table.table}` })),
     },
   });
   const topic = (table: string): string => `${name}.${database}.${table}`;
@@ -90,16 +91,13 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
       const observer = observers.get(table) ?? observeTopics(kafka, [topic(table)], uniqueName('group'));
       observers.set(table, observer);
       const { until, messages } = await observer;
-      // Each condition is asked of all that is committed, not of what one consumer happens to have.
-      for (;;) {
-        const seen = messages.length;
-        const events = await published(table);
-        if (condition(events)) return events;
-        await until(
-          () => messages.length > seen,
-          () => `${table}: ${what}; ${events.length} events, the last ${JSON.stringify(events.slice(-3), asText)}`,
-        );
-      }
+      const events = (): readonly PublishedEvent[] => messages.flatMap(decoded);
+      await until(
+        () => condition(events()),
+        () => `${table}: ${what}; ${messages.length} events, the last ${JSON.stringify(events().slice(-3), asText)}`,
+      );
+      // The observer has its partitions one after the other: of what was published before, some may be still to come.
+      return await published(table);
     },
     async [Symbol.asyncDispose]() {
       for (const observer of observers.values()) await (await observer)[Symbol.asyncDispose]();
@@ -127,6 +125,11 @@ function texts([rows]: readonly unknown[]): readonly (readonly (string | null)[]
   return rows.map((row: unknown) =>
     Array.isArray(row) ? row.map((value: unknown) => (Buffer.isBuffer(value) ? value.toString() : null)) : [],
   );
+}
+
+function decoded({ key, value, topic, partition, offset }: TopicObserver['messages'][number]): readonly PublishedEvent[] {
+  const event = decodeChangeEvent(value, { topic, partition, offset: offset.toString() });
+  return event === null ? [] : [{ key: String(key), event }];
 }
 
 function asText(_name: string, value: unknown): unknown {
