@@ -27,6 +27,7 @@ const double: ValueEncoder = (text) => javaNumber(text.replace(/e(?=\d)/, 'e+'))
 /** The shortest digits that a float of 32 bits reads back the same from: of a double that is one, no digit that counts is lost. */
 const float: ValueEncoder = (text) => {
   const value = Number(text);
+  if (Object.is(value, -0)) return '-0.0';
   for (let digits = 1; digits < 9; digits += 1) {
     const shorter = value.toPrecision(digits);
     if (Math.fround(Number(shorter)) === value) return javaNumber(shorter);

@@ -28,6 +28,8 @@ export function findProblems(
     const hint = table.similar.length > 0 ? `Did you mean ${table.similar.join(' or ')}? ` : '';
     return [{ code: 'TABLE_UNKNOWN', message: `table ${name} does not exist`, remedy: `${hint}Correct poller.tables in pipeline.yaml.` }];
   }
+  // MariaDB shows nothing of what the user has no right to.
+  if (!table.readable && table.columns.length === 0) return judgeRights(table, config, role, words);
   if (config.mode === 'incrementing' && !isTable(table)) {
     const remedy = 'Use mode timestamp or bulk.';
     return [{ code: 'TABLE_UNKNOWN', message: `${name} is not an ordinary table: there is no fence on its ids`, remedy }];

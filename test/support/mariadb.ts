@@ -101,8 +101,10 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
     },
     async [Symbol.asyncDispose]() {
       for (const observer of observers.values()) await (await observer)[Symbol.asyncDispose]();
+      // What a test has left locked would keep the database from being dropped.
+      await Promise.all(connections.filter((connection) => connection !== root).map((connection) => connection.end()));
       await root.query(`DROP DATABASE ${database}`);
-      await Promise.all(connections.map((connection) => connection.end()));
+      await root.end();
     },
   };
 }

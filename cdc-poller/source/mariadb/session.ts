@@ -7,7 +7,7 @@ import { typeOfField } from './field-type.ts';
 /**
  * Opens a session as the poller's role. Each query is a transaction of its own, read-only, whose locks end with it.
  *
- * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_DB_MISSING or LEGACY_LOGIN_REFUSED, naming host, database and role, never the password
+ * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_DB_MISSING, LEGACY_LOGIN_REFUSED or SELECT_MISSING, naming host, database and role, never the password
  */
 export async function openMariadbSession(
   config: LegacyDbConfig,
@@ -139,9 +139,10 @@ function connectionError(error: unknown, place: string, user: string): CdcError 
   const what = error instanceof Error && 'errno' in error && 'sqlState' in error ? 'refused' : 'did not answer';
   const problem = `the legacy database ${place} ${what} user ${user} (${describeError(error)})`;
   if (hasCode(error, 'ER_BAD_DB_ERROR')) return new CdcError('LEGACY_DB_MISSING', problem, { cause: error });
+  // Who may read nothing of a database may not enter it: what a REVOKE leaves behind.
   if (hasCode(error, 'ER_DBACCESS_DENIED_ERROR')) {
     const remedy = 'Grant the user SELECT in that database, or correct legacyDb.database: the server does not say which of them it is.';
-    return new CdcError('LEGACY_LOGIN_REFUSED', problem, { cause: error, remedy });
+    return new CdcError('SELECT_MISSING', problem, { cause: error, remedy });
   }
   if (hasCode(error, 'ER_ACCESS_DENIED_ERROR', 'ER_HOST_NOT_PRIVILEGED', 'ER_ACCOUNT_HAS_BEEN_LOCKED', 'AUTH_SWITCH_PLUGIN_ERROR')) {
     const remedy =
