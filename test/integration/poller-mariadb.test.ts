@@ -144,8 +144,8 @@ suite('MariaDB', { skip: why ?? false }, () => {
     const endpoint = pollerEndpoint(port, scene.name);
     const hurried = `${scene.database}.hurried`;
     while (!(await isDue())) await endpoint.until(hurried, ({ polls }) => polls > 0);
-    const { polls: before } = await endpoint.table(hurried);
-    await endpoint.until(hurried, ({ polls }) => polls > before + 2);
+    const { polls: pollsBefore } = await endpoint.table(hurried);
+    await endpoint.until(hurried, ({ polls }) => polls > pollsBefore + 2);
     await late.query('COMMIT');
     for (const table of ['hurried', 'ids']) {
       await scene.query(`INSERT INTO ${table} (value) VALUES ('after')`);

@@ -90,9 +90,10 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
     async until(table, condition, what) {
       const observer = observers.get(table) ?? observeTopics(kafka, [topic(table)], uniqueName('group'));
       observers.set(table, observer);
-      const { until, messages } = await observer;
+      const running = await observer;
+      const { messages } = running;
       const events = (): readonly PublishedEvent[] => messages.flatMap(decoded);
-      await until(
+      await running.until(
         () => condition(events()),
         () => `${table}: ${what}; ${messages.length} events, the last ${JSON.stringify(events().slice(-3), asText)}`,
       );
@@ -109,7 +110,7 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
   };
 }
 
-export async function openMariadb(
+async function openMariadb(
   server: NonNullable<StackState['mariadb']>,
   user: keyof typeof server.roles | 'root',
   database: string | undefined,

@@ -169,11 +169,14 @@ test('a value that is not of its column’s type any more is no JSON', () => {
   assert.throws(() => encodeMariadbColumn({ name: 'i', type: columnTypeOf({ dataType: 'int', columnType: 'int(11)' }) })('abc'), TypeError);
 });
 
-test('settings that only Postgres can have are refused for MariaDB, and commands that only ask Postgres', () => {
-  const file = (table: string): string => `legacyDb: { dialect: mariadb, database: shop, roles: { poller: { user: reader } } }
+function file(table: string): string {
+  return `legacyDb: { dialect: mariadb, database: shop, roles: { poller: { user: reader } } }
 kafka: { brokers: 'one:9092' }
 poller: { name: p, tables: [{ table: shop.orders, ${table} }] }
 `;
+}
+
+test('settings that only Postgres can have are refused for MariaDB, and commands that only ask Postgres', () => {
   assert.equal(parseConfig(file('overlapIds: 5'), 'f.yaml', {}).legacyDb.dialect, 'mariadb');
   assert.throws(() => parseConfig(file('sweep: {}'), 'f.yaml', {}), {
     code: 'CONFIG_INVALID',
