@@ -22,7 +22,7 @@ export type StartOptions = {
   readonly folder: string;
   /** False leaves Kafka Connect out. Default true. */
   readonly connect?: boolean;
-  /** True adds a MariaDB; a stack that has one keeps it. Default false. Linux on x64 only. */
+  /** True adds a MariaDB; a stack that runs one keeps it. Default false. Linux on x64 only. */
   readonly mariadb?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
   readonly throwaway?: boolean;
