@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createConnection, type Connection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import { CdcError, describeError, mariadbConnectionOptions } from '#pipeline/index.ts';
 import { hasCode } from './file.ts';
 import { serverEnvironment } from './java.ts';
@@ -29,11 +29,11 @@ export type MariadbOptions = {
 
 /** A MariaDB server that listens on the loopback only, with a binlog of whole rows, as log-based capture needs it. */
 export function mariadbServer(options: MariadbOptions): ServerSpec {
-  const connect = (): Promise<Connection> =>
-    createConnection({
-      ...mariadbConnectionOptions({ host, port: options.port }, { user: 'root', password: options.password }, 'cdc stack'),
-      connectTimeout: 2000,
-    });
+  const connect = async (): Promise<Connection> => {
+    const { createConnection } = await import('mysql2/promise');
+    const role = { user: 'root', password: options.password };
+    return await createConnection({ ...mariadbConnectionOptions({ host, port: options.port }, role, 'cdc stack'), connectTimeout: 2000 });
+  };
   return {
     name: options.name,
     address: `${host}:${options.port}`,

@@ -1,4 +1,4 @@
-import { createConnection, type Connection, type FieldPacket } from 'mysql2/promise';
+import type { Connection, FieldPacket } from 'mysql2/promise';
 import { CdcError, describeError, mariadbConnectionOptions, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { OpenSession, TextRows } from '../source-session.ts';
 import { TableReshaped } from '../table-reshaped.ts';
@@ -75,6 +75,8 @@ export async function openMariadbSession(
 
 async function connect(config: LegacyDbConfig, applicationName: string): Promise<Connection> {
   const role = config.roles.poller;
+  // Nobody who polls a Postgres waits for it to be loaded.
+  const { createConnection } = await import('mysql2/promise');
   try {
     return await createConnection(mariadbConnectionOptions(config, role, applicationName));
   } catch (error) {
