@@ -3,7 +3,7 @@ import { CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pi
 import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
 import { isMatch, isPattern } from './source/table-discovery.ts';
-import type { Position } from './position/position.ts';
+import { isWindow, type Position } from './position/position.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
 /** What `cdc poller status` shows of a table. */
@@ -29,7 +29,7 @@ export async function readStatus(config: KafkaConfig, poller: PollerConfig, sign
     return {
       table,
       phase: position.horizon === null ? 'loading' : 'polling',
-      horizon: position.basis?.capture === 'window' ? null : (position.horizon?.toString() ?? null),
+      horizon: isWindow(position.basis?.capture ?? 'time') ? null : (position.horizon?.toString() ?? null),
       polledAt: formatMicros(position.clock),
       floor: shownMark(position),
       repairPending: position.repair !== null,
@@ -69,7 +69,7 @@ async function readWhole(
   for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
     const position = head?.position;
     // A window's horizon is a time: of which transactions are through, it says nothing.
-    if (position === undefined || position.horizon === null || position.repair !== null || position.basis?.capture === 'window') continue;
+    if (position === undefined || position.horizon === null || position.repair !== null || isWindow(position.basis?.capture ?? 'time')) continue;
     whole.set(table, { horizon: position.horizon, swept: position.swept });
   }
   return whole;
@@ -78,7 +78,7 @@ async function readWhole(
 /** A floor is a time, or an id in mode incrementing; null before there is one. */
 function shownMark({ floor, basis }: Position): string | null {
   if (floor <= beginning) return null;
-  return basis?.capture === 'id' ? floor.toString() : formatMicros(floor);
+  return basis?.capture === 'id' || basis?.capture === 'id-window' ? floor.toString() : formatMicros(floor);
 }
 
 /**

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { EventEncoder } from './encoding/event-encoder.ts';
+import type { Mark } from './fence/floor.ts';
 import { judgeRow, type Cursor, type Pass } from './fence/pass.ts';
 import { createOutbox } from './outbox.ts';
 import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
-import { afterPage, type Position } from './position/position.ts';
-import { pageQuery } from './source/page-query.ts';
+import { afterPage, isWindow, type Position } from './position/position.ts';
 import { cursorAfter, pageRows } from './source/page-rows.ts';
 import { charactersOf, firstPageSize, nextPageSize } from './source/page-size.ts';
 import type { SourceSession, TextRows } from './source/source-session.ts';
@@ -20,11 +20,19 @@ export type PassContext = {
   readonly pageRows: number;
   readonly rememberedKeysMax: number;
   readonly signal: AbortSignal;
+  /** Of a window: the clock or the highest id at the poll before, which should have shown what is below it. */
+  readonly shownBefore?: Mark | null;
   /** Called after each page with the number of rows read and published in the pass so far. */
   readonly onProgress: (rows: { readonly read: number; readonly published: number }) => void;
 };
 
-export type PassResult = { readonly whole: boolean; readonly read: number; readonly published: number };
+export type PassResult = {
+  readonly whole: boolean;
+  readonly read: number;
+  readonly published: number;
+  /** By how much a published row was below `shownBefore`, at most; 0 for none. */
+  readonly late: Mark;
+};
 
 /** A Kafka transaction is committed when it holds this many events: long ones keep read_committed consumers waiting. */
 const transactionEvents = 20_000;
@@ -54,6 +62,7 @@ export async function runPass(
   let { cursor } = pass;
   let read = 0;
   let published = 0;
+  let late: Mark = 0n;
   let limit = firstPageSize(context.pageRows);
   const commit = async (at: Position): Promise<void> => {
     const keys = remembered;
@@ -77,6 +86,7 @@ export async function runPass(
       uncommittedKeys += page.remembered.length;
       read += rows.length;
       published += page.messages.length;
+      if (page.late > late) late = page.late;
       pending += page.messages.length;
       if (page.messages.length > 0) await outbox.add(() => sendPage(publisher, page.messages, oversize));
       // A row that was left out is remembered all the same, or the next poll would meet it again.
@@ -87,13 +97,13 @@ export async function runPass(
         await outbox.drain();
         if (!hasNews) publisher.journal.advance(final);
         oversize.chunkBytes = null;
-        return { whole: true, read, published };
+        return { whole: true, read, published, late };
       }
       if (pending >= transactionEvents || (next === null && hasNews)) await commit(afterPage(position, pass, cursor ?? missingCursor()));
       context.onProgress({ read, published });
     }
     await outbox.drain();
-    return { whole: false, read, published };
+    return { whole: false, read, published, late };
   } finally {
     // Neither a page that is still being read nor one that is being sent must meet a session or a transaction that others use.
     await outbox.settled();
@@ -102,7 +112,7 @@ export async function runPass(
 }
 
 function readPage(session: SourceSession, shape: TableShape, pass: Pass, limit: number): Promise<TextRows> {
-  const rows = session.page(pageQuery(shape, pass, limit));
+  const rows = session.page(session.dialect.pageQuery(shape, pass, limit));
   // It is awaited a page later; if the page before it fails, its own failure is not news.
   rows.catch(() => undefined);
   return rows;
@@ -112,7 +122,11 @@ function missingCursor(): never {
   throw new RangeError('a full page without a last row');
 }
 
-type EncodedPage = { readonly messages: readonly VersionedMessage[]; readonly remembered: readonly (readonly [bigint, string])[] };
+type EncodedPage = {
+  readonly messages: readonly VersionedMessage[];
+  readonly remembered: readonly (readonly [bigint, string])[];
+  readonly late: Mark;
+};
 
 /** @param fresh remembered keys of this pass that are not committed yet */
 function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: TextRows, fresh: number): EncodedPage {
@@ -121,20 +135,23 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
   const remembered: (readonly [bigint, string])[] = [];
   const known = publisher.journal.remembered;
   const publishedAt = Date.now();
+  const { shownBefore = null } = context;
+  let late: Mark = 0n;
   const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
   for (const { row, txId, version } of pageRows(shape, rows)) {
     const key = encoder.key(row);
-    const name = shape.capture === 'window' ? `${key}#${digest(encoder.after(row))}` : key;
+    const name = isWindow(shape.capture) ? `${key}#${digest(encoder.after(row))}` : key;
     const rememberedMax = rememberedKeysMax - fresh - remembered.length;
     const verdict = judgeRow(pass, { xid: version, key: name }, known, { hasRepair, rememberedMax });
     if (verdict === 'skip' || verdict === 'wait') continue;
+    if (shownBefore !== null && shownBefore - version > late) late = shownBefore - version;
     if (verdict === 'publish-and-remember') remembered.push([version, name]);
     const value = encoder.value(row, { op, txId, publishedAt });
     // Counting makes one text of the pieces at once. As a tree of pieces, events that wait would be copied by V8's collector piece by piece: half
     // of all CPU.
     messages.push({ key, value, valueBytes: Buffer.byteLength(value), version: txId ?? version.toString() });
   }
-  return { messages, remembered };
+  return { messages, remembered, late };
 }
 
 /** Tells contents apart, not more: 96 bits. */

@@ -2,16 +2,16 @@ import type { Logger } from '#pipeline/index.ts';
 import type { EventEncoder } from './encoding/event-encoder.ts';
 import type { Cursor } from './fence/pass.ts';
 import { followClock, type ClockReference } from './fence/clock.ts';
-import { lowerFloor, type FloorState, type Micros } from './fence/floor.ts';
+import { lowerFloor, type FloorState, type Mark, type Micros } from './fence/floor.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { findHolder } from './metrics/held-back-by.ts';
 import { followLoad } from './metrics/load-progress.ts';
 import type { TableMonitor } from './metrics/table-monitor.ts';
+import { windowFigures } from './metrics/window-figures.ts';
 import { nextPollDelay, type Interval } from './pace/poll-delay.ts';
 import { advance } from './position/advance.ts';
-import { afterPass, nextPass, observeRepair, startPosition, type Position, type StartOptions } from './position/position.ts';
+import { afterPass, isWindow, nextPass, observeRepair, startPosition, type Position, type StartOptions } from './position/position.ts';
 import type { Oversize } from './oversize.ts';
-import { readWatch, watchSql } from './source/table-watch.ts';
 import { runPass, type PassResult } from './run-pass.ts';
 import type { SourceSession } from './source/source-session.ts';
 import type { TableShape } from './source/table-shape.ts';
@@ -55,7 +55,8 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
   const { journal } = publisher;
   const { margin } = options.start;
   const { capture } = shape;
-  const watch = watchSql(shape);
+  const { dialect } = session;
+  const watch = dialect.watchSql(shape);
   /** How far the table's sequence was at the last observation; null where it cannot be asked. */
   let drawn: bigint | null = null;
   let candidates: FloorState['candidates'] = [];
@@ -69,16 +70,16 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
   while (!signal.aborted) {
     const startedAt = performance.now();
     const seen = await session.observe(watch, settledSnapshot);
-    // Without a transaction since, the table is what it was.
-    const nowDrawn: bigint | null = seen.snapshot.text === settledSnapshot ? drawn : readWatch(shape, seen.watched);
     const start = journal.position ?? startPosition(options.start, seen);
+    // Without a transaction since, the table is what it was.
+    const nowDrawn: bigint | null = seen.snapshot.text === settledSnapshot ? drawn : dialect.readWatch(shape, seen.watched, start.high);
     // After a restart the time that passed is not known: to take it for none is safe.
     const before = reference ?? { clock: start.clock, askedAt: startedAt, answeredAt: startedAt };
     const followed = followClock(before, { clock: seen.clock, askedAt: startedAt, answeredAt: performance.now() });
     reference = followed.reference;
     const stepped = lowerBy(
       capture === 'time' || capture === 'window' ? followed.step : 0n,
-      { position: { ...start, clock: seen.clock }, candidates },
+      { position: { ...start, clock: seen.clock, log: seen.log ?? start.log }, candidates },
       options.logger,
     );
     const position: Position = { ...stepped.position, repair: observeRepair(stepped.position.repair, seen) };
@@ -94,16 +95,19 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const after = resumed || pass.kind !== 'poll' ? floors : advance(position, candidates, seen, { margin, drawn });
     drawn = nowDrawn;
     const finish = (cursor: Cursor | null): Position => ({ ...afterPass(position, pass, cursor), floor: after.floor ?? position.floor });
-    let result: PassResult = { whole: true, read: 0, published: 0 };
+    let result: PassResult = { whole: true, read: 0, published: 0, late: 0n };
     // A query may look at the time; and a window moves on even past rows that had to wait.
-    const mayDiffer = shape.query !== null || (capture === 'window' && journal.remembered.size >= options.rememberedKeysMax);
+    const mayDiffer = shape.query !== null || (isWindow(capture) && journal.remembered.size >= options.rememberedKeysMax);
     if (pass.kind === 'poll' && !mayDiffer && !resumed && seen.snapshot.text === settledSnapshot) {
       // Nothing has been committed since the last poll ended: its answer would be the same.
       journal.advance(finish(null));
     } else {
       const onProgress = pass.kind === 'load' ? await followLoad(options, pass) : () => undefined;
-      result = await runPass({ ...options, onProgress }, position, pass, finish);
+      const shownBefore =
+        pass.kind === 'poll' && isWindow(capture) && start.horizon !== null ? (capture === 'window' ? start.clock : start.high) : null;
+      result = await runPass({ ...options, shownBefore, onProgress }, position, pass, finish);
     }
+    tellLateness(options, result.late);
     if (!result.whole) continue;
     candidates = after.candidates;
     if (pass.kind === 'poll') settledSnapshot = resumed ? '' : seen.snapshot.text;
@@ -135,6 +139,14 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     }
     await pause(startedAt + intervalMs - performance.now(), signal);
   }
+}
+
+/** A row that comes later than the window is wide is not seen, so what comes within it is all that can tell. */
+function tellLateness({ shape, start, monitor, logger }: TableLoopOptions, late: Mark): void {
+  const window = windowFigures(shape.capture, start.margin, late);
+  if (window === null || !monitor.lateness(window)) return;
+  const setting = window.unit === 'seconds' ? 'overlapMs' : 'overlapIds';
+  logger.warn(window, `rows come late: raise ${setting}, or those that come later than the window is wide are lost`);
 }
 
 /** One query of a sweep; what a finished one has found is published with the position, which says up to where deletes are known. */

@@ -20,6 +20,7 @@ export {
 } from './config/schema.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli-context.ts';
+export { mariadbConnectionOptions } from './mariadb.ts';
 export { positiveNumber, wholeNumber } from './number-options.ts';
 export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
 export { CdcError, describeError, type ErrorCode } from './errors.ts';

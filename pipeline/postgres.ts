@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { ClientConfig } from 'pg';
-import type { Credentials, TlsConfig } from './config/schema.ts';
+import type { Credentials, LegacyDbConfig, TlsConfig } from './config/schema.ts';
+import { CdcError } from './errors.ts';
 
 /** Where a Postgres database is, as pipeline.yaml says it. */
 export type DatabaseLocation = {
@@ -9,15 +10,18 @@ export type DatabaseLocation = {
   readonly port: number;
   readonly database: string;
   readonly tls?: TlsConfig | undefined;
+  readonly dialect?: LegacyDbConfig['dialect'];
 };
 
 /**
  * The configuration of a `pg` client or pool for one role. `applicationName` is what the DBA sees in pg_stat_activity.
  *
- * @throws when a TLS file cannot be read
+ * @throws CdcError DIALECT_UNSUPPORTED where the database is configured as another one; when a TLS file cannot be read
  */
 export function postgresClientConfig(location: DatabaseLocation, credentials: Credentials, applicationName: string): ClientConfig {
-  const { host, port, database, tls } = location;
+  const { host, port, database, tls, dialect } = location;
+  if (dialect === 'mariadb')
+    throw new CdcError('DIALECT_UNSUPPORTED', `${host}:${port}/${database} is a MariaDB, and this command asks a Postgres`);
   return {
     host,
     port,

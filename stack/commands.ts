@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { CliContext } from '#pipeline/index.ts';
+import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { startContainerStack } from './container-stack.ts';
 import { stateFile } from './records.ts';
 import { startStack } from './start-stack.ts';
@@ -18,11 +18,15 @@ export function stackCommand(context: CliContext): Command {
     .command('up')
     .description('start the servers; they keep running until `cdc stack down`')
     .option('--no-connect', 'leave Kafka Connect out')
+    .addOption(new Option('--with <server>', 'a further server, as a process only').choices(['mariadb']))
     .addOption(new Option('--as <kind>', 'how the servers run').choices(['processes', 'containers']).default('processes'))
-    .action(async ({ connect, as }: { connect: boolean; as: string }) => {
+    .action(async ({ connect, as, with: further }: { connect: boolean; as: string; with?: string }) => {
       const folder = context.stackFolder();
-      const start = as === 'containers' ? startContainerStack : startStack;
-      await start({ folder, connect, progress, signal: context.signal });
+      const options = { folder, connect, progress, signal: context.signal };
+      if (as === 'containers') {
+        if (further !== undefined) throw new CdcError('MARIADB_UNSUITABLE', 'MariaDB is not among the containers of docker-compose.yml.');
+        await startContainerStack(options);
+      } else await startStack({ ...options, mariadb: further === 'mariadb' });
       print(describeStatus(await stackStatus(folder)));
       print(`Addresses, roles and passwords: ${stateFile(folder)}. Commands of cdc find it by themselves.`);
     });

@@ -1,5 +1,5 @@
 /**
- * The local runtime: the real servers (two Postgres, Kafka, Kafka Connect with Debezium) as processes, without Docker.
+ * The local runtime: the real servers (two Postgres, Kafka, Kafka Connect with Debezium, on demand MariaDB) as processes, without Docker.
  *
  * Promises: a server counts as started when it answers; ports are free ones and all state lies under one folder, so that stacks run
  * side by side; processes outlive the one that started them and stop from any other, gracefully, and nothing is ever stopped that
@@ -9,6 +9,7 @@
  */
 export { resolveJars } from './jars.ts';
 export { requireJava } from './java.ts';
+export { hasMariadb } from './mariadb-files.ts';
 export { startMain, type MainOptions, type MainProcess } from './main-process.ts';
 export type { Progress } from './progress.ts';
 export { startStack, type StartOptions } from './start-stack.ts';

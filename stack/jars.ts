@@ -10,7 +10,12 @@ import type { Progress } from './progress.ts';
 import { runProgram } from './run-program.ts';
 
 /** A pinned pom under stack/poms. */
-export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-jdbc';
+export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-jdbc' | 'mariadb';
+
+/** Of sets whose jars are mere wrapping: the files that are unpacked from them, in place of the jars. */
+const unpacked: Partial<Readonly<Record<JarSet, readonly string[]>>> = {
+  mariadb: ['**/bin/mariadbd', '**/share/charsets/**', '**/share/english/**', '**/share/mariadb_*.sql'],
+};
 
 type Options = {
   readonly signal: AbortSignal;
@@ -55,14 +60,23 @@ async function fill(set: JarSet, pom: string, folder: string, options: Options):
   const temporary = `${folder}.${randomUUID()}`;
   progress(`resolving the jars of ${set} with Maven, once, into ${folder}`);
   try {
-    const args = ['-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${temporary}`, '-DincludeScope=runtime'];
+    const args = ['-B', '-f', pom, ...goal(set, temporary), `-DoutputDirectory=${temporary}`, '-DincludeScope=runtime'];
     await runMaven(set, args, options);
     const count = (await readdir(temporary)).length;
     await rename(temporary, folder);
-    progress(`${count} jars of ${set} are resolved (${formatSeconds(performance.now() - started)})`);
+    progress(
+      `${count} ${unpacked[set] === undefined ? 'jars' : 'folders'} of ${set} are resolved (${formatSeconds(performance.now() - started)})`,
+    );
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+/** Maven leaves a note of what it has unpacked, and skips that the next time: the note goes where the files go. */
+function goal(set: JarSet, folder: string): readonly string[] {
+  const files = unpacked[set];
+  if (files === undefined) return ['dependency:copy-dependencies'];
+  return ['dependency:unpack-dependencies', `-Dmdep.unpack.includes=${files.join(',')}`, `-DmarkersDirectory=${join(folder, '.unpacked')}`];
 }
 
 async function runMaven(set: JarSet, args: readonly string[], { signal, progress, environment = process.env }: Options): Promise<void> {

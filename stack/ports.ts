@@ -19,11 +19,13 @@ export async function freePorts(brokers: number, preferred?: StackPorts): Promis
     controller: await freePort(preferred?.controller),
     connect: await freePort(preferred?.connect),
     moreKafka,
+    ...(preferred?.mariadb === undefined ? {} : { mariadb: await freePort(preferred.mariadb) }),
   };
 }
 
-async function freePort(wanted: number | undefined): Promise<number> {
+/** A port that nobody listens on: `wanted`, where it is free. */
+export async function freePort(wanted?: number): Promise<number> {
   const from = lowest + Math.floor(Math.random() * (highest - lowest - 500));
   const range = portNumbers(from, highest);
-  return getPort({ port: wanted === undefined ? range : [wanted, ...range], host: '127.0.0.1' });
+  return await getPort({ port: wanted === undefined ? range : [wanted, ...range], host: '127.0.0.1' });
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
 export type ProgramOptions = {
@@ -8,6 +9,8 @@ export type ProgramOptions = {
   readonly signal: AbortSignal;
   readonly uid?: number;
   readonly gid?: number;
+  /** A file that it reads as its standard input. */
+  readonly input?: string;
   /** Each line of its output, as it comes. */
   readonly onLine?: (line: string) => void;
 };
@@ -23,14 +26,15 @@ export async function runProgram(
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<{ readonly code: number | null; readonly lines: readonly string[] }> {
-  const { onLine, signal, ...rest } = options;
+  const { onLine, signal, input, ...rest } = options;
   signal.throwIfAborted();
   const lines: string[] = [];
-  const child = spawn(command, args, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
+  const file = input === undefined ? null : await open(input);
+  const child = spawn(command, args, { ...rest, stdio: [file?.fd ?? 'ignore', 'pipe', 'pipe'] });
   const failures: Error[] = [];
   child.on('error', (error) => failures.push(error));
-  for (const input of [child.stdout, child.stderr]) {
-    createInterface({ input }).on('line', (line) => {
+  for (const output of [child.stdout, child.stderr].filter((stream) => stream !== null)) {
+    createInterface({ input: output }).on('line', (line) => {
       onLine?.(line);
       lines.push(line);
       if (lines.length > 200) lines.shift();
@@ -42,6 +46,7 @@ export async function runProgram(
     child.on('close', resolve);
   });
   signal.removeEventListener('abort', stop);
+  await file?.close();
   signal.throwIfAborted();
   if (failures[0] !== undefined) throw failures[0];
   return { code, lines };

@@ -3,6 +3,8 @@ import { connectServer } from './connect.ts';
 import { resolveJars, type JarSet } from './jars.ts';
 import { requireJava } from './java.ts';
 import { kafkaServer } from './kafka.ts';
+import { mariadbServer } from './mariadb.ts';
+import { ensureMariadbRoles } from './mariadb-roles.ts';
 import { ensureRoles } from './postgres-roles.ts';
 import { postgresServer } from './postgres.ts';
 import { serverProcess, type ServerSpec, type StackRuntime } from './server-process.ts';
@@ -13,11 +15,15 @@ import type { StackState } from './state.ts';
 const host = '127.0.0.1';
 const plugins: readonly JarSet[] = ['debezium-postgres'];
 
+/** Which servers a stack has beside those that every stack has. */
+export type StackParts = { readonly connect: boolean; readonly mariadb: boolean };
+
 /** What a stack with these settings tells its users; no process runs yet. */
-export function stackState(settings: StackSettings, withConnect: boolean): StackState {
+export function stackState(settings: StackSettings, { connect: withConnect, mariadb: withMariadb }: StackParts): StackState {
   const { ports, passwords } = settings;
   const connect = { url: `http://${host}:${ports.connect}` };
   const brokers = brokerAddresses(settings);
+  const mariadb = withMariadb ? mariadbState(settings) : null;
   return {
     legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
     readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
@@ -30,6 +36,7 @@ export function stackState(settings: StackSettings, withConnect: boolean): Stack
     readModel: { user: 'read_model', password: passwords.readModel },
     kafka: { brokers },
     ...(withConnect ? { connect } : {}),
+    ...(mariadb === null ? {} : { mariadb }),
     environment: {
       LEGACY_DB_HOST: host,
       LEGACY_DB_PORT: String(ports.legacy),
@@ -45,17 +52,41 @@ export function stackState(settings: StackSettings, withConnect: boolean): Stack
       READ_DB_NAME: 'read_model',
       READ_DB_USER: 'read_model',
       READ_DB_PASSWORD: passwords.readModel,
+      ...(mariadb === null
+        ? {}
+        : {
+            LEGACY_MARIADB_HOST: host,
+            LEGACY_MARIADB_PORT: String(mariadb.port),
+            LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password,
+          }),
     },
     processes: [],
   };
 }
 
+function mariadbState({ ports, mariadbPasswords }: StackSettings): NonNullable<StackState['mariadb']> | null {
+  if (ports.mariadb === undefined || mariadbPasswords === undefined) return null;
+  const { superuser, owner, poller, replicator } = mariadbPasswords;
+  return {
+    host,
+    port: ports.mariadb,
+    superuser: { user: 'root', password: superuser },
+    roles: {
+      owner: { user: 'legacy_owner', password: owner },
+      poller: { user: 'cdc_poller', password: poller },
+      replicator: { user: 'cdc_replicator', password: replicator },
+    },
+  };
+}
+
 /** The servers of a stack, each as a resource, in the order in which they are shown. */
-export function stackServers(settings: StackSettings, withConnect: boolean, runtime: StackRuntime): Servers {
+export function stackServers(settings: StackSettings, parts: StackParts, runtime: StackRuntime): Servers {
   const server = (spec: ServerSpec): Resource => serverProcess(spec, runtime);
-  const storage = [server(legacyPostgres(settings)), server(readPostgres(settings))];
+  const storage = [legacyPostgres(settings), readPostgres(settings), ...(parts.mariadb ? legacyMariadb(settings, runtime) : [])].map(
+    server,
+  );
   const kafka = kafkaNodes(settings, runtime).map(server);
-  const connect = withConnect ? [server(connectWorker(settings, runtime))] : [];
+  const connect = parts.connect ? [server(connectWorker(settings, runtime))] : [];
   return { independent: [...storage, ...kafka], onTop: connect };
 }
 
@@ -133,6 +164,24 @@ function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSett
         owner: 'read_model',
       }),
   });
+}
+
+/** None where it has never been asked for. */
+function legacyMariadb(settings: StackSettings, { folder, progress }: StackRuntime): ServerSpec[] {
+  const state = mariadbState(settings);
+  if (state === null) return [];
+  const { port, superuser, roles } = state;
+  return [
+    mariadbServer({
+      name: 'mariadb-legacy',
+      port,
+      dataFolder: join(folder, 'mariadb'),
+      password: superuser.password,
+      throwaway: settings.throwaway,
+      files: (signal) => resolveJars('mariadb', { signal, progress }),
+      configure: (connection) => ensureMariadbRoles(connection, roles, 'legacy'),
+    }),
+  ];
 }
 
 function connectWorker(settings: StackSettings, { folder, progress }: StackRuntime): ServerSpec {

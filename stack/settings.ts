@@ -13,6 +13,8 @@ const ports = z.object({
   connect: z.number(),
   /** Of the second and third Kafka node, where there are three. */
   moreKafka: z.array(z.object({ kafka: z.number(), controller: z.number() })).default([]),
+  /** Where there is a MariaDB. */
+  mariadb: z.number().optional(),
 });
 
 /** What a stack keeps from one run to the next, in `<folder>/settings.json`: it belongs to the data and goes with `reset`. */
@@ -36,6 +38,8 @@ const settingsSchema = z.object({
     replicator: z.string(),
     readModel: z.string(),
   }),
+  /** Where there is a MariaDB. */
+  mariadbPasswords: z.object({ superuser: z.string(), owner: z.string(), poller: z.string(), replicator: z.string() }).optional(),
 });
 
 export type StackSettings = z.output<typeof settingsSchema>;
@@ -79,6 +83,12 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
       readModel: randomSecret(),
     },
   };
+}
+
+/** The same settings with a MariaDB, whose passwords are drawn when it is first asked for. */
+export function withMariadb(settings: StackSettings, port: number): StackSettings {
+  const mariadbPasswords = { superuser: randomSecret(), owner: randomSecret(), poller: randomSecret(), replicator: randomSecret() };
+  return { ...settings, ports: { ...settings.ports, mariadb: port }, mariadbPasswords };
 }
 
 function randomSecret(): string {

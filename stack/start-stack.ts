@@ -6,13 +6,14 @@ import { requireJava, type JvmMode } from './java.ts';
 import { withLock } from './lock.ts';
 import { requireNode } from './node-version.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
-import { freePorts } from './ports.ts';
+import { requireMariadbPlatform } from './mariadb-files.ts';
+import { freePort, freePorts } from './ports.ts';
 import { isSameProcess } from './process-identity.ts';
 import { noProgress, type Progress } from './progress.ts';
 import { readStackState, type ProcessRecord, type StackState } from './state.ts';
 import { removeStackState, writeStackState } from './records.ts';
-import { composeServers, stackServers, stackState, type Servers } from './servers.ts';
-import { newSettings, readSettings, writeSettings, type StackSettings } from './settings.ts';
+import { composeServers, stackServers, stackState, type Servers, type StackParts } from './servers.ts';
+import { newSettings, readSettings, withMariadb, writeSettings, type StackSettings } from './settings.ts';
 import { canEnter, enterableTemporaryFolder, postgresUser } from './unprivileged-user.ts';
 import { formatSeconds } from './wait-for.ts';
 
@@ -21,6 +22,8 @@ export type StartOptions = {
   readonly folder: string;
   /** False leaves Kafka Connect out. Default true. */
   readonly connect?: boolean;
+  /** True adds a MariaDB; a stack that runs one keeps it. Default false. Linux on x64 only. */
+  readonly mariadb?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
   readonly throwaway?: boolean;
   /** `fast` runs Kafka with the full compiler, for benchmarks. Default `small`. Settled when the stack is made. */
@@ -37,7 +40,7 @@ export type StartOptions = {
  * is aborted, everything that this call started is stopped again.
  *
  * @throws CdcError JAVA_MISSING, MAVEN_MISSING, JARS_UNRESOLVED, POSTGRES_UNSUITABLE, STACK_START_FAILED (names the log), STACK_BUSY,
- *   STACK_FOLDER_INVALID, STACK_DATA_LOST
+ *   STACK_FOLDER_INVALID, STACK_DATA_LOST, MARIADB_UNSUITABLE
  */
 export async function startStack(options: StartOptions): Promise<StackState> {
   const folder = resolve(options.folder);
@@ -50,11 +53,15 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   const { signal, progress = noProgress, throwaway = false, jvm = 'small', brokers = 1 } = options;
   const started = performance.now();
   const before = await pruned(folder);
-  const withConnect = (options.connect ?? true) || before?.connect !== undefined;
+  const parts: StackParts = {
+    connect: (options.connect ?? true) || before?.connect !== undefined,
+    mariadb: (options.mariadb ?? false) || before?.mariadb !== undefined,
+  };
   const kept = await readSettings(folder);
-  const servers = kept === null || before === null ? null : stackServers(kept, withConnect, { folder, progress });
+  const servers = kept === null || before === null ? null : stackServers(kept, parts, { folder, progress });
   const running = servers === null ? new Set<string>() : await healthyServers(servers);
-  if (servers !== null && before !== null && isComplete(servers, running)) {
+  const isKnown = !parts.mariadb || kept?.ports.mariadb !== undefined;
+  if (servers !== null && before !== null && isKnown && isComplete(servers, running)) {
     progress(`the stack in ${folder} is up already`);
     return before;
   }
@@ -63,12 +70,16 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   await postgresBinaries(await postgresUser());
   await requireJava();
   await resolveJars('kafka', { signal, progress });
-  if (withConnect) await resolveJars('debezium-postgres', { signal, progress });
-  const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers });
+  if (parts.connect) await resolveJars('debezium-postgres', { signal, progress });
+  if (parts.mariadb) {
+    requireMariadbPlatform();
+    await resolveJars('mariadb', { signal, progress });
+  }
+  const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers, mariadb: parts.mariadb });
 
   const processes = before?.processes ?? [];
-  if (processes.length > 0) await bringUp(folder, settings, { withConnect, running, processes, progress, signal });
-  else await bringUpOnFreePorts(folder, settings, { withConnect, running, processes, progress, signal });
+  if (processes.length > 0) await bringUp(folder, settings, { parts, running, processes, progress, signal });
+  else await bringUpOnFreePorts(folder, settings, { parts, running, processes, progress, signal });
   progress(`the stack in ${folder} is up (${formatSeconds(performance.now() - started)})`);
   const state = await readStackState(folder);
   if (state === null) throw new CdcError('STACK_NOT_RUNNING', `The stack in ${folder} was stopped while it started.`);
@@ -76,7 +87,7 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
 }
 
 type BringUp = {
-  readonly withConnect: boolean;
+  readonly parts: StackParts;
   /** Names of servers that are up already. */
   readonly running: ReadonlySet<string>;
   readonly processes: readonly ProcessRecord[];
@@ -99,10 +110,10 @@ async function bringUpOnFreePorts(folder: string, settings: StackSettings, how: 
 }
 
 async function bringUp(folder: string, settings: StackSettings, how: BringUp): Promise<void> {
-  const { withConnect, running, processes, progress, signal } = how;
-  await writeStackState(folder, { ...stackState(settings, withConnect), processes: [...processes] });
+  const { parts, running, processes, progress, signal } = how;
+  await writeStackState(folder, { ...stackState(settings, parts), processes: [...processes] });
   try {
-    await composeServers(stackServers(settings, withConnect, { folder, progress }), running).up(signal);
+    await composeServers(stackServers(settings, parts, { folder, progress }), running).up(signal);
   } catch (error) {
     const left = await pruned(folder);
     if (left === null || left.processes.length === 0) await removeStackState(folder);
@@ -133,7 +144,7 @@ function isComplete({ independent, onTop }: Servers, running: ReadonlySet<string
 async function settingsFor(
   folder: string,
   kept: StackSettings | null,
-  made: Pick<StackSettings, 'throwaway' | 'jvm'> & { readonly brokers: number },
+  made: Pick<StackSettings, 'throwaway' | 'jvm'> & { readonly brokers: number; readonly mariadb: boolean },
 ): Promise<StackSettings> {
   if (kept === null) {
     const foreign = (await readdir(folder)).filter((name) => name !== 'logs' && !name.startsWith('up-or-down.lock'));
@@ -142,17 +153,21 @@ async function settingsFor(
     const { brokers, throwaway, jvm } = made;
     const ports = await freePorts(brokers);
     const settings = newSettings({ ports, postgresFolder: await choosePostgresFolder(folder), throwaway, jvm });
-    await writeSettings(folder, settings);
-    return settings;
+    return await settle(folder, made.mariadb ? withMariadb(settings, await freePort()) : settings);
   }
   try {
     await access(kept.postgresFolder);
-    return kept;
   } catch (error) {
     throw new CdcError('STACK_DATA_LOST', `The stack in ${folder} kept the data of Postgres in ${kept.postgresFolder}, which is gone.`, {
       cause: error,
     });
   }
+  return made.mariadb && kept.ports.mariadb === undefined ? await settle(folder, withMariadb(kept, await freePort())) : kept;
+}
+
+async function settle(folder: string, settings: StackSettings): Promise<StackSettings> {
+  await writeSettings(folder, settings);
+  return settings;
 }
 
 /** In the state folder, or, where Postgres' unprivileged user cannot enter that, in a temporary folder that goes with `reset`. */

@@ -17,6 +17,8 @@ export const stackStateSchema = z.object({
   kafka: z.object({ brokers: z.string() }),
   /** Absent when the stack was started without Kafka Connect. */
   connect: z.object({ url: z.string() }).optional(),
+  /** A legacy server of another make, with roles of its own; present when it was asked for. */
+  mariadb: server.extend({ roles: z.object({ owner: credentials, poller: credentials, replicator: credentials }) }).optional(),
   /** Variables for pipeline.yaml (LEGACY_DB_HOST, KAFKA_BROKERS …). */
   environment: z.record(z.string(), z.string()),
   /** Present when the servers are containers: their compose project. `processes` then has only our own programs. */

@@ -31,7 +31,8 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
   const [state, settings] = await Promise.all([readStackState(root), readSettings(root)]);
   if (state?.containers !== undefined) return withMains(root, state, await containerStatuses(root, state));
   if (state === null || settings === null) return { folder: root, status: 'down', processes: [] };
-  const { independent, onTop } = stackServers(settings, state.connect !== undefined, { folder: root, progress: noProgress });
+  const parts = { connect: state.connect !== undefined, mariadb: state.mariadb !== undefined };
+  const { independent, onTop } = stackServers(settings, parts, { folder: root, progress: noProgress });
   const servers = [...independent, ...onTop].map(async (server): Promise<ProcessStatus> => {
     const record = state.processes.find(({ name }) => name === server.name);
     if (record === undefined || !(await isSameProcess(record))) {

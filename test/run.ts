@@ -6,7 +6,7 @@
 import { glob, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { formatSeconds, resetStack, startStack } from '#stack/index.ts';
+import { formatSeconds, hasMariadb, resetStack, startStack } from '#stack/index.ts';
 import { prepareImages, whyNoContainers } from './support/container-images.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
 
@@ -105,7 +105,7 @@ async function withStack(run: () => Promise<Tally>): Promise<Tally> {
   let tally = emptyTally;
   try {
     await removeAbandonedStacks();
-    await startStack({ folder, throwaway: true, progress: say, signal: interrupted.signal });
+    await startStack({ folder, throwaway: true, mariadb: hasMariadb(), progress: say, signal: interrupted.signal });
     process.env['CDC_TEST_STACK'] = folder;
     tally = await run();
   } catch (error) {

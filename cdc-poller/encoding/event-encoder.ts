@@ -8,7 +8,10 @@ import { encoderFor, isPlainUtc, type ColumnType, type ValueEncoder } from './va
 /** Raw texts of the columns that are read of a row, in the table's order; null is SQL's NULL. */
 export type RawRow = readonly (string | null)[];
 
-export type EventColumn = { readonly name: string; readonly type: ColumnType };
+export type EventColumn = { readonly name: string; readonly type: ColumnType; readonly notNull?: boolean };
+
+/** The encoder of a column's values. */
+export type EncodeColumn = (column: EventColumn) => ValueEncoder;
 
 export type EventShape = {
   readonly database: string;
@@ -25,6 +28,8 @@ export type EventShape = {
   readonly timestamps: readonly number[];
   /** In which timestamps without zone were written. */
   readonly clock: WallClock | null;
+  /** Default: Postgres's. */
+  readonly encodeColumn?: EncodeColumn;
 };
 
 /** Writes a table's events. Made once per table shape, so that a row costs no look-up. */
@@ -37,11 +42,23 @@ export type EventEncoder = {
   value(row: RawRow, event: { readonly op: Operation; readonly txId: string | null; readonly publishedAt: number }): string;
 };
 
+export const encodePostgresColumn: EncodeColumn = ({ type }) => encoderFor(type);
+
 /** The version that `source.version` carries: of the format, not of the package. */
 const formatVersion = '1';
 
-export function createEventEncoder({ database, table, prefix, columns, published, key, timestamps, clock }: EventShape): EventEncoder {
-  const members = columns.map(({ name, type }) => ({ prefix: `${jsonString(name)}:`, encode: nullable(encoderFor(type)) }));
+export function createEventEncoder({
+  database,
+  table,
+  prefix,
+  columns,
+  published,
+  key,
+  timestamps,
+  clock,
+  encodeColumn = encodePostgresColumn,
+}: EventShape): EventEncoder {
+  const members = columns.map((column) => ({ prefix: `${jsonString(column.name)}:`, encode: nullable(encodeColumn(column)) }));
   const memberAt = (index: number): (typeof members)[number] & { readonly index: number } => {
     const member = members[index];
     if (member === undefined) throw new RangeError(`column ${index} of ${columns.length}`);

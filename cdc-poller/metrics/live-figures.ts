@@ -24,6 +24,10 @@ const tableFigures = z.object({
   fenceLagSeconds: z.number().nullable(),
   heldBackBy: heldBackBy.nullable(),
   rememberedKeys: z.number(),
+  window: z
+    .object({ unit: z.enum(['seconds', 'ids']), width: z.number(), latest: z.number() })
+    .nullable()
+    .default(null),
   load: z
     .object({
       rowsRead: z.number(),

@@ -43,6 +43,16 @@ const gauges: readonly { readonly name: string; readonly help: string; readonly 
     sample: ({ rememberedKeys }) => rememberedKeys,
   },
   {
+    name: 'window_width',
+    help: 'Overlap window, in seconds or (mode incrementing) ids: a row that comes later is lost.',
+    sample: ({ window }) => window?.width ?? null,
+  },
+  {
+    name: 'window_latest',
+    help: 'The latest that a row has come, in seconds or ids: what window_width has to exceed by far.',
+    sample: ({ window }) => window?.latest ?? null,
+  },
+  {
     name: 'last_success_timestamp_seconds',
     help: 'When a poll, or a page of a load, last succeeded.',
     sample: ({ lastSuccessAt }) => (lastSuccessAt === null ? null : Date.parse(lastSuccessAt) / 1000),

@@ -1,5 +1,6 @@
 import { CdcError, describeError } from '#pipeline/index.ts';
 import type { HeldBackBy } from './held-back-by.ts';
+import { isNarrow, worse, type WindowFigures } from './window-figures.ts';
 
 /** `waiting`: for the next try after an error. `failed`: for good, in this process. */
 export type TablePhase = 'starting' | 'loading' | 'polling' | 'waiting' | 'failed';
@@ -58,6 +59,8 @@ export type TableFigures = {
   readonly fenceLagSeconds: number | null;
   readonly heldBackBy: HeldBackBy | null;
   readonly rememberedKeys: number;
+  /** Null where there is no overlap window, or no poll yet. */
+  readonly window: WindowFigures | null;
   readonly load: LoadFigures | null;
   readonly leftOut: LeftOutFigures;
   /** Null before the first sweep, and where none is asked for. */
@@ -79,6 +82,8 @@ export type TableMonitor = {
   heldBack(by: HeldBackBy | null): void;
   /** A poll reached the end of the table. `complete`: it left nothing unpublished that was committed before it began. */
   polled(poll: { readonly startedAt: number; readonly complete: boolean; readonly intervalMs: number }): void;
+  /** @returns whether a row came later than any before it, and so late that the window looks too narrow */
+  lateness(window: WindowFigures): boolean;
   queried(statements: number, rows: number): void;
   published(events: number): void;
   leftOut(rows: LeftOutRows): void;
@@ -118,6 +123,7 @@ export function createTableMonitor(
   let load: LoadFigures | null = null;
   let leftOut: LeftOutFigures = { skipped: 0, deadLettered: 0, last: null };
   let sweep: SweepFigures | null = null;
+  let window: WindowFigures | null = null;
   let lastError: TableFigures['lastError'] = null;
   const errors: Record<string, number> = {};
   const wallClock = (at: number): string => new Date(Date.now() - (now() - at)).toISOString();
@@ -143,6 +149,11 @@ export function createTableMonitor(
       intervalMs = poll.intervalMs;
       if (poll.complete) publishedUpTo = poll.startedAt;
       listener?.polled(table, (successAt - poll.startedAt) / 1000);
+    },
+    lateness: (seenNow) => {
+      const before = window?.latest ?? 0;
+      window = worse(window, seenNow);
+      return window.latest > before && isNarrow(window);
     },
     queried: (statements, rows) => {
       counts = { ...counts, queries: counts.queries + statements, rowsRead: counts.rowsRead + rows };
@@ -192,6 +203,7 @@ export function createTableMonitor(
         fenceLagSeconds: seen === null ? null : Number((seen.clock - seen.floor) / 1000n) / 1000 + (at - seen.at) / 1000,
         heldBackBy,
         rememberedKeys: seen?.rememberedKeys ?? 0,
+        window,
         load,
         leftOut,
         sweep,

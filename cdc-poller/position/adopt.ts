@@ -7,11 +7,15 @@ export type Present = {
   readonly table: string;
   readonly systemIdentifier: string;
   readonly timeline: string;
+  /** How far the server's log is; null where it does not tell. */
+  readonly log: string | null;
   readonly basis: Basis;
   /** Null for a query. */
   readonly relation: Relation | null;
   /** Whether another file of the same table (TRUNCATE, a rewrite) asks for all of it to be read once. */
   readonly rescanRewritten: boolean;
+  /** The id that the table gives next, where a window on ids has to be told by it that the table was emptied. */
+  readonly nextId: bigint | null;
 };
 
 /**
@@ -19,7 +23,7 @@ export type Present = {
  *
  * A table that was dropped and made again, or renamed over, is another one: its rows are new versions whatever their timestamps, so the
  * floor falls to the beginning for one poll, and the horizon tells which are new. The same after TRUNCATE where asked for: ids may begin again.
- * In the middle of a load there is no horizon yet, and the load begins again.
+ * Where ids begin again below a window on them, everything is loaded again. In the middle of a load there is no horizon yet, and the load begins again.
  *
  * @throws CdcError SOURCE_CHANGED, TABLE_CHANGED
  */
@@ -28,6 +32,7 @@ export function adoptPosition(position: Position | null, present: Present): Posi
   refuseOtherServer(position, present);
   refuseOtherBasis(position, present);
   const adopted: Position = { ...position, basis: present.basis, relation: present.relation };
+  if (present.nextId !== null && position.high !== null && present.nextId <= position.high) return null;
   const { relation: was } = position;
   const { relation: is } = present;
   if (was === null || is === null) return adopted;
@@ -41,11 +46,31 @@ export function adoptPosition(position: Position | null, present: Present): Posi
   return isOther ? { ...rescanned, pass: null, repair: null } : rescanned;
 }
 
-function refuseOtherServer(position: Position, { table, systemIdentifier, timeline }: Present): void {
-  if (position.systemIdentifier === systemIdentifier && position.timeline === timeline) return;
+function refuseOtherServer(position: Position, { table, systemIdentifier, timeline, log }: Present): void {
+  if (position.systemIdentifier === systemIdentifier && position.timeline === timeline) {
+    if (!isBehind(log, position.log)) return;
+    throw new CdcError(
+      'SOURCE_CHANGED',
+      `the position of table ${table} is at ${position.log} of the server's log, which has gone back to ${log}`,
+    );
+  }
   const was = `system identifier ${position.systemIdentifier}, timeline ${position.timeline}`;
   const is = `system identifier ${systemIdentifier}, timeline ${timeline}`;
   throw new CdcError('SOURCE_CHANGED', `the position of table ${table} belongs to ${was}; the server is ${is}`);
+}
+
+/**
+ * Whether a MariaDB's log (`domain-server-sequence,…`) has lost something that it had: a restored backup. A part that is not there any more says
+ * nothing: logs may be reset.
+ */
+function isBehind(is: string | null, was: string | null): boolean {
+  const before = sequencesOf(was);
+  return [...sequencesOf(is)].some(([writer, sequence]) => sequence < (before.get(writer) ?? 0n));
+}
+
+function sequencesOf(log: string | null): ReadonlyMap<string, bigint> {
+  const parts = (log ?? '').matchAll(/(?<writer>\d+-\d+)-(?<sequence>\d+)/g);
+  return new Map([...parts].map(({ groups = {} }) => [groups['writer'] ?? '', BigInt(groups['sequence'] ?? '0')]));
 }
 
 function refuseOtherBasis({ basis: was, pass }: Position, { table, basis: is }: Present): void {

@@ -1,5 +1,5 @@
-import { advanceFloor, latest, type FloorState, type Mark, type Observation } from '../fence/floor.ts';
-import { idMark, type Position } from './position.ts';
+import { advanceFloor, type FloorState, type Mark, type Observation } from '../fence/floor.ts';
+import { idMark, isWindow, windowStart, type Position } from './position.ts';
 
 /**
  * Floor and candidates after a poll that began with `seen` and reads from the position's floor to the end. Pure.
@@ -8,7 +8,7 @@ import { idMark, type Position } from './position.ts';
  * could be asked: both were read before `seen`, as the floor needs it. An id that somebody wrote by hand, above the sequence, then cannot lift the
  * floor over the ids that the sequence has yet to give.
  *
- * A window needs no moments: it reaches `margin` behind the clock, and what commits later than that is lost.
+ * A window needs no moments: it reaches `margin` behind the clock or the highest id, and what commits later than that is lost.
  */
 export function advance(
   position: Position,
@@ -19,7 +19,7 @@ export function advance(
   const { floor, high } = position;
   const capture = position.basis?.capture ?? 'time';
   if (capture === 'whole') return { floor, candidates: [] };
-  if (capture === 'window') return { floor: latest(floor, seen.clock - margin), candidates: [] };
+  if (isWindow(capture)) return { floor: windowStart(position, seen.clock, margin), candidates: [] };
   if (capture === 'time') return advanceFloor({ floor, candidates }, seen, margin);
   const mark = high !== null && drawn !== null && drawn < high ? drawn : high;
   return advanceFloor({ floor, candidates }, seen, 0n, idMark(mark));

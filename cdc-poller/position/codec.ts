@@ -29,11 +29,12 @@ const headSchema = z.object({
     systemIdentifier: z.string(),
     timeline: z.string(),
     basis: z
-      .object({ capture: z.enum(['time', 'id', 'window', 'whole']), by: names, order: names, key: names })
+      .object({ capture: z.enum(['time', 'id', 'window', 'id-window', 'whole']), by: names, order: names, key: names })
       .nullable()
       .default(null),
     relation: z.object({ oid: z.string(), file: z.string() }).nullable().default(null),
     clock: bigint,
+    log: z.string().nullable().default(null),
     floor: bigint,
     high: bigint.nullable().default(null),
     horizon: bigint.nullable(),

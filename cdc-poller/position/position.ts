@@ -5,10 +5,11 @@ import type { Cursor, Pass } from '../fence/pass.ts';
  * How it is told what is new in a table:
  *
  * - `time`, `id`: the fence, with a floor on a timestamp or on an id (mode incrementing);
- * - `window`: views and queries: an overlap window on a timestamp, best effort;
+ * - `window`: views and queries, and databases without a fence: an overlap window on a timestamp, best effort;
+ * - `id-window`: the same on an id (mode incrementing): so many ids wide;
  * - `whole`: not at all (mode bulk).
  */
-export type Capture = 'time' | 'id' | 'window' | 'whole';
+export type Capture = 'time' | 'id' | 'window' | 'id-window' | 'whole';
 
 /** What the marks, cursors and keys of a position are made of. To go on with others would lose or repeat rows. */
 export type Basis = {
@@ -35,13 +36,15 @@ export type Position = {
   readonly relation: Relation | null;
   /** The server's clock when it was last read. */
   readonly clock: Micros;
+  /** How far the server's log was then; null where it does not tell. */
+  readonly log: string | null;
   /** No pass but a repair looks below it. */
   readonly floor: Mark;
   /** Mode incrementing: the highest id that passes have read to their end. */
   readonly high: bigint | null;
   /**
    * Every row version of a transaction below it has been published, save what a repair is still to bring. Null until the first poll ended.
-   * For a window, microseconds: what is stamped before it is not looked at any more.
+   * For a window, microseconds or an id: what is stamped before it is not looked at any more.
    */
   readonly horizon: bigint | null;
   /** The pass in whose middle the poller stands. */
@@ -73,9 +76,9 @@ export type StartOptions = {
   readonly basis: Basis;
   readonly relation: Relation | null;
   readonly start: Start;
-  /** Clock margin of `time`, overlap of `window`; 0 for the others. */
+  /** Clock margin of `time`, overlap of the windows, in µs or in ids; 0 for the others. */
   readonly margin: Mark;
-  /** `id`: the highest id there is, read before the observation; null when there is none. */
+  /** Of ids: the highest there is, read before the observation; null when there is none. */
   readonly high: bigint | null;
 };
 
@@ -84,16 +87,16 @@ export function startPosition(options: StartOptions, seen: Observation): Positio
   const { systemIdentifier, timeline, basis, relation, start, margin, high } = options;
   const { capture } = basis;
   const { xmin, xmax } = seen.snapshot;
-  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, high, pass: null, repair: null, swept: null };
+  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, log: null, high, pass: null, repair: null, swept: null };
   if (capture === 'whole') return { ...base, floor: beginning, horizon: null };
-  const floor = capture === 'id' ? idMark(high) : seen.clock - margin;
+  const floor = capture === 'id' ? idMark(high) : capture === 'id-window' ? idMark(high) - margin : seen.clock - margin;
   const quiet = seen.open.size === 0 && xmin === xmax;
-  const isFenced = capture !== 'window';
+  const isFenced = !isWindow(capture);
   const repair = (from: Mark | null): Repair | null =>
     quiet || !isFenced ? null : { from, below: floor, horizon: xmin, open: seen.open, gate: null };
+  const now = capture === 'window' ? seen.clock : capture === 'id-window' ? idMark(high) : floor;
   // What had committed past xmin may come again as new: `now` promises what commits from now on, and that it hardly gives more.
-  if (start === 'now')
-    return { ...base, floor: isFenced ? floor : seen.clock, horizon: isFenced ? xmin : seen.clock, repair: repair(null) };
+  if (start === 'now') return { ...base, floor: now, horizon: isFenced ? xmin : now, repair: repair(null) };
   const from = start === 'everything' ? null : start.from < floor ? start.from : floor;
   const pass: Pass = { kind: 'load', from, below: floor, horizon: null, nextHorizon: xmin, cursor: null };
   return { ...base, floor, horizon: null, pass, repair: repair(from) };
@@ -121,8 +124,18 @@ export function nextPass(position: Position, { clock, snapshot }: Observation, m
     return { kind: 'repair', from, below, horizon: repair.horizon, nextHorizon: snapshot.xmin, cursor: null };
   }
   const from = floor <= beginning ? null : floor;
-  const nextHorizon = capture === 'window' ? latest(floor, clock - margin) : snapshot.xmin;
+  const nextHorizon = windowStart(position, clock, margin) ?? snapshot.xmin;
   return { kind: 'poll', from, below: null, horizon, nextHorizon, cursor: null };
+}
+
+export function isWindow(capture: Capture): boolean {
+  return capture === 'window' || capture === 'id-window';
+}
+
+/** Where the window begins after a poll that begins now; null for a capture that has none. */
+export function windowStart({ basis, floor, high }: Position, clock: Micros, margin: Mark): Mark | null {
+  if (basis?.capture === 'window') return latest(floor, clock - margin);
+  return basis?.capture === 'id-window' ? latest(floor, idMark(high) - margin) : null;
 }
 
 /** The position after a page that is not the last of its pass. */
@@ -139,6 +152,6 @@ export function afterPass(position: Position, pass: Pass, cursor: Cursor | null)
 }
 
 function highAfter({ basis, high }: Position, cursor: Cursor | null): bigint | null {
-  const last = basis?.capture === 'id' ? cursor?.[0] : undefined;
+  const last = basis?.capture === 'id' || basis?.capture === 'id-window' ? cursor?.[0] : undefined;
   return last === undefined ? high : latest(high, BigInt(last));
 }

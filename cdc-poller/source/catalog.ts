@@ -6,7 +6,7 @@ import type { CatalogColumn, CatalogSequence, CatalogTable } from './table-shape
 /** Runs a query and gives its rows as texts. */
 export type TextQuery = (text: string, values?: readonly string[]) => Promise<readonly (readonly (string | null)[])[]>;
 
-/** A column of a query's result, as the server describes it. */
+/** A column of a query's result, as the server describes it: its type's oid, in MariaDB the type's name. */
 export type DescribedColumn = { readonly name: string; readonly typeOid: string; readonly modifier: number };
 
 /** What the catalogue is read through: a SourceSession. */
@@ -124,6 +124,10 @@ export type ServerIdentity = {
   readonly inRecovery: boolean;
   readonly database: string;
   readonly role: string;
+  /** How far the server's log is, where it tells. */
+  readonly log: string | null;
+  /** It takes no writes but its own replication's, as far as that is known. */
+  readonly readOnly: boolean;
 };
 
 export async function readServerIdentity(query: TextQuery): Promise<ServerIdentity> {
@@ -135,6 +139,8 @@ export async function readServerIdentity(query: TextQuery): Promise<ServerIdenti
     inRecovery: inRecovery === 't',
     database: database ?? '',
     role: role ?? '',
+    log: null,
+    readOnly: inRecovery === 't',
   };
 }
 

@@ -2,62 +2,63 @@ import { CdcError, type ErrorCode, type PollerTableConfig } from '#pipeline/inde
 import {
   captureOf,
   hasFence,
+  isTable,
   isUnique,
   keyColumns,
   publishedColumns,
   readColumns,
   tieBreakers,
   timestampColumns,
-  timestampTypes,
   type CatalogColumn,
   type CatalogTable,
 } from './table-shape.ts';
+import { postgresWords, type Words } from './words.ts';
 
 export type ShapeFinding = { readonly code: ErrorCode; readonly message: string; readonly remedy: string };
 
-const idTypes: readonly string[] = ['int2', 'int4', 'int8'];
-/** Types whose order Postgres and its indexes know, and whose text reads back as the same value. */
-const orderedTypes: readonly string[] = [
-  ...idTypes, 'numeric', 'oid', 'uuid', 'text', 'varchar', 'bpchar', 'name', 'date', 'time', 'timestamp', 'timestamptz', 'bytea', 'bool', 'inet', 'macaddr', 'float4', 'float8',
-]; // prettier-ignore
-
 /** Judges a table against its configuration; gives every finding, not only the first. Pure. */
-export function findProblems(table: CatalogTable, config: PollerTableConfig, role: string): readonly ShapeFinding[] {
+export function findProblems(
+  table: CatalogTable,
+  config: PollerTableConfig,
+  role: string,
+  words: Words = postgresWords,
+): readonly ShapeFinding[] {
   const name = config.table;
   if (!table.exists) {
     const hint = table.similar.length > 0 ? `Did you mean ${table.similar.join(' or ')}? ` : '';
     return [{ code: 'TABLE_UNKNOWN', message: `table ${name} does not exist`, remedy: `${hint}Correct poller.tables in pipeline.yaml.` }];
   }
-  if (config.mode === 'incrementing' && !hasFence(table)) {
+  // MariaDB shows nothing of what the user has no right to.
+  if (!table.readable && table.columns.length === 0) return judgeRights(table, config, role, words);
+  if (config.mode === 'incrementing' && !isTable(table)) {
     const remedy = 'Use mode timestamp or bulk.';
     return [{ code: 'TABLE_UNKNOWN', message: `${name} is not an ordinary table: there is no fence on its ids`, remedy }];
   }
   return [
-    ...judgeRights(table, config, role),
-    ...timestampColumns(config).flatMap((column) => judgeTimestamp(table, config, column)),
+    ...judgeRights(table, config, role, words),
+    ...timestampColumns(config).flatMap((column) => judgeTimestamp(table, config, column, words)),
     ...judgeSeveralTimestamps(table, config),
-    ...judgeIncrementing(table, config),
-    ...judgeKey(table, config),
+    ...judgeIncrementing(table, config, words),
+    ...judgeKey(table, config, words),
     ...judgeSequence(table, config),
     ...judgeSelection(table, config),
   ];
 }
 
-function judgeRights(table: CatalogTable, config: PollerTableConfig, role: string): readonly ShapeFinding[] {
-  const { schema } = table.id;
+function judgeRights(table: CatalogTable, config: PollerTableConfig, role: string, words: Words): readonly ShapeFinding[] {
   const read = readColumns(table, config);
   if (table.readable || (read.length > 0 && read.every(({ readable }) => readable))) return [];
   const isSelection = config.includeColumns !== undefined || config.excludeColumns !== undefined;
-  const columns = isSelection ? ` (${[...read.map(({ name }) => name), ...(hasFence(table) ? ['xmin'] : [])].join(', ')})` : '';
-  const remedy = `As the owner: GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT${columns} ON ${config.table} TO ${role};`;
+  const columns = isSelection ? [...read.map(({ name }) => name), ...(hasFence(table) ? ['xmin'] : [])] : [];
+  const remedy = `As the owner: ${words.grant(table.id, columns, role)}`;
   return [{ code: 'SELECT_MISSING', message: `role ${role} may not read table ${config.table}`, remedy }];
 }
 
-function judgeTimestamp(table: CatalogTable, config: PollerTableConfig, column: string): readonly ShapeFinding[] {
+function judgeTimestamp(table: CatalogTable, config: PollerTableConfig, column: string, words: Words): readonly ShapeFinding[] {
   const found = table.columns.find(({ name }) => name === column);
-  if (found === undefined) return [unknownColumn(table, config, column, 'timestampColumn', ['timestamptz'])];
-  const findings = judgeType(config, found, 'timestampColumn', timestampTypes, ['timestamptz']);
-  if (found.type.name === 'timestamp' && !found.type.isArray && config.timeZone === undefined) {
+  if (found === undefined) return [unknownColumn(table, config, column, 'timestampColumn', words.zonedTypes)];
+  const findings = judgeType(config, found, 'timestampColumn', [...words.zonedTypes, ...words.localTypes], words.zonedTypes);
+  if (words.localTypes.includes(found.type.name) && !found.type.isArray && config.timeZone === undefined) {
     findings.push({
       code: 'COLUMN_TYPE_UNFIT',
       message: `column ${config.table}.${column} (timestampColumn) has no time zone, so that its times cannot be told from the server's clock`,
@@ -65,7 +66,7 @@ function judgeTimestamp(table: CatalogTable, config: PollerTableConfig, column: 
     });
   }
   // Of several, one that is never null suffices: judgeSeveralTimestamps.
-  if (timestampColumns(config).length === 1) findings.push(...judgeNull(table, config, found, 'timestampColumn'));
+  if (timestampColumns(config).length === 1) findings.push(...judgeNull(table, config, found, 'timestampColumn', words));
   return findings;
 }
 
@@ -78,24 +79,29 @@ function judgeSeveralTimestamps(table: CatalogTable, config: PollerTableConfig):
   if (new Set(found.map(({ type }) => type.name)).size > 1) {
     findings.push({ code: 'COLUMN_TYPE_UNFIT', message: `${what} have different types`, remedy: 'Name columns of one type.' });
   }
-  if (table.kind !== 'q' && hasFence(table) && !found.some(({ notNull }) => notNull)) {
+  if (isTable(table) && !found.some(({ notNull }) => notNull)) {
     const remedy = 'Name one more that is NOT NULL at the end, as the time of creation.';
     findings.push({ code: 'COLUMN_NULLABLE', message: `${what} may all be null, and such a row would never be read`, remedy });
   }
   return findings;
 }
 
-function judgeIncrementing(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+function judgeIncrementing(table: CatalogTable, config: PollerTableConfig, words: Words): readonly ShapeFinding[] {
   const { mode, incrementingColumn: column } = config;
+  const { idTypes, orderedTypes } = words;
   if (mode !== 'incrementing' && mode !== 'timestamp+incrementing') return [];
   const found = table.columns.find(({ name }) => name === column);
   if (found === undefined) return [unknownColumn(table, config, column, 'incrementingColumn', idTypes)];
   const types = mode === 'incrementing' ? idTypes : orderedTypes;
-  return [...judgeType(config, found, 'incrementingColumn', types, idTypes), ...judgeNull(table, config, found, 'incrementingColumn')];
+  return [
+    ...judgeType(config, found, 'incrementingColumn', types, idTypes),
+    ...judgeNull(table, config, found, 'incrementingColumn', words),
+  ];
 }
 
-function judgeKey(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
+function judgeKey(table: CatalogTable, config: PollerTableConfig, words: Words): readonly ShapeFinding[] {
   const { table: name, mode, key: declared } = config;
+  const { idTypes, orderedTypes } = words;
   const key = keyColumns(table, config);
   const findings: ShapeFinding[] = [];
   if (key.length === 0) {
@@ -107,18 +113,18 @@ function judgeKey(table: CatalogTable, config: PollerTableConfig): readonly Shap
     const found = table.columns.find((other) => other.name === column);
     if (found === undefined) findings.push(unknownColumn(table, config, column, 'key', idTypes));
     else if (declared !== undefined) {
-      findings.push(...judgeType(config, found, 'key', orderedTypes, idTypes), ...judgeNull(table, config, found, 'key'));
+      findings.push(...judgeType(config, found, 'key', orderedTypes, idTypes), ...judgeNull(table, config, found, 'key', words));
     }
   }
   const order = [...timestampColumns(config), ...tieBreakers(table, config)];
-  if (declared === undefined && key.length > 0 && hasFence(table) && !isUnique(table, order)) {
+  if (declared === undefined && key.length > 0 && isTable(table) && !isUnique(table, order)) {
     findings.push({
       code: 'KEY_UNFIT',
       message: `nothing says that ${order.join(', ')} names one row of ${name}: rows that are equal there may be lost between pages`,
-      remedy: `As the owner: CREATE UNIQUE INDEX CONCURRENTLY ON ${name} (${key.join(', ')}); or, if it is so, declare key: [${key.join(', ')}].`,
+      remedy: `As the owner: ${words.createUniqueIndex(name, key)} or, if it is so, declare key: [${key.join(', ')}].`,
     });
   }
-  if (declared === undefined && !hasFence(table) && mode !== 'bulk') {
+  if (declared === undefined && !isTable(table) && mode !== 'bulk') {
     const remedy = 'Declare key: the columns that are unique and not null together.';
     findings.push({ code: 'KEY_UNFIT', message: `${name} is a view or a query: nothing says what its key is`, remedy });
   }
@@ -127,7 +133,7 @@ function judgeKey(table: CatalogTable, config: PollerTableConfig): readonly Shap
 
 /** An id floor is true only of ids that ascend in the order in which they are drawn (fence/floor.ts). */
 function judgeSequence(table: CatalogTable, config: PollerTableConfig): readonly ShapeFinding[] {
-  if (captureOf(table, config) !== 'id') return [];
+  if (!['id', 'id-window'].includes(captureOf(table, config))) return [];
   const { sequence } = table;
   const column = `${config.table}.${config.incrementingColumn}`;
   if (sequence === null) {
@@ -195,9 +201,10 @@ function judgeNull(
   config: PollerTableConfig,
   { name, notNull }: CatalogColumn,
   setting: string,
+  words: Words,
 ): readonly ShapeFinding[] {
-  if (notNull || !hasFence(table)) return [];
-  const remedy = `As the owner: UPDATE ${config.table} SET ${name} = … WHERE ${name} IS NULL; ALTER TABLE ${config.table} ALTER COLUMN ${name} SET NOT NULL; or choose another column.`;
+  if (notNull || !isTable(table)) return [];
+  const remedy = `As the owner: UPDATE ${config.table} SET ${name} = … WHERE ${name} IS NULL; ${words.setNotNull(config.table, name)}; or choose another column.`;
   const message = `column ${config.table}.${name} (${setting}) may be null, and a row with null there would never be read`;
   return [{ code: 'COLUMN_NULLABLE', message, remedy }];
 }

@@ -2,6 +2,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { latestInstantOf } from '../fence/local-time.ts';
 import { parseMicros } from '../fence/micros.ts';
 import { widenXid } from '../fence/xid.ts';
+import { isWindow } from '../position/position.ts';
 import type { RawRow } from '../encoding/event-encoder.ts';
 import type { Cursor } from '../fence/pass.ts';
 import { pagePrefix } from './page-query.ts';
@@ -14,7 +15,7 @@ export type PageRow = {
   readonly row: RawRow;
   /** The row's xmin as it stands there; null without one. */
   readonly txId: string | null;
-  /** What {@link judgeRow} goes by: the full transaction id, or for a window the timestamp in µs. */
+  /** What {@link judgeRow} goes by: the full transaction id, or for a window the timestamp in µs or the id. */
   readonly version: bigint;
 };
 
@@ -29,17 +30,17 @@ const never = 2n ** 63n;
 export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] {
   const [first] = rows;
   if (first === undefined) return [];
-  const [xmax = '0', columnsHash = ''] = (first[1] ?? '0/').split('/');
+  const [xmax = '0', columnsHash] = (first[1] ?? '0').split('/');
   if (shape.relation !== null && columnsHash !== shape.relation.columnsHash) throw new TableReshaped();
   const snapshotXmax = BigInt(xmax);
-  const isWindow = shape.capture === 'window';
+  const isOwn = isWindow(shape.capture);
   // Rows of one transaction often stand together.
   let last: string | null = null;
   let version = 0n;
   return rows.map((texts) => {
     const txId = texts[0] ?? null;
     const row = texts.slice(pagePrefix);
-    if (isWindow || txId !== last) {
+    if (isOwn || txId !== last) {
       version = versionOf(shape, row, txId, snapshotXmax);
       last = txId;
     }
@@ -48,7 +49,8 @@ export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] 
 }
 
 /** Of the instants that a wall clock's reading may mean, the latest: taken for older than it is, a row would be left out. */
-function versionOf({ capture, timestamps, clock }: TableShape, row: RawRow, txId: string | null, xmax: bigint): bigint {
+function versionOf({ capture, timestamps, clock, order }: TableShape, row: RawRow, txId: string | null, xmax: bigint): bigint {
+  if (capture === 'id-window') return BigInt(row[order[0]?.columns[0] ?? 0] ?? '0');
   if (capture === 'window') {
     const text = timestamps.map((index) => row[index]).find((value) => value !== null);
     const reading = text ? parseMicros(text) : null;

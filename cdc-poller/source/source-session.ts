@@ -5,13 +5,16 @@ import { sessionSettings } from '../encoding/value-encoders.ts';
 import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
 import type { Observation } from '../fence/floor.ts';
 import type { DescribedColumn } from './catalog.ts';
+import type { Dialect } from './dialect.ts';
 import type { PageQuery } from './page-query.ts';
 
 /** Rows as Postgres's own texts: no parser touches them. */
 export type TextRows = readonly (readonly (string | null)[])[];
 
+export type SourceSession = OpenSession & { readonly dialect: Dialect };
+
 /** One connection to the legacy database, read-only in every sense: it never takes more than ACCESS SHARE. */
-export type SourceSession = AsyncDisposable & {
+export type OpenSession = AsyncDisposable & {
   /** `rowsOf`: how many of the table's rows the server read for the answer, where its load is to be governed; none by default. */
   query(text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number): Promise<TextRows>;
   /** A page, as a prepared statement. */
@@ -25,7 +28,12 @@ export type SourceSession = AsyncDisposable & {
   observe(watch?: string, settled?: string): Promise<WatchedObservation>;
 };
 
-export type WatchedObservation = Observation & { readonly snapshot: Snapshot; readonly watched: string | null };
+export type WatchedObservation = Observation & {
+  readonly snapshot: Snapshot;
+  readonly watched: string | null;
+  /** How far the server's log is, where it tells; only ever compared with itself. */
+  readonly log: string | null;
+};
 
 /** An observation reads no table: a server that has not answered it in this time, in ms, counts as lost. */
 const observeTimeoutMs = 15_000;
@@ -39,11 +47,7 @@ const rawTypes = { getTypeParser: () => (value: string) => value };
  *
  * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_DB_MISSING or LEGACY_LOGIN_REFUSED, naming host, database and role, never the password
  */
-export async function openSourceSession(
-  config: LegacyDbConfig,
-  applicationName: string,
-  statementTimeoutMs: number,
-): Promise<SourceSession> {
+export async function openSourceSession(config: LegacyDbConfig, applicationName: string, statementTimeoutMs: number): Promise<OpenSession> {
   const role = config.roles.poller;
   const place = `${config.host}:${config.port}/${config.database}`;
   // The server's own limit cannot end a wait for a server that the network has lost: on a dead connection nothing ever comes.
@@ -108,6 +112,7 @@ export async function openSourceSession(
         open: new Set((open ?? '').split(' ').filter((text) => text !== '')),
         snapshot: parseSnapshot(snapshot[0] ?? ''),
         watched: snapshot[1] ?? null,
+        log: null,
       };
     },
     [Symbol.asyncDispose]: () => end(client),

@@ -1,7 +1,7 @@
 import { formatTableId } from '#change-events/index.ts';
 import type { PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
-import { readCatalog, type CatalogSource } from './catalog.ts';
 import { findProblems, type ShapeFinding } from './judge-table.ts';
+import type { SourceSession } from './source-session.ts';
 
 /** A table that a pattern matches, but that cannot be polled as the pattern says. */
 export type UnfitTable = { readonly table: string; readonly findings: readonly ShapeFinding[] };
@@ -13,7 +13,7 @@ export type UnfitTable = { readonly table: string; readonly findings: readonly S
  * @param onUnfit told of each table that a pattern matches and that is left out because it cannot be polled
  */
 export async function discoverTables(
-  source: CatalogSource,
+  session: SourceSession,
   poller: PollerConfig,
   onUnfit: (unfit: UnfitTable) => void = () => undefined,
 ): Promise<readonly PollerTableConfig[]> {
@@ -21,15 +21,16 @@ export async function discoverTables(
   const patterns = poller.tables.filter(({ table }) => isPattern(table));
   if (patterns.length === 0) return named;
   const known = new Set(named.map(({ table }) => table));
-  const [[role] = []] = await source.query('SELECT current_user');
+  const { dialect } = session;
+  const { role } = await dialect.readIdentity(session);
   const found: PollerTableConfig[] = [];
-  for (const [schema, name] of await source.query(tablesQuery)) {
+  for (const [schema, name] of await dialect.listTables(session)) {
     const table = formatTableId({ schema: schema ?? '', table: name ?? '' });
     const pattern = known.has(table) ? undefined : patterns.find((entry) => isMatch(entry, table));
     if (pattern === undefined) continue;
     const { exclude: _, ...settings } = pattern;
     const config: PollerTableConfig = { ...settings, table };
-    const findings = findProblems(await readCatalog(source, config), config, role ?? '');
+    const findings = findProblems(await dialect.readCatalog(session, config), config, role, dialect.words);
     if (findings.length === 0) found.push(config);
     else onUnfit({ table, findings });
   }
@@ -52,10 +53,3 @@ function globToRegExp(glob: string): RegExp {
     .replaceAll('?', '[^.]');
   return new RegExp(`^${source}$`, 'u');
 }
-
-/** Names with a dot cannot be written as schema.table. */
-const tablesQuery = `
-  SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND strpos(n.nspname || c.relname, '.') = 0
-  ORDER BY 1, 2`;

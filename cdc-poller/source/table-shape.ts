@@ -4,12 +4,13 @@ import type { ColumnType } from '../encoding/value-encoders.ts';
 import type { Mask } from '../encoding/masks.ts';
 import { wallClock, type WallClock } from '../fence/local-time.ts';
 import type { Basis, Capture, Relation } from '../position/position.ts';
+import { postgresWords, type Words } from './words.ts';
 
 /** A column as the catalogue tells it, or as a query gives it. */
 export type CatalogColumn = {
   readonly name: string;
   readonly type: ColumnType;
-  /** The base type's full name as SQL takes it in a cast: `pg_catalog.int8`. */
+  /** How a text becomes a value of the base type: in Postgres the type's full name for a cast, `pg_catalog.int8`; in MariaDB SQL with a question mark. */
   readonly sqlType: string;
   /** False for a query's column: nothing tells. */
   readonly notNull: boolean;
@@ -25,13 +26,15 @@ export type CatalogSequence = {
   readonly cycles: boolean;
   /** Whether the role may read how far it is. */
   readonly readable: boolean;
+  /** The value that it gives next, where that is told without asking it. */
+  readonly next?: bigint | null;
 };
 
 /** What the catalogue tells of a table; `columns` empty and `exists` false when there is none. */
 export type CatalogTable = {
   readonly id: TableId;
   readonly exists: boolean;
-  /** pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table; q: a query of the configuration. */
+  /** pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table; b: a table without a fence; q: a query of the configuration. */
   readonly kind: string;
   /** USAGE on the schema, and SELECT on the table. Without SELECT on the table, columns may be readable one by one. */
   readonly readable: boolean;
@@ -78,9 +81,9 @@ export type TableShape = {
   readonly relation: CatalogTable['relation'];
   /** The sequence to ask how far it is, where the role may. */
   readonly sequence: string | null;
+  /** `id-window`: the id that the table gives next, where it tells. */
+  readonly nextId: bigint | null;
 };
-
-export const timestampTypes: readonly string[] = ['timestamptz', 'timestamp'];
 
 /** `timestampColumn` as a list, in order of precedence. */
 export function timestampColumns({ mode, timestampColumn }: PollerTableConfig): readonly string[] {
@@ -114,9 +117,14 @@ export function hasFence({ kind }: CatalogTable): boolean {
   return kind === 'r' || kind === 'p';
 }
 
+/** Whether the catalogue tells keys, indexes and which columns are not null. */
+export function isTable(table: CatalogTable): boolean {
+  return hasFence(table) || table.kind === 'b';
+}
+
 export function captureOf(table: CatalogTable, { mode }: PollerTableConfig): Capture {
   if (mode === 'bulk') return 'whole';
-  if (!hasFence(table)) return 'window';
+  if (!hasFence(table)) return mode === 'incrementing' ? 'id-window' : 'window';
   return mode === 'incrementing' ? 'id' : 'time';
 }
 
@@ -140,7 +148,7 @@ export function readColumns(table: CatalogTable, config: PollerTableConfig): rea
 }
 
 /** The shape of a table in which `findProblems` found nothing wrong. */
-export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string): TableShape {
+export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string, words: Words = postgresWords): TableShape {
   const columns = readColumns(table, config);
   const indexOf = (name: string): number => {
     const index = columns.findIndex((column) => column.name === name);
@@ -155,7 +163,7 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
     return { columns: indexes, sqlType: columns[indexes[0] ?? 0]?.sqlType ?? 'text' };
   };
   const capture = captureOf(table, config);
-  const zone = columns.some(({ name, type }) => times.includes(name) && type.name === 'timestamp') ? config.timeZone : undefined;
+  const zone = columns.some(({ name, type }) => times.includes(name) && words.localTypes.includes(type.name)) ? config.timeZone : undefined;
   return {
     id: table.id,
     query: config.query ?? null,
@@ -171,15 +179,16 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
       ...breakers.filter((name) => times[0] !== name || times.length > 1).map((name) => term([name])),
     ],
     // Of several timestamps, the index is on an expression, which is not looked at.
-    indexed: !hasFence(table) || times.length > 1 || isIndexed(table, [...times, ...breakers]),
+    indexed: !isTable(table) || times.length > 1 || isIndexed(table, [...times, ...breakers]),
     basis: {
       capture,
-      by: [...(capture === 'id' ? [config.incrementingColumn] : times), ...(zone === undefined ? [] : [zone])],
+      by: [...(capture === 'id' || capture === 'id-window' ? [config.incrementingColumn] : times), ...(zone === undefined ? [] : [zone])],
       order: [times.join('|'), ...breakers].filter((name) => name !== ''),
       key,
     },
     relation: table.relation,
     sequence: capture === 'id' && table.sequence?.readable === true ? table.sequence.oid : null,
+    nextId: capture === 'id-window' ? (table.sequence?.next ?? null) : null,
   };
 }
 

@@ -42,12 +42,13 @@ export function isFenced(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'PRODUCER_FENCED';
 }
 
-/** Nothing of Kafka's. pg's errors carry an SQLSTATE or a socket's code; Kafka's come as CdcError or as kafkajs's own. */
+/** Nothing of Kafka's. pg's errors carry a severity or a socket's code, mysql2's an SQLSTATE; Kafka's come as CdcError or as kafkajs's own. */
 export function isDatabaseError(error: unknown): boolean {
   if (error instanceof TableReshaped) return true;
   if (error instanceof CdcError)
     return error.code === 'LEGACY_DB_UNREACHABLE' || (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE');
   return (
-    error instanceof Error && ('severity' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))
+    error instanceof Error &&
+    ('severity' in error || 'sqlState' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))
   );
 }

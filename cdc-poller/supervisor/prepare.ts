@@ -1,9 +1,8 @@
 import type { PollerTableConfig } from '#pipeline/index.ts';
 import { heartbeatTopic } from '#change-events/index.ts';
 import { positionTopicSpec } from '../position/position-topic.ts';
-import { readCatalog, readServerIdentity } from '../source/catalog.ts';
+import { dialectOf } from '../source/dialect.ts';
 import { discoverTables, isPattern, type UnfitTable } from '../source/table-discovery.ts';
-import { openSourceSession } from '../source/source-session.ts';
 import { findProblems, problemsError } from '../source/judge-table.ts';
 import type { PollerContext } from './context.ts';
 import { isFinal } from './final-errors.ts';
@@ -44,12 +43,15 @@ export function createTableFinder({ config, poller, logger }: PollerContext): Ta
     logger.warn({ table, remedy: findings[0]?.remedy }, `a table that matches a pattern is left out: ${message}`);
   };
   return async () => {
-    await using session = await openSourceSession(config.legacyDb, `cdc-poller ${poller.name}`, poller.statementTimeoutMs);
-    const identity = await readServerIdentity((text, values) => session.query(text, values));
+    const dialect = dialectOf(config.legacyDb);
+    await using session = await dialect.openSession(config.legacyDb, `cdc-poller ${poller.name}`, poller.statementTimeoutMs);
+    const identity = await dialect.readIdentity(session);
     refuseStandby(identity, config);
     const named = poller.tables.filter(({ table }) => !isPattern(table));
     const findings = [];
-    if (!judged) for (const table of named) findings.push(...findProblems(await readCatalog(session, table), table, identity.role));
+    if (!judged)
+      for (const table of named)
+        findings.push(...findProblems(await dialect.readCatalog(session, table), table, identity.role, dialect.words));
     if (findings.length > 0) throw problemsError(findings);
     judged = true;
     return await discoverTables(session, poller, onUnfit);

@@ -1,16 +1,17 @@
-import { CdcError, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import { CdcError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { createEventEncoder } from '../encoding/event-encoder.ts';
 import { createHeartbeat } from '../heartbeat.ts';
 import type { Oversize } from '../oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
 import { intervalOf } from '../pace/poll-delay.ts';
 import { adoptPosition } from '../position/adopt.ts';
-import type { StartOptions } from '../position/position.ts';
+import { marginOf } from '../position/margin.ts';
+import { isWindow, type StartOptions } from '../position/position.ts';
 import { startOf } from '../position/start-of.ts';
-import { readCatalog, readServerIdentity, type ServerIdentity } from '../source/catalog.ts';
+import type { ServerIdentity } from '../source/catalog.ts';
 import { findProblems, problemsError } from '../source/judge-table.ts';
-import { highestIdQuery } from '../source/page-query.ts';
-import { openSourceSession, type SourceSession } from '../source/source-session.ts';
+import { dialectOf } from '../source/dialect.ts';
+import type { SourceSession } from '../source/source-session.ts';
 import { shapeOf, type TableShape } from '../source/table-shape.ts';
 import { sweepViewOf } from '../sweep/sweep-view.ts';
 import type { TableSweeper } from '../sweep/table-sweeper.ts';
@@ -32,32 +33,31 @@ export async function pollWithSession(
 ): Promise<void> {
   const { config, poller, once } = context;
   const logger = context.logger.child({ table: table.table });
-  await using opened = await openSourceSession(config.legacyDb, `cdc-poller ${poller.name} ${table.table}`, poller.statementTimeoutMs);
+  await using opened = await dialectOf(config.legacyDb).openSession(
+    config.legacyDb,
+    `cdc-poller ${poller.name} ${table.table}`,
+    poller.statementTimeoutMs,
+  );
   const meter: Governor = { waitMs: () => 0, charge: ({ rows }, statements) => monitor.queried(statements, rows) };
   const governors = [createGovernor(table), context.governor, meter].filter((governor) => governor !== null);
   const session = governed(opened, governors, signal);
   const { identity, shape } = await inspect(session, context, table);
-  const { systemIdentifier, timeline } = identity;
+  const { systemIdentifier, timeline, log } = identity;
   const { basis, relation } = shape;
   const rescanRewritten = (table.onRewrite ?? (shape.capture === 'id' ? 'rescan' : 'ignore')) === 'rescan';
-  publisher.journal.adopt(
-    adoptPosition(publisher.journal.position, { table: table.table, systemIdentifier, timeline, basis, relation, rescanRewritten }),
-  );
+  const { nextId } = shape;
+  const present = { table: table.table, systemIdentifier, timeline, log, basis, relation, rescanRewritten, nextId };
+  publisher.journal.adopt(adoptPosition(publisher.journal.position, present));
   const view = sweeper === null ? null : sweepViewOf(session, shape, identity.database, poller.topicPrefix);
   sweeper?.restart();
   onFit();
-  if (shape.capture === 'window') {
-    logger.warn(
-      { overlapMs: table.overlapMs },
-      'a view or a query has no fence: what commits later than overlapMs after its timestamp is lost',
-    );
-  }
+  warnOfWindow(logger, shape, table, identity);
   if (!shape.indexed) {
     const columns = `(${basis.order.join(', ')})`;
-    const remedy = `As the owner: CREATE INDEX CONCURRENTLY ON ${table.table} ${columns};`;
+    const remedy = `As the owner: ${session.dialect.words.createIndex(table.table, basis.order)}`;
     logger.warn({ remedy }, `no index begins with ${columns}: every page sorts what it reads`);
   }
-  const margin = 1000n * BigInt({ time: poller.clockMarginMs, window: table.overlapMs, id: 0, whole: 0 }[shape.capture]);
+  const margin = marginOf(shape, table, poller);
   const start: StartOptions = {
     systemIdentifier,
     timeline,
@@ -65,7 +65,10 @@ export async function pollWithSession(
     relation,
     start: startOf(table.startFrom),
     margin,
-    high: shape.capture === 'id' && publisher.journal.position === null ? await readHighestId(session, shape) : null,
+    high:
+      (shape.capture === 'id' || shape.capture === 'id-window') && publisher.journal.position === null
+        ? await readHighestId(session, shape)
+        : null,
   };
   await runTableLoop({
     session,
@@ -76,7 +79,13 @@ export async function pollWithSession(
     oversize,
     sweep: sweeper === null || view === null ? null : { sweeper, view },
     heartbeat: createHeartbeat({ database: identity.database, table: shape.id, prefix: poller.topicPrefix }, poller.heartbeatMs),
-    encoder: createEventEncoder({ ...shape, database: identity.database, table: shape.id, prefix: poller.topicPrefix }),
+    encoder: createEventEncoder({
+      ...shape,
+      encodeColumn: session.dialect.encodeColumn,
+      database: identity.database,
+      table: shape.id,
+      prefix: poller.topicPrefix,
+    }),
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,
     rememberedKeysMax: poller.rememberedKeysMax,
@@ -86,21 +95,41 @@ export async function pollWithSession(
   });
 }
 
+/** What a window cannot promise. */
+function warnOfWindow(
+  logger: Logger,
+  { capture, query, relation }: TableShape,
+  table: PollerTableConfig,
+  { readOnly }: ServerIdentity,
+): void {
+  if (!isWindow(capture)) return;
+  const what = query === null && relation !== null ? 'a table without a fence' : 'a view or a query without a fence';
+  if (capture === 'window') {
+    logger.warn({ overlapMs: table.overlapMs }, `${what}: what commits later than overlapMs after its timestamp is lost`);
+  } else {
+    logger.warn(
+      { overlapIds: table.overlapIds },
+      `${what}: a row that commits when ids more than overlapIds above its own have been seen is lost`,
+    );
+  }
+  if (readOnly) logger.warn('the server is read-only, so probably a replica: what it lags behind counts like a late commit');
+}
+
 async function inspect(
   session: SourceSession,
   { config, poller }: PollerContext,
   table: PollerTableConfig,
 ): Promise<{ identity: ServerIdentity; shape: TableShape }> {
-  const identity = await readServerIdentity((text, values) => session.query(text, values));
+  const identity = await session.dialect.readIdentity(session);
   refuseStandby(identity, config);
-  const catalog = await readCatalog(session, table);
-  const findings = findProblems(catalog, table, identity.role);
+  const catalog = await session.dialect.readCatalog(session, table);
+  const findings = findProblems(catalog, table, identity.role, session.dialect.words);
   if (findings.length > 0) throw problemsError(findings);
-  return { identity, shape: shapeOf(catalog, table, poller.maskSecret) };
+  return { identity, shape: shapeOf(catalog, table, poller.maskSecret, session.dialect.words) };
 }
 
 async function readHighestId(session: SourceSession, shape: TableShape): Promise<bigint | null> {
-  const [row] = await session.query(highestIdQuery(shape));
+  const [row] = await session.query(session.dialect.highestIdQuery(shape));
   return row?.[0] ? BigInt(row[0]) : null;
 }
 

@@ -41,6 +41,12 @@ const database = z.strictObject({
 });
 
 const legacyDb = database.extend({
+  dialect: z
+    .enum(['postgres', 'mariadb'])
+    .optional()
+    .describe(
+      'What the server is. Default: postgres. mariadb (and MySQL): the poller only, through an overlap window, which is best effort; set port.',
+    ),
   roles: z
     .strictObject({
       owner: credentials.optional().describe('Owns the tables. Only legacy-db migrate/seed and the demo use it.'),
@@ -156,7 +162,10 @@ export const pollerTableSchema = z
       ),
     overlapMs: int(0)
       .default(60_000)
-      .describe('Views and queries, which have no fence: how long a row may commit after its timestamp and still be seen.'),
+      .describe('Where there is no fence (views, queries, MariaDB): how long a row may commit after its timestamp and still be seen.'),
+    overlapIds: int(0)
+      .default(1000)
+      .describe('Mode incrementing where there is no fence (MariaDB): how far below the highest id a row may come late and still be seen.'),
     pollIntervalMs: int(1).optional().describe("A fixed interval for this table, in place of the poller's."),
     sweep: sweep.optional().describe('Finds deletes by comparing keys now and then; the primary key must be one integer or uuid column.'),
     ...pace,
@@ -303,14 +312,35 @@ const comparison = z.strictObject({
     .describe('A third contender: the tables of the poller polled once more, with the key sweep on, by cdc poller start --sweep.'),
 });
 
-export const pipelineSchema = z.strictObject({
-  legacyDb,
-  kafka,
-  poller: poller.optional(),
-  connect: connect.optional(),
-  readModel: readModel.optional(),
-  comparison: comparison.optional(),
-});
+export const pipelineSchema = z
+  .strictObject({
+    legacyDb,
+    kafka,
+    poller: poller.optional(),
+    connect: connect.optional(),
+    readModel: readModel.optional(),
+    comparison: comparison.optional(),
+  })
+  .superRefine(checkDialect);
+
+/** Settings of a table that mean what only Postgres has. */
+function checkDialect({ legacyDb: { dialect }, poller: polled }: DialectChecked, context: z.RefinementCtx): void {
+  if (dialect !== 'mariadb') return;
+  const why = {
+    sweep: 'the key sweep reads Postgres only',
+    onRewrite: 'MariaDB tells nothing of rewrites; TRUNCATE is noticed in mode incrementing',
+  };
+  for (const [index, table] of (polled?.tables ?? []).entries()) {
+    for (const [setting, message] of Object.entries(why)) {
+      if (table[setting] !== undefined) context.addIssue({ code: 'custom', path: ['poller', 'tables', index, setting], message });
+    }
+  }
+}
+
+type DialectChecked = {
+  readonly legacyDb: { readonly dialect?: string | undefined };
+  readonly poller?: { readonly tables: readonly { readonly [setting: string]: unknown }[] } | undefined;
+};
 
 /** pipeline.yaml, validated, defaults filled in. */
 export type PipelineConfig = z.output<typeof pipelineSchema>;

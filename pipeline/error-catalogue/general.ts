@@ -13,6 +13,11 @@ export const generalErrors = {
     remedy: 'Correct the setting that is named; pipeline.schema.json lists all of them.',
     exitCode: 78,
   },
+  DIALECT_UNSUPPORTED: {
+    cause: 'The command works on Postgres, and legacyDb.dialect says mariadb.',
+    remedy: 'Of a MariaDB or MySQL, use the poller (cdc poller …); or point legacyDb at a Postgres.',
+    exitCode: 78,
+  },
   CONFIG_ENV_MISSING: {
     cause: 'The configuration refers to an environment variable that is not set and has no default.',
     remedy: 'Set the variable, or write a default as ${NAME:-default}.',

