@@ -117,15 +117,19 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
     const complete = (pass.kind === 'poll' || pass.kind === 'whole') && !resumed && !full && committed?.repair === null;
     const movedOn = committed !== null && (committed.horizon !== written?.horizon || committed.swept !== written.swept);
     const restedMs = performance.now() - writtenAt;
-    if (committed !== null && ((movedOn && restedMs >= idleWriteMs) || (complete && restedMs >= heartbeat.everyMs))) {
-      // A window may still be given rows of its own time: it proves nothing of that.
+    // A window may still be given rows of its own time: it proves nothing of that, and one on ids nothing of any time.
+    const proves = complete && capture !== 'id-window';
+    if (committed !== null && ((movedOn && restedMs >= idleWriteMs) || (proves && restedMs >= heartbeat.everyMs))) {
       const provenTo = capture === 'window' ? seen.clock - margin : seen.clock;
-      if (complete) await publisher.send([heartbeat.message(provenTo)], heartbeat.topic);
+      if (proves) await publisher.send([heartbeat.message(provenTo)], heartbeat.topic);
       await publisher.commit(committed, []);
       written = committed;
       writtenAt = performance.now();
     }
-    const floorClock = capture === 'time' ? (committed?.floor ?? position.floor) : (candidates[0]?.at ?? seen.clock) - margin;
+    const floorClock =
+      capture === 'time'
+        ? (committed?.floor ?? position.floor)
+        : (candidates[0]?.at ?? seen.clock) - (capture === 'id-window' ? 0n : margin);
     monitor.observed({ clock: seen.clock, floor: floorClock, rememberedKeys: journal.remembered.size });
     if (pass.kind !== 'poll' && pass.kind !== 'whole') continue;
     intervalMs = nextPollDelay(intervalMs, result, interval);
