@@ -12,7 +12,10 @@ export type HeldBackBy = {
   readonly prepared: string | null;
 };
 
-/** Looks up the oldest of the given transactions (virtual ids); the oldest prepared one when none is given. Null when it has ended. */
+/**
+ * Looks up the oldest of the given transactions (virtual ids). When none is given, what they waited for has ended, and the floor waits for the
+ * transaction ids of that time: the oldest one that runs, prepared ones too. Null when it has ended.
+ */
 export async function findHolder(query: TextQuery, open: ReadonlySet<string>): Promise<HeldBackBy | null> {
   const rows = await query(holderQuery, [[...open].join(' ')]);
   const [row] = rows;
@@ -27,12 +30,15 @@ export async function findHolder(query: TextQuery, open: ReadonlySet<string>): P
   };
 }
 
-/** A prepared transaction holds no virtual id any more: when none of those is left, it is what holds the floor. */
+/** The lock on its own id is what a running transaction, and a prepared one, is known by to a role that may see nothing else of it. */
 const holderQuery = `
-  SELECT * FROM (
-    SELECT l.pid, a.application_name, a.usename, round(extract(epoch FROM clock_timestamp() - a.xact_start), 1) AS age, NULL AS gid
+  SELECT pid, application_name, usename, age, gid FROM (
+    SELECT l.pid, a.application_name, a.usename, round(extract(epoch FROM clock_timestamp() - a.xact_start), 1) AS age, NULL AS gid, 0 AS ids
     FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'virtualxid' AND l.virtualxid = ANY (string_to_array($1, ' '))
     UNION ALL
-    SELECT NULL, NULL, owner, round(extract(epoch FROM clock_timestamp() - prepared), 1), gid FROM pg_prepared_xacts WHERE $1 = ''
-  ) AS holders ORDER BY age DESC NULLS LAST, pid LIMIT 1`;
+    SELECT l.pid, a.application_name, coalesce(p.owner, a.usename),
+           round(extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start)), 1), p.gid, age(l.transactionid)
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid LEFT JOIN pg_prepared_xacts p ON p.transaction = l.transactionid
+    WHERE $1 = '' AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+  ) AS holders ORDER BY ids DESC, age DESC NULLS LAST, pid LIMIT 1`;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Client } from 'pg';
+import { findHolder } from '#cdc-poller/metrics/held-back-by.ts';
 import { runPoller } from '#cdc-poller/index.ts';
 import { CdcError, pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
@@ -52,4 +54,47 @@ test('a standby, a promoted copy and another server are refused by name; the pri
   const versions = versionsOf(await readPublished(await testKafka(), `${name}.public.things`));
   assert.equal(versions.length, 3);
   assert.equal(new Set(versions).size, 3);
+});
+
+const rawText = { getTypeParser: () => (value: string) => value };
+
+test('transactions that began after those the floor first waited for are named as its holders: a running one, then a prepared one', async () => {
+  await using server = await startOwnPostgres({ max_prepared_transactions: '2' });
+  await server.run(`${schema}; GRANT ALL ON things, things_id_seq TO PUBLIC`);
+  const { host, port } = server;
+  const { application, poller: pollerRole } = (await testStack()).roles;
+  const connect = async (role: typeof application, application_name: string): Promise<Client> => {
+    const client = new Client({ host, port, ...role, database: 'postgres', application_name });
+    await client.connect();
+    return client;
+  };
+  const [old, young, poller] = [
+    await connect(application, 'the old application'),
+    await connect(application, 'a younger one'),
+    await connect(pollerRole, 'poller'),
+  ];
+  try {
+    const holder = (): ReturnType<typeof findHolder> =>
+      findHolder(async (text, values = []) => {
+        const { rows } = await poller.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: rawText });
+        return rows;
+      }, new Set());
+    assert.equal(await holder(), null);
+    await old.query("BEGIN; INSERT INTO things (value) VALUES ('old')");
+    await young.query("BEGIN; INSERT INTO things (value) VALUES ('young')");
+    const running = await holder();
+    assert.deepEqual([running?.application, running?.user, running?.prepared], ['the old application', application.user, null]);
+    await old.query("PREPARE TRANSACTION 'left over'");
+    const prepared = await holder();
+    assert.deepEqual(
+      [prepared?.pid, prepared?.application, prepared?.user, prepared?.prepared],
+      [null, null, application.user, 'left over'],
+    );
+    await old.query("COMMIT PREPARED 'left over'");
+    assert.equal((await holder())?.application, 'a younger one');
+    await young.query('COMMIT');
+    assert.equal(await holder(), null);
+  } finally {
+    await Promise.all([old.end(), young.end(), poller.end()]);
+  }
 });

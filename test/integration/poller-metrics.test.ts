@@ -85,7 +85,7 @@ test('who holds the fence back is named: process, application and, only where pe
     const { heldBackBy, fenceLagSeconds } = await endpoint.until(
       'public.held',
       (figures) => figures.heldBackBy?.application === 'the old application',
-      40_000,
+      90_000,
     );
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     assert.deepEqual(heldBackBy, {
@@ -97,7 +97,7 @@ test('who holds the fence back is named: process, application and, only where pe
     });
     assert.ok(fenceLagSeconds !== null && fenceLagSeconds > 5, `fence lag ${fenceLagSeconds} s`);
     await client.query('COMMIT');
-    await endpoint.until('public.held', (figures) => figures.heldBackBy === null && (figures.fenceLagSeconds ?? 9) < 2, 40_000);
+    await endpoint.until('public.held', (figures) => figures.heldBackBy === null && (figures.fenceLagSeconds ?? 9) < 2, 90_000);
   } finally {
     await client.end();
   }

@@ -77,9 +77,9 @@ export async function spawnPoller(config: PipelineConfig): Promise<PollerProcess
 
 /**
  * Waits until the poller has published everything that was committed before the call: takes a transaction id and waits until every
- * table's horizon is past it.
+ * table's horizon is past it. Other tests of the server hold that back while they have transactions open: hence the long limit.
  */
-export async function untilPublished(kafka: Kafka, config: PipelineConfig, database: LegacyDatabase, timeoutMs = 30_000): Promise<void> {
+export async function untilPublished(kafka: Kafka, config: PipelineConfig, database: LegacyDatabase, timeoutMs = 90_000): Promise<void> {
   const [row] = await database.query('SELECT pg_current_xact_id()::text AS xid');
   await untilHorizon(kafka, config, BigInt(row?.['xid'] ?? ''), timeoutMs);
 }
