@@ -17,8 +17,6 @@ import { untilPublished } from '#test/support/poller.ts';
 import { createReadDatabase } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
-const nightly = process.env['TEST_NIGHTLY'] === '1';
-
 describe('the pipeline in containers', () => {
   const signal = AbortSignal.timeout(280_000);
   const resources = new AsyncDisposableStack();
@@ -88,8 +86,7 @@ describe('the pipeline in containers', () => {
   });
 
   // Last: its container comes back with another address, so every connection it had is dead without a word.
-  const unseen = { todo: 'dead connections are given up now (poller-faults.test.ts); not run in containers since' };
-  test('the poller cut off the network and back under load: nothing is lost or doubled', { ...unseen, skip: !nightly }, async () => {
+  test('the poller cut off the network and back under load: nothing is lost or doubled', async () => {
     await underLoad(10, async () => {
       await poller.disconnect();
       await delay(3000);

@@ -24,11 +24,12 @@ type Options = { readonly signal: AbortSignal; readonly say: (text: string) => v
 /** Null when a Docker engine with compose answers; else why not, in a few words. */
 export async function whyNoContainers(): Promise<string | null> {
   try {
-    await docker(['version', '--format', '{{.Server.Version}}']);
+    // A socket that a dead engine has left never answers.
+    await docker(['version', '--format', '{{.Server.Version}}'], AbortSignal.timeout(10_000));
   } catch (error) {
-    return `no Docker engine answers (${describeError(error).split('\n').at(-1) ?? ''})`;
+    return `no Docker engine answers (${lastLine(error)})`;
   }
-  return docker(['compose', 'version']).then(
+  return docker(['compose', 'version'], AbortSignal.timeout(10_000)).then(
     () => null,
     () => 'the Docker engine has no compose plugin',
   );
@@ -63,7 +64,7 @@ async function baseImages({ signal, say }: Options): Promise<Record<keyof typeof
     return wanted;
   } catch (error) {
     signal.throwIfAborted();
-    say(`images cannot be pulled here (${describeError(error).split('\n').at(-1)?.slice(0, 160) ?? ''}): stand-ins take their place`);
+    say(`images cannot be pulled here (${lastLine(error)}): stand-ins take their place`);
   }
   const { stdout, stderr } = await run(join(root, 'containers/stand-ins/build'), { signal, env: environment(), maxBuffer: 1e7 });
   for (const line of stderr.trim().split('\n')) if (line !== '') say(line);
@@ -78,6 +79,11 @@ async function ensurePulled(name: string, signal: AbortSignal): Promise<void> {
   );
   signal.throwIfAborted();
   if (!present) await docker(['pull', '--quiet', name], signal);
+}
+
+/** What a program said last is why it failed. */
+function lastLine(error: unknown): string {
+  return describeError(error).trim().split('\n').at(-1)?.slice(0, 160) ?? '';
 }
 
 function nameAndValue(line: string): [string, string] {
