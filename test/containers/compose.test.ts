@@ -1,8 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
 import { waitFor } from '#stack/index.ts';
 import { startCompose, type ComposeProject } from '#test/support/compose.ts';
 import { docker } from '#test/support/container-images.ts';
+
+const composed = z.object({
+  services: z.record(
+    z.string(),
+    z.object({
+      image: z.string(),
+      mem_limit: z.union([z.string(), z.number()]).optional(),
+      pids_limit: z.number().optional(),
+      cap_drop: z.array(z.string()).optional(),
+      security_opt: z.array(z.string()).optional(),
+      healthcheck: z.unknown().optional(),
+    }),
+  ),
+});
 
 describe('docker compose', () => {
   const signal = AbortSignal.timeout(280_000);
@@ -26,6 +41,22 @@ describe('docker compose', () => {
     ]);
     assert.match(await project.cdc('connectors', 'status'), /legacy-orders: RUNNING, 1 of 1 tasks RUNNING/);
     assert.doesNotMatch(await project.cdc('read-model', 'status'), /STALE|unknown/);
+  });
+
+  test('every service is pinned, limited in memory and processes, stripped of capabilities, and says by a check whether it is well', async () => {
+    const { services } = composed.parse(JSON.parse(await project.compose('config', '--format', 'json')));
+    const lacking = Object.entries(services).flatMap(([name, service]) => {
+      const { image, mem_limit: memory = 0, pids_limit: processes = 0, cap_drop: dropped = [], security_opt: options = [] } = service;
+      return [
+        ...(/:(?!latest$)[^/:]+$/.test(image) ? [] : [`${name}: image ${image}`]),
+        ...(Number(memory) > 0 ? [] : [`${name}: memory`]),
+        ...(processes > 0 ? [] : [`${name}: processes`]),
+        ...(dropped.includes('ALL') && options.includes('no-new-privileges:true') ? [] : [`${name}: capabilities`]),
+        ...(service.healthcheck === undefined && name !== 'setup' ? [`${name}: health check`] : []),
+      ];
+    });
+    assert.deepEqual(lacking, []);
+    assert.equal(Object.keys(services).length, 7);
   });
 
   test('cdc on this machine works against it: what changes in the legacy database reaches both read models', async () => {

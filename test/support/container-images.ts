@@ -23,11 +23,12 @@ type Options = { readonly signal: AbortSignal; readonly say: (text: string) => v
 
 /** Null when a Docker engine with compose answers; else why not, in a few words. */
 export async function whyNoContainers(): Promise<string | null> {
+  // A socket that a dead engine has left never answers.
+  const silence = AbortSignal.timeout(10_000);
   try {
-    // A socket that a dead engine has left never answers.
-    await docker(['version', '--format', '{{.Server.Version}}'], AbortSignal.timeout(10_000));
+    await docker(['version', '--format', '{{.Server.Version}}'], silence);
   } catch (error) {
-    return `no Docker engine answers (${lastLine(error)})`;
+    return `no Docker engine answers (${silence.aborted ? 'nothing for 10 s' : lastLine(error)})`;
   }
   return docker(['compose', 'version'], AbortSignal.timeout(10_000)).then(
     () => null,
@@ -53,6 +54,8 @@ export async function prepareImages(options: Options): Promise<ContainerImages> 
       MAVEN_IMAGE: names.CDC_IMAGE_MAVEN,
     }),
   ]);
+  // What earlier runs built has lost its name by now.
+  await docker(['image', 'prune', '--force', '--filter', 'label=org.opencontainers.image.title=legacy-cdc-bridge'], options.signal);
   return names;
 }
 
