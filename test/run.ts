@@ -7,7 +7,7 @@ import { glob, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { formatSeconds, hasMariadb, resetStack, startStack } from '#stack/index.ts';
-import { removeAbandonedProjects } from './support/compose.ts';
+import { removeAbandonedContainers } from './support/compose.ts';
 import { prepareImages, whyNoContainers } from './support/container-images.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
 
@@ -135,7 +135,7 @@ async function withImages(run: () => Promise<Tally>): Promise<Tally> {
   }
   try {
     const started = performance.now();
-    await removeAbandonedProjects(say);
+    await removeAbandonedContainers(say);
     Object.assign(process.env, await prepareImages({ signal: interrupted.signal, say }));
     say(`images are ready (${formatSeconds(performance.now() - started)})`);
   } catch (error) {

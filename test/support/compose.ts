@@ -87,14 +87,21 @@ export async function startCompose(options: {
   };
 }
 
-/** Projects of test processes that were killed before they could remove them: an engine starts their containers again. */
-export async function removeAbandonedProjects(say: (text: string) => void): Promise<void> {
-  const names = (await docker(['ps', '--all', '--format', '{{.Label "com.docker.compose.project"}}'])).split('\n');
-  for (const name of new Set(names)) {
-    const pid = new RegExp(`^${projectPrefix}(\\d+)-`).exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    say(`removing the containers that test process ${pid} left behind`);
-    await docker(['compose', '--project-name', name, 'down', '--volumes', '--timeout', '5']);
+/** The label of a container that a test started by itself: the process id. */
+export const processLabel = 'legacy-cdc-bridge.test-process';
+
+/** What test processes were killed over, before they could remove it: an engine starts the containers of a compose project again. */
+export async function removeAbandonedContainers(say: (text: string) => void): Promise<void> {
+  const format = `{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "${processLabel}"}}`;
+  const gone = new Set<string>();
+  for (const line of (await docker(['ps', '--all', '--format', format])).split('\n')) {
+    const [id = '', project = '', label = ''] = line.split(' ');
+    const pid = new RegExp(`^${projectPrefix}(\\d+)-`).exec(project)?.[1] ?? label;
+    if (pid === '' || isAlive(Number(pid)) || gone.has(project)) continue;
+    say(`removing what test process ${pid} left behind: ${project === '' ? `container ${id}` : project}`);
+    if (project === '') await docker(['rm', '--force', '--volumes', id]);
+    else await docker(['compose', '--project-name', project, 'down', '--volumes', '--timeout', '5']);
+    if (project !== '') gone.add(project);
   }
 }
 
