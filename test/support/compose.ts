@@ -103,6 +103,8 @@ export async function removeAbandonedContainers(say: (text: string) => void): Pr
     else await docker(['compose', '--project-name', project, 'down', '--volumes', '--timeout', '5']);
     if (project !== '') gone.add(project);
   }
+  // Only those that nothing uses.
+  await docker(['network', 'prune', '--force', '--filter', 'label=org.testcontainers=true']);
 }
 
 function isAlive(pid: number): boolean {
