@@ -7,6 +7,7 @@ import { glob, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { formatSeconds, hasMariadb, resetStack, startStack } from '#stack/index.ts';
+import { removeAbandonedContainers } from './support/compose.ts';
 import { prepareImages, whyNoContainers } from './support/container-images.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
 
@@ -16,7 +17,11 @@ type Phase = (typeof phases)[number];
 
 /** A file that takes longer hangs: it is ended, and named. What is long is only run at night. */
 const nightly = process.env['TEST_NIGHTLY'] === '1';
-const fileLimitMs = { unit: 60_000, integration: nightly ? 40 * 60_000 : 240_000, containers: 300_000 } satisfies Record<Phase, number>;
+const fileLimitMs = {
+  unit: 60_000,
+  integration: nightly ? 40 * 60_000 : 240_000,
+  containers: nightly ? 15 * 60_000 : 300_000,
+} satisfies Record<Phase, number>;
 /** Integration tests wait for servers more than they work. */
 const concurrency = { unit: 2, integration: 3, containers: 1 } satisfies Record<Phase, number>;
 
@@ -130,6 +135,7 @@ async function withImages(run: () => Promise<Tally>): Promise<Tally> {
   }
   try {
     const started = performance.now();
+    await removeAbandonedContainers(say);
     Object.assign(process.env, await prepareImages({ signal: interrupted.signal, say }));
     say(`images are ready (${formatSeconds(performance.now() - started)})`);
   } catch (error) {

@@ -21,15 +21,31 @@ const whileAppearing = retry(
   { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
 );
 
-/** An admin over a connected kafkajs admin. */
-export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate): KafkaAdmin {
+/** A connected kafkajs admin, over sockets of its own. */
+export type AdminConnection = { readonly admin: Admin; readonly sockets: Sockets };
+
+/**
+ * An admin over a connected kafkajs admin. A connection that a silent broker has used up is for ever lost to the question that met it; the next
+ * question makes another.
+ */
+export async function openAdmin(connect: () => Promise<AdminConnection>, translate: Translate): Promise<KafkaAdmin> {
+  let connection = await connect();
+  let closed = false;
+  const current = async (): Promise<AdminConnection> => {
+    if (closed || !connection.sockets.isCut()) return connection;
+    connection = await connect();
+    // Closed meanwhile: it must not outlive that.
+    if (closed) connection.sockets.cut();
+    return connection;
+  };
   let last: Promise<unknown> = Promise.resolve();
   // One after the other: kafkajs keeps one piece of metadata per client, and of two questions side by side the later answer may know
   // nothing of the other's topic.
-  const attempt = <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+  const attempt = <T>(doing: string, work: (admin: Admin) => Promise<T>): Promise<T> => {
     const mine = last.then(async () => {
       try {
-        return await sockets.whileOpen(whilePassing.execute(work));
+        const { admin, sockets } = await current();
+        return await sockets.whileOpen(whilePassing.execute(() => work(admin)));
       } catch (error) {
         throw translate(error, doing);
       }
@@ -39,7 +55,7 @@ export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate):
   };
   return {
     ensureTopics: (specs) =>
-      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, () =>
+      attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, (admin) =>
         whileAppearing.execute(async () => {
           const present = new Set(await admin.listTopics());
           const missing = specs.filter(({ topic }) => !present.has(topic));
@@ -49,27 +65,27 @@ export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate):
           for (const { topic } of missing) await requireTopic(admin, topic);
         }),
       ),
-    listTopics: () => attempt('list topics', () => admin.listTopics()),
-    deleteTopics: (topics) => attempt('delete topics', () => admin.deleteTopics({ topics: [...topics] })),
+    listTopics: () => attempt('list topics', (admin) => admin.listTopics()),
+    deleteTopics: (topics) => attempt('delete topics', (admin) => admin.deleteTopics({ topics: [...topics] })),
     ensurePartitions: (topic, partitions) =>
-      attempt(`add partitions to topic ${topic}`, async () => {
+      attempt(`add partitions to topic ${topic}`, async (admin) => {
         await requireTopic(admin, topic);
         const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
         if ((metadata.topics[0]?.partitions.length ?? 0) >= partitions) return;
         await admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
       }),
     deleteGroup: (groupId) =>
-      attempt(`delete group ${groupId}`, async () => {
+      attempt(`delete group ${groupId}`, async (admin) => {
         await admin.deleteGroups([groupId]);
       }),
     partitionsOf: (topic) =>
-      attempt(`read the partitions of topic ${topic}`, async () => {
+      attempt(`read the partitions of topic ${topic}`, async (admin) => {
         await requireTopic(admin, topic);
         const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
         return metadata.topics[0]?.partitions.length ?? 0;
       }),
     offsetsOf: (topic) =>
-      attempt(`read the offsets of topic ${topic}`, async () => {
+      attempt(`read the offsets of topic ${topic}`, async (admin) => {
         await requireTopic(admin, topic);
         const offsets = await admin.fetchTopicOffsets(topic);
         return offsets
@@ -77,7 +93,8 @@ export function wrapAdmin(admin: Admin, sockets: Sockets, translate: Translate):
           .toSorted((a, b) => a.partition - b.partition);
       }),
     async [Symbol.asyncDispose]() {
-      await close(admin, sockets);
+      closed = true;
+      await close(connection.admin, connection.sockets);
     },
   };
 }

@@ -3,7 +3,7 @@ import { hasFasterInternals } from './faster-internals.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type SASLOptions } from 'kafkajs';
 import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
-import { wrapAdmin } from './admin.ts';
+import { openAdmin, type AdminConnection } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import type { KafkaJsMember } from './member.ts';
@@ -31,7 +31,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
     const sockets = createSockets(config.sasl === undefined ? null : config.requestTimeoutMs);
     return { client: new kafkajs.Kafka({ ...clientOptions(config, logger), socketFactory: sockets.create }), sockets };
   };
-  const connectAdmin = async (): Promise<KafkaAdmin> => {
+  const connectAdmin = async (): Promise<AdminConnection> => {
     const { client, sockets } = makeClient();
     const admin = client.admin();
     admin.on(admin.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
@@ -41,11 +41,12 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       sockets.cut();
       throw translate(error, 'connect to Kafka');
     }
-    return wrapAdmin(admin, sockets, translate);
+    return { admin, sockets };
   };
+  const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate);
 
   return {
-    admin: connectAdmin,
+    admin,
     async transactionalProducer({ transactionalId, transactionTimeoutMs = 60_000 }) {
       const { client, sockets } = makeClient();
       const producer = client.producer({
@@ -65,16 +66,16 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
         transactionalId,
         translate,
         partitionsOf: async (topic) => {
-          await using admin = await connectAdmin();
-          return await admin.partitionsOf(topic);
+          await using asking = await admin();
+          return await asking.partitionsOf(topic);
         },
       });
     },
     async consumer(options) {
       const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
       const requireTopics = async (): Promise<void> => {
-        await using admin = await connectAdmin();
-        const present = new Set(await admin.listTopics());
+        await using asking = await admin();
+        const present = new Set(await asking.listTopics());
         const missing = options.topics.filter((topic) => !present.has(topic));
         // kafkajs's subscribe on a missing topic fails late and with another name's error.
         if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);

@@ -12,6 +12,8 @@ export type Sockets = {
   readonly create: ISocketFactory;
   /** Gives the client up: its connections are closed, and none comes to be any more, whatever kafkajs still tries. */
   cut(why?: Error): void;
+  /** True once the client is given up. */
+  isCut(): boolean;
   /** The outcome of what the client does, or a rejection as soon as it is given up. */
   whileOpen<T>(work: Promise<T>): Promise<T>;
 };
@@ -52,6 +54,7 @@ export function createSockets(authenticationMs: number | null): Sockets {
       return socket;
     },
     cut,
+    isCut: () => given !== null,
     async whileOpen<T>(work: Promise<T>) {
       const outcome = Promise.withResolvers<T>();
       work.then(outcome.resolve, outcome.reject);

@@ -23,12 +23,14 @@ type Options = { readonly signal: AbortSignal; readonly say: (text: string) => v
 
 /** Null when a Docker engine with compose answers; else why not, in a few words. */
 export async function whyNoContainers(): Promise<string | null> {
+  // A socket that a dead engine has left never answers.
+  const silence = AbortSignal.timeout(10_000);
   try {
-    await docker(['version', '--format', '{{.Server.Version}}']);
+    await docker(['version', '--format', '{{.Server.Version}}'], silence);
   } catch (error) {
-    return `no Docker engine answers (${describeError(error).split('\n').at(-1) ?? ''})`;
+    return `no Docker engine answers (${silence.aborted ? 'nothing for 10 s' : lastLine(error)})`;
   }
-  return docker(['compose', 'version']).then(
+  return docker(['compose', 'version'], AbortSignal.timeout(10_000)).then(
     () => null,
     () => 'the Docker engine has no compose plugin',
   );
@@ -52,6 +54,8 @@ export async function prepareImages(options: Options): Promise<ContainerImages> 
       MAVEN_IMAGE: names.CDC_IMAGE_MAVEN,
     }),
   ]);
+  // What earlier runs built has lost its name by now.
+  await docker(['image', 'prune', '--force', '--filter', 'label=org.opencontainers.image.title=legacy-cdc-bridge'], options.signal);
   return names;
 }
 
@@ -63,7 +67,7 @@ async function baseImages({ signal, say }: Options): Promise<Record<keyof typeof
     return wanted;
   } catch (error) {
     signal.throwIfAborted();
-    say(`images cannot be pulled here (${describeError(error).split('\n').at(-1)?.slice(0, 160) ?? ''}): stand-ins take their place`);
+    say(`images cannot be pulled here (${lastLine(error)}): stand-ins take their place`);
   }
   const { stdout, stderr } = await run(join(root, 'containers/stand-ins/build'), { signal, env: environment(), maxBuffer: 1e7 });
   for (const line of stderr.trim().split('\n')) if (line !== '') say(line);
@@ -78,6 +82,11 @@ async function ensurePulled(name: string, signal: AbortSignal): Promise<void> {
   );
   signal.throwIfAborted();
   if (!present) await docker(['pull', '--quiet', name], signal);
+}
+
+/** What a program said last is why it failed. */
+function lastLine(error: unknown): string {
+  return describeError(error).trim().split('\n').at(-1)?.slice(0, 160) ?? '';
 }
 
 function nameAndValue(line: string): [string, string] {

@@ -7,6 +7,7 @@ import getPort from 'get-port';
 import { GenericContainer, Network, Wait, getContainerRuntimeClient, type StartedNetwork, type StartedTestContainer } from 'testcontainers';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import type { StackState } from '#stack/state.ts';
+import { processLabel } from './compose.ts';
 
 /** A container that can be treated as life treats machines. */
 export type Victim = {
@@ -39,6 +40,8 @@ export type ContainerStack = AsyncDisposable & {
 const root = join(import.meta.dirname, '..', '..');
 const ports = { postgres: 5432, kafka: 19092, connect: 8083 } as const;
 const host = 'localhost';
+/** What a test process was killed over is removed by the next run. */
+const testLabels = { [processLabel]: String(process.pid) };
 /** Long: machines that build and test are busy ones. */
 const startLimitMs = 150_000;
 
@@ -71,6 +74,7 @@ export async function startContainers(): Promise<ContainerStack> {
   const postgres = (alias: string, port: number, script: string, environment: Record<string, string>) =>
     new GenericContainer(image('CDC_IMAGE_POSTGRES'))
       .withNetwork(network)
+      .withLabels(testLabels)
       .withNetworkAliases(alias)
       .withExposedPorts({ container: ports.postgres, host: port })
       .withEnvironment({ POSTGRES_PASSWORD: secrets.superuser, ...environment })
@@ -92,6 +96,7 @@ export async function startContainers(): Promise<ContainerStack> {
   const read = postgres('read-db', free.read, 'read-roles.sh', { READ_DB_NAME: 'read_model', READ_DB_PASSWORD: secrets.readModel });
   const broker = new GenericContainer(image('CDC_IMAGE_KAFKA'))
     .withNetwork(network)
+    .withLabels(testLabels)
     .withNetworkAliases('kafka')
     .withExposedPorts({ container: ports.kafka, host: free.kafka })
     .withEnvironment(kafkaEnvironment(free.kafka))
@@ -102,6 +107,7 @@ export async function startContainers(): Promise<ContainerStack> {
   const connect = opened.use(
     await new GenericContainer(image('CDC_IMAGE_CONNECT'))
       .withNetwork(network)
+      .withLabels(testLabels)
       .withNetworkAliases('connect')
       .withExposedPorts({ container: ports.connect, host: free.connect })
       .withEnvironment({ ...connectEnvironment, LEGACY_DB_REPLICATOR_PASSWORD: secrets.replicator })
@@ -141,6 +147,7 @@ export async function startContainers(): Promise<ContainerStack> {
       const container = resources.use(
         await new GenericContainer(image('CDC_IMAGE_APP'))
           .withNetwork(network)
+          .withLabels(testLabels)
           .withBindMounts([{ source: file, target: '/app/pipeline.yaml', mode: 'ro' }])
           .withCommand([...args])
           .withDroppedCapabilities('ALL')
@@ -190,6 +197,8 @@ const connectEnvironment = {
   CONNECT_BOOTSTRAP_SERVERS: 'kafka:9092',
   CONNECT_GROUP_ID: 'connect',
   CONNECT_REST_ADVERTISED_HOST_NAME: 'connect',
+  // As docker-compose.yml has it.
+  CONNECT_SCHEDULED_REBALANCE_MAX_DELAY_MS: '10000',
   CONNECT_OFFSET_STORAGE_TOPIC: 'connect-offsets',
   CONNECT_OFFSET_STORAGE_REPLICATION_FACTOR: '1',
   CONNECT_OFFSET_FLUSH_INTERVAL_MS: '1000',

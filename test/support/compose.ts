@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
+import { Client } from 'pg';
+import { loadConfig, nodeFlags, type PipelineConfig } from '#pipeline/index.ts';
+import { docker } from './container-images.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..', '..');
+/** Of projects that tests start; then comes the test's process id. */
+const projectPrefix = 'cdc-test-';
+
+/** docker-compose.yml up, as a project of its own with free ports and drawn passwords. Disposing it is `down --volumes`. */
+export type ComposeProject = AsyncDisposable & {
+  readonly name: string;
+  /** What .env holds, as it is set for commands on this machine. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly compose: (...args: readonly string[]) => Promise<string>;
+  /** `cdc …` on this machine, against it. */
+  readonly cdc: (...args: readonly string[]) => Promise<string>;
+  /** The pipeline.yaml of the repository, as commands on this machine see it. */
+  readonly config: () => Promise<PipelineConfig>;
+  /** One statement; the values of the rows as text. */
+  readonly sql: (where: 'legacy' | 'read', statement: string) => Promise<string[]>;
+};
+
+export async function startCompose(options: {
+  readonly signal: AbortSignal;
+  /** Variables over those of .env.example. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Further files of variables, below those of `variables`. */
+  readonly envFiles?: readonly string[];
+}): Promise<ComposeProject> {
+  const { signal, variables = {}, envFiles = [] } = options;
+  const name = `${projectPrefix}${process.pid}-${randomBytes(3).toString('hex')}`;
+  await using opened = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`));
+  opened.defer(() => rm(folder, { recursive: true, force: true }));
+  const environment = { ...(await environmentOf(await readFile(join(root, '.env.example'), 'utf8'))), ...variables };
+  const lines = Object.entries({ ...environment, ...images() }).map(([key, value]) => `${key}=${value}\n`);
+  await writeFile(join(folder, 'env'), lines.join(''), { mode: 0o600 });
+  const files = [...envFiles, join(folder, 'env')].flatMap((file) => ['--env-file', file]);
+  const compose = (args: readonly string[], until?: AbortSignal): Promise<string> =>
+    docker(['compose', '--project-name', name, ...files, ...args], until);
+  // Also when the time is over: nothing may stay behind.
+  opened.defer(async () => void (await compose(['down', '--volumes', '--timeout', '30'])));
+  try {
+    await compose(['up', '--detach', '--wait', '--quiet-pull'], signal);
+  } catch (error) {
+    throw new Error(`docker compose up failed; the services say:\n${await compose(['logs', '--no-color', '--tail', '15']).catch(String)}`, {
+      cause: error,
+    });
+  }
+  const resources = opened.move();
+  return {
+    name,
+    environment,
+    compose: (...args) => compose(args, signal),
+    cdc: async (...args) => {
+      const flags = [...nodeFlags, 'cli.ts', ...args];
+      return (await run(process.execPath, flags, { cwd: root, env: { ...process.env, ...environment }, signal })).stdout;
+    },
+    config: () => loadConfig(join(root, 'pipeline.yaml'), environment),
+    sql: async (where, statement) => {
+      const read = where === 'read';
+      const client = new Client({
+        host: '127.0.0.1',
+        port: Number(environment[read ? 'READ_DB_PORT' : 'LEGACY_DB_PORT']),
+        database: read ? 'read_model' : 'legacy',
+        user: read ? 'read_model' : 'legacy_owner',
+        password: environment[read ? 'READ_DB_PASSWORD' : 'LEGACY_DB_OWNER_PASSWORD'],
+      });
+      await client.connect();
+      try {
+        const { rows } = await client.query<string[]>({ text: statement, rowMode: 'array' });
+        return rows.flat().map(String);
+      } finally {
+        await client.end();
+      }
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** The label of a container that a test started by itself: the process id. */
+export const processLabel = 'legacy-cdc-bridge.test-process';
+
+/** What test processes were killed over, before they could remove it: an engine starts the containers of a compose project again. */
+export async function removeAbandonedContainers(say: (text: string) => void): Promise<void> {
+  const format = `{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "${processLabel}"}}`;
+  const gone = new Set<string>();
+  for (const line of (await docker(['ps', '--all', '--format', format])).split('\n')) {
+    const [id = '', project = '', label = ''] = line.split(' ');
+    const pid = new RegExp(`^${projectPrefix}(\\d+)-`).exec(project)?.[1] ?? label;
+    if (pid === '' || isAlive(Number(pid)) || gone.has(project)) continue;
+    say(`removing what test process ${pid} left behind: ${project === '' ? `container ${id}` : project}`);
+    if (project === '') await docker(['rm', '--force', '--volumes', id]);
+    else await docker(['compose', '--project-name', project, 'down', '--volumes', '--timeout', '5']);
+    if (project !== '') gone.add(project);
+  }
+  // Only those that nothing uses.
+  await docker(['network', 'prune', '--force', '--filter', 'label=org.testcontainers=true']);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
+}
+
+/** .env.example as its own first lines say, with free ports. */
+async function environmentOf(example: string): Promise<Record<string, string>> {
+  const pairs = [...example.matchAll(/^([A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value] as const);
+  const values = Object.fromEntries(pairs.map(([name, value]) => [name, value === 'change-me' ? randomBytes(12).toString('hex') : value]));
+  for (const name of ['LEGACY_DB_PORT', 'READ_DB_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'POLLER_HTTP_PORT'])
+    values[name] = String(await getPort());
+  return {
+    ...values,
+    KAFKA_BROKERS: `localhost:${values['KAFKA_PORT'] ?? ''}`,
+    CONNECT_URL: `http://localhost:${values['CONNECT_PORT'] ?? ''}`,
+    CDC_JVM_OPTIONS: '-XX:+UseSerialGC -XX:TieredStopAtLevel=1',
+  };
+}
+
+function images(): Record<string, string> {
+  const names = ['CDC_IMAGE_POSTGRES', 'CDC_IMAGE_KAFKA', 'CDC_IMAGE_APP', 'CDC_IMAGE_CONNECT'] as const;
+  return Object.fromEntries(
+    names.map((name) => {
+      const value = process.env[name];
+      assert.ok(value, `${name} is not set: run container tests with npm run test:containers, which prepares the images`);
+      return [name, value];
+    }),
+  );
+}
