@@ -69,7 +69,8 @@ async function readWhole(
   for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
     const position = head?.position;
     // A window's horizon is a time: of which transactions are through, it says nothing.
-    if (position === undefined || position.horizon === null || position.repair !== null || isWindow(position.basis?.capture ?? 'time')) continue;
+    if (position === undefined || position.horizon === null || position.repair !== null || isWindow(position.basis?.capture ?? 'time'))
+      continue;
     whole.set(table, { horizon: position.horizon, swept: position.swept });
   }
   return whole;
