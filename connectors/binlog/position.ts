@@ -53,9 +53,18 @@ export function judgeBinlogLoss(position: BinlogPosition | undefined, binlog: Bi
   const after = bytesAfter(position, binlog);
   const since = `the changes after ${formatPlace(position)} are lost`;
   if (after === null) {
-    return { kind: 'lost', reason: 'purged', text: `the server has no binlog file ${position.file} any more (purged, or RESET MASTER): ${since}` };
+    return {
+      kind: 'lost',
+      reason: 'purged',
+      text: `the server has no binlog file ${position.file} any more (purged, or RESET MASTER): ${since}`,
+    };
   }
-  if (after < 0) return { kind: 'lost', reason: 'purged', text: `the server's binlog ends before the position (RESET MASTER, or a backup put back): ${since}` };
+  if (after < 0)
+    return {
+      kind: 'lost',
+      reason: 'purged',
+      text: `the server's binlog ends before the position (RESET MASTER, or a backup put back): ${since}`,
+    };
   return { kind: 'none' };
 }
 

@@ -39,7 +39,8 @@ export async function insertBinlogSignal(table: string, { id, type, data }: Sign
       const [row] = await query('SHOW MASTER STATUS');
       return { file: row?.[0] ?? '', pos: Number(row?.[1] ?? 0) };
     } catch (error) {
-      if (!isRefusal(error, 'ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR')) throw error;
+      if (!isRefusal(error, 'ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR'))
+        throw error;
       throw new CdcError('SNAPSHOT_FAILED', `signal table ${table} as ${source.connection.user ?? ''}: ${describeError(error)}`, {
         cause: error,
         remedy: 'Run connectors/sql/mariadb as the DBA: it makes the signal table and grants INSERT on it.',

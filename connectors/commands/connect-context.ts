@@ -1,5 +1,13 @@
 import { resolve } from 'node:path';
-import { CdcError, mariadbConnectionOptions, postgresClientConfig, type CliContext, type ConnectConfig, type Credentials, type GuardConfig } from '#pipeline/index.ts';
+import {
+  CdcError,
+  mariadbConnectionOptions,
+  postgresClientConfig,
+  type CliContext,
+  type ConnectConfig,
+  type Credentials,
+  type GuardConfig,
+} from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 import type { Source } from '../binlog/mariadb-source.ts';
 import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '../config-file.ts';

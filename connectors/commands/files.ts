@@ -61,12 +61,7 @@ export async function applyAll(
  *
  * @throws CdcError CONNECTOR_EVENTS_LOST
  */
-async function refuseLoss(
-  context: CliContext,
-  client: ConnectClient,
-  replicator: Source,
-  { name, config }: ConnectorFile,
-): Promise<void> {
+async function refuseLoss(context: CliContext, client: ConnectClient, replicator: Source, { name, config }: ConnectorFile): Promise<void> {
   if ((await client.config(name, context.signal)) === null) return;
   let lag: Awaited<ReturnType<typeof readLag>>;
   try {

@@ -55,7 +55,8 @@ export async function deleteNamed(context: CliContext, names: readonly string[],
     await deleteConnector(client, name, context.signal, { forgetPosition: replicator !== undefined });
     context.print(`${name}: deleted`);
     if (slot === undefined) continue;
-    if (replicator === undefined || isMariadb(replicator)) context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
+    if (replicator === undefined || isMariadb(replicator))
+      context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
     else
       context.print((await dropSlot(replicator, slot)) ? `replication slot ${slot}: dropped` : `replication slot ${slot}: was not there`);
   }

@@ -36,12 +36,7 @@ function isBad({ health, lag, sourceUnknown }: ConnectorReport): boolean {
   return lag.loss.kind === 'lost' || lag.loss.kind === 'unknown' || ('unpublished' in lag && lag.unpublished.length > 0);
 }
 
-async function report(
-  client: ConnectClient,
-  replicator: Source | undefined,
-  name: string,
-  signal: AbortSignal,
-): Promise<ConnectorReport> {
+async function report(client: ConnectClient, replicator: Source | undefined, name: string, signal: AbortSignal): Promise<ConnectorReport> {
   const summary = await summaryOf(client, name, signal);
   const config = await client.config(name, signal);
   if (replicator === undefined || config === null) return { ...summary, lag: null };

@@ -8,7 +8,15 @@ import { failed } from '../running.ts';
 import { summarizeStatus } from '../status.ts';
 import { askUntil } from '../wait.ts';
 import { formatProgress, snapshotProgress } from './progress.ts';
-import { executeSnapshot, requireReadable, sendSignal, signalChannel, stopSnapshot, type HasPassed, type SnapshotRequest } from './signal.ts';
+import {
+  executeSnapshot,
+  requireReadable,
+  sendSignal,
+  signalChannel,
+  stopSnapshot,
+  type HasPassed,
+  type SnapshotRequest,
+} from './signal.ts';
 
 /** A running connector, and the ways to it. */
 export type SnapshotTarget = {

@@ -163,15 +163,17 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     assert.match(printed, /RUNNING, 1 of 1 tasks RUNNING\n[^]*heartbeat: [\d.]+ s ago$/);
     assert.equal(exitCode, 0);
     assert.match((await cli.run('offsets', 'show', name)).printed, /"file"/);
+    assert.deepEqual(await cli.run('watch', '--once'), { printed: `${name}: well`, progress: '', exitCode: 0 });
   });
 
-  test('a table is read anew beside the stream; one that does not exist is refused', async () => {
+  test('a table is read anew beside the stream; one that is not captured is refused', async () => {
     const before = eventsOf('orders').length;
     assert.equal((await cli.run('snapshot', `${scene.database}.orders`)).printed, `${name}: ${scene.database}.orders read anew`);
     await observer.until(
       () => eventsOf('orders').filter(({ op }) => op === 'r').length === 6,
       () => `${eventsOf('orders').length - before} more events`,
     );
+    await assert.rejects(cli.run('snapshot', `${scene.database}.secret`), { code: 'SNAPSHOT_FAILED' });
   });
 
   test('restarted and stopped amid writes: nothing is lost, nothing comes twice', async () => {
@@ -218,7 +220,7 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     });
   });
 
-  test('binlog that is purged behind a stopped connector is seen as loss, and apply does not start over the hole', async () => {
+  test('binlog that is purged behind a stopped connector is seen as loss, and the guard calls it so, and apply does not start over the hole', async () => {
     await cli.run('stop', name);
     await statusSays(/STOPPED/);
     await asRoot(async (run) => {
@@ -230,6 +232,9 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     assert.match(printed, /LOSS: the server has no binlog file/);
     assert.equal(exitCode, 1);
     await assert.rejects(cli.run('apply'), { code: 'CONNECTOR_EVENTS_LOST' });
+    const guard = await cli.run('watch', '--once');
+    assert.match(guard.printed, /ERROR loss: the server has no binlog file/);
+    assert.equal(guard.exitCode, 1);
   });
 
   test('delete forgets the position with --drop-slot, though there is no slot', async () => {
