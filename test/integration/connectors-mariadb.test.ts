@@ -97,6 +97,12 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     await waitFor(async () => pattern.test((await cli.run('status')).printed), { ...limit, describe: `status says ${pattern.source}` });
   };
 
+  const write = async (from: number): Promise<void> => {
+    for (let id = from; id < from + 50; id += 1) await scene.query(`INSERT INTO orders VALUES (${id}, 'w')`);
+  };
+  const written = (): unknown[] => eventsOf('orders').flatMap(({ after: row }) => (row?.['value'] === 'w' ? [row['id']] : []));
+  const times = (id: number): number => eventsOf('orders').filter(({ after: row }) => row?.['id'] === id).length;
+
   test('the shipped file, as a user with the rights that the scripts give: plan, validate, apply, and nothing to change then', async () => {
     assert.equal((await cli.run('plan')).exitCode, 2);
     const { printed, progress } = await cli.run('validate');
@@ -167,19 +173,16 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
   });
 
   test('a table is read anew beside the stream; one that is not captured is refused', async () => {
-    const before = eventsOf('orders').length;
+    const sofar = eventsOf('orders').length;
     assert.equal((await cli.run('snapshot', `${scene.database}.orders`)).printed, `${name}: ${scene.database}.orders read anew`);
     await observer.until(
       () => eventsOf('orders').filter(({ op }) => op === 'r').length === 6,
-      () => `${eventsOf('orders').length - before} more events`,
+      () => `${eventsOf('orders').length - sofar} more events`,
     );
     await assert.rejects(cli.run('snapshot', `${scene.database}.secret`), { code: 'SNAPSHOT_FAILED' });
   });
 
   test('restarted and stopped amid writes: nothing is lost, nothing comes twice', async () => {
-    const write = async (from: number): Promise<void> => {
-      for (let id = from; id < from + 50; id += 1) await scene.query(`INSERT INTO orders VALUES (${id}, 'w')`);
-    };
     const writing = write(1000);
     await cli.run('restart', name);
     await writing;
@@ -187,7 +190,6 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     await statusSays(/STOPPED/);
     await write(2000);
     await cli.run('resume', name);
-    const written = (): unknown[] => eventsOf('orders').flatMap(({ after: row }) => (row?.['value'] === 'w' ? [row['id']] : []));
     await observer.until(
       () => new Set(written()).size >= 100,
       () => `${new Set(written()).size} of 100 rows`,
@@ -202,15 +204,14 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     const old = await show();
     await scene.query("INSERT INTO orders VALUES (3000, 'again')");
     await cli.run('resume', name);
-    const again = (): number => eventsOf('orders').filter(({ after: row }) => row?.['id'] === 3000).length;
     await observer.until(
-      () => again() === 1,
+      () => times(3000) === 1,
       () => 'the row',
     );
     await writeFile(join(folder, 'old.json'), old);
     assert.match((await cli.run('offsets', 'set', name, join(folder, 'old.json'))).printed, /is published again; resumed$/);
     await observer.until(
-      () => again() === 2,
+      () => times(3000) === 2,
       () => 'the row again',
     );
     await writeFile(join(folder, 'far.json'), old.replace(/"pos": \d+/, '"pos": 999999999'));

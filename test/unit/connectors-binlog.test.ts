@@ -10,6 +10,8 @@ const binlog = {
   ],
 };
 
+const at = (file: string, pos: number): { file: string; pos: number } => ({ file, pos });
+
 test('places compare by the number of their file, past its padding, then by the byte', () => {
   const places = [
     { file: 'b.1000000', pos: 4 },
@@ -30,7 +32,6 @@ test('loss: a file that was purged, a place after the end; another server cannot
 });
 
 test('moves are told in bytes, across files; what the binlog does not hold is refused', () => {
-  const at = (file: string, pos: number): { file: string; pos: number } => ({ file, pos });
   const now = at('binlog.000004', 10);
   assert.deepEqual(judgeBinlogMove(now, at('binlog.000003', 90), binlog), { kind: 'back', repeated: 20n });
   assert.deepEqual(judgeBinlogMove(now, at('binlog.000004', 30), binlog), { kind: 'forward', skipped: 20n });
