@@ -18,14 +18,16 @@ import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { connectClient } from '#connectors/index.ts';
 
-const limit = { signal: AbortSignal.timeout(120_000), timeoutMs: 90_000 };
+const limit = { signal: AbortSignal.timeout(90_000), timeoutMs: 60_000 };
 const user = { username: 'me', password: 'right' };
 
+type SecureWorker = AsyncDisposable & { readonly url: string; readonly caFile: string; readonly runs: () => boolean };
+
 /** A worker of its own whose REST interface is https with a login, on the shared Kafka. */
-async function startSecureWorker(folder: string): Promise<AsyncDisposable & { readonly url: string; readonly caFile: string }> {
+async function startSecureWorker(folder: string): Promise<SecureWorker> {
   const port = await getPort();
   const name = uniqueName('secure');
-  const { kafka, environment } = await testStack();
+  const { kafka, environment, roles } = await testStack();
   const java = await requireJava();
   const jars = { signal: limit.signal, progress: () => undefined };
   await mkdir(folder, { recursive: true });
@@ -45,11 +47,11 @@ async function startSecureWorker(folder: string): Promise<AsyncDisposable & { re
     port,
     brokers: kafka.brokers,
     folder,
-    environment,
+    environment: { ...environment, LEGACY_DB_REPLICATOR_USER: roles.replicator.user },
     runtime: async () => ({
       java,
       jars: await resolveJars('kafka', jars),
-      plugins: { debezium: await resolveJars('debezium-postgres', jars), login: await resolveJars('connect-basic-auth', jars) },
+      plugins: { 'debezium-postgres': await resolveJars('debezium-postgres', jars) },
     }),
   });
   const { command, args, cwd, env } = await launch(limit.signal);
@@ -68,11 +70,15 @@ async function startSecureWorker(folder: string): Promise<AsyncDisposable & { re
   // Of a setting that stands twice, the last one holds.
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
   await appendFile(join(folder, 'connect.properties'), `\n${lines.join('')}`);
-  const worker = spawn(command, [`-Djava.security.auth.login.config=${jaas}`, ...args], { cwd, env: { ...env }, stdio: 'ignore' });
+  // On the class path, not as a plugin: Java looks for a login module there.
+  const login = join(await resolveJars('connect-basic-auth', jars), '*');
+  const withLogin = args.map((arg, index) => (args[index - 1] === '-cp' ? `${arg}:${login}` : arg));
+  const worker = spawn(command, [`-Djava.security.auth.login.config=${jaas}`, ...withLogin], { cwd, env: { ...env }, stdio: 'ignore' });
   const exited = once(worker, 'exit');
   return {
     url: `https://127.0.0.1:${port}`,
     caFile,
+    runs: () => worker.exitCode === null,
     async [Symbol.asyncDispose]() {
       worker.kill('SIGTERM');
       await exited;
@@ -102,7 +108,7 @@ test('a real Connect behind https and a login: unknown CA and wrong password are
     const tls = { caFile: worker.caFile };
     const cli = cliWith({ ...user, tls });
     const client = connectClient({ url: worker.url, ...user, tls: { caFile: worker.caFile, rejectUnauthorized: true } });
-    await waitFor(() => answers(cli), { ...limit, describe: 'the worker answers' });
+    await waitFor(() => answers(cli, worker), { ...limit, describe: 'the worker answers' });
     try {
       await assert.rejects(cliWith(user).run('list'), { code: 'CONNECT_UNREACHABLE', message: /certificate/ });
       await assert.rejects(cliWith({ tls }).run('list'), { code: 'CONNECT_LOGIN_REFUSED' });
@@ -120,7 +126,8 @@ test('a real Connect behind https and a login: unknown CA and wrong password are
   }
 });
 
-async function answers(cli: Terminal): Promise<boolean> {
+async function answers(cli: Terminal, worker: SecureWorker): Promise<boolean> {
+  assert.ok(worker.runs(), 'the worker has ended');
   try {
     await cli.run('list');
     return true;
