@@ -36,7 +36,19 @@ async function startSecureWorker(folder: string): Promise<SecureWorker> {
     const program = java.includes('/') ? join(dirname(java), 'keytool') : 'keytool';
     await promisify(execFile)(program, ['-keystore', keystore, '-storepass', 'changeit', '-alias', 'worker', ...args]);
   };
-  await keytool('-genkeypair', '-keyalg', 'EC', '-storetype', 'PKCS12', '-dname', 'CN=worker', '-ext', 'san=ip:127.0.0.1', '-validity', '2');
+  await keytool(
+    '-genkeypair',
+    '-keyalg',
+    'EC',
+    '-storetype',
+    'PKCS12',
+    '-dname',
+    'CN=worker',
+    '-ext',
+    'san=ip:127.0.0.1',
+    '-validity',
+    '2',
+  );
   await keytool('-exportcert', '-rfc', '-file', caFile);
   await writeFile(join(folder, 'users.properties'), `${user.username}: ${user.password}\n`);
   const loginModule = 'org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule';
