@@ -221,7 +221,7 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     });
   });
 
-  test('binlog that is purged behind a stopped connector is seen as loss, and the guard calls it so, and apply does not start over the hole', async () => {
+  test('binlog that is purged behind a stopped connector is seen as loss, the guard calls it so, and apply does not start over the hole', async () => {
     await cli.run('stop', name);
     await statusSays(/STOPPED/);
     await asRoot(async (run) => {
