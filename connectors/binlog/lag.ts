@@ -2,7 +2,7 @@ import { CdcError } from '#pipeline/index.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import type { LossVerdict } from '../loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
-import { hasHeartbeat } from '../source/expectations.ts';
+import { hasHeartbeat, unpublishedTables, unpublishedText } from '../source/expectations.ts';
 import { formatBytes } from '../source/lsn.ts';
 import { isRefusal, withMariadb, type MariadbQuery, type MariadbSource } from './mariadb-source.ts';
 import { binlogPositionOf, bytesAfter, formatPlace, judgeBinlogLoss, type BinlogFiles } from './position.ts';
@@ -19,6 +19,8 @@ export type BinlogLag = {
   readonly expireSeconds: number | null;
   readonly beatAgeMs: number | null;
   readonly loss: LossVerdict;
+  /** Captured tables that the connector's user does not see: Debezium passes over them in silence. */
+  readonly unpublished: readonly string[];
 };
 
 /** What a MariaDB says of its binlog and of the connector's heartbeat; `binlog` is null where the role may not see it. */
@@ -26,6 +28,7 @@ export type BinlogState = {
   readonly binlog: BinlogFiles | null;
   readonly expireSeconds: number | null;
   readonly beatAgeMs: number | null;
+  readonly unseen: readonly string[];
 };
 
 export function readsBinlog(config: ConnectorConfig): boolean {
@@ -33,11 +36,12 @@ export function readsBinlog(config: ConnectorConfig): boolean {
 }
 
 /** Changes nothing. @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_LOGIN_REFUSED */
-export async function readBinlogState(source: MariadbSource): Promise<BinlogState> {
+export async function readBinlogState(source: MariadbSource, config: ConnectorConfig): Promise<BinlogState> {
   return withMariadb(source, async (query) => ({
     binlog: await readFiles(query),
     expireSeconds: numberOf((await query("SHOW GLOBAL VARIABLES LIKE 'binlog_expire_logs_seconds'"))[0]?.[1]),
     beatAgeMs: await readBeatAge(query),
+    unseen: unpublishedTables(config, await readVisible(query)),
   }));
 }
 
@@ -51,7 +55,7 @@ export async function readBinlogLag(
 ): Promise<BinlogLag> {
   // In this order; see judgeBinlogLoss.
   const position = binlogPositionOf(await client.offsets(name, signal));
-  const { binlog, expireSeconds, beatAgeMs } = await readBinlogState(source);
+  const { binlog, expireSeconds, beatAgeMs, unseen } = await readBinlogState(source, config);
   const last = binlog?.files.at(-1);
   return {
     ...(position === undefined ? {} : { position: formatPlace(position) }),
@@ -60,6 +64,7 @@ export async function readBinlogLag(
     expireSeconds,
     beatAgeMs: hasHeartbeat(config) ? beatAgeMs : null,
     loss: lossOf(position, binlog),
+    unpublished: unseen,
   };
 }
 
@@ -70,8 +75,9 @@ export function lossOf(position: ReturnType<typeof binlogPositionOf>, binlog: Bi
 }
 
 /** Lines for a person, to go under the connector's own. */
-export function formatBinlogLag({ position, head, behindBytes, expireSeconds, beatAgeMs, loss }: BinlogLag): string {
+export function formatBinlogLag({ position, head, behindBytes, expireSeconds, beatAgeMs, loss, unpublished }: BinlogLag): string {
   const lines: string[] = [];
+  if (unpublished.length > 0) lines.push(`  LOSS: ${unpublishedText(unpublished, null)}`);
   if (loss.kind === 'lost') lines.push(`  LOSS: ${loss.text}`);
   if (loss.kind === 'unknown') lines.push(`  binlog: unknown; ${loss.text}`);
   if (position === undefined) lines.push('  binlog: no position yet');
@@ -97,6 +103,11 @@ async function readFiles(query: MariadbQuery): Promise<BinlogFiles | null> {
     if (isRefusal(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR', 'ER_NO_BINARY_LOGGING')) return null;
     throw unreadable(error);
   }
+}
+
+async function readVisible(query: MariadbQuery): Promise<ReadonlySet<string>> {
+  const rows = await query("SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables");
+  return new Set(rows.map(([name]) => name ?? ''));
 }
 
 async function readBeatAge(query: MariadbQuery): Promise<number | null> {

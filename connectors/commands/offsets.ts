@@ -51,7 +51,7 @@ export async function setOffsetsOf(
 
 async function judge(source: Source, slotName: string | undefined, current: ConnectorOffsets, wanted: ConnectorOffsets): Promise<Move> {
   if (isMariadb(source))
-    return judgeBinlogMove(binlogPositionOf(current), binlogPositionOf(wanted), (await readBinlogState(source)).binlog);
+    return judgeBinlogMove(binlogPositionOf(current), binlogPositionOf(wanted), (await readBinlogState(source, {})).binlog);
   const slot = slotName === undefined ? null : (await readSourceState(source, slotName, '')).slot;
   return judgeMove(positionOf(current), positionOf(wanted), slot);
 }

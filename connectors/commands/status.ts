@@ -33,7 +33,7 @@ export async function showStatus(context: CliContext, names: readonly string[], 
 function isBad({ health, lag, sourceUnknown }: ConnectorReport): boolean {
   if (health !== 'running' || sourceUnknown !== undefined) return true;
   if (lag === null) return false;
-  return lag.loss.kind === 'lost' || lag.loss.kind === 'unknown' || ('unpublished' in lag && lag.unpublished.length > 0);
+  return lag.loss.kind === 'lost' || lag.loss.kind === 'unknown' || lag.unpublished.length > 0;
 }
 
 async function report(client: ConnectClient, replicator: Source | undefined, name: string, signal: AbortSignal): Promise<ConnectorReport> {

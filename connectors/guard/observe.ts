@@ -57,14 +57,17 @@ async function lookAtBinlog(
   signal: AbortSignal,
 ): Promise<Look> {
   const asked = await attempt(() => ask(client, name, signal), signal);
-  const seen = await attempt(() => readBinlogState(source), signal);
+  const seen = await attempt(() => readBinlogState(source, config), signal);
   const offsets = 'value' in asked ? asked.value.offsets : last;
   const view = connectorView(asked);
   if ('failure' in seen) return { offsets, view: { ...view, source: { kind: 'unknown', cause: seen.failure } } };
   const loss = lossOf(binlogPositionOf(offsets), seen.value.binlog);
   if (loss.kind === 'unknown') return { offsets, view: { ...view, source: { kind: 'unknown', cause: loss.text } } };
   const beatAgeMs = hasHeartbeat(config) && 'value' in asked && asked.value.streams ? seen.value.beatAgeMs : null;
-  return { offsets, view: { ...view, source: { kind: 'seen', slot: null, beatAgeMs, loss, unpublished: [], publication: '' } } };
+  return {
+    offsets,
+    view: { ...view, source: { kind: 'seen', slot: null, beatAgeMs, loss, unpublished: seen.value.unseen, publication: null } },
+  };
 }
 
 function connectorView(asked: Attempt<Answer>): Omit<GuardView, 'source'> {
