@@ -22,18 +22,21 @@ const row = z
   .transform((value) => value ?? null);
 
 /** Where an event comes from. Only what both strategies give is required; what a strategy cannot know is null. */
-const sourceSchema = z.looseObject({
-  connector: z.string(),
-  name: z.string(),
-  db: z.string(),
-  schema: z.string(),
-  table: z.string(),
-  /** The transaction that wrote the row: its xid for both strategies (a sub-transaction's own for the query-based one). */
-  txId: z.union([z.number(), z.bigint()]).nullish(),
-  lsn: z.union([z.number(), z.bigint()]).nullish(),
-  ts_ms: z.number().nullish(),
-  snapshot: z.union([z.string(), z.boolean()]).nullish(),
-});
+const sourceSchema = z
+  .looseObject({
+    connector: z.string(),
+    name: z.string(),
+    db: z.string(),
+    /** Where schemas are databases (MariaDB), Debezium leaves it out, and the poller writes the database. */
+    schema: z.string().optional(),
+    table: z.string(),
+    /** The transaction that wrote the row: its xid for both strategies (a sub-transaction's own for the query-based one). */
+    txId: z.union([z.number(), z.bigint()]).nullish(),
+    lsn: z.union([z.number(), z.bigint()]).nullish(),
+    ts_ms: z.number().nullish(),
+    snapshot: z.union([z.string(), z.boolean()]).nullish(),
+  })
+  .transform((source) => ({ ...source, schema: source.schema ?? source.db }));
 
 const transactionSchema = z.looseObject({
   id: z.string(),

@@ -1,4 +1,5 @@
-import type { ClientConfig } from 'pg';
+import { formatBinlogLag, readBinlogLag, readsBinlog, type BinlogLag } from './binlog/lag.ts';
+import { isMariadb, type Source } from './binlog/mariadb-source.ts';
 import type { ConnectorConfig } from './config-file.ts';
 import { judgeLoss, positionOf, type LossVerdict } from './loss.ts';
 import type { ConnectClient } from './rest/client.ts';
@@ -21,17 +22,18 @@ export type Lag = {
 };
 
 /**
- * Reads slot, heartbeat and position of a Debezium Postgres connector. Null for a connector without slot.name.
+ * Reads slot or binlog, heartbeat and position of a Debezium connector. Null for one that does not read this kind of source.
  *
  * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_LOGIN_REFUSED, CONNECT_*
  */
 export async function readLag(
   client: ConnectClient,
-  source: ClientConfig,
+  source: Source,
   name: string,
   config: ConnectorConfig,
   signal?: AbortSignal,
-): Promise<Lag | null> {
+): Promise<Lag | BinlogLag | null> {
+  if (isMariadb(source)) return readsBinlog(config) ? readBinlogLag(client, source, name, config, signal) : null;
   const slotName = config['slot.name'];
   if (slotName === undefined) return null;
   // In this order; see judgeLoss.
@@ -50,7 +52,9 @@ export async function readLag(
 }
 
 /** Lines for a person, to go under the connector's own. */
-export function formatLag({ slotName, slot, beatAgeMs, loss, unpublished, publication }: Lag): string {
+export function formatLag(lag: Lag | BinlogLag): string {
+  if (!('slotName' in lag)) return formatBinlogLag(lag);
+  const { slotName, slot, beatAgeMs, loss, unpublished, publication } = lag;
   const lines: string[] = [];
   if (unpublished.length > 0) lines.push(`  LOSS: ${unpublishedText(unpublished, publication)}`);
   if (loss.kind === 'lost') lines.push(`  LOSS: ${loss.text}`);

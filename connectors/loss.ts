@@ -10,7 +10,9 @@ export type LossVerdict =
   | { readonly kind: 'none' }
   /** Neither position nor slot: the connector has never run. */
   | { readonly kind: 'unused' }
-  | { readonly kind: 'lost'; readonly reason: 'dropped' | 'invalidated' | 'made-anew'; readonly text: string };
+  /** It could not be seen, and why. */
+  | { readonly kind: 'unknown'; readonly text: string }
+  | { readonly kind: 'lost'; readonly reason: 'dropped' | 'invalidated' | 'made-anew' | 'purged'; readonly text: string };
 
 const positionFields = ['lsn', 'lsn_proc', 'lsn_commit'] as const;
 

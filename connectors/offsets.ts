@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { CdcError, describeError } from '#pipeline/index.ts';
+import { binlogPositionOf, formatPlace } from './binlog/position.ts';
 import { positionOf } from './loss.ts';
 import type { ConnectClient } from './rest/client.ts';
 import { offsetsSchema, type ConnectorOffsets } from './rest/schemas.ts';
@@ -28,6 +29,7 @@ export type Move =
   | { readonly kind: 'back'; readonly repeated: bigint }
   | { readonly kind: 'forward'; readonly skipped: bigint }
   /** The slot does not hold it: the connector would start later, or fail. */
+  | { readonly kind: 'not-in-log'; readonly place: string }
   | { readonly kind: 'before-slot'; readonly missing: bigint; readonly slotAt: Lsn };
 
 export function judgeMove(current: Lsn | undefined, wanted: Lsn | undefined, slot: SlotState | null): Move {
@@ -50,6 +52,8 @@ export function formatMove(move: Move): string {
       return `${formatBytes(move.repeated)} of log is published again`;
     case 'forward':
       return `the changes in ${formatBytes(move.skipped)} of log are skipped`;
+    case 'not-in-log':
+      return `the server's binlog does not hold ${move.place}`;
     case 'before-slot':
       return `the slot begins at ${formatLsn(move.slotAt)}, ${formatBytes(move.missing)} after it: that log is gone`;
   }
@@ -61,7 +65,7 @@ export function formatMove(move: Move): string {
  * @throws CdcError OFFSETS_REFUSED
  */
 export function refuseLossyMove(name: string, move: Move, force: boolean): void {
-  if (force || (move.kind !== 'forward' && move.kind !== 'before-slot')) return;
+  if (force || (move.kind !== 'forward' && move.kind !== 'before-slot' && move.kind !== 'not-in-log')) return;
   throw new CdcError('OFFSETS_REFUSED', `connector ${name}: ${formatMove(move)}`, {
     remedy: 'If that is wanted, repeat it with --force.',
   });
@@ -111,7 +115,13 @@ export async function stopAndWait(client: ConnectClient, name: string, { timeout
 /** `wanted` in place of what is there now. @throws CdcError OFFSETS_REFUSED when Connect does not take it */
 export async function setOffsets(client: ConnectClient, name: string, wanted: ConnectorOffsets, options: WaitOptions): Promise<void> {
   await client.alterOffsets(name, wanted, options.signal);
-  const taken = positionOf(await client.offsets(name, options.signal));
-  if (taken === positionOf(wanted)) return;
+  const taken = await client.offsets(name, options.signal);
+  if (placeOf(taken) === placeOf(wanted)) return;
   throw new CdcError('OFFSETS_REFUSED', `connector ${name}: Connect shows another position after it was set`);
+}
+
+/** The position as text, of whatever log. */
+function placeOf(offsets: ConnectorOffsets): string {
+  const binlog = binlogPositionOf(offsets);
+  return binlog === undefined ? String(positionOf(offsets)) : formatPlace(binlog);
 }

@@ -10,7 +10,7 @@ import type { Progress } from './progress.ts';
 import { runProgram } from './run-program.ts';
 
 /** A pinned pom under stack/poms. */
-export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-jdbc' | 'mariadb';
+export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-mariadb' | 'debezium-jdbc' | 'connect-basic-auth' | 'mariadb';
 
 /** Of sets whose jars are mere wrapping: the files that are unpacked from them, in place of the jars. */
 const unpacked: Partial<Readonly<Record<JarSet, readonly string[]>>> = {

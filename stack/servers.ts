@@ -13,7 +13,11 @@ import { leaveAlone, parallel, sequence, type Resource } from './resource.ts';
 import type { StackState } from './state.ts';
 
 const host = '127.0.0.1';
-const plugins: readonly JarSet[] = ['debezium-postgres'];
+
+/** Connect's plugins. Whoever has no MariaDB need not fetch its connector. */
+export function connectPlugins({ mariadb }: StackParts): readonly JarSet[] {
+  return mariadb ? ['debezium-postgres', 'debezium-mariadb'] : ['debezium-postgres'];
+}
 
 /** Which servers a stack has beside those that every stack has. */
 export type StackParts = { readonly connect: boolean; readonly mariadb: boolean };
@@ -58,6 +62,7 @@ export function stackState(settings: StackSettings, { connect: withConnect, mari
             LEGACY_MARIADB_HOST: host,
             LEGACY_MARIADB_PORT: String(mariadb.port),
             LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password,
+            LEGACY_MARIADB_REPLICATOR_PASSWORD: mariadb.roles.replicator.password,
           }),
     },
     processes: [],
@@ -86,7 +91,7 @@ export function stackServers(settings: StackSettings, parts: StackParts, runtime
     server,
   );
   const kafka = kafkaNodes(settings, runtime).map(server);
-  const connect = parts.connect ? [server(connectWorker(settings, runtime))] : [];
+  const connect = parts.connect ? [server(connectWorker(settings, parts, runtime))] : [];
   return { independent: [...storage, ...kafka], onTop: connect };
 }
 
@@ -184,8 +189,9 @@ function legacyMariadb(settings: StackSettings, { folder, progress }: StackRunti
   ];
 }
 
-function connectWorker(settings: StackSettings, { folder, progress }: StackRuntime): ServerSpec {
+function connectWorker(settings: StackSettings, parts: StackParts, { folder, progress }: StackRuntime): ServerSpec {
   const { ports, passwords } = settings;
+  const mariadb = parts.mariadb ? mariadbState(settings) : null;
   return connectServer({
     name: 'connect',
     port: ports.connect,
@@ -197,9 +203,20 @@ function connectWorker(settings: StackSettings, { folder, progress }: StackRunti
       LEGACY_DB_NAME: 'legacy',
       LEGACY_DB_REPLICATOR_USER: 'cdc_replicator',
       LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
+      KAFKA_BROKERS: brokerAddresses(settings),
+      ...(mariadb === null
+        ? {}
+        : {
+            LEGACY_MARIADB_HOST: host,
+            LEGACY_MARIADB_PORT: String(mariadb.port),
+            LEGACY_MARIADB_REPLICATOR_USER: mariadb.roles.replicator.user,
+            LEGACY_MARIADB_REPLICATOR_PASSWORD: mariadb.roles.replicator.password,
+            // On the loopback, where the stack's MariaDB listens alone, it has no certificate.
+            LEGACY_MARIADB_SSL_MODE: 'disable',
+          }),
     },
     runtime: async (signal) => {
-      const folders = plugins.map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);
+      const folders = connectPlugins(parts).map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);
       return {
         java: await requireJava(),
         jars: await resolveJars('kafka', { signal, progress }),

@@ -12,7 +12,7 @@ import { isSameProcess } from './process-identity.ts';
 import { noProgress, type Progress } from './progress.ts';
 import { readStackState, type ProcessRecord, type StackState } from './state.ts';
 import { removeStackState, writeStackState } from './records.ts';
-import { composeServers, stackServers, stackState, type Servers, type StackParts } from './servers.ts';
+import { composeServers, connectPlugins, stackServers, stackState, type Servers, type StackParts } from './servers.ts';
 import { newSettings, readSettings, withMariadb, writeSettings, type StackSettings } from './settings.ts';
 import { canEnter, enterableTemporaryFolder, postgresUser } from './unprivileged-user.ts';
 import { formatSeconds } from './wait-for.ts';
@@ -37,7 +37,8 @@ export type StartOptions = {
 /**
  * Starts the real servers as processes that outlive this one, and resolves once every one of them answers. On a stack that is up
  * it does nothing but say so; one that is partly up is completed; one that was stopped goes on with its data. When it fails or
- * is aborted, everything that this call started is stopped again.
+ * is aborted, everything that this call started is stopped again. A MariaDB that comes to a stack that is up restarts its Connect, which needs
+ * the connector for it.
  *
  * @throws CdcError JAVA_MISSING, MAVEN_MISSING, JARS_UNRESOLVED, POSTGRES_UNSUITABLE, STACK_START_FAILED (names the log), STACK_BUSY,
  *   STACK_FOLDER_INVALID, STACK_DATA_LOST, MARIADB_UNSUITABLE
@@ -70,14 +71,18 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   await postgresBinaries(await postgresUser());
   await requireJava();
   await resolveJars('kafka', { signal, progress });
-  if (parts.connect) await resolveJars('debezium-postgres', { signal, progress });
+  if (parts.connect) for (const set of connectPlugins(parts)) await resolveJars(set, { signal, progress });
   if (parts.mariadb) {
     requireMariadbPlatform();
     await resolveJars('mariadb', { signal, progress });
   }
   const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers, mariadb: parts.mariadb });
 
-  const processes = before?.processes ?? [];
+  const restarted = servers !== null && parts.mariadb && before?.mariadb === undefined ? servers.onTop : [];
+  // A worker that runs already has neither MariaDB's connector nor its address.
+  await Promise.all(restarted.map((server) => server.down()));
+  for (const { name } of restarted) running.delete(name);
+  const processes = (before?.processes ?? []).filter(({ name }) => !restarted.some((server) => server.name === name));
   if (processes.length > 0) await bringUp(folder, settings, { parts, running, processes, progress, signal });
   else await bringUpOnFreePorts(folder, settings, { parts, running, processes, progress, signal });
   progress(`the stack in ${folder} is up (${formatSeconds(performance.now() - started)})`);

@@ -1,6 +1,15 @@
 import { resolve } from 'node:path';
-import { CdcError, postgresClientConfig, type CliContext, type ConnectConfig, type GuardConfig } from '#pipeline/index.ts';
+import {
+  CdcError,
+  mariadbConnectionOptions,
+  postgresClientConfig,
+  type CliContext,
+  type ConnectConfig,
+  type Credentials,
+  type GuardConfig,
+} from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
+import type { Source } from '../binlog/mariadb-source.ts';
 import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '../config-file.ts';
 import { connectClient, type ConnectClient } from '../rest/client.ts';
 
@@ -58,17 +67,30 @@ export async function runningConfig(client: ConnectClient, name: string, signal:
 }
 
 /** The replicator's login, where pipeline.yaml has one. */
-export async function replicatorIfConfigured(context: CliContext): Promise<ClientConfig | undefined> {
+export async function replicatorIfConfigured(context: CliContext): Promise<Source | undefined> {
   const { legacyDb } = await context.config();
-  return legacyDb.roles.replicator === undefined ? undefined : legacyRole(context, 'replicator');
+  return legacyDb.roles.replicator === undefined ? undefined : replicatorOf(context);
 }
 
-/** How to log in to the legacy database in one duty. */
+/** How the replicator logs in to the legacy database, whatever its dialect. */
+export async function replicatorOf(context: CliContext): Promise<Source> {
+  const { legacyDb } = await context.config();
+  if (legacyDb.dialect !== 'mariadb') return legacyRole(context, 'replicator');
+  const { database: _none, ...location } = legacyDb;
+  const connection = mariadbConnectionOptions(location, await credentialsOf(context, 'replicator'), 'cdc connectors');
+  return { dialect: 'mariadb', connection };
+}
+
+/** How to log in to the legacy database in one duty, where it is a Postgres. */
 export async function legacyRole(context: CliContext, duty: 'owner' | 'replicator'): Promise<ClientConfig> {
   const { legacyDb } = await context.config();
-  const credentials = legacyDb.roles[duty];
-  if (credentials === undefined) throw new CdcError('LEGACY_ROLE_NOT_CONFIGURED', `legacyDb.roles.${duty} is not configured`);
-  return postgresClientConfig(legacyDb, credentials, 'cdc connectors');
+  return postgresClientConfig(legacyDb, await credentialsOf(context, duty), 'cdc connectors');
+}
+
+async function credentialsOf(context: CliContext, duty: 'owner' | 'replicator'): Promise<Credentials> {
+  const credentials = (await context.config()).legacyDb.roles[duty];
+  if (credentials !== undefined) return credentials;
+  throw new CdcError('LEGACY_ROLE_NOT_CONFIGURED', `legacyDb.roles.${duty} is not configured`);
 }
 
 export function toJson(value: unknown): string {

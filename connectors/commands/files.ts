@@ -1,7 +1,7 @@
-import type { ClientConfig } from 'pg';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { applyConnector, validateConnector, type ApplyResult } from '../apply.ts';
-import { readLag, type Lag } from '../lag.ts';
+import { readLag } from '../lag.ts';
+import type { Source } from '../binlog/mariadb-source.ts';
 import { formatPlan, planChanges } from '../plan.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { literalSecrets } from '../secrets.ts';
@@ -61,14 +61,9 @@ export async function applyAll(
  *
  * @throws CdcError CONNECTOR_EVENTS_LOST
  */
-async function refuseLoss(
-  context: CliContext,
-  client: ConnectClient,
-  replicator: ClientConfig,
-  { name, config }: ConnectorFile,
-): Promise<void> {
+async function refuseLoss(context: CliContext, client: ConnectClient, replicator: Source, { name, config }: ConnectorFile): Promise<void> {
   if ((await client.config(name, context.signal)) === null) return;
-  let lag: Lag | null;
+  let lag: Awaited<ReturnType<typeof readLag>>;
   try {
     lag = await readLag(client, replicator, name, config, context.signal);
   } catch (error) {
@@ -78,7 +73,7 @@ async function refuseLoss(
   }
   if (lag?.loss.kind !== 'lost') return;
   throw new CdcError('CONNECTOR_EVENTS_LOST', `connector ${name}: ${lag.loss.text}; nothing was changed`, {
-    remedy: `cdc connectors offsets reset ${name} --drop-slot takes a new snapshot; rows deleted in between stay in consumers until they are filled anew.`,
+    remedy: `cdc connectors offsets reset ${name}${'slotName' in lag ? ' --drop-slot' : ''} takes a new snapshot; rows deleted in between stay in consumers until they are filled anew.`,
   });
 }
 

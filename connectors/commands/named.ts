@@ -1,9 +1,10 @@
 import { CdcError, type CliContext } from '#pipeline/index.ts';
+import { isMariadb } from '../binlog/mariadb-source.ts';
 import { deleteConnector } from '../delete.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { dropSlot } from '../source/slot.ts';
 import { summarizeStatus, type StatusSummary } from '../status.ts';
-import { clientOf, legacyRole, runningConfig, toJson, type JsonOption } from './connect-context.ts';
+import { clientOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 
 export async function listAll(context: CliContext, { json = false }: JsonOption): Promise<void> {
   const client = await clientOf(context);
@@ -46,7 +47,7 @@ export async function stopNamed(context: CliContext, names: readonly string[]): 
 
 export async function deleteNamed(context: CliContext, names: readonly string[], options: { readonly dropSlot?: boolean }): Promise<void> {
   // Read before anything is deleted: a missing role is no reason to stop half-way.
-  const replicator = options.dropSlot === true ? await legacyRole(context, 'replicator') : undefined;
+  const replicator = options.dropSlot === true ? await replicatorOf(context) : undefined;
   const client = await clientOf(context);
   for (const name of names) {
     const slot = (await runningConfig(client, name, context.signal))['slot.name'];
@@ -54,7 +55,8 @@ export async function deleteNamed(context: CliContext, names: readonly string[],
     await deleteConnector(client, name, context.signal, { forgetPosition: replicator !== undefined });
     context.print(`${name}: deleted`);
     if (slot === undefined) continue;
-    if (replicator === undefined) context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
+    if (replicator === undefined || isMariadb(replicator))
+      context.progress(`replication slot ${slot} stays and keeps WAL in the source; --drop-slot drops it`);
     else
       context.print((await dropSlot(replicator, slot)) ? `replication slot ${slot}: dropped` : `replication slot ${slot}: was not there`);
   }

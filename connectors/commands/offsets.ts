@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
+import { readBinlogState } from '../binlog/lag.ts';
+import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
+import { binlogPositionOf, judgeBinlogMove } from '../binlog/position.ts';
 import { positionOf } from '../loss.ts';
-import { formatMove, judgeMove, parseOffsets, refuseLossyMove, setOffsets, whileStopped } from '../offsets.ts';
+import { formatMove, judgeMove, parseOffsets, refuseLossyMove, setOffsets, whileStopped, type Move } from '../offsets.ts';
+import type { ConnectorOffsets } from '../rest/schemas.ts';
 import { readSourceState } from '../source/slot-state.ts';
 import { dropSlot } from '../source/slot.ts';
-import { clientOf, legacyRole, runningConfig, toJson, type JsonOption } from './connect-context.ts';
+import { clientOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 
 const stopLimitMs = 60_000;
 
@@ -27,7 +31,7 @@ export async function setOffsetsOf(
   const wanted = parseOffsets(await readText(file), file);
   const client = await clientOf(context);
   const slotName = (await runningConfig(client, name, signal))['slot.name'];
-  const replicator = await legacyRole(context, 'replicator');
+  const replicator = await replicatorOf(context);
   const wait = { timeoutMs: stopLimitMs, signal, progress };
   let done = '';
   const after = await whileStopped(
@@ -35,8 +39,7 @@ export async function setOffsetsOf(
     name,
     async () => {
       // Compared once it has stopped: before, both places move.
-      const slot = slotName === undefined ? null : (await readSourceState(replicator, slotName, '')).slot;
-      const move = judgeMove(positionOf(await client.offsets(name, signal)), positionOf(wanted), slot);
+      const move = await judge(replicator, slotName, await client.offsets(name, signal), wanted);
       refuseLossyMove(name, move, force);
       await setOffsets(client, name, wanted, wait);
       done = formatMove(move);
@@ -44,6 +47,13 @@ export async function setOffsetsOf(
     wait,
   );
   context.print(`${name}: position set: ${done}; ${after}`);
+}
+
+async function judge(source: Source, slotName: string | undefined, current: ConnectorOffsets, wanted: ConnectorOffsets): Promise<Move> {
+  if (isMariadb(source))
+    return judgeBinlogMove(binlogPositionOf(current), binlogPositionOf(wanted), (await readBinlogState(source, {})).binlog);
+  const slot = slotName === undefined ? null : (await readSourceState(source, slotName, '')).slot;
+  return judgeMove(positionOf(current), positionOf(wanted), slot);
 }
 
 /** Forgets the position, so that the connector begins again with a snapshot. */
@@ -56,20 +66,20 @@ export async function resetOffsets(
   const client = await clientOf(context);
   const config = await runningConfig(client, name, signal);
   const slotName = config['slot.name'];
-  const replicator = await legacyRole(context, 'replicator');
+  const replicator = await replicatorOf(context);
   let slotText = '';
   const after = await whileStopped(
     client,
     name,
     async () => {
-      const slot = slotName === undefined ? null : (await readSourceState(replicator, slotName, '')).slot;
+      const slot = slotName === undefined || isMariadb(replicator) ? null : (await readSourceState(replicator, slotName, '')).slot;
       if (slot !== null && (slot.walStatus === 'lost' || slot.invalidation !== null) && !drop) {
         throw new CdcError('OFFSETS_REFUSED', `replication slot ${slot.name} was invalidated: no connector can go on with it`, {
           remedy: `cdc connectors offsets reset ${name} --drop-slot drops it; the connector makes a new one.`,
         });
       }
       await client.deleteOffsets(name, signal);
-      if (drop && slot !== null) {
+      if (drop && slot !== null && !isMariadb(replicator)) {
         await dropSlot(replicator, slot.name, stopLimitMs, signal);
         slotText = `; replication slot ${slot.name} dropped`;
       }

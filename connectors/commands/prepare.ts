@@ -1,4 +1,4 @@
-import type { CliContext } from '#pipeline/index.ts';
+import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { capturedTables } from '../source/captured-tables.ts';
 import { publicationOf } from '../source/expectations.ts';
 import { prepareSource, undoSource, type SourceChange } from '../source/prepare-source.ts';
@@ -9,6 +9,11 @@ export async function prepare(
   context: CliContext,
   { json = false, undo = false }: JsonOption & { readonly undo?: boolean },
 ): Promise<void> {
+  if ((await context.config()).legacyDb.dialect === 'mariadb') {
+    throw new CdcError('DIALECT_UNSUPPORTED', 'prepare works on Postgres, and legacyDb.dialect says mariadb', {
+      remedy: 'The DBA runs connectors/sql/mariadb by hand (docs/log-based.md).',
+    });
+  }
   const owner = await legacyRole(context, 'owner');
   const { user: replicator = '' } = await legacyRole(context, 'replicator');
   const changes: SourceChange[] = [];

@@ -2,7 +2,7 @@ import { connectKafka } from '#kafka/index.ts';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { abortSnapshot, snapshotTables, type SnapshotTarget } from '../snapshot/incremental.ts';
 import { capturedTables } from '../source/captured-tables.ts';
-import { clientOf, filesOf, legacyRole, runningConfig, toJson, type JsonOption } from './connect-context.ts';
+import { clientOf, filesOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 import { summaryOf } from './named.ts';
 
 export type SnapshotOptions = JsonOption & {
@@ -62,5 +62,5 @@ async function targetOf(context: CliContext, name: string | undefined, tables: r
     });
   }
   const { kafka } = await context.config();
-  return { name: file.name, config, client, kafka: connectKafka(kafka, context.logger), source: await legacyRole(context, 'replicator') };
+  return { name: file.name, config, client, kafka: connectKafka(kafka, context.logger), source: await replicatorOf(context) };
 }

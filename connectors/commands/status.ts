@@ -1,5 +1,6 @@
-import type { ClientConfig } from 'pg';
 import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
+import type { BinlogLag } from '../binlog/lag.ts';
+import type { Source } from '../binlog/mariadb-source.ts';
 import { formatLag, readLag, type Lag } from '../lag.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { formatStatus, type StatusSummary } from '../status.ts';
@@ -9,8 +10,8 @@ import { summaryOf } from './named.ts';
 const badNews = 1;
 
 type ConnectorReport = StatusSummary & {
-  /** Null: not a connector with a slot, or not looked at. */
-  readonly lag: Lag | null;
+  /** Null: not a connector with a slot or a binlog, or not looked at. */
+  readonly lag: Lag | BinlogLag | null;
   /** Why the source could not be looked at. */
   readonly sourceUnknown?: string;
 };
@@ -30,15 +31,12 @@ export async function showStatus(context: CliContext, names: readonly string[], 
 }
 
 function isBad({ health, lag, sourceUnknown }: ConnectorReport): boolean {
-  return health !== 'running' || lag?.loss.kind === 'lost' || (lag?.unpublished.length ?? 0) > 0 || sourceUnknown !== undefined;
+  if (health !== 'running' || sourceUnknown !== undefined) return true;
+  if (lag === null) return false;
+  return lag.loss.kind === 'lost' || lag.loss.kind === 'unknown' || lag.unpublished.length > 0;
 }
 
-async function report(
-  client: ConnectClient,
-  replicator: ClientConfig | undefined,
-  name: string,
-  signal: AbortSignal,
-): Promise<ConnectorReport> {
+async function report(client: ConnectClient, replicator: Source | undefined, name: string, signal: AbortSignal): Promise<ConnectorReport> {
   const summary = await summaryOf(client, name, signal);
   const config = await client.config(name, signal);
   if (replicator === undefined || config === null) return { ...summary, lag: null };

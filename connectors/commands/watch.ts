@@ -1,7 +1,7 @@
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { guardMetrics, serveMetrics } from '../guard/metrics.ts';
 import { watchConnectors, type GuardEvent } from '../guard/watch.ts';
-import { clientOf, filesOf, guardPolicy, legacyRole } from './connect-context.ts';
+import { clientOf, filesOf, guardPolicy, replicatorOf } from './connect-context.ts';
 
 const alarmed = 1;
 
@@ -16,7 +16,7 @@ export type WatchCommandOptions = {
 export async function watch(context: CliContext, names: readonly string[], options: WatchCommandOptions): Promise<void> {
   const { json = false, once = false, metricsPort, metricsHost } = options;
   const client = await clientOf(context);
-  const source = await legacyRole(context, 'replicator');
+  const source = await replicatorOf(context);
   const files = await filesOf(context, names);
   const metrics = guardMetrics();
   await using server = metricsPort === undefined ? undefined : await serveMetrics(metrics, portOf(metricsPort), metricsHost);

@@ -20,7 +20,8 @@ export type SourceView = {
   readonly beatAgeMs: number | null;
   readonly loss: LossVerdict;
   readonly unpublished: readonly string[];
-  readonly publication: string;
+  /** Null where there are none (a binlog): then `unpublished` are tables that the connector's user does not see. */
+  readonly publication: string | null;
 };
 
 export const alarmNames = [

@@ -1,4 +1,5 @@
 import { CdcError } from '#pipeline/index.ts';
+import { isMariadb } from '../binlog/mariadb-source.ts';
 import { stopAndWait } from '../offsets.ts';
 import { dropSlot, endWalsender } from '../source/slot.ts';
 import type { Guarded } from './observe.ts';
@@ -13,6 +14,7 @@ const attempts = 5;
  * @throws CdcError SLOT_BUSY, LEGACY_*
  */
 export async function dropSlotByForce({ name, client, source }: Guarded, slot: string, signal: AbortSignal): Promise<boolean> {
+  if (isMariadb(source)) return false;
   try {
     await stopAndWait(client, name, { timeoutMs: stopMs, signal });
   } catch (error) {

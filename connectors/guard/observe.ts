@@ -1,9 +1,11 @@
-import type { ClientConfig } from 'pg';
 import { describeError } from '#pipeline/index.ts';
+import { lossOf, readBinlogState } from '../binlog/lag.ts';
+import { isMariadb, type MariadbSource, type Source } from '../binlog/mariadb-source.ts';
+import { binlogPositionOf } from '../binlog/position.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import { judgeLoss, positionOf } from '../loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
-import type { Lsn } from '../source/lsn.ts';
+import type { ConnectorOffsets } from '../rest/schemas.ts';
 import { hasHeartbeat, publicationOf, unpublishedTables } from '../source/expectations.ts';
 import { snapshotState } from '../running.ts';
 import { readSourceState, type SourceState } from '../source/slot-state.ts';
@@ -16,29 +18,29 @@ export type Guarded = {
   readonly config: ConnectorConfig;
   readonly client: ConnectClient;
   /** The replicator's login. */
-  readonly source: ClientConfig;
+  readonly source: Source;
 };
 
-export type Look = { readonly view: GuardView; readonly position: Lsn | undefined };
+export type Look = { readonly view: GuardView; readonly offsets: ConnectorOffsets };
 
 /**
- * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastPosition` stands in for
+ * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastOffsets` stand in for
  * the position while Connect is away, so that a loss in the source is seen then too.
  */
-export async function look({ name, config, client, source }: Guarded, lastPosition: Lsn | undefined, signal: AbortSignal): Promise<Look> {
+export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, signal: AbortSignal): Promise<Look> {
+  const { name, config, client, source } = guarded;
+  if (isMariadb(source)) return lookAtBinlog(guarded, source, lastOffsets, signal);
   const slotName = config['slot.name'] ?? 'debezium';
   // The source first; see judgeLoss.
   const seen = await attempt(() => readSourceState(source, slotName, publicationOf(config)), signal);
   const asked = await attempt(() => ask(client, name, signal), signal);
-  const position = 'value' in asked ? asked.value.position : lastPosition;
+  const offsets = 'value' in asked ? asked.value.offsets : lastOffsets;
+  const position = positionOf(offsets);
   const beats = hasHeartbeat(config) && 'value' in asked && asked.value.streams;
   return {
-    position,
+    offsets,
     view: {
-      at: performance.now(),
-      ...('value' in asked
-        ? { connector: asked.value.connector, cause: asked.value.cause }
-        : { connector: 'unknown' as const, cause: asked.failure }),
+      ...connectorView(asked),
       source:
         'value' in seen
           ? sourceView(config, slotName, beats ? seen.value : { ...seen.value, beatAgeMs: null }, position)
@@ -47,11 +49,39 @@ export async function look({ name, config, client, source }: Guarded, lastPositi
   };
 }
 
+/** Connect first; see judgeBinlogLoss. A binlog has no slot: nothing keeps it for the connector, and nothing fills the disk for it. */
+async function lookAtBinlog(
+  { name, config, client }: Guarded,
+  source: MariadbSource,
+  last: ConnectorOffsets,
+  signal: AbortSignal,
+): Promise<Look> {
+  const asked = await attempt(() => ask(client, name, signal), signal);
+  const seen = await attempt(() => readBinlogState(source, config), signal);
+  const offsets = 'value' in asked ? asked.value.offsets : last;
+  const view = connectorView(asked);
+  if ('failure' in seen) return { offsets, view: { ...view, source: { kind: 'unknown', cause: seen.failure } } };
+  const loss = lossOf(binlogPositionOf(offsets), seen.value.binlog);
+  if (loss.kind === 'unknown') return { offsets, view: { ...view, source: { kind: 'unknown', cause: loss.text } } };
+  const beatAgeMs = hasHeartbeat(config) && 'value' in asked && asked.value.streams ? seen.value.beatAgeMs : null;
+  return {
+    offsets,
+    view: { ...view, source: { kind: 'seen', slot: null, beatAgeMs, loss, unpublished: seen.value.unseen, publication: null } },
+  };
+}
+
+function connectorView(asked: Attempt<Answer>): Omit<GuardView, 'source'> {
+  const at = performance.now();
+  return 'value' in asked
+    ? { at, connector: asked.value.connector, cause: asked.value.cause }
+    : { at, connector: 'unknown', cause: asked.failure };
+}
+
 function sourceView(
   config: ConnectorConfig,
   slotName: string,
   { slot, beatAgeMs, published }: SourceState,
-  position: Lsn | undefined,
+  position: ReturnType<typeof positionOf>,
 ): GuardView['source'] {
   return {
     kind: 'seen',
@@ -66,22 +96,24 @@ function sourceView(
 type Answer = {
   readonly connector: GuardView['connector'];
   readonly cause?: string | undefined;
-  readonly position: Lsn | undefined;
+  readonly offsets: ConnectorOffsets;
   /** Past its first snapshot: before, there are no heartbeats. */
   readonly streams: boolean;
 };
 
 async function ask(client: ConnectClient, name: string, signal: AbortSignal): Promise<Answer> {
-  if ((await client.config(name, signal)) === null) return { connector: 'absent', position: undefined, streams: false };
+  if ((await client.config(name, signal)) === null) return { connector: 'absent', offsets: [], streams: false };
   const status = await client.status(name, signal);
   const offsets = await client.offsets(name, signal);
-  const known = { position: positionOf(offsets), streams: snapshotState(offsets) === 'streaming' };
+  const known = { offsets, streams: snapshotState(offsets) === 'streaming' };
   if (status === null) return { connector: 'pending', ...known };
   const { health, cause } = summarizeStatus(status);
   return { connector: health, cause, ...known };
 }
 
-async function attempt<T>(work: () => Promise<T>, signal: AbortSignal): Promise<{ readonly value: T } | { readonly failure: string }> {
+type Attempt<T> = { readonly value: T } | { readonly failure: string };
+
+async function attempt<T>(work: () => Promise<T>, signal: AbortSignal): Promise<Attempt<T>> {
   try {
     return { value: await work() };
   } catch (error) {

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, type GuardConfig } from '#pipeline/index.ts';
+import { positionOf } from '../loss.ts';
+import type { ConnectorOffsets } from '../rest/schemas.ts';
 import { formatBytes, formatLsn, type Lsn } from '../source/lsn.ts';
 import { decide, freshMemory, type AlarmName, type GuardAction, type GuardMemory, type GuardView } from './decide.ts';
 import { dropSlotByForce } from './drop-slot.ts';
@@ -39,16 +41,16 @@ export async function watchConnectors(
 
 async function watchOne(one: Guarded, { policy, onEvent, onLook, once = false, signal }: WatchOptions): Promise<readonly AlarmName[]> {
   let memory = freshMemory;
-  let position: Lsn | undefined;
+  let offsets: ConnectorOffsets = [];
   for (;;) {
     if (signal.aborted) return memory.alarms;
     try {
-      const seen = await look(one, position, signal);
-      position = seen.position;
+      const seen = await look(one, offsets, signal);
+      offsets = seen.offsets;
       const decision = decide(policy, memory, seen.view);
       memory = decision.memory;
       onLook?.(one.name, seen.view, memory);
-      for (const action of decision.actions) await act(one, action, position, onEvent, signal);
+      for (const action of decision.actions) await act(one, action, positionOf(offsets), onEvent, signal);
       if (once) return memory.alarms;
       await delay(policy.intervalMs, undefined, { signal });
     } catch (error) {

@@ -1,16 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import type { ClientConfig } from 'pg';
 import type { Kafka } from '#kafka/port.ts';
 import { CdcError } from '#pipeline/index.ts';
+import type { Source } from '../binlog/mariadb-source.ts';
 import type { ConnectorConfig } from '../config-file.ts';
-import { positionOf } from '../loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { failed } from '../running.ts';
-import type { Lsn } from '../source/lsn.ts';
 import { summarizeStatus } from '../status.ts';
 import { askUntil } from '../wait.ts';
 import { formatProgress, snapshotProgress } from './progress.ts';
-import { executeSnapshot, requireReadable, sendSignal, signalChannel, stopSnapshot, type SnapshotRequest } from './signal.ts';
+import {
+  executeSnapshot,
+  requireReadable,
+  sendSignal,
+  signalChannel,
+  stopSnapshot,
+  type HasPassed,
+  type SnapshotRequest,
+} from './signal.ts';
 
 /** A running connector, and the ways to it. */
 export type SnapshotTarget = {
@@ -19,7 +25,7 @@ export type SnapshotTarget = {
   readonly client: ConnectClient;
   readonly kafka: Kafka;
   /** The replicator, for the signal table. */
-  readonly source: ClientConfig;
+  readonly source: Source;
 };
 
 export type SnapshotWait = {
@@ -43,9 +49,9 @@ export async function snapshotTables(target: SnapshotTarget, request: SnapshotRe
   const channel = signalChannel(target.name, target.config);
   await requireReadable(target.source, request.tables);
   const signal = executeSnapshot(randomUUID(), request);
-  const sentAt = await sendSignal(channel, signal, target);
-  if (wait.silenceMs === 0 || sentAt === undefined) return { id: signal.id, outcome: 'asked' };
-  await untilOver(target, signal.id, sentAt, wait);
+  const heard = await sendSignal(channel, signal, target);
+  if (wait.silenceMs === 0 || heard === undefined) return { id: signal.id, outcome: 'asked' };
+  await untilOver(target, signal.id, heard, wait);
   return { id: signal.id, outcome: 'over' };
 }
 
@@ -64,7 +70,7 @@ export async function abortSnapshot(target: SnapshotTarget, tables: readonly str
 async function untilOver(
   { name, client }: SnapshotTarget,
   id: string,
-  sentAt: Lsn,
+  heard: HasPassed,
   { silenceMs, signal, progress }: SnapshotWait,
 ): Promise<void> {
   let seen = false;
@@ -77,7 +83,7 @@ async function untilOver(
         if (summary?.health === 'failed') throw failed(summary);
         const offsets = await client.offsets(name, signal);
         const running = snapshotProgress(offsets);
-        if (running === null) return seen || (positionOf(offsets) ?? 0n) > sentAt ? 'over' : undefined;
+        if (running === null) return seen || heard(offsets) ? 'over' : undefined;
         seen ||= running.id === id;
         const text = formatProgress(running);
         return text === shown ? undefined : text;

@@ -1,8 +1,13 @@
 import { escapeIdentifier, DatabaseError, type ClientConfig } from 'pg';
 import type { Kafka } from '#kafka/port.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
+import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
+import { binlogPositionOf, comparePlaces } from '../binlog/position.ts';
+import { insertBinlogSignal, unfitTable } from '../binlog/signal.ts';
 import type { ConnectorConfig } from '../config-file.ts';
-import { parseLsn, type Lsn } from '../source/lsn.ts';
+import { positionOf } from '../loss.ts';
+import type { ConnectorOffsets } from '../rest/schemas.ts';
+import { parseLsn } from '../source/lsn.ts';
 import { withSource } from '../source/slot-state.ts';
 
 /** A request to a Debezium connector. Its `id` stands in the connector's position while a snapshot runs. */
@@ -61,7 +66,19 @@ export function signalChannel(name: string, config: ConnectorConfig): SignalChan
  *
  * @throws CdcError SNAPSHOT_FAILED naming a table that does not exist or has no primary key
  */
-export async function requireReadable(source: ClientConfig, tables: readonly string[]): Promise<void> {
+export async function requireReadable(source: Source, tables: readonly string[]): Promise<void> {
+  const unfit = isMariadb(source) ? await unfitTable(source, tables) : await unfitPostgresTable(source, tables);
+  if (unfit === undefined) return;
+  throw new CdcError('SNAPSHOT_FAILED', `table ${unfit.name} ${unfit.found ? 'has no primary key' : 'does not exist in the source'}`, {
+    remedy:
+      'An incremental snapshot reads in chunks of the primary key. Without one: cdc connectors offsets reset, which reads everything.',
+  });
+}
+
+async function unfitPostgresTable(
+  source: ClientConfig,
+  tables: readonly string[],
+): Promise<{ readonly name: string; readonly found: boolean } | undefined> {
   const { rows } = await withSource(source, (client) =>
     client.query<{ name: string; found: boolean }>(
       `SELECT name, relation.oid IS NOT NULL AS found
@@ -71,38 +88,44 @@ export async function requireReadable(source: ClientConfig, tables: readonly str
       [tables],
     ),
   );
-  const [unfit] = rows;
-  if (unfit === undefined) return;
-  throw new CdcError('SNAPSHOT_FAILED', `table ${unfit.name} ${unfit.found ? 'has no primary key' : 'does not exist in the source'}`, {
-    remedy:
-      'An incremental snapshot reads in chunks of the primary key. Without one: cdc connectors offsets reset, which reads everything.',
-  });
+  return rows[0];
 }
+
+/** Whether a position is past the place in the log that a signal has: then the connector has heard it. */
+export type HasPassed = (offsets: ConnectorOffsets) => boolean;
 
 /**
  * Gives a signal to a connector: a row in the signal table, as the replicator, or a message in its signal topic (made if need be).
- * Returns a place in the log that the connector passes only when it has heard the signal; undefined for a topic.
+ * Returns how to tell that the connector has heard it; undefined for a topic.
  *
  * @throws CdcError SNAPSHOT_FAILED naming table or role, LEGACY_*, KAFKA_UNREACHABLE
  */
 export async function sendSignal(
   channel: SignalChannel,
   signal: Signal,
-  { kafka, source }: { readonly kafka: Kafka; readonly source: ClientConfig },
-): Promise<Lsn | undefined> {
-  if (channel.kind === 'table') return insertSignal(channel.table, signal, source);
-  await publishSignal(channel, signal, kafka);
+  { kafka, source }: { readonly kafka: Kafka; readonly source: Source },
+): Promise<HasPassed | undefined> {
+  if (channel.kind === 'table' && isMariadb(source)) {
+    const place = await insertBinlogSignal(channel.table, signal, source);
+    return (offsets) => {
+      const position = binlogPositionOf(offsets);
+      return position !== undefined && comparePlaces(position, place) > 0;
+    };
+  }
+  if (channel.kind === 'table' && !isMariadb(source)) return insertSignal(channel.table, signal, source);
+  if (channel.kind === 'topic') await publishSignal(channel, signal, kafka);
   return undefined;
 }
 
-async function insertSignal(table: string, { id, type, data }: Signal, source: ClientConfig): Promise<Lsn | undefined> {
+async function insertSignal(table: string, { id, type, data }: Signal, source: ClientConfig): Promise<HasPassed | undefined> {
   const name = table.split('.').map(escapeIdentifier).join('.');
   try {
     return await withSource(source, async (client) => {
       await client.query(`INSERT INTO ${name} VALUES ($1, $2, $3)`, [id, type, data]);
       // After the commit: a place before it may be passed by a transaction that commits in between.
       const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
-      return parseLsn(rows[0]?.lsn ?? '');
+      const sentAt = parseLsn(rows[0]?.lsn ?? '');
+      return sentAt === undefined ? undefined : (offsets) => (positionOf(offsets) ?? 0n) > sentAt;
     });
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;

@@ -22,8 +22,11 @@ export function unpublishedTables(config: ConnectorConfig, published: ReadonlySe
 }
 
 /** What that means, in a sentence. */
-export function unpublishedText(tables: readonly string[], publication: string): string {
+export function unpublishedText(tables: readonly string[], publication: string | null): string {
   const one = tables.length === 1;
+  if (publication === null) {
+    return `${tables.join(', ')} cannot be seen by the connector's user (no SELECT, or no such table): nothing of ${one ? 'it' : 'them'} is captured`;
+  }
   return (
     `${tables.join(', ')} not in publication ${publication}: ${one ? 'its' : 'their'} changes are not captured, ` +
     'and lost as long as that is so (cdc connectors prepare adds what is missing, cdc connectors snapshot reads it anew)'

@@ -45,7 +45,7 @@ const legacyDb = database.extend({
     .enum(['postgres', 'mariadb'])
     .optional()
     .describe(
-      'What the server is. Default: postgres. mariadb (and MySQL): the poller only, through an overlap window, which is best effort; set port.',
+      'What the server is. Default: postgres. mariadb (and MySQL): the poller, through an overlap window, which is best effort, and connectors; set port.',
     ),
   roles: z
     .strictObject({

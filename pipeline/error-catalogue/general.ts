@@ -15,7 +15,8 @@ export const generalErrors = {
   },
   DIALECT_UNSUPPORTED: {
     cause: 'The command works on Postgres, and legacyDb.dialect says mariadb.',
-    remedy: 'Of a MariaDB or MySQL, use the poller (cdc poller …); or point legacyDb at a Postgres.',
+    remedy:
+      'Of a MariaDB or MySQL, use the poller (cdc poller …) or a connector (cdc connectors …, docs/mariadb.md); or point legacyDb at a Postgres.',
     exitCode: 78,
   },
   CONFIG_ENV_MISSING: {

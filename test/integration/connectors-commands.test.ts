@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { waitForStreaming, type ConnectClient } from '#connectors/index.ts';
+import { snapshotProgress } from '#connectors/snapshot/progress.ts';
+import { waitFor } from '#stack/index.ts';
 import { prepareTestConnector, removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
 import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
+
+const limit = { signal: new AbortController().signal, timeoutMs: 60_000 };
 
 test('a connector by the commands: plan, validate, apply, status, restart, stop, delete with its slot', async (t) => {
   await using db = await createLegacyDatabase();
@@ -127,6 +131,25 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       await reaches(cli, name, /STOPPED/, 1);
       await cli.run('resume', name);
       await reaches(cli, name, /1 of 1 tasks RUNNING/, 0);
+    });
+    await t.test('snapshot --abort ends one that runs: what it had read stays published, and the rest does not come', async () => {
+      await using rows = await observeTopics(await testKafka(), [`${topicPrefix}.public.customers`], uniqueName('observer'));
+      const again = (): number => rows.messages.filter(({ value }) => value?.includes('"snapshot":"incremental"')).length;
+      await cli.run('snapshot', 'public.customers', '--no-wait');
+      // Those of the snapshot before are 2000.
+      await rows.until(
+        () => again() > 2000,
+        () => `${again()} rows read anew`,
+      );
+      assert.notEqual(snapshotProgress(await client.offsets(name)), null);
+      assert.equal((await cli.run('snapshot', '--abort')).printed, `${name}: asked to end its incremental snapshot`);
+      await waitFor(async () => snapshotProgress(await client.offsets(name)) === null, { ...limit, describe: 'the snapshot has ended' });
+      await db.query(`UPDATE customers SET name = 'after the abort' WHERE id = 1`);
+      await rows.until(
+        () => rows.messages.some(({ value }) => value?.includes('after the abort')),
+        () => 'the stream goes on',
+      );
+      assert.ok(again() < 4500, `${again()} rows read anew`);
     });
     await t.test('render gives Strimzi the same settings', async () => {
       const { printed } = await cli.run('render', '--strimzi', 'my-connect');

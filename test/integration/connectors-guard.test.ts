@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client, type ClientConfig } from 'pg';
+import { connectClient } from '#connectors/index.ts';
+import { dropSlotByForce } from '#connectors/guard/drop-slot.ts';
 import { connectorsTerminal, type RunningCommand, type Terminal } from '#test/support/terminal.ts';
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
@@ -230,4 +232,15 @@ test('a slot over the limit is warned of; by policy it is dropped, the loss is t
     );
     assert.equal((await terminal({}).run('status')).exitCode, 0);
   });
+});
+
+test('with Connect out of reach, the connection that uses the slot is ended, and the slot dropped', async () => {
+  await using made = await bench();
+  const { db, connector } = made;
+  const { name, config, slot } = connector;
+  const slots = (): Promise<unknown[]> => db.query('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
+  assert.deepEqual(await slots(), [{ active: 't' }]);
+  const client = connectClient({ url: 'http://127.0.0.1:1' });
+  assert.equal(await dropSlotByForce({ name, config, client, source: db.replicator }, slot, AbortSignal.timeout(60_000)), true);
+  assert.deepEqual(await slots(), []);
 });

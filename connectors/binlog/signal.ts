@@ -1,0 +1,50 @@
+import { CdcError, describeError } from '#pipeline/index.ts';
+import type { Signal } from '../snapshot/signal.ts';
+import { isRefusal, withMariadb, type MariadbSource } from './mariadb-source.ts';
+import type { BinlogPlace } from './position.ts';
+
+/** The first of `tables` (`database.table`) that cannot be read in chunks of its primary key. */
+export async function unfitTable(
+  source: MariadbSource,
+  tables: readonly string[],
+): Promise<{ readonly name: string; readonly found: boolean } | undefined> {
+  return withMariadb(source, async (query) => {
+    for (const name of tables) {
+      const [database = '', table = ''] = name.split('.');
+      const rows = await query(
+        `SELECT EXISTS (SELECT 1 FROM information_schema.statistics WHERE table_schema = t.table_schema AND table_name = t.table_name AND index_name = 'PRIMARY')
+           FROM information_schema.tables t WHERE t.table_schema = ? AND t.table_name = ?`,
+        [database, table],
+      );
+      if (rows[0]?.[0] !== '1') return { name, found: rows.length > 0 };
+    }
+    return undefined;
+  });
+}
+
+/**
+ * Puts a signal into the signal table. Returns a place in the binlog that the connector reaches only when it has heard it.
+ *
+ * @throws CdcError SNAPSHOT_FAILED naming table and role, LEGACY_*
+ */
+export async function insertBinlogSignal(table: string, { id, type, data }: Signal, source: MariadbSource): Promise<BinlogPlace> {
+  const name = table
+    .split('.')
+    .map((part) => `\`${part.replaceAll('`', '``')}\``)
+    .join('.');
+  return withMariadb(source, async (query) => {
+    try {
+      await query(`INSERT INTO ${name} VALUES (?, ?, ?)`, [id, type, data]);
+      // After the commit: a place before it may be passed by a transaction that commits in between.
+      const [row] = await query('SHOW MASTER STATUS');
+      return { file: row?.[0] ?? '', pos: Number(row?.[1] ?? 0) };
+    } catch (error) {
+      if (!isRefusal(error, 'ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR'))
+        throw error;
+      throw new CdcError('SNAPSHOT_FAILED', `signal table ${table} as ${source.connection.user ?? ''}: ${describeError(error)}`, {
+        cause: error,
+        remedy: 'Run connectors/sql/mariadb as the DBA: it makes the signal table and grants INSERT on it.',
+      });
+    }
+  });
+}
