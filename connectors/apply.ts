@@ -3,7 +3,7 @@ import type { ConnectorConfig, ConnectorFile } from './config-file.ts';
 import { stopAndWait } from './offsets.ts';
 import { planChanges, type Plan } from './plan.ts';
 import type { ConnectClient } from './rest/client.ts';
-import { failed, waitForPosition, waitUntilRunning, type WaitOptions } from './running.ts';
+import { failed, waitForPosition, waitUntilHalted, waitUntilRunning, type WaitOptions } from './running.ts';
 import { summarizeStatus, type StatusSummary } from './status.ts';
 import { configProblems, formatProblems, unknownKeys } from './validation.ts';
 
@@ -62,7 +62,7 @@ export async function applyConnector(client: ConnectClient, file: ConnectorFile,
   try {
     if (previous === null) await client.putConfig(name, config, signal);
     else await replaceConfig(client, name, config, halted, wait);
-    if (halted) return { name, ...plan, status: await summary(client, name), unknownKeys: ignored, positionSeen: true };
+    if (halted) return { name, ...plan, status: await waitUntilHalted(client, name, wait), unknownKeys: ignored, positionSeen: true };
     const status = await waitUntilRunning(client, name, wait);
     const positionSeen = await waitForPosition(client, name, before, { ...wait, timeoutMs: options.positionTimeoutMs ?? 15_000 });
     return { name, ...plan, status, unknownKeys: ignored, positionSeen };

@@ -34,6 +34,25 @@ export async function waitUntilRunning(client: ConnectClient, name: string, opti
 }
 
 /**
+ * Waits until a connector that was PAUSED or STOPPED is so again: after new settings the worker assigns it anew, and calls it UNASSIGNED meanwhile.
+ *
+ * @throws CdcError CONNECTOR_FAILED when it is not within the time
+ */
+export async function waitUntilHalted(client: ConnectClient, name: string, options: WaitOptions): Promise<StatusSummary> {
+  let last: StatusSummary | undefined;
+  const halted = await askUntil(async () => {
+    const status = await client.status(name, options.signal);
+    last = status === null ? undefined : summarizeStatus(status);
+    return last?.health === 'halted' ? last : undefined;
+  }, options);
+  if (halted !== null) return halted;
+  throw new CdcError(
+    'CONNECTOR_FAILED',
+    `connector ${name} is ${last?.state ?? 'gone'} after ${options.timeoutMs / 1000} s, not halted as it was`,
+  );
+}
+
+/**
  * Waits for a sign of life past RUNNING: a source position that differs from `before`. RUNNING only says that the task has started; a
  * task that cannot reach its publication or its slot fails, or retries, a moment later. False when none came in time.
  *

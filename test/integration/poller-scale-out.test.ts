@@ -189,7 +189,11 @@ test('a table that was taken is not taken back before the group has confirmed th
   try {
     await using admin = await kafka.admin();
     await admin.ensureTopics(
-      [`cdc-poller.${name}.positions`, `${name}.public.a`].map((topic) => ({ topic, partitions: 1, replicationFactor: 1 })),
+      [`cdc-poller.${name}.positions`, `${name}.public.a`, `${name}.cdc.heartbeat`].map((topic) => ({
+        topic,
+        partitions: 1,
+        replicationFactor: 1,
+      })),
     );
     const first = begin('first', () => confirmation.promise);
     await untilPhase(first.monitor, 'polling');
