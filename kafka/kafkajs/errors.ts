@@ -40,14 +40,17 @@ export function translateKafkaError(error: unknown, brokers: readonly string[], 
   if (chain.some((link) => link.name === 'KafkaJSSASLAuthenticationError')) {
     return new CdcError('KAFKA_AUTHENTICATION_FAILED', `could not ${doing}: the broker refused the credentials`, { cause: error });
   }
+  const nobody = `could not ${doing}: no broker answered at ${brokers.join(', ')}`;
+  if (chain.some(isMissingAnswer)) return new CdcError('KAFKA_UNREACHABLE', nobody, { cause: error });
   if (chain.some((link) => unreachableNames.has(link.name))) {
-    return new CdcError(
-      'KAFKA_UNREACHABLE',
-      `could not ${doing}: no broker answered at ${brokers.join(', ')} (${describeError(chain.at(-1))})`,
-      { cause: error },
-    );
+    return new CdcError('KAFKA_UNREACHABLE', `${nobody} (${describeError(chain.at(-1))})`, { cause: error });
   }
   return error;
+}
+
+/** kafkajs drops the errors of brokers that it asks for metadata one after the other, and stumbles over having no answer from any. */
+function isMissingAnswer(link: Error): boolean {
+  return link instanceof TypeError && link.message.includes("'topicMetadata'");
 }
 
 /** Whether kafkajs threw it (its own consumer loop knows what to do with those). */
