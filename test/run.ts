@@ -10,6 +10,7 @@ import { formatSeconds, hasMariadb, resetStack, startStack } from '#stack/index.
 import { removeAbandonedContainers } from './support/compose.ts';
 import { prepareImages, whyNoContainers } from './support/container-images.ts';
 import { addTallies, emptyTally, runFiles, summary, type Tally } from './support/run-files.ts';
+import { isAlive } from './support/is-alive.ts';
 
 const root = join(import.meta.dirname, '..');
 const phases = ['unit', 'integration', 'containers'] as const;
@@ -159,14 +160,5 @@ async function removeAbandonedStacks(): Promise<void> {
     if (pid === undefined || isAlive(Number(pid))) continue;
     say(`removing the stack that test run ${pid} left behind`);
     await resetStack(join(root, '.cdc', name), { progress: say });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }

@@ -8,6 +8,7 @@ import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { startOwnPostgres, type OwnPostgres } from '#test/support/own-postgres.ts';
 import { readPublished, versionsOf } from '#test/support/published.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
+import { rawText } from '#test/support/raw-text.ts';
 
 /** Polls a server's table to its end under one poller name; the code of what ended it, or `done`. */
 async function poll(name: string, { host, port }: OwnPostgres): Promise<string> {
@@ -55,8 +56,6 @@ test('a standby, a promoted copy and another server are refused by name; the pri
   assert.equal(versions.length, 3);
   assert.equal(new Set(versions).size, 3);
 });
-
-const rawText = { getTypeParser: () => (value: string) => value };
 
 test('transactions that began after those the floor first waited for are named as its holders: a running one, then a prepared one', async () => {
   await using server = await startOwnPostgres({ max_prepared_transactions: '2' });

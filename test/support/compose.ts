@@ -9,6 +9,7 @@ import getPort from 'get-port';
 import { Client } from 'pg';
 import { loadConfig, nodeFlags, type PipelineConfig } from '#pipeline/index.ts';
 import { docker } from './container-images.ts';
+import { isAlive } from './is-alive.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -105,15 +106,6 @@ export async function removeAbandonedContainers(say: (text: string) => void): Pr
   }
   // Only those that nothing uses.
   await docker(['network', 'prune', '--force', '--filter', 'label=org.testcontainers=true']);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
-  }
 }
 
 /** .env.example as its own first lines say, with free ports. */

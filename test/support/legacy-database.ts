@@ -8,6 +8,7 @@ import { sqlFiles } from '#legacy-db/sql-files.ts';
 import { postgresClientConfig, type DatabaseLocation, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { StackState } from '#stack/state.ts';
 import { testStack, uniqueName } from './stack.ts';
+import { rawText } from './raw-text.ts';
 
 /** A row as Postgres prints it: every value is text or null, so nothing loses digits on the way into an assertion. */
 export type TextRow = Record<string, string | null>;
@@ -38,7 +39,6 @@ export type LegacyDatabase = AsyncDisposable & {
 };
 
 const maintenanceName = 'test legacy-database';
-const rawText = { getTypeParser: () => (value: unknown) => value };
 
 /**
  * A database of the order system of its own, cloned from a template that the first caller makes (test files run side by side, so it

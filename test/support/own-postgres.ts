@@ -13,6 +13,7 @@ import { ensureRoles } from '#stack/postgres-roles.ts';
 import { postgresServer } from '#stack/postgres.ts';
 import { enterableTemporaryFolder, postgresUser, type SystemUser } from '#stack/unprivileged-user.ts';
 import { testStack } from './stack.ts';
+import { rawText } from './raw-text.ts';
 
 type ServerSettings = Readonly<Record<string, string>>;
 /** A standby hears nothing: it has no primary. */
@@ -32,7 +33,6 @@ export type OwnPostgres = AsyncDisposable & {
   readonly copy: () => Promise<OwnPostgres>;
 };
 
-const rawText = { getTypeParser: () => (value: unknown) => value };
 const host = '127.0.0.1';
 const password = 'superuser-secret';
 

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
+import { isAlive } from './is-alive.ts';
 
 /** Servers of a test file's own, because it stops them. */
 export type OwnStack = AsyncDisposable & {
@@ -44,13 +45,4 @@ export async function startOwnStack({ connect = true }: { readonly connect?: boo
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

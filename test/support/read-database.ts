@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, Client, escapeIdentifier, type ClientConfig } from 'pg';
 import { postgresClientConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import { testStack, uniqueName } from './stack.ts';
+import { rawText } from './raw-text.ts';
 
 /** Rows as Postgres prints them: text or null. */
 export type ReadRow = Record<string, string | null>;
@@ -17,8 +18,6 @@ export type ReadDatabase = AsyncDisposable & {
   /** Runs SQL as the owner; values come as text. */
   readonly query: (sql: string, values?: readonly unknown[]) => Promise<ReadRow[]>;
 };
-
-const rawText = { getTypeParser: () => (value: unknown) => value };
 
 /** A database of its own in the shared stack's read server, owned by the read-model role. Disposing it drops it. */
 export async function createReadDatabase(): Promise<ReadDatabase> {
