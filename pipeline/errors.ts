@@ -4,6 +4,7 @@ import { connectorErrors } from './error-catalogue/connectors.ts';
 import { generalErrors } from './error-catalogue/general.ts';
 import { pollerErrors } from './error-catalogue/poller.ts';
 import { readSideErrors } from './error-catalogue/read-side.ts';
+import { schemaErrors } from './error-catalogue/schemas.ts';
 import { stackErrors } from './error-catalogue/stack.ts';
 
 /**
@@ -17,6 +18,7 @@ export const errorCatalogue = {
   ...pollerErrors,
   ...connectorErrors,
   ...readSideErrors,
+  ...schemaErrors,
   ...stackErrors,
 } as const satisfies Record<string, CatalogueEntry>;
 

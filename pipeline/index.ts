@@ -16,7 +16,9 @@ export {
   type PollerConfig,
   type PollerTableConfig,
   type ReadModelConfig,
+  type SchemaRegistryConfig,
   type TlsConfig,
+  type WireFormat,
 } from './config/schema.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli-context.ts';

@@ -33,6 +33,17 @@ const tls = z.strictObject({
   keyFile: name.optional(),
 });
 
+const schemaRegistry = z.strictObject({
+  url: z.url().describe("Where the registry speaks Confluent's API, as http://localhost:8081 or, of Apicurio, …/apis/ccompat/v7."),
+  username: name.optional(),
+  password: z.string().optional(),
+  tls: tls.optional(),
+  requestTimeoutMs: int(100).default(10_000),
+});
+
+/** How events are written; every format is read. */
+const formats = z.enum(['json', 'avro', 'json-schema']);
+
 const database = z.strictObject({
   host: name.default('localhost'),
   port: port.default(5432),
@@ -209,6 +220,11 @@ const poller = z.strictObject({
     .regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore')
     .describe('Transactional ids, positions and topics hang on it.'),
   topicPrefix: name.regex(/^[\w.-]+$/).default('query'),
+  format: formats.default('json').describe('How keys and values are written. avro and json-schema need schemaRegistry.'),
+  compatibility: z
+    .enum(['NONE', 'BACKWARD', 'FORWARD', 'FULL', 'BACKWARD_TRANSITIVE', 'FORWARD_TRANSITIVE', 'FULL_TRANSITIVE'])
+    .default('BACKWARD')
+    .describe('What a changed table must keep to: set on a subject that has no level of its own when the poller first registers it.'),
   pollIntervalMs: int(1).default(100).describe('The fixed interval, unless minIntervalMs or maxIntervalMs is set.'),
   ...pace,
   heartbeatMs: int(1).default(5000).describe('How often a table without news says that it is up to date, in <topicPrefix>.cdc.heartbeat.'),
@@ -316,12 +332,24 @@ export const pipelineSchema = z
   .strictObject({
     legacyDb,
     kafka,
+    schemaRegistry: schemaRegistry
+      .optional()
+      .describe('Speaks the API of the Confluent Schema Registry. Only read when a format or a message asks for it.'),
     poller: poller.optional(),
     connect: connect.optional(),
     readModel: readModel.optional(),
     comparison: comparison.optional(),
   })
-  .superRefine(checkDialect);
+  .superRefine(checkDialect)
+  .superRefine(checkFormat);
+
+/** Formats that carry the id of a schema need a place where it is kept. */
+function checkFormat({ schemaRegistry: registry, poller: polled }: FormatChecked, context: z.RefinementCtx): void {
+  if (polled === undefined || polled.format === 'json' || registry !== undefined) return;
+  context.addIssue({ code: 'custom', path: ['poller', 'format'], message: `${polled.format} needs schemaRegistry.url` });
+}
+
+type FormatChecked = { readonly schemaRegistry?: object | undefined; readonly poller?: { readonly format: string } | undefined };
 
 /** Settings of a table that mean what only Postgres has. */
 function checkDialect({ legacyDb: { dialect }, poller: polled }: DialectChecked, context: z.RefinementCtx): void {
@@ -345,6 +373,8 @@ type DialectChecked = {
 /** pipeline.yaml, validated, defaults filled in. */
 export type PipelineConfig = z.output<typeof pipelineSchema>;
 export type KafkaConfig = PipelineConfig['kafka'];
+export type SchemaRegistryConfig = NonNullable<PipelineConfig['schemaRegistry']>;
+export type WireFormat = z.output<typeof formats>;
 export type LegacyDbConfig = PipelineConfig['legacyDb'];
 export type PollerConfig = NonNullable<PipelineConfig['poller']>;
 export type PollerTableConfig = PollerConfig['tables'][number];

@@ -1,0 +1,26 @@
+import type { CatalogueEntry } from './entry.ts';
+
+/** The schema registry and the formats that need one. */
+export const schemaErrors = {
+  REGISTRY_UNREACHABLE: {
+    cause: 'The schema registry did not answer at the configured address, or answered with a fault of its own.',
+    remedy: 'Start it, or correct schemaRegistry.url and tls. Schemas that are known already serve meanwhile.',
+    exitCode: 69,
+  },
+  REGISTRY_REFUSED: {
+    cause: 'The schema registry turned the login down, or the user may not do this.',
+    remedy: 'Correct schemaRegistry.username and password, or have the right granted.',
+    exitCode: 77,
+  },
+  SCHEMA_INCOMPATIBLE: {
+    cause: "The table has changed in a way that its subject's compatibility level does not allow. No event of the new shape was written.",
+    remedy:
+      'Change the table back, lower the level of the subject for this one step, or publish under a new topic (poller.tables[].topic).',
+    exitCode: 65,
+  },
+  SCHEMA_INVALID: {
+    cause: 'The registry does not take the schema, or no schema can be made of the table.',
+    remedy: 'Read the reason; leave the column out (excludeColumns) or write the table as JSON.',
+    exitCode: 65,
+  },
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
