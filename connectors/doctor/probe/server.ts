@@ -11,6 +11,8 @@ const serverSchema = z.object({
   /** MB; -1 is without limit. */
   maxSlotWalKeepSize: z.number(),
   walSenders: z.number(),
+  /** synchronized_standby_slots; null before Postgres 17. */
+  awaitedStandbys: z.string().nullable(),
   /** Seconds over which the table statistics were counted. */
   statisticsSeconds: z.number(),
 });
@@ -27,6 +29,7 @@ const serverQuery = `
     'maxWalSenders', current_setting('max_wal_senders')::int,
     'maxReplicationSlots', current_setting('max_replication_slots')::int,
     'maxSlotWalKeepSize', (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
+    'awaitedStandbys', current_setting('synchronized_standby_slots', true),
     'walSenders', (SELECT count(*) FROM pg_stat_replication),
     'statisticsSeconds', extract(epoch FROM clock_timestamp() - coalesce(
       (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()), pg_postmaster_start_time())))`;
