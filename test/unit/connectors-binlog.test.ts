@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { comparePlaces, judgeBinlogLoss, judgeBinlogMove } from '#connectors/binlog/position.ts';
+import { hasRead, judgeBinlogLoss, judgeBinlogMove } from '#connectors/binlog/position.ts';
 
 const binlog = {
   serverId: 1,
@@ -12,13 +12,13 @@ const binlog = {
 
 const at = (file: string, pos: number): { file: string; pos: number } => ({ file, pos });
 
-test('places compare by the number of their file, past its padding, then by the byte', () => {
-  const places = [
-    { file: 'b.1000000', pos: 4 },
-    { file: 'b.999999', pos: 900 },
-    { file: 'b.999999', pos: 4 },
-  ];
-  assert.deepEqual(places.toSorted(comparePlaces), places.toReversed());
+test('a signal is heard when its transaction was read to the end, whichever server wrote later ones of its domain', () => {
+  const heard = (gtids: unknown): boolean => hasRead([{ partition: {}, offset: { file: 'b.1', pos: 4, gtids } }], '1-2-10');
+  assert.equal(heard('0-1-99,1-2-10'), true);
+  assert.equal(heard('1-3-11'), true);
+  assert.equal(heard('0-1-99, 1-2-9'), false);
+  assert.equal(heard(undefined), false);
+  assert.equal(hasRead([{ partition: {}, offset: null }], '1-2-10'), false);
 });
 
 test('loss: a file that was purged, a place after the end; another server cannot be judged, and a connector without position has lost nothing', () => {
