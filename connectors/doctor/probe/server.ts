@@ -43,12 +43,16 @@ export type ClockFacts = { readonly offsetMs: number; readonly uncertaintyMs: nu
 
 const clockSchema = z.number();
 
-/** Asks the time a few times; the quickest answer counts. `now` is this host's clock, in ms. */
-export async function readClock(session: DoctorSession, now: () => number): Promise<ClockFacts> {
+export function readClock(session: DoctorSession, now: () => number): Promise<ClockFacts> {
+  return measureClock(() => session.read('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8', clockSchema), now);
+}
+
+/** Asks the server's time, in ms, a few times; the quickest answer counts. `now` is this host's clock, in ms. */
+export async function measureClock(ask: () => Promise<number>, now: () => number): Promise<ClockFacts> {
   const looks: ClockFacts[] = [];
   for (let look = 0; look < 4; look += 1) {
     const asked = now();
-    const server = await session.read('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8', clockSchema);
+    const server = await ask();
     const answered = now();
     looks.push({ offsetMs: server - (asked + answered) / 2, uncertaintyMs: (answered - asked) / 2 });
   }
