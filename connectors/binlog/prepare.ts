@@ -65,7 +65,8 @@ async function readRights(query: MariadbQuery): Promise<Rights> {
 async function readMade(query: MariadbQuery): Promise<ReadonlySet<string>> {
   const rows = await query(
     `SELECT CONCAT('database ', SCHEMA_NAME) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'cdc' UNION ALL
-     SELECT CONCAT('table cdc.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'cdc' AND TABLE_NAME IN ('heartbeat', 'signal')`,
+     SELECT CONCAT('table cdc.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'cdc' AND TABLE_NAME IN ('heartbeat', 'signal')
+     ORDER BY 1`,
   );
   return new Set(rows.map(([name]) => name ?? ''));
 }

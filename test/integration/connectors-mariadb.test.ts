@@ -250,23 +250,6 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     });
   });
 
-  test('binlog that is purged behind a stopped connector is seen as loss, the guard calls it so, and apply does not start over the hole', async () => {
-    await cli.run('stop', name);
-    await statusSays(/STOPPED/);
-    await asRoot(async (run) => {
-      await run('FLUSH BINARY LOGS');
-      const [newest] = (await run('SHOW MASTER STATUS'))[0] ?? [];
-      await run(`PURGE BINARY LOGS TO '${newest}'`);
-    });
-    const { printed, exitCode } = await cli.run('status');
-    assert.match(printed, /LOSS: the server has no binlog file/);
-    assert.equal(exitCode, 1);
-    await assert.rejects(cli.run('apply'), { code: 'CONNECTOR_EVENTS_LOST' });
-    const guard = await cli.run('watch', '--once');
-    assert.match(guard.printed, /ERROR loss: the server has no binlog file/);
-    assert.equal(guard.exitCode, 1);
-  });
-
   test('delete forgets the position with --drop-slot, though there is no slot', async () => {
     await cli.run('delete', name, '--drop-slot');
     assert.equal(await client.config(name), null);
