@@ -40,6 +40,7 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
       ({ topic, partition, offset, value }) => decodeChangeEvent(value, { topic, partition, offset: offset.toString() }) ?? [],
     );
   const created = (): number[] => events().flatMap(({ op, after: row }) => (op === 'c' ? [Number(row?.['id'])] : []));
+  const timesRead = (): number => events().filter(({ op, after: row }) => op === 'r' && row?.['id'] === 1).length;
   const inTable = async (): Promise<number[]> => (await server.query('SELECT id FROM shop.orders')).map(([id]) => Number(id));
   const doctor = async (): Promise<readonly string[]> => briefly(await examine(await doctorRequest(config, folder, ['log'])));
 
@@ -203,11 +204,10 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
   });
 
   test('offsets reset on a connector that runs: it reads anew by itself, and is resumed', async () => {
-    const read = (): number => events().filter(({ op, after: row }) => op === 'r' && row?.['id'] === 1).length;
-    const before1 = read();
+    const before1 = timesRead();
     assert.equal((await cli.run('offsets', 'reset', name)).printed, `${name}: position forgotten; resumed`);
     await observer.until(
-      () => read() === before1 + 1,
+      () => timesRead() === before1 + 1,
       () => 'row 1 read anew',
       60_000,
     );

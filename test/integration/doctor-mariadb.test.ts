@@ -7,7 +7,7 @@ import { briefly, findingOf } from '#test/support/doctor.ts';
 import { healthyTable, startMariadbDoctor, type MariadbDoctor, type MariadbSetup } from '#test/support/doctor-mariadb.ts';
 import { whyNoMariadb } from '#test/support/mariadb.ts';
 import { rootUser } from '#test/support/own-mariadb.ts';
-import { terminal } from '#test/support/terminal.ts';
+import { terminal, type Terminal } from '#test/support/terminal.ts';
 
 const replicator = "cdc_replicator@'127.0.0.1'";
 const moved = 'timestamp(6) NOT NULL DEFAULT current_timestamp(6) ON UPDATE current_timestamp(6)';
@@ -28,6 +28,8 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
   });
 
   const log = async (setup: MariadbSetup = {}): Promise<readonly string[]> => briefly(await doctor.examine(['log'], setup));
+  const run = (words: readonly string[], setup: MariadbSetup): ReturnType<Terminal['run']> =>
+    terminal(doctorCommand, { ...doctor.pipeline(setup), connect: undefined }).run(...words);
   const query = async (setup: MariadbSetup = {}): Promise<readonly string[]> => briefly(await doctor.examine(['query'], setup));
 
   test('nothing is found on a healthy server, and looking writes nothing into its binlog', async () => {
@@ -276,8 +278,6 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
   });
 
   test('the command: exit codes and --json', async () => {
-    const run = (words: readonly string[], setup: MariadbSetup): ReturnType<ReturnType<typeof terminal>['run']> =>
-      terminal(doctorCommand, { ...doctor.pipeline(setup), connect: undefined }).run(...words);
     assert.equal((await run([], {})).exitCode, 0);
     assert.equal((await run([], polled('local', { timeZone: 'Asia/Tokyo' }))).exitCode, 2);
     const { printed, exitCode } = await run(['--json'], polled('plain'));

@@ -10,7 +10,7 @@ import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '#co
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
 import { createOwnMariadb, rootUser, type RunningMariadb } from './own-mariadb.ts';
 
-export const accounts = {
+const accounts = {
   poller: { user: 'cdc_poller', password: 'poller' },
   replicator: { user: 'cdc_replicator', password: 'replicator' },
 } as const;

@@ -72,7 +72,7 @@ export async function readMariadbTableNames(query: MariadbQuery): Promise<readon
 }
 
 /** Runs it for the server's refusal alone. */
-export async function refusalOf(query: MariadbQuery, sql: string): Promise<'missing' | 'denied' | null> {
+async function refusalOf(query: MariadbQuery, sql: string): Promise<'missing' | 'denied' | null> {
   try {
     await query(sql);
     return null;
