@@ -1,10 +1,9 @@
 import { connectKafka } from '#kafka/index.ts';
-import { CdcError, sweepPollerConfig, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
+import { matchesTable, CdcError, sweepPollerConfig, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
 import { Command } from 'commander';
 import { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
 import { runPoller } from './poller.ts';
 import { readStatus, resetPositions } from './positions-view.ts';
-import { isMatch } from './source/table-discovery.ts';
 import { statusTable, type StatusRow } from './status-table.ts';
 
 type StatusFlags = { readonly json?: boolean; readonly sweep?: boolean; readonly url?: readonly string[] };
@@ -46,7 +45,7 @@ export function pollerCommand(context: CliContext): Command {
     .action(async ({ table, sweep = false }: { readonly table?: readonly string[]; readonly sweep?: boolean }) => {
       const config = await configOf(sweep);
       const poller = pollerOf(config);
-      const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || isMatch(entry, name)));
+      const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || matchesTable(entry, name)));
       if (unknown !== undefined) throw new CdcError('TABLE_UNKNOWN', `table ${unknown} is not among poller.tables and has no position`);
       const known = (await readStatus(config.kafka, poller, context.signal)).map((row) => row.table);
       const reset = await resetPositions(connectKafka(config.kafka, context.logger), poller.name, table ?? known);

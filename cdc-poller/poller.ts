@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { connectKafka } from '#kafka/index.ts';
-import { CdcError, describeError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import { isTablePattern, CdcError, describeError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import { startPollerHttp } from './metrics/http-server.ts';
 import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
 import { createGovernor } from './pace/governor.ts';
-import { isPattern } from './source/table-discovery.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
@@ -84,7 +83,7 @@ async function watchTables(
   begun: readonly PollerTableConfig[],
 ): Promise<void> {
   const { poller, logger, signal, once } = context;
-  if (once || !poller.tables.some(({ table }) => isPattern(table))) return;
+  if (once || !poller.tables.some(({ table }) => isTablePattern(table))) return;
   let known = begun;
   for (;;) {
     await pause(poller.discoveryIntervalMs, signal);

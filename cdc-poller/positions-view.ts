@@ -1,8 +1,7 @@
 import { connectKafka, type Kafka } from '#kafka/index.ts';
-import { CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
+import { isTablePattern, matchesTable, CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
 import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
-import { isMatch, isPattern } from './source/table-discovery.ts';
 import { isWindow, type Position } from './position/position.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
@@ -22,7 +21,7 @@ export type TableStatus = {
 /** The committed positions of a poller's tables: those that are configured by name, and those that have a position. */
 export async function readStatus(config: KafkaConfig, poller: PollerConfig, signal?: AbortSignal): Promise<readonly TableStatus[]> {
   const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal);
-  const named = poller.tables.map(({ table }) => table).filter((table) => !isPattern(table));
+  const named = poller.tables.map(({ table }) => table).filter((table) => !isTablePattern(table));
   return [...new Set([...named, ...stored.keys()])].map((table) => {
     const position = stored.get(table)?.head?.position;
     if (position === undefined) return { table, phase: 'not started', horizon: null, polledAt: null, floor: null, repairPending: false };
@@ -52,7 +51,7 @@ export async function readHorizons(kafka: Kafka, pollerName: string, signal?: Ab
 export async function readHorizonsSwept(kafka: Kafka, poller: PollerConfig, signal?: AbortSignal): Promise<ReadonlyMap<string, bigint>> {
   const horizons = new Map<string, bigint>();
   for (const [table, { horizon, swept }] of await readWhole(kafka, poller.name, signal)) {
-    const settings = poller.tables.find((entry) => entry.table === table) ?? poller.tables.find((entry) => isMatch(entry, table));
+    const settings = poller.tables.find((entry) => entry.table === table) ?? poller.tables.find((entry) => matchesTable(entry, table));
     if (settings?.sweep === undefined) horizons.set(table, horizon);
     else if (swept !== null) horizons.set(table, swept < horizon ? swept : horizon);
   }

@@ -22,9 +22,21 @@ export {
 } from './config/schema.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli-context.ts';
-export { mariadbConnectionOptions } from './mariadb.ts';
+export { mariadbConnectionOptions, mariadbIdTypes, mariadbOrderedTypes } from './mariadb.ts';
 export { positiveNumber, wholeNumber } from './number-options.ts';
 export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
 export { CdcError, describeError, type ErrorCode } from './errors.ts';
+export {
+  incrementingColumn,
+  isTablePattern,
+  isUnique,
+  keyColumns,
+  matchesTable,
+  publishedColumns,
+  readColumns,
+  tieBreakers,
+  timestampColumns,
+  type TableKeys,
+} from './polled-table.ts';
 export { nodeFlags } from './node-flags.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';

@@ -40,3 +40,14 @@ function sslOptions(tls: NonNullable<DatabaseLocation['tls']>): NonNullable<Conn
     ...(typeof key === 'string' ? { key } : {}),
   };
 }
+
+/** Types of columns that may be an id that grows, as information_schema's data_type names them. */
+export const mariadbIdTypes: readonly string[] = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint'];
+
+/**
+ * Types whose order the server and its indexes know, and whose text reads back as the same value: not float, whose text is rounded, nor enum
+ * and set, which are ordered by number and compared by text.
+ */
+export const mariadbOrderedTypes: readonly string[] = [
+  ...mariadbIdTypes, 'decimal', 'double', 'year', 'char', 'varchar', 'tinytext', 'text', 'mediumtext', 'binary', 'varbinary', 'uuid', 'inet4', 'inet6', 'date', 'time', 'datetime', 'timestamp',
+]; // prettier-ignore

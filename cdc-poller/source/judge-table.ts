@@ -1,17 +1,14 @@
-import { CdcError, type ErrorCode, type PollerTableConfig } from '#pipeline/index.ts';
 import {
-  captureOf,
-  hasFence,
-  isTable,
+  CdcError,
   isUnique,
   keyColumns,
   publishedColumns,
-  readColumns,
   tieBreakers,
   timestampColumns,
-  type CatalogColumn,
-  type CatalogTable,
-} from './table-shape.ts';
+  type ErrorCode,
+  type PollerTableConfig,
+} from '#pipeline/index.ts';
+import { captureOf, columnsToRead, hasFence, isTable, namesOf, type CatalogColumn, type CatalogTable } from './table-shape.ts';
 import { postgresWords, type Words } from './words.ts';
 
 export type ShapeFinding = { readonly code: ErrorCode; readonly message: string; readonly remedy: string };
@@ -46,7 +43,7 @@ export function findProblems(
 }
 
 function judgeRights(table: CatalogTable, config: PollerTableConfig, role: string, words: Words): readonly ShapeFinding[] {
-  const read = readColumns(table, config);
+  const read = columnsToRead(table, config);
   if (table.readable || (read.length > 0 && read.every(({ readable }) => readable))) return [];
   const isSelection = config.includeColumns !== undefined || config.excludeColumns !== undefined;
   const columns = isSelection ? [...read.map(({ name }) => name), ...(hasFence(table) ? ['xmin'] : [])] : [];
@@ -171,7 +168,7 @@ function judgeSelection(table: CatalogTable, config: PollerTableConfig): readonl
       if (!table.columns.some(({ name }) => name === column)) findings.push(unknownColumn(table, config, column, setting, []));
     }
   }
-  const published = publishedColumns(table, config);
+  const published = publishedColumns(namesOf(table), config);
   for (const column of keyColumns(table, config)) {
     const isThere = table.columns.some(({ name }) => name === column);
     const what = mask[column] === undefined ? (published.includes(column) ? null : 'left out of events') : 'masked';

@@ -1,5 +1,5 @@
 import { formatTableId } from '#change-events/index.ts';
-import type { PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
+import { isTablePattern, matchesTable, type PollerConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { findProblems, type ShapeFinding } from './judge-table.ts';
 import type { SourceSession } from './source-session.ts';
 
@@ -17,8 +17,8 @@ export async function discoverTables(
   poller: PollerConfig,
   onUnfit: (unfit: UnfitTable) => void = () => undefined,
 ): Promise<readonly PollerTableConfig[]> {
-  const named = poller.tables.filter(({ table }) => !isPattern(table));
-  const patterns = poller.tables.filter(({ table }) => isPattern(table));
+  const named = poller.tables.filter(({ table }) => !isTablePattern(table));
+  const patterns = poller.tables.filter(({ table }) => isTablePattern(table));
   if (patterns.length === 0) return named;
   const known = new Set(named.map(({ table }) => table));
   const { dialect } = session;
@@ -26,7 +26,7 @@ export async function discoverTables(
   const found: PollerTableConfig[] = [];
   for (const [schema, name] of await dialect.listTables(session)) {
     const table = formatTableId({ schema: schema ?? '', table: name ?? '' });
-    const pattern = known.has(table) ? undefined : patterns.find((entry) => isMatch(entry, table));
+    const pattern = known.has(table) ? undefined : patterns.find((entry) => matchesTable(entry, table));
     if (pattern === undefined) continue;
     const { exclude: _, ...settings } = pattern;
     const config: PollerTableConfig = { ...settings, table };
@@ -35,21 +35,4 @@ export async function discoverTables(
     else onUnfit({ table, findings });
   }
   return [...named, ...found];
-}
-
-export function isPattern(table: string): boolean {
-  return /[*?]/.test(table);
-}
-
-/** Whether a pattern means a table. `*` and `?` stop at the dot. Pure. */
-export function isMatch({ table: pattern, exclude = [] }: Pick<PollerTableConfig, 'table' | 'exclude'>, table: string): boolean {
-  return globToRegExp(pattern).test(table) && !exclude.some((other) => globToRegExp(other).test(table));
-}
-
-function globToRegExp(glob: string): RegExp {
-  const source = glob
-    .replaceAll(/[\\^$.|+()[\]{}]/g, String.raw`\$&`)
-    .replaceAll('*', '[^.]*')
-    .replaceAll('?', '[^.]');
-  return new RegExp(`^${source}$`, 'u');
 }

@@ -1,5 +1,5 @@
 import type { TableId } from '#change-events/index.ts';
-import type { PollerTableConfig } from '#pipeline/index.ts';
+import { keyColumns, publishedColumns, readColumns, tieBreakers, timestampColumns, type PollerTableConfig } from '#pipeline/index.ts';
 import type { ColumnType } from '../encoding/value-encoders.ts';
 import type { Mask } from '../encoding/masks.ts';
 import { wallClock, type WallClock } from '../fence/local-time.ts';
@@ -85,33 +85,6 @@ export type TableShape = {
   readonly nextId: bigint | null;
 };
 
-/** `timestampColumn` as a list, in order of precedence. */
-export function timestampColumns({ mode, timestampColumn }: PollerTableConfig): readonly string[] {
-  if (mode === 'bulk' || mode === 'incrementing') return [];
-  return typeof timestampColumn === 'string' ? [timestampColumn] : timestampColumn;
-}
-
-/** The event key: as declared, or the primary key, or what stands in for it. */
-export function keyColumns({ primaryKey }: CatalogTable, { key, mode, incrementingColumn }: PollerTableConfig): readonly string[] {
-  if (key !== undefined) return key;
-  if (primaryKey.length > 0) return primaryKey;
-  return mode === 'incrementing' || mode === 'timestamp+incrementing' ? [incrementingColumn] : [];
-}
-
-/**
- * Columns by which pages are ordered after the timestamp. Together with it they must name one row: rows of equal order that straddle
- * a page border would be lost. What the configuration names first may not do so alone; then the key follows it.
- */
-export function tieBreakers(table: CatalogTable, config: PollerTableConfig): readonly string[] {
-  const key = keyColumns(table, config);
-  const named = config.mode === 'incrementing' || config.mode === 'timestamp+incrementing' ? [config.incrementingColumn] : [];
-  return isUnique(table, named) ? named : [...new Set([...named, ...key])];
-}
-
-export function isUnique({ uniqueKeys }: CatalogTable, columns: readonly string[]): boolean {
-  return uniqueKeys.some((unique) => unique.every((name) => columns.includes(name)));
-}
-
 /** Whether rows have an xmin that means something: partitioned tables give their partitions'; a materialised view rewrites all its rows. */
 export function hasFence({ kind }: CatalogTable): boolean {
   return kind === 'r' || kind === 'p';
@@ -128,28 +101,19 @@ export function captureOf(table: CatalogTable, { mode }: PollerTableConfig): Cap
   return mode === 'incrementing' ? 'id' : 'time';
 }
 
-/** Names of the columns that stand in events. */
-export function publishedColumns({ columns }: CatalogTable, { includeColumns, excludeColumns = [] }: PollerTableConfig): readonly string[] {
-  const names = columns.map(({ name }) => name);
-  return includeColumns === undefined
-    ? names.filter((name) => !excludeColumns.includes(name))
-    : names.filter((name) => includeColumns.includes(name));
+/** The columns that have to be read: published ones, and those that order and key need. */
+export function columnsToRead(table: CatalogTable, config: PollerTableConfig): readonly CatalogColumn[] {
+  const names = new Set(readColumns(namesOf(table), table, config));
+  return table.columns.filter(({ name }) => names.has(name));
 }
 
-/** The columns that have to be read: published ones, and those that order and key need. */
-export function readColumns(table: CatalogTable, config: PollerTableConfig): readonly CatalogColumn[] {
-  const needed = new Set([
-    ...publishedColumns(table, config),
-    ...keyColumns(table, config),
-    ...timestampColumns(config),
-    ...tieBreakers(table, config),
-  ]);
-  return table.columns.filter(({ name }) => needed.has(name));
+export function namesOf({ columns }: CatalogTable): readonly string[] {
+  return columns.map(({ name }) => name);
 }
 
 /** The shape of a table in which `findProblems` found nothing wrong. */
 export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string, words: Words = postgresWords): TableShape {
-  const columns = readColumns(table, config);
+  const columns = columnsToRead(table, config);
   const indexOf = (name: string): number => {
     const index = columns.findIndex((column) => column.name === name);
     if (index < 0) throw new RangeError(`column ${name} of ${config.table} was not judged`);
@@ -170,7 +134,10 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
     capture,
     hasXmin: hasFence(table),
     columns,
-    published: publishedColumns(table, config).map((name) => ({ column: indexOf(name), mask: maskOf(config.mask?.[name], maskSecret) })),
+    published: publishedColumns(namesOf(table), config).map((name) => ({
+      column: indexOf(name),
+      mask: maskOf(config.mask?.[name], maskSecret),
+    })),
     key: key.map(indexOf),
     timestamps: times.map(indexOf),
     clock: zone === undefined ? null : wallClock(zone),

@@ -1,3 +1,5 @@
+import { mariadbIdTypes, mariadbOrderedTypes } from '#pipeline/index.ts';
+
 /** What a table is judged by, and told in, in the words of its database. */
 export type Words = {
   /** Types of columns that may be an id that grows. */
@@ -30,14 +32,9 @@ export const postgresWords: Words = {
   createIndex: (table, columns) => `CREATE INDEX CONCURRENTLY ON ${table}${list(columns)};`,
 };
 
-const mariadbIds: readonly string[] = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint'];
-
 export const mariadbWords: Words = {
-  idTypes: mariadbIds,
-  // Not float, whose text is rounded, nor enum and set, which are ordered by number and compared by text.
-  orderedTypes: [
-    ...mariadbIds, 'decimal', 'double', 'year', 'char', 'varchar', 'tinytext', 'text', 'mediumtext', 'binary', 'varbinary', 'uuid', 'inet4', 'inet6', 'date', 'time', 'datetime', 'timestamp',
-  ], // prettier-ignore
+  idTypes: mariadbIdTypes,
+  orderedTypes: mariadbOrderedTypes,
   zonedTypes: ['timestamp'],
   localTypes: ['datetime'],
   grant: ({ schema, table }, columns, role) => `GRANT SELECT${list(columns)} ON ${schema}.${table} TO ${account(role)};`,

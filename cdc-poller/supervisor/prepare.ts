@@ -1,8 +1,8 @@
-import type { PollerTableConfig } from '#pipeline/index.ts';
+import { isTablePattern, type PollerTableConfig } from '#pipeline/index.ts';
 import { heartbeatTopic } from '#change-events/index.ts';
 import { positionTopicSpec } from '../position/position-topic.ts';
 import { dialectOf } from '../source/dialect.ts';
-import { discoverTables, isPattern, type UnfitTable } from '../source/table-discovery.ts';
+import { discoverTables, type UnfitTable } from '../source/table-discovery.ts';
 import { findProblems, problemsError } from '../source/judge-table.ts';
 import type { PollerContext } from './context.ts';
 import { isFinal } from './final-errors.ts';
@@ -47,7 +47,7 @@ export function createTableFinder({ config, poller, logger }: PollerContext): Ta
     await using session = await dialect.openSession(config.legacyDb, `cdc-poller ${poller.name}`, poller.statementTimeoutMs);
     const identity = await dialect.readIdentity(session);
     refuseStandby(identity, config);
-    const named = poller.tables.filter(({ table }) => !isPattern(table));
+    const named = poller.tables.filter(({ table }) => !isTablePattern(table));
     const findings = [];
     if (!judged)
       for (const table of named)

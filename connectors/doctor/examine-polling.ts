@@ -1,3 +1,4 @@
+import { isTablePattern, readColumns } from '#pipeline/index.ts';
 import { formatTableId } from '#change-events/index.ts';
 import { attemptsOf } from './attempt.ts';
 import type { Settings } from './examine.ts';
@@ -9,7 +10,7 @@ import { judgeFloor } from './judge/transactions.ts';
 import { readClock, readServer, type ServerFacts } from './probe/server.ts';
 import { connectionFinding, openDoctorSession, type DoctorSession, type Onlooker } from './probe/session.ts';
 import { readTable, readTableNames, type TableFacts } from './probe/tables.ts';
-import { isPattern, polledTables, readColumns, type PolledTable } from './polled-tables.ts';
+import { keysOf, namesOf, polledTables, type PolledTable } from './polled-tables.ts';
 import type { DoctorRequest } from './request.ts';
 import { watchTransactions } from './watch-transactions.ts';
 
@@ -44,7 +45,7 @@ async function look(session: DoctorSession, request: DoctorRequest, onlooker: On
   const tables: TableFacts[] = [];
   const polledOnes: PolledTable[] = [];
   const configured = request.poller.tables;
-  const isWide = configured.some(({ table }) => isPattern(table));
+  const isWide = configured.some(({ table }) => isTablePattern(table));
   const names = isWide ? await see('the names of tables', () => readTableNames(session)) : [];
   for (const polled of polledTables(configured, names ?? [])) {
     if (polled.isQuery) {
@@ -55,7 +56,7 @@ async function look(session: DoctorSession, request: DoctorRequest, onlooker: On
     if (facts === undefined) continue;
     tables.push(facts);
     polledOnes.push(polled);
-    const columns = facts.found === null ? [] : readColumns(facts.found, polled);
+    const columns = facts.found === null ? [] : readColumns(namesOf(facts.found), keysOf(facts.found), polled.config);
     findings.push(...judgeAccess(facts, onlooker, 'poller.tables', columns), ...judgePolledTable(facts, polled));
   }
   if (server !== undefined) findings.push(...judgeStandby(server, request.server, 'query'));

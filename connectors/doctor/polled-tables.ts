@@ -1,9 +1,17 @@
 import { formatTableId, parseTableId, type TableId } from '#change-events/index.ts';
-import type { PollerTableConfig } from '#pipeline/index.ts';
+import {
+  incrementingColumn,
+  isTablePattern,
+  matchesTable,
+  timestampColumns,
+  type PollerTableConfig,
+  type TableKeys,
+} from '#pipeline/index.ts';
 
-/** A table as the poller is to read it; the same rules as the poller's own, which this folder may not import. */
+/** A table as the poller is to read it. */
 export type PolledTable = {
   readonly id: TableId;
+  readonly config: PollerTableConfig;
   readonly mode: PollerTableConfig['mode'];
   /** A SELECT stands in place of the table. */
   readonly isQuery: boolean;
@@ -14,57 +22,43 @@ export type PolledTable = {
   readonly key: readonly string[] | undefined;
   readonly timeZone: string | undefined;
   readonly idsAscend: boolean;
-  readonly includeColumns: readonly string[] | undefined;
-  readonly excludeColumns: readonly string[];
 };
 
-/** `poller.tables` with its patterns: each entry for the names it takes out of `names`, or, without a match, for its own text. */
+/**
+ * `poller.tables` with its patterns: each name among `names` that a pattern takes, under the first pattern that does, as the poller has it;
+ * a pattern that takes none stands for its own text.
+ */
 export function polledTables(configured: readonly PollerTableConfig[], names: readonly TableId[]): readonly PolledTable[] {
-  const listed = new Set(configured.map(({ table }) => table).filter((table) => !isPattern(table)));
+  const taken = new Set(configured.map(({ table }) => table).filter((table) => !isTablePattern(table)));
   return configured.flatMap((config) => {
-    if (!isPattern(config.table)) return [polledTable(config, parseTableId(config.table))];
-    const matching = names.filter((id) => {
-      const name = formatTableId(id);
-      return matches(config.table, name) && !listed.has(name) && !(config.exclude ?? []).some((pattern) => matches(pattern, name));
-    });
-    return (matching.length === 0 ? [parseTableId(config.table)] : matching).map((id) => polledTable(config, id));
+    if (!isTablePattern(config.table)) return [polledTable(config, parseTableId(config.table))];
+    const matching = names.filter((id) => matchesTable(config, formatTableId(id)));
+    if (matching.length === 0) return [polledTable(config, parseTableId(config.table))];
+    const own = matching.filter((id) => !taken.has(formatTableId(id)));
+    for (const id of own) taken.add(formatTableId(id));
+    return own.map((id) => polledTable(config, id));
   });
 }
 
-/** Whether `poller.tables` holds a pattern (`public.*`), for which the names of all tables are needed. */
-export function isPattern(table: string): boolean {
-  return /[*?]/.test(table);
-}
-
-function matches(pattern: string, name: string): boolean {
-  const text = pattern
-    .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll('*', '[^.]*')
-    .replaceAll('?', '[^.]');
-  return new RegExp(`^${text}$`).test(name);
-}
-
 function polledTable(config: PollerTableConfig, id: TableId): PolledTable {
-  const { mode, timestampColumn, incrementingColumn } = config;
-  const usesTime = mode === 'timestamp' || mode === 'timestamp+incrementing';
-  const usesId = mode === 'incrementing' || mode === 'timestamp+incrementing';
+  const { mode, query, key, timeZone, idsAscend } = config;
   return {
     id,
+    config,
     mode,
-    isQuery: config.query !== undefined,
-    timestampColumns: usesTime ? [timestampColumn].flat() : [],
-    incrementingColumn: usesId ? incrementingColumn : null,
-    key: config.key,
-    timeZone: config.timeZone,
-    idsAscend: config.idsAscend,
-    includeColumns: config.includeColumns,
-    excludeColumns: config.excludeColumns ?? [],
+    isQuery: query !== undefined,
+    timestampColumns: timestampColumns(config),
+    incrementingColumn: incrementingColumn(config),
+    key,
+    timeZone,
+    idsAscend,
   };
 }
 
-/** What the rules below ask of a table, whatever its database. */
+/** A table's indexes, whatever its database. */
 type Indexed = {
   readonly indexes: readonly {
+    /** Null for an expression. */
     readonly columns: readonly (string | null)[];
     readonly unique: boolean;
     readonly primary: boolean;
@@ -73,33 +67,21 @@ type Indexed = {
   }[];
 };
 
-/** The event key: as declared, or the primary key, or the incrementing column. */
-export function keyColumns({ indexes }: Indexed, { key, incrementingColumn }: PolledTable): readonly string[] {
-  const primary = indexes.find((index) => index.primary)?.columns.filter((name) => name !== null);
-  return key ?? primary ?? (incrementingColumn === null ? [] : [incrementingColumn]);
+/** What indexes tell of a table's keys. */
+export function keysOf({ indexes }: Indexed): TableKeys {
+  const plain = indexes.map(({ columns, ...index }) => ({
+    ...index,
+    columns: columns.filter((name) => name !== null),
+    width: columns.length,
+  }));
+  return {
+    primaryKey: plain.find(({ primary }) => primary)?.columns ?? [],
+    uniqueKeys: plain
+      .filter(({ unique, valid, partial, columns, width }) => unique && valid && !partial && columns.length === width)
+      .map(({ columns }) => columns),
+  };
 }
 
-/** Columns by which pages are ordered after the timestamp; with it they must name one row. */
-export function tieBreakers(table: Indexed, polled: PolledTable): readonly string[] {
-  const named = polled.incrementingColumn === null ? [] : [polled.incrementingColumn];
-  return isUnique(table, named) ? named : [...new Set([...named, ...keyColumns(table, polled)])];
-}
-
-/** Whether a unique index over all rows lies within `columns`. */
-export function isUnique({ indexes }: Indexed, columns: readonly string[]): boolean {
-  return indexes.some(
-    (index) => index.unique && index.valid && !index.partial && index.columns.every((name) => name !== null && columns.includes(name)),
-  );
-}
-
-/** Names of the columns that are read. */
-export function readColumns(
-  table: Indexed & { readonly columns: readonly { readonly name: string }[] },
-  polled: PolledTable,
-): readonly string[] {
-  const { includeColumns, excludeColumns, timestampColumns } = polled;
-  const published = (name: string): boolean =>
-    includeColumns === undefined ? !excludeColumns.includes(name) : includeColumns.includes(name);
-  const needed = new Set([...keyColumns(table, polled), ...timestampColumns, ...tieBreakers(table, polled)]);
-  return table.columns.map(({ name }) => name).filter((name) => published(name) || needed.has(name));
+export function namesOf({ columns }: { readonly columns: readonly { readonly name: string }[] }): readonly string[] {
+  return columns.map(({ name }) => name);
 }

@@ -6,7 +6,7 @@ import { shapeOf, type CatalogColumn, type CatalogTable } from '#cdc-poller/sour
 import { columnsHashSql } from '#cdc-poller/source/relation-state.ts';
 import { pageQuery } from '#cdc-poller/source/page-query.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
-import { isMatch } from '#cdc-poller/source/table-discovery.ts';
+import { matchesTable } from '#pipeline/index.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
 
 const config = pollerTableSchema.parse({ table: 'public.orders' });
@@ -157,7 +157,7 @@ test('columns that may be read one by one suffice, and the grant that is missing
   assert.match(judged(settings, { readable: false, columns })[0] ?? '', /GRANT SELECT \(id, updated_at, xmin\) ON public\.orders/);
 });
 
-const meant = (pattern: string, table: string, exclude?: string[]) => isMatch({ table: pattern, exclude }, table);
+const meant = (pattern: string, table: string, exclude?: string[]) => matchesTable({ table: pattern, exclude }, table);
 
 test('patterns: * and ? stop at the dot, and what is excluded is not meant', () => {
   assert.ok(meant('public.*', 'public.orders'));

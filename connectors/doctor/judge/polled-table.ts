@@ -1,7 +1,8 @@
 import { formatTableId } from '#change-events/index.ts';
 import { formatBytes } from '../../source/lsn.ts';
 import { finding, type Finding } from '../finding.ts';
-import { isUnique, keyColumns, tieBreakers, type PolledTable } from '../polled-tables.ts';
+import { isUnique, keyColumns, tieBreakers } from '#pipeline/index.ts';
+import { keysOf, type PolledTable } from '../polled-tables.ts';
 import type { FoundTable, TableFacts } from '../probe/tables.ts';
 import { sqlName, sqlTable } from '../sql-names.ts';
 import { judgeColumns } from './polled-columns.ts';
@@ -41,11 +42,11 @@ function judgeView({ id, found }: TableFacts, polled: PolledTable, kind: string)
 }
 
 function judgeKey(id: Id, table: FoundTable, polled: PolledTable): readonly Finding[] {
-  const key = keyColumns(table, polled);
+  const key = keyColumns(keysOf(table), polled.config);
   if (key.length === 0) return [finding('KEY_MISSING', 'query', subjectOf(id), {})];
-  const columns = [...polled.timestampColumns, ...tieBreakers(table, polled)];
+  const columns = [...polled.timestampColumns, ...tieBreakers(keysOf(table), polled.config)];
   const known = columns.every((name) => table.columns.some((column) => column.name === name));
-  if (polled.key !== undefined || !known || isUnique(table, columns)) return [];
+  if (polled.key !== undefined || !known || isUnique(keysOf(table), columns)) return [];
   return [
     finding('ORDER_NOT_UNIQUE', 'query', subjectOf(id), {
       columns: columns.join(', '),
@@ -58,7 +59,7 @@ function judgeKey(id: Id, table: FoundTable, polled: PolledTable): readonly Find
 /** Of several timestamps, pages are ordered by an expression, whose index cannot be told by its columns. */
 function judgeIndex(id: Id, table: FoundTable, polled: PolledTable): readonly Finding[] {
   const { mode, timestampColumns } = polled;
-  const columns = [...timestampColumns, ...tieBreakers(table, polled)];
+  const columns = [...timestampColumns, ...tieBreakers(keysOf(table), polled.config)];
   if (mode === 'bulk' || timestampColumns.length > 1) return [];
   if (columns.length === 0 || columns.some((name) => table.columns.every((column) => column.name !== name))) return [];
   const serves = table.indexes.some(

@@ -1,9 +1,10 @@
+import { isTablePattern, readColumns } from '#pipeline/index.ts';
 import { formatTableId } from '#change-events/index.ts';
 import { attemptsOf } from '../attempt.ts';
 import type { Settings } from '../examine.ts';
 import { mariadbFinding, type Finding } from '../finding.ts';
 import { judgeClock } from '../judge/server.ts';
-import { isPattern, polledTables, readColumns } from '../polled-tables.ts';
+import { keysOf, namesOf, polledTables } from '../polled-tables.ts';
 import type { Onlooker } from '../probe/session.ts';
 import type { MariadbRequest } from '../request.ts';
 import type { MariadbQuery } from '../../binlog/mariadb-source.ts';
@@ -36,7 +37,7 @@ async function look(query: MariadbQuery, request: MariadbRequest, onlooker: Onlo
     findings.push(mariadbFinding('SOURCE_IS_REPLICA', 'query', subject, { detail: server.replicaBy }));
   }
   const configured = request.poller.tables;
-  const isWide = configured.some(({ table }) => isPattern(table));
+  const isWide = configured.some(({ table }) => isTablePattern(table));
   const names = isWide ? await see('the names of tables', () => readMariadbTableNames(query)) : [];
   const tables: string[] = [];
   for (const polled of polledTables(configured, names ?? [])) {
@@ -47,7 +48,7 @@ async function look(query: MariadbQuery, request: MariadbRequest, onlooker: Onlo
     }
     const table = await see(`table ${name}`, () => readMariadbTable(query, polled.id));
     if (table === undefined) continue;
-    const columns = table.state === 'found' ? readColumns(table.found, polled) : [];
+    const columns = table.state === 'found' ? readColumns(namesOf(table.found), keysOf(table.found), polled.config) : [];
     findings.push(...judgeTable(table, onlooker, grants?.account ?? onlooker.role, 'poller.tables', columns));
     if (table.state !== 'found') continue;
     tables.push(name);

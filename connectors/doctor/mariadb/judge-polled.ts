@@ -1,15 +1,10 @@
 import { formatTableId, type TableId } from '#change-events/index.ts';
 import { mariadbFinding, type Finding } from '../finding.ts';
-import { isUnique, keyColumns, tieBreakers, type PolledTable } from '../polled-tables.ts';
+import { isUnique, keyColumns, mariadbIdTypes, mariadbOrderedTypes, tieBreakers } from '#pipeline/index.ts';
+import { keysOf, type PolledTable } from '../polled-tables.ts';
 import { holds, type Grants } from '../../binlog/grants.ts';
 import type { MariadbColumn, MariadbFound } from './probe-table.ts';
 import { sqlAccount, sqlName, sqlTable } from './sql-names.ts';
-
-/** The poller's own rules, which this folder may not import (cdc-poller/source/words.ts). */
-const integer = /^(?:tiny|small|medium|big)?int$/;
-/** Not float, whose text is rounded, nor enum and set, which are ordered by number and compared by text. */
-const ordered =
-  /^(?:(?:tiny|small|medium|big)?int|decimal|double|year|(?:var)?char|(?:tiny|medium)?text|(?:var)?binary|uuid|inet[46]|date|time|datetime|timestamp)$/;
 
 export type PolledContext = {
   readonly grants: Grants;
@@ -30,21 +25,21 @@ export function judgePolledTable(id: TableId, found: MariadbFound, polled: Polle
   const findings = [...judgeTimestamps(id, found, polled, context), ...judgeIds(id, found, polled)];
   if (polled.mode === 'bulk') return findings;
   if (isView) return polled.key === undefined ? [...findings, mariadbFinding('KEY_MISSING', 'query', subject, {})] : findings;
-  const key = keyColumns(found, polled);
+  const key = keyColumns(keysOf(found), polled.config);
   if (key.length === 0) return [...findings, mariadbFinding('KEY_MISSING', 'query', subject, {})];
-  const columns = [...new Set([...polled.timestampColumns, ...tieBreakers(found, polled)])];
+  const columns = [...new Set([...polled.timestampColumns, ...tieBreakers(keysOf(found), polled.config)])];
   if (columns.some((column) => columnOf(found, column) === undefined)) return findings;
   const particulars = { columns: columns.join(', '), sqlTable: sqlTable(id) };
-  if (polled.key === undefined && !isUnique(found, columns)) {
+  if (polled.key === undefined && !isUnique(keysOf(found), columns)) {
     findings.push(mariadbFinding('ORDER_NOT_UNIQUE', 'query', subject, { ...particulars, sqlColumns: key.map(sqlName).join(', ') }));
   }
   const isServed = found.indexes.some((index) => !index.partial && columns.every((column, at) => index.columns[at] === column));
   if (polled.timestampColumns.length < 2 && !isServed) {
     findings.push(mariadbFinding('COLUMN_UNINDEXED', 'query', subject, { ...particulars, sqlColumns: columns.map(sqlName).join(', ') }));
   }
-  for (const column of tieBreakers(found, polled)) {
+  for (const column of tieBreakers(keysOf(found), polled.config)) {
     const { dataType = '' } = columnOf(found, column) ?? {};
-    if (column === polled.incrementingColumn || ordered.test(dataType)) continue;
+    if (column === polled.incrementingColumn || mariadbOrderedTypes.includes(dataType)) continue;
     findings.push(
       mariadbFinding('COLUMN_TYPE', 'query', subjectOf(id, column), {
         setting: 'key',
@@ -93,7 +88,7 @@ function judgeIds(id: TableId, found: MariadbFound, { incrementingColumn, mode, 
   if (column === undefined) return [unknownColumn(id, found, incrementingColumn, 'incrementingColumn')];
   const subject = subjectOf(id, incrementingColumn);
   const findings: Finding[] = [];
-  if (!(mode === 'incrementing' ? integer : ordered).test(column.dataType)) {
+  if (!(mode === 'incrementing' ? mariadbIdTypes : mariadbOrderedTypes).includes(column.dataType)) {
     findings.push(
       mariadbFinding('COLUMN_TYPE', 'query', subject, {
         setting: 'incrementingColumn',
@@ -161,8 +156,8 @@ function nullColumn(id: TableId, { name, columnType }: MariadbColumn, setting: s
 }
 
 function unknownColumn(id: TableId, { columns }: MariadbFound, column: string, setting: string): Finding {
-  const fit = setting === 'timestampColumn' ? /^timestamp$/ : integer;
-  const usable = columns.filter(({ dataType }) => fit.test(dataType)).map(({ name }) => name);
+  const fit = setting === 'timestampColumn' ? ['timestamp'] : mariadbIdTypes;
+  const usable = columns.filter(({ dataType }) => fit.includes(dataType)).map(({ name }) => name);
   const candidates = usable.length > 0 ? `By type, ${usable.join(', ')} would do.` : 'It has no column of a type that would do.';
   return mariadbFinding('COLUMN_UNKNOWN', 'query', subjectOf(id, column), { table: formatTableId(id), column, setting, candidates });
 }
