@@ -1,5 +1,6 @@
 import type { Change } from './change.ts';
 import { collapse, type TableChanges } from './collapse.ts';
+import type { CopyTrials } from './copy-trials.ts';
 import { queryText, text, type Database } from './database.ts';
 import { writeMirror } from './mirror-writer.ts';
 import type { Mirror } from './mirror.ts';
@@ -14,6 +15,8 @@ export type ModelSchema = {
   readonly parkMost?: number | undefined;
   /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
   readonly mismatches?: 'halt' | 'park' | undefined;
+  /** New rows are tried by COPY as these say; left out, all rows are upserted. */
+  readonly copyTrials?: CopyTrials | undefined;
 };
 
 /** Changes of one partition, in their order. */
@@ -56,7 +59,7 @@ export async function applyChanges(client: Database, model: ModelSchema, runs: r
   }
   const touched: (readonly string[])[] = [];
   for (const projection of model.projections) touched.push(await touchedKeys(client, projection, tables));
-  for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes);
+  for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes, model.copyTrials);
   for (const [index, projection] of model.projections.entries()) {
     if (!tables.some(({ mirror }) => projection.keyOf === mirror.table || projection.touchedBy[mirror.table] !== undefined)) continue;
     // Two transactions that touch one view row must not each miss what the other has not committed yet. The lock is held until

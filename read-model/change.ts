@@ -31,6 +31,8 @@ export type Change =
       readonly cells: readonly CellText[];
       readonly lsn: Lsn;
       readonly offset: bigint;
+      /** The event calls the row new: a create, or a snapshot's read. It may be stored all the same. */
+      readonly isNew: boolean;
       readonly movedFrom?: string;
     }
   | {
@@ -106,7 +108,7 @@ function upsert(mirror: Mirror, { op, after, lsn }: RowChange, offset: bigint, o
   }
   const names = Object.keys(after);
   if (names.length > present) demandColumns(mirror, names, after, onDemand);
-  return { kind: 'upsert', key: keyOf(mirror, cells), cells, lsn, offset };
+  return { kind: 'upsert', key: keyOf(mirror, cells), cells, lsn, offset, isNew: op !== 'u' };
 }
 
 /** A column that the mirror lacks is asked for with its first value: until then it is null in every row, as a missing one. */

@@ -3,7 +3,7 @@ import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { Applier, ApplyOutcome } from './applier.ts';
 import { byteBudget } from './byte-budget.ts';
-import { decodeEvents, type Decoded, type DecodedEvents } from './decode-batch.ts';
+import { decodeInTurns, type Decoded, type DecodedEvents } from './decode-batch.ts';
 import type { Mirror } from './mirror.ts';
 import type { Mirrors } from './mirrors.ts';
 import { claimPartitions, requireNothingLost, type Position } from './positions.ts';
@@ -274,7 +274,7 @@ export async function decode(
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = decodeEvents(mirror, place, messages, mismatches, 'park');
+    const { demands, ...decoded } = await decodeInTurns(mirror, place, messages, mismatches);
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;
