@@ -48,13 +48,10 @@ export async function writeMirror(database: Database, mirror: Mirror, changes: T
  */
 async function copyRows(database: Database, mirror: Mirror, rows: readonly Upsert[]): Promise<boolean> {
   const names = [...mirror.columns.map(({ name }) => escapeIdentifier(name)), lsnColumn];
-  const plain = [...mirror.columns.map((column) => column.plain), true];
-  const cells = function* (): Generator<readonly CellText[]> {
-    for (const row of rows) yield [...row.cells, row.lsn === null ? null : String(row.lsn)];
-  };
+  const plain = mirror.columns.map((column) => column.plain);
   const copy = `COPY ${qualified(mirror.schema, mirror.table)} (${names.join(', ')}) FROM STDIN`;
   try {
-    await copyIn(database, `SAVEPOINT copying; ${copy}; RELEASE SAVEPOINT copying`, copyText(cells(), plain));
+    await copyIn(database, `SAVEPOINT copying; ${copy}; RELEASE SAVEPOINT copying`, copyText(rows, plain));
     return true;
   } catch (error) {
     if (isRetryable(error)) throw error;

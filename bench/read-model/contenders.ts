@@ -19,7 +19,9 @@ export function readModelContender(model: ReadModelFixture, stream: Stream, kind
     name: kind === 'mirror' ? 'read model, mirror only' : 'read model, mirror and order view',
     run: async () => {
       const { read } = model;
-      await read.query(`CREATE TABLE IF NOT EXISTS ${schema}.plain_orders (LIKE ${schema}.orders INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (id))`);
+      await read.query(
+        `CREATE TABLE IF NOT EXISTS ${schema}.plain_orders (LIKE ${schema}.orders INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (id))`,
+      );
       await read.query(`UPDATE ${schema}.mirrored_tables SET mirror_table = $1 WHERE source_table = 'orders'`, [table]);
       await read.query(
         `TRUNCATE ${schema}.plain_orders, ${schema}.orders, ${schema}.order_view, ${schema}.applied_offsets, ${schema}.apply_log`,

@@ -1,4 +1,4 @@
-import type { CellText } from '../change.ts';
+import type { CellText, Lsn } from '../change.ts';
 
 const special = /[\\\t\n\r]/;
 const specials = /[\\\t\n\r]/g;
@@ -6,20 +6,20 @@ const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '
 
 const chunkLength = 64 * 1024;
 
-/**
- * Rows in COPY's text format, in chunks. `plain` tells by column that no value of it can need escaping.
- */
-export function copyText(rows: Iterable<readonly CellText[]>, plain: readonly boolean[]): Buffer[] {
+type CopiedRow = { readonly cells: readonly CellText[]; readonly lsn: Lsn };
+
+/** Rows in COPY's text format, their log position last, in chunks. `plain` tells by column that no value of it can need escaping. */
+export function copyText(rows: readonly CopiedRow[], plain: readonly boolean[]): Buffer[] {
   const chunks: Buffer[] = [];
   let text = '';
-  for (const cells of rows) {
+  for (const { cells, lsn } of rows) {
     for (let index = 0; index < plain.length; index += 1) {
       const cell = cells[index];
-      if (index > 0) text += '\t';
-      if (cell === null || cell === undefined) text += String.raw`\N`;
-      else text += plain[index] === true || !special.test(cell) ? cell : cell.replace(specials, escaped);
+      if (cell === null || cell === undefined) text += '\\N\t';
+      else if (plain[index] === true || !special.test(cell)) text += `${cell}\t`;
+      else text += `${cell.replace(specials, escaped)}\t`;
     }
-    text += '\n';
+    text += lsn === null ? '\\N\n' : `${lsn}\n`;
     if (text.length < chunkLength) continue;
     chunks.push(Buffer.from(text));
     text = '';
