@@ -9,12 +9,13 @@ import { takeGroup } from './group.ts';
 import { firstFailing } from './isolate.ts';
 import { pruneMovedRows } from './parking/moved-rows.ts';
 import { isPoison } from './parking/poison.ts';
+import { HaltedTableError } from './schema/halts.ts';
 import { MismatchError, type Mismatch } from './schema/mismatch.ts';
 import { isRetryable, retrying } from './retry.ts';
 
 /**
  * Applied (or parked); or nothing was: `stale`, somebody else holds or has moved one of the partitions; `outdated`, a mirror has other
- * columns than the events were decoded for. With `halted`, what comes before that event was applied.
+ * columns than the events were decoded for, or its table stands still elsewhere. With `halted`, what comes before that event was applied.
  */
 export type ApplyOutcome = 'applied' | 'stale' | 'outdated' | { readonly halted: Mismatch };
 
@@ -71,6 +72,8 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
           'outdated',
           ({ mirror }) => (error.versions.get(mirror.table) ?? mirror.columnsVersion) !== mirror.columnsVersion,
         );
+      } else if (error instanceof HaltedTableError) {
+        await settle(group, 'outdated', ({ topic }) => error.topics.has(topic));
       } else if (error instanceof MismatchError) {
         await halt(group, error.mismatch);
       } else if (group.length > 1 && !signal.aborted) {

@@ -15,6 +15,8 @@ export type ModelSchema = {
   readonly parkMost?: number | undefined;
   /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
   readonly mismatches?: 'halt' | 'park' | undefined;
+  /** While one partition of a table stands still, its others do too, whoever holds them. */
+  readonly tablesStandWhole?: boolean | undefined;
   /** New rows are tried by COPY as these say; left out, all rows are upserted. */
   readonly copyTrials?: CopyTrials | undefined;
 };
