@@ -46,12 +46,17 @@ const pruneEvery = 1000;
 export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, signal: AbortSignal): Applier {
   const model: ModelSchema = { copyTrials: createCopyTrials(), ...schema };
   const queue: Submission[] = [];
+  /** Loops that take from the queue, and those of them that are at a transaction. */
   let running = 0;
+  let applying = 0;
   let transactions = 0;
 
   const run = async (): Promise<void> => {
     while (queue.length > 0) {
-      await applyGroup(takeGroup(queue, transactionsAtOnce - running + 1));
+      const group = takeGroup(queue, transactionsAtOnce - applying);
+      applying += 1;
+      await applyGroup(group);
+      applying -= 1;
       transactions += 1;
       if (transactions % pruneEvery === 0) await prune(pool, model.schema).catch(() => undefined);
     }
