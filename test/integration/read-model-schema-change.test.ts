@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
+import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { applyBatches, type PartitionBatch } from '#read-model/apply-transaction.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
@@ -183,14 +184,16 @@ test('onSchemaChange: park parks such events like others, and their keys only', 
   void running;
 });
 
+function inPartition(partition: number, ...rows: readonly Parameters<typeof upsert>[1][]): OutgoingMessage[] {
+  return rows.map((row) => ({ ...upsert('orders', row), partition }));
+}
+
 test(
   'two processes share a table: while one stands before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
   { timeout: 60_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
     const orders = 'SELECT id FROM model.orders ORDER BY id';
-    const inPartition = (partition: number, ...rows: Parameters<typeof upsert>[1][]) =>
-      rows.map((row) => ({ ...upsert('orders', row), partition }));
     await using one = await model.start();
     await using other = await model.start();
     // Partition 0 of each topic goes to one, partition 1 to the other.
