@@ -3,16 +3,19 @@ import type { Pool } from 'pg';
 import { applyChanges, StaleMirrorError, type ModelSchema } from './apply-changes.ts';
 import { applyBatches, StalePositionError, type PartitionBatch } from './apply-transaction.ts';
 import { inapplicable } from './change.ts';
+import { createCopyTrials } from './copy-trials.ts';
 import { inTransaction } from './database.ts';
+import { takeGroup } from './group.ts';
 import { firstFailing } from './isolate.ts';
 import { pruneMovedRows } from './parking/moved-rows.ts';
 import { isPoison } from './parking/poison.ts';
+import { HaltedTableError } from './schema/halts.ts';
 import { MismatchError, type Mismatch } from './schema/mismatch.ts';
 import { isRetryable, retrying } from './retry.ts';
 
 /**
  * Applied (or parked); or nothing was: `stale`, somebody else holds or has moved one of the partitions; `outdated`, a mirror has other
- * columns than the events were decoded for. With `halted`, what comes before that event was applied.
+ * columns than the events were decoded for, or its table stands still elsewhere. With `halted`, what comes before that event was applied.
  */
 export type ApplyOutcome = 'applied' | 'stale' | 'outdated' | { readonly halted: Mismatch };
 
@@ -27,35 +30,40 @@ export type Applier = {
   submit(...batches: readonly PartitionBatch[]): Promise<ApplyOutcome>;
 };
 
-type Waiting = { readonly batches: readonly PartitionBatch[]; readonly result: PromiseWithResolvers<ApplyOutcome> };
+/** Two at a time: while one is planned, logged and committed, the server is busy with the other; a third found no idle core in trials. */
+const transactionsAtOnce = 2;
 
-/** Batches share a transaction up to so many events: longer ones only make readers wait and memory grow. */
-const eventsPerTransaction = 20_000;
+type Submission = { readonly batches: readonly PartitionBatch[]; readonly result: PromiseWithResolvers<ApplyOutcome> };
 
 /** Batches are pruned from the log beyond so many, looked at after every so many transactions. */
 const logBatchesKept = 100_000;
 const pruneEvery = 1000;
 
 /**
- * Applies the batches of all partitions of one model, one transaction at a time: while one commits, the next gathers. Waits out a database
- * that is away; the partitions meanwhile wait in `submit`.
+ * Applies the batches of all partitions of one model, two transactions at a time: while these are on their way, the
+ * next gathers. Waits out a database that is away; the partitions meanwhile wait in `submit`.
  */
-export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, signal: AbortSignal): Applier {
-  const queue: Waiting[] = [];
-  let running = false;
+export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, signal: AbortSignal): Applier {
+  const model: ModelSchema = { copyTrials: createCopyTrials(), ...schema };
+  const queue: Submission[] = [];
+  /** Loops that take from the queue, and those of them that are at a transaction. */
+  let running = 0;
+  let applying = 0;
   let transactions = 0;
 
   const run = async (): Promise<void> => {
-    running = true;
     while (queue.length > 0) {
-      await applyGroup(takeGroup(queue));
+      const group = takeGroup(queue, transactionsAtOnce - applying);
+      applying += 1;
+      await applyGroup(group);
+      applying -= 1;
       transactions += 1;
       if (transactions % pruneEvery === 0) await prune(pool, model.schema).catch(() => undefined);
     }
-    running = false;
+    running -= 1;
   };
 
-  const applyGroup = async (group: readonly Waiting[], isolate = false): Promise<void> => {
+  const applyGroup = async (group: readonly Submission[], isolate = false): Promise<void> => {
     const batches = group.flatMap((waiting) => waiting.batches);
     try {
       await retrying(`applying to ${model.schema}`, logger, signal, () => applyBatches(pool, model, batches, { isolate }));
@@ -69,6 +77,8 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
           'outdated',
           ({ mirror }) => (error.versions.get(mirror.table) ?? mirror.columnsVersion) !== mirror.columnsVersion,
         );
+      } else if (error instanceof HaltedTableError) {
+        await settle(group, 'outdated', ({ topic }) => error.topics.has(topic));
       } else if (error instanceof MismatchError) {
         await halt(group, error.mismatch);
       } else if (group.length > 1 && !signal.aborted) {
@@ -83,14 +93,14 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
   };
 
   /** Some of the group cannot be applied any more, as `outcome` says; the others go on. */
-  const settle = async (group: readonly Waiting[], outcome: ApplyOutcome, is: (batch: PartitionBatch) => boolean): Promise<void> => {
+  const settle = async (group: readonly Submission[], outcome: ApplyOutcome, is: (batch: PartitionBatch) => boolean): Promise<void> => {
     const [over, others] = partition(group, ({ batches }) => batches.some(is));
     for (const { result } of over) result.resolve(outcome);
     if (others.length > 0) await applyGroup(others);
   };
 
   /** One event does not fit its mirror: what comes before it in its partition is applied. Other partitions of one submission cannot go on alone. */
-  const halt = async (group: readonly Waiting[], mismatch: Mismatch): Promise<void> => {
+  const halt = async (group: readonly Submission[], mismatch: Mismatch): Promise<void> => {
     for (const one of group) {
       const [batch, ...more] = one.batches;
       if (batch === undefined || more.length > 0) {
@@ -120,8 +130,8 @@ export function createApplier(pool: Pool, model: ModelSchema, logger: Logger, si
       const result = Promise.withResolvers<ApplyOutcome>();
       queue.push({ batches, result });
       // In the next turn, so that partitions that were fetched together are applied together.
-      if (!running) {
-        running = true;
+      if (running < transactionsAtOnce) {
+        running += 1;
         setImmediate(() => void run());
       }
       return result.promise;
@@ -137,22 +147,6 @@ function upTo(batch: PartitionBatch, offset: bigint): PartitionBatch {
     changes: batch.changes.filter((change) => change.offset < offset),
     nextOffset: offset,
   };
-}
-
-/** One batch of each partition (a second one only follows when the first is done), while they are within bounds; the first always. */
-function takeGroup(queue: Waiting[]): Waiting[] {
-  const seen = new Set<string>();
-  let events = 0;
-  const [group, rest] = partition(queue, ({ batches }) => {
-    const places = batches.map(({ topic, partition: number }) => `${topic}/${number}`);
-    const more = batches.reduce((sum, { messages }) => sum + messages.length, 0);
-    if (places.some((place) => seen.has(place)) || (events > 0 && events + more > eventsPerTransaction)) return false;
-    for (const place of places) seen.add(place);
-    events += more;
-    return true;
-  });
-  queue.splice(0, queue.length, ...rest);
-  return group;
 }
 
 /** The error that names the event which batches fail on, found by trying shorter runs of them and rolling these back. */

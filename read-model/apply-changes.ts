@@ -1,5 +1,6 @@
 import type { Change } from './change.ts';
 import { collapse, type TableChanges } from './collapse.ts';
+import type { CopyTrials } from './copy-trials.ts';
 import { queryText, text, type Database } from './database.ts';
 import { writeMirror } from './mirror-writer.ts';
 import type { Mirror } from './mirror.ts';
@@ -14,6 +15,10 @@ export type ModelSchema = {
   readonly parkMost?: number | undefined;
   /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
   readonly mismatches?: 'halt' | 'park' | undefined;
+  /** While one partition of a table stands still, its others do too, whoever holds them. */
+  readonly tablesStandWhole?: boolean | undefined;
+  /** New rows are tried by COPY as these say; left out, all rows are upserted. */
+  readonly copyTrials?: CopyTrials | undefined;
 };
 
 /** Changes of one partition, in their order. */
@@ -22,6 +27,7 @@ export type ChangeRun = { readonly mirror: Mirror; readonly partition: number; r
 type Changed = {
   readonly mirror: Mirror;
   readonly changes: TableChanges;
+  /** Of the rows that change; none where no view asks. */
   readonly keys: readonly (string | null)[];
   /** `keys` as an array parameter. */
   readonly literal: string;
@@ -51,14 +57,14 @@ export async function applyChanges(client: Database, model: ModelSchema, runs: r
   const truncatedBefore = await lockMirrors(client, written);
   for (const [mirror, parts] of byMirror) {
     const changes = collapse(parts, truncatedBefore.get(mirror.table) ?? null);
-    const keys = firstKeyCells(mirror, changes);
+    const keys = model.projections.some((projection) => hangsOn(projection, mirror)) ? firstKeyCells(mirror, changes) : [];
     tables.push({ mirror, changes, keys, literal: arrayLiteral(keys) });
   }
   const touched: (readonly string[])[] = [];
   for (const projection of model.projections) touched.push(await touchedKeys(client, projection, tables));
-  for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes);
+  for (const { mirror, changes } of tables) await writeMirror(client, mirror, changes, model.copyTrials);
   for (const [index, projection] of model.projections.entries()) {
-    if (!tables.some(({ mirror }) => projection.keyOf === mirror.table || projection.touchedBy[mirror.table] !== undefined)) continue;
+    if (!tables.some(({ mirror }) => hangsOn(projection, mirror))) continue;
     // Two transactions that touch one view row must not each miss what the other has not committed yet. The lock is held until
     // commit, and each statement after it sees all that was committed before: so the last one to project a row sees all it hangs on.
     await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`read-model ${model.schema}.${projection.name}`]);
@@ -85,6 +91,10 @@ async function lockMirrors(client: Database, runs: readonly ChangeRun[]): Promis
   const stale = runs.filter(({ mirror }) => versions.get(mirror.table) !== mirror.columnsVersion);
   if (stale.length > 0) throw new StaleMirrorError(new Map(stale.map(({ mirror }) => [mirror.table, versions.get(mirror.table) ?? -1])));
   return new Map(rows.flatMap((row) => (row[1] === null ? [] : [[text(row, 0), BigInt(text(row, 1))] as const])));
+}
+
+function hangsOn({ keyOf, touchedBy }: Projection, { table }: Mirror): boolean {
+  return keyOf === table || touchedBy[table] !== undefined;
 }
 
 async function touchedKeys(client: Database, projection: Projection, tables: readonly Changed[]): Promise<readonly string[]> {

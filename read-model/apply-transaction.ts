@@ -5,6 +5,7 @@ import { inTransaction, queryText, text, type Database } from './database.ts';
 import type { DecodedEvents } from './decode-batch.ts';
 import type { Parking } from './parking/parked-events.ts';
 import type { TopicPartition } from './positions.ts';
+import { refuseHalted } from './schema/halts.ts';
 
 /** A run of one partition's events that is to be applied at `position` and moves it to `nextOffset`. No events only move it. */
 export type PartitionBatch = TopicPartition &
@@ -30,7 +31,7 @@ export class StalePositionError extends Error {
  * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, parked events, apply log. All
  * or nothing. With `isolate` the events that cannot be applied are found and parked; without it the first one fails the whole.
  *
- * @throws StalePositionError when a batch's position is not the stored one, StaleMirrorError when a mirror has other columns by now,
+ * @throws HaltedTableError when the table of a batch stands still elsewhere, StalePositionError when a batch's position is not the stored one, StaleMirrorError when a mirror has other columns by now,
  *   CdcError READ_MODEL_PARKED_FULL
  */
 export async function applyBatches(
@@ -40,6 +41,7 @@ export async function applyBatches(
   { isolate = false }: { readonly isolate?: boolean } = {},
 ): Promise<void> {
   await inTransaction(pool, model.schema, async (client) => {
+    if (model.tablesStandWhole === true) await refuseHalted(client, batches);
     await movePositions(client, batches);
     const parked = await applyEvents(client, model, batches, isolate);
     await logBatches(client, batches, parked);

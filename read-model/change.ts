@@ -29,8 +29,12 @@ export type Change =
       readonly kind: 'upsert';
       readonly key: string;
       readonly cells: readonly CellText[];
+      /** Whether some cells keep what is stored. */
+      readonly partial: boolean;
       readonly lsn: Lsn;
       readonly offset: bigint;
+      /** The event calls the row new: a create, or a snapshot's read. It may be stored all the same. */
+      readonly isNew: boolean;
       readonly movedFrom?: string;
     }
   | {
@@ -88,6 +92,7 @@ function upsert(mirror: Mirror, { op, after, lsn }: RowChange, offset: bigint, o
   if (after === null) throw new TypeError(`op ${op} without after`);
   const cells: CellText[] = [];
   let present = 0;
+  let partial = false;
   for (const column of mirror.columns) {
     const value = after[column.name];
     if (value !== undefined) present += 1;
@@ -95,8 +100,10 @@ function upsert(mirror: Mirror, { op, after, lsn }: RowChange, offset: bigint, o
       // Dropped at the source, or null there by now.
       if (column.required) onDemand({ kind: 'nullable', column: column.name });
       cells.push(null);
-    } else if (column.isUnavailable(value)) cells.push(undefined);
-    else {
+    } else if (column.isUnavailable(value)) {
+      partial = true;
+      cells.push(undefined);
+    } else {
       if (column.widerFor !== null) {
         const type = wider(column.name, value, column.widerFor);
         if (type !== null) onDemand({ kind: 'widen', column: column.name, type });
@@ -106,7 +113,7 @@ function upsert(mirror: Mirror, { op, after, lsn }: RowChange, offset: bigint, o
   }
   const names = Object.keys(after);
   if (names.length > present) demandColumns(mirror, names, after, onDemand);
-  return { kind: 'upsert', key: keyOf(mirror, cells), cells, lsn, offset };
+  return { kind: 'upsert', key: keyOf(mirror, cells), cells, partial, lsn, offset, isNew: op !== 'u' };
 }
 
 /** A column that the mirror lacks is asked for with its first value: until then it is null in every row, as a missing one. */
@@ -121,7 +128,7 @@ function demandColumns(mirror: Mirror, names: readonly string[], after: Row, onD
 /** An upsert that leaves columns out and comes from another key knows where to find them. */
 function withOldKey(mirror: Mirror, change: Upsert, message: ConsumedMessage): Upsert {
   const header = message.headers[oldKeyHeader];
-  if (header === undefined || !change.cells.includes(undefined)) return change;
+  if (header === undefined || !change.partial) return change;
   const old = parseLossless(header);
   if (!isRow(old)) throw new TypeError(`header ${oldKeyHeader} is no JSON object`);
   return { ...change, movedFrom: deletion(mirror, old, message.offset).key };

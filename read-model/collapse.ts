@@ -7,7 +7,15 @@ import type { CellText, Change, Lsn } from './change.ts';
 export type RowState = {
   readonly partition: number;
   readonly deletes: readonly string[] | null;
-  readonly upsert: { readonly cells: readonly CellText[]; readonly partial: boolean; readonly lsn: Lsn } | null;
+  readonly upsert: Upsert | null;
+};
+
+export type Upsert = {
+  readonly cells: readonly CellText[];
+  readonly partial: boolean;
+  readonly lsn: Lsn;
+  /** The first event of the row in the batch calls it new. */
+  readonly isNew: boolean;
 };
 
 /** What a batch leaves to be done in one mirror, in this order: empty it of what is older, then delete and upsert, each key once. */
@@ -50,13 +58,16 @@ export function collapse(partitions: readonly PartitionChanges[], truncatedBefor
 }
 
 function upsertOver(before: RowState | undefined, change: Change & { kind: 'upsert' }, partition: number): RowState {
+  // As its event gives it: the usual case makes no further object.
+  if (before === undefined) return { partition, deletes: null, upsert: change };
   const { cells, lsn } = change;
+  const isNew = before.upsert?.isNew ?? false;
   // A whole row replaces whatever is stored: no need to delete it first.
-  if (!cells.includes(undefined)) return { partition, deletes: null, upsert: { cells, partial: false, lsn } };
-  const known = before?.upsert?.cells ?? [];
+  if (!change.partial) return { partition, deletes: null, upsert: { cells, partial: false, lsn, isNew } };
+  const known = before.upsert?.cells ?? [];
   const merged = cells.map((cell, index) => (cell === undefined ? known[index] : cell));
   const partial = merged.includes(undefined);
-  return { partition, deletes: partial ? (before?.deletes ?? null) : null, upsert: { cells: merged, partial, lsn } };
+  return { partition, deletes: partial ? before.deletes : null, upsert: { cells: merged, partial, lsn, isNew } };
 }
 
 function isOlder(lsn: Lsn, horizon: Lsn): boolean {

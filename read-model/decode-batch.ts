@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { MessagePlace } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { changeReader, inapplicable, type Change } from './change.ts';
@@ -43,14 +45,24 @@ export function decodeEvents(
 ): Decoded {
   const demands = new Map<string, ColumnDemand>();
   const read = changeReader(mirror, (demand) => {
-    const name = `${demand.kind} ${demand.column}`;
-    if (!demands.has(name)) demands.set(name, demand);
+    if (!demands.has(nameOf(demand))) demands.set(nameOf(demand), demand);
   });
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
-  for (const [index, message] of messages.entries()) {
+  let at = 0n;
+  // Only an error asks where it stands.
+  const place: MessagePlace = {
+    topic,
+    partition,
+    get offset() {
+      return String(at);
+    },
+  };
+  for (let index = 0; index < messages.length; index += 1) {
+    const message = messages[index];
+    if (message === undefined) continue;
+    at = message.offset;
     try {
-      const place = { topic, partition, offset: String(message.offset) };
       const change = read(message, place);
       if (change.kind === 'truncate' && change.lsn === null && blindTruncates === 'park') throw inapplicable(place, null, blindTruncate);
       changes.push(change);
@@ -63,4 +75,37 @@ export function decodeEvents(
     }
   }
   return { events: { mirror, messages, changes, poisoned }, demands: [...demands.values()], mismatch: null };
+}
+
+/** Some milliseconds of decoding. */
+const messagesPerTurn = 500;
+
+/** {@link decodeEvents} that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
+export async function decodeInTurns(
+  mirror: Mirror,
+  place: TopicPartition,
+  messages: readonly ConsumedMessage[],
+  mismatches: 'halt' | 'park',
+  blindTruncates: 'apply' | 'park',
+): Promise<Decoded> {
+  const changes: Change[] = [];
+  const poisoned = new Map<bigint, Poison>();
+  const demands = new Map<string, ColumnDemand>();
+  for (let at = 0; at < messages.length; at += messagesPerTurn) {
+    if (at > 0) await nextTurn();
+    const decoded = decodeEvents(mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, blindTruncates);
+    for (const change of decoded.events.changes) changes.push(change);
+    for (const [offset, poison] of decoded.events.poisoned) poisoned.set(offset, poison);
+    for (const demand of decoded.demands) if (!demands.has(nameOf(demand))) demands.set(nameOf(demand), demand);
+    if (decoded.mismatch !== null) {
+      const { offset } = decoded.mismatch;
+      const events = { mirror, messages: messages.filter((message) => message.offset < offset), changes, poisoned };
+      return { events, demands: [...demands.values()], mismatch: decoded.mismatch };
+    }
+  }
+  return { events: { mirror, messages, changes, poisoned }, demands: [...demands.values()], mismatch: null };
+}
+
+function nameOf({ kind, column }: ColumnDemand): string {
+  return `${kind} ${column}`;
 }

@@ -1,12 +1,14 @@
 import { escapeIdentifier } from 'pg';
 import type { CellText, Lsn } from './change.ts';
-import type { TableChanges } from './collapse.ts';
+import type { TableChanges, Upsert } from './collapse.ts';
+import { copyIn } from './copy-in.ts';
+import type { CopyTrials } from './copy-trials.ts';
 import { qualified, type Database } from './database.ts';
 import { lsnColumn } from './mirror-catalogue.ts';
 import type { Mirror, MirrorColumn } from './mirror.ts';
+import { isRetryable } from './retry.ts';
 import { arrayLiteral, plainArrayLiteral } from './values/array-literal.ts';
-
-type Upsert = { readonly cells: readonly CellText[]; readonly lsn: Lsn };
+import { copyText } from './values/copy-text.ts';
 
 /** An update left a column out because its value had not changed, and the row that has the value is not stored. */
 class MissingRowError extends Error {
@@ -15,22 +17,47 @@ class MissingRowError extends Error {
 
 /**
  * Brings a mirror to the state that `changes` describe: one statement to truncate, one to delete, one to upsert, and one per set of
- * columns that partial rows leave alone. To repeat it changes nothing.
+ * columns that partial rows leave alone. To repeat it changes nothing. Rows that are called new are tried by COPY where that is worth it.
  *
  * @throws MissingRowError when a partial row has no stored row to complete it
  */
-export async function writeMirror(database: Database, mirror: Mirror, changes: TableChanges): Promise<void> {
+export async function writeMirror(database: Database, mirror: Mirror, changes: TableChanges, trials?: CopyTrials): Promise<void> {
   if (changes.truncate !== null) await truncate(database, mirror, changes.truncate.before);
   const deletes: (readonly string[])[] = [];
   const whole: Upsert[] = [];
   const partial: Upsert[] = [];
+  const fresh: Upsert[] = [];
   for (const { deletes: key, upsert } of changes.rows.values()) {
     if (key !== null) deletes.push(key);
-    if (upsert !== null) (upsert.partial ? partial : whole).push(upsert);
+    if (upsert !== null) (upsert.partial ? partial : upsert.isNew ? fresh : whole).push(upsert);
   }
+  const copies = trials?.isWorth(mirror.table, fresh.length) ?? false;
+  if (!copies) for (const row of fresh) whole.push(row);
   if (deletes.length > 0) await deleteRows(database, mirror, deletes);
   if (whole.length > 0) await upsertRows(database, mirror, whole);
   if (partial.length > 0) await updateRows(database, mirror, partial);
+  if (!copies) return;
+  const copied = await copyRows(database, mirror, fresh);
+  trials?.ended(mirror.table, copied);
+  if (!copied) await upsertRows(database, mirror, fresh);
+}
+
+/**
+ * Copies rows into the mirror; false when nothing was, because one is there already or does not fit: the upsert then says which of both,
+ * and in the same words as ever.
+ */
+async function copyRows(database: Database, mirror: Mirror, rows: readonly Upsert[]): Promise<boolean> {
+  const names = [...mirror.columns.map(({ name }) => escapeIdentifier(name)), lsnColumn];
+  const plain = mirror.columns.map((column) => column.plain);
+  const copy = `COPY ${qualified(mirror.schema, mirror.table)} (${names.join(', ')}) FROM STDIN`;
+  try {
+    await copyIn(database, `SAVEPOINT copying; ${copy}; RELEASE SAVEPOINT copying`, copyText(rows, plain));
+    return true;
+  } catch (error) {
+    if (isRetryable(error)) throw error;
+    await database.query('ROLLBACK TO SAVEPOINT copying; RELEASE SAVEPOINT copying');
+    return false;
+  }
 }
 
 async function truncate(database: Database, mirror: Mirror, before: Lsn): Promise<void> {

@@ -3,7 +3,7 @@ import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { Applier, ApplyOutcome } from './applier.ts';
 import { byteBudget } from './byte-budget.ts';
-import { decodeEvents, type Decoded, type DecodedEvents } from './decode-batch.ts';
+import { decodeInTurns, type Decoded, type DecodedEvents } from './decode-batch.ts';
 import type { Mirror } from './mirror.ts';
 import type { Mirrors } from './mirrors.ts';
 import { claimPartitions, requireNothingLost, type Position } from './positions.ts';
@@ -61,7 +61,7 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
   const { schema, pool, admin, applier, mirrors, logger, signal, onFailure } = context;
   const holdings = new Map<string, Promise<Holding>>();
   const decoded = byteBudget(decodedBytes);
-  const halts = createHalts(pool, schema, logger);
+  const halts = createHalts(pool, schema, logger, signal);
   /** The end of the batch that onBatch had last: that Kafka is past it says nothing, since it may have been turned down. */
   const offered = new Map<string, bigint>();
 
@@ -158,8 +158,11 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
         if (isHeld()) await stand(outcome.halted, control);
         return outcome;
       }
-      // Another process has changed a mirror: the batch comes again and is decoded for the columns of now.
-      if (outcome === 'outdated') await mirrors.reload();
+      // Another process has changed a mirror, or stands before an event of this table: the batch comes again and is seen in that light.
+      if (outcome === 'outdated') {
+        await mirrors.reload();
+        await halts.load();
+      }
       if (!isHeld()) return outcome;
       if (outcome === 'stale') {
         logger.warn({ topic, partition }, 'another consumer has taken the partition or moved its position: reading it again');
@@ -274,7 +277,7 @@ export async function decode(
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = decodeEvents(mirror, place, messages, mismatches, 'park');
+    const { demands, ...decoded } = await decodeInTurns(mirror, place, messages, mismatches, 'park');
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;

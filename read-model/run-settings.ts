@@ -9,13 +9,18 @@ export function runSettings({
   onSchemaChange,
   parkedMax,
   transactionBufferMb,
-}: ReadModelConfig['models'][string]): Pick<ModelRun, 'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches'> {
+}: ReadModelConfig['models'][string]): Pick<
+  ModelRun,
+  'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches' | 'tablesStandWhole'
+> {
+  // Where every event that cannot be applied stops the model, these do too.
+  const mismatches = onPoison === 'park' && onSchemaChange === 'stop-table' ? 'halt' : 'park';
   return {
     topicPrefix,
     consistency,
     bufferBytes: transactionBufferMb * 2 ** 20,
-    // Where every event that cannot be applied stops the model, these do too.
-    mismatches: onPoison === 'park' && onSchemaChange === 'stop-table' ? 'halt' : 'park',
+    mismatches,
+    tablesStandWhole: mismatches === 'halt' && consistency === 'row',
     parkMost: onPoison === 'park' ? parkedMax : undefined,
   };
 }

@@ -9,23 +9,33 @@ export type Contender = { readonly name: string; readonly run: () => Promise<Fig
 
 const schema = 'model';
 
+/** What the read model is measured as. */
+export const readModelNames = {
+  mirror: 'read model, mirror only',
+  best: 'read model, mirror only, kafka.client: platformatic',
+  view: 'read model, mirror and order view',
+} satisfies Record<string, string>;
+
 /**
- * The read model as a process of its own. `mirror` does what a sink does: the order table's events go to a mirror that no view hangs on,
- * and the rows are still stored with their position. `view` also keeps the order view.
+ * The read model as a process of its own, with default settings but for `best`. `mirror` and `best` do what a sink does: the order table's
+ * events go to a mirror that no view hangs on, with the sink's one index, and the rows are still stored with their position. `view` also
+ * keeps the order view.
  */
-export function readModelContender(model: ReadModelFixture, stream: Stream, kind: 'mirror' | 'view'): Contender {
-  const table = kind === 'mirror' ? 'plain_orders' : 'orders';
+export function readModelContender(model: ReadModelFixture, stream: Stream, kind: keyof typeof readModelNames): Contender {
+  const table = kind === 'view' ? 'orders' : 'plain_orders';
   return {
-    name: kind === 'mirror' ? 'read model, mirror only' : 'read model, mirror and order view',
+    name: readModelNames[kind],
     run: async () => {
       const { read } = model;
-      await read.query(`CREATE TABLE IF NOT EXISTS ${schema}.plain_orders (LIKE ${schema}.orders INCLUDING ALL)`);
+      await read.query(
+        `CREATE TABLE IF NOT EXISTS ${schema}.plain_orders (LIKE ${schema}.orders INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (id))`,
+      );
       await read.query(`UPDATE ${schema}.mirrored_tables SET mirror_table = $1 WHERE source_table = 'orders'`, [table]);
       await read.query(
         `TRUNCATE ${schema}.plain_orders, ${schema}.orders, ${schema}.order_view, ${schema}.applied_offsets, ${schema}.apply_log`,
       );
       await settle(read.query);
-      const child = model.spawn({ groupId: uniqueName('bench') });
+      const child = model.spawn({ groupId: uniqueName('bench'), ...(kind === 'best' ? { client: 'platformatic' } : {}) });
       if (child.pid === undefined) throw new Error('the read model could not be started');
       const { pid } = child;
       const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -52,9 +62,14 @@ export const sinkSettings = {
   },
 } satisfies Record<string, Readonly<Record<string, string>>>;
 
+export const sinkNames = {
+  default: 'Debezium JDBC sink, default settings',
+  best: 'Debezium JDBC sink, best settings',
+} satisfies Record<keyof typeof sinkSettings, string>;
+
 export function sinkContender(model: ReadModelFixture, stream: Stream, worker: SinkWorker, kind: keyof typeof sinkSettings): Contender {
   return {
-    name: `Debezium JDBC sink, ${kind === 'best' ? 'best settings' : 'default settings'}`,
+    name: sinkNames[kind],
     run: async () => {
       const { read } = model;
       await read.query(

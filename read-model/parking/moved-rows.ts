@@ -47,7 +47,7 @@ export async function completeMoved(database: Database, mirror: Mirror, change: 
     const known = new Map(rows.map((row) => [text(row, 0), row[1] ?? null]));
     const cells = change.cells.map((cell, index) => (cell === undefined ? (known.get(mirror.columns[index]?.name ?? '') ?? null) : cell));
     const { movedFrom: _movedFrom, ...whole } = change;
-    return { ...whole, cells };
+    return { ...whole, cells, partial: false };
   }
   const keyCells = mirror.key.map((index) => change.cells[index] ?? null);
   const [found] = await queryText(

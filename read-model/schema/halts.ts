@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import type { Logger } from '#pipeline/index.ts';
 import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
 import type { TopicPartition } from '../positions.ts';
+import { retrying } from '../retry.ts';
 import type { Mismatch } from './mismatch.ts';
 
 /** The tables that stand still, as one member of a model's group knows them. */
@@ -16,7 +17,7 @@ export type Halts = {
   load(): Promise<void>;
 };
 
-export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
+export function createHalts(pool: Pool, schema: string, logger: Logger, signal: AbortSignal): Halts {
   const standing = new Map<string, Map<number, bigint>>();
   return {
     of({ topic, partition }) {
@@ -30,12 +31,15 @@ export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
       if (partitions.get(partition) === offset) return;
       partitions.set(partition, offset);
       logger.error({ code: error.code, remedy: error.remedy }, error.message);
-      await inTransaction(pool, schema, (client) =>
-        client.query(
-          `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
+      const known = `making it known that ${topic}/${partition} of ${schema} stands still`;
+      await retrying(known, logger, signal, () =>
+        inTransaction(pool, schema, (client) =>
+          client.query(
+            `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
              remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
-          [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
+            [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
+          ),
         ),
       );
     },
@@ -43,11 +47,48 @@ export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
       if (standing.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
     },
     async load() {
-      const found = await haltedPartitions(pool, schema);
+      const found = await retrying(`reading what stands still in ${schema}`, logger, signal, () => haltedPartitions(pool, schema));
       standing.clear();
       for (const { topic, partition, offset } of found) standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
     },
   };
+}
+
+/** Another partition of a batch's table stands still, maybe at another process: nothing of the transaction was applied. */
+export class HaltedTableError extends Error {
+  override readonly name = 'HaltedTableError';
+  readonly topics: ReadonlySet<string>;
+
+  constructor(topics: ReadonlySet<string>) {
+    super(`tables stand still: ${[...topics].join(', ')}`);
+    this.topics = topics;
+  }
+}
+
+/**
+ * Refuses partitions whose table stands before an event of another partition. What itself stands may try: its mirror may have been mended.
+ * Names tables without schema: runs inside `inTransaction`.
+ *
+ * @throws HaltedTableError
+ */
+export async function refuseHalted(
+  database: Database,
+  batches: readonly (TopicPartition & { readonly messages: readonly unknown[] })[],
+): Promise<void> {
+  const places = batches.filter(({ messages }) => messages.length > 0);
+  if (places.length === 0) return;
+  const rows = await queryText(
+    database,
+    `SELECT h.topic, h.partition FROM halted_partitions h
+       JOIN applied_offsets a ON a.topic = h.topic AND a.partition = h.partition AND a.next_offset <= h.event_offset
+      WHERE h.topic = ANY ($1::text[])`,
+    [places.map(({ topic }) => topic)],
+  );
+  if (rows.length === 0) return;
+  const standing = new Set(rows.map((row) => `${text(row, 0)}/${text(row, 1)}`));
+  const topics = new Set(rows.map((row) => text(row, 0)));
+  const refused = places.filter(({ topic, partition }) => topics.has(topic) && !standing.has(`${topic}/${partition}`));
+  if (refused.length > 0) throw new HaltedTableError(new Set(refused.map(({ topic }) => topic)));
 }
 
 /** Why a partition stands still: an error of the catalogue, as it was when it was met first. */

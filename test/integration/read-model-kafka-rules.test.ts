@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import kafkajs from 'kafkajs';
 import type { GroupConsumer } from '#kafka/index.ts';
-import { testKafkaConfig } from '#test/support/kafka.ts';
+import { groupHolders } from '#test/support/group-holders.ts';
 import { order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -17,26 +16,6 @@ function spawnMember(model: ReadModelFixture, clientId: string): ChildProcess {
     env: { ...process.env, READ_MODEL_CONFIG: JSON.stringify(config) },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-}
-
-/** What the broker says of a group: how many partitions each member holds, by client id; empty while it shares them out. */
-async function holders(groupId: string): Promise<ReadonlyMap<string, number>> {
-  const { brokers } = await testKafkaConfig();
-  const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
-    const { groups } = await admin.describeGroups([groupId]);
-    const [group] = groups;
-    if (group?.state !== 'Stable') return new Map();
-    return new Map(
-      group.members.map(({ clientId, memberAssignment }) => {
-        const decoded = kafkajs.AssignerProtocol.MemberAssignment.decode(memberAssignment);
-        return [clientId, Object.values(decoded?.assignment ?? {}).flat().length];
-      }),
-    );
-  } finally {
-    await admin.disconnect();
-  }
 }
 
 /** Notes each row whose status goes back: `status` counts up in the source. */
@@ -70,7 +49,7 @@ test(
     const children = new Map(names.map((name) => [name, spawnMember(model, name)]));
     try {
       const shared = await eventually(
-        () => holders(model.groupId).then((members) => [...members]),
+        () => groupHolders(model.groupId),
         (members) => members.length === 4,
       );
       assert.deepEqual(
@@ -91,7 +70,7 @@ test(
       child.kill('SIGKILL');
       await exited;
       const after = await eventually(
-        () => holders(model.groupId).then((members) => [...members]),
+        () => groupHolders(model.groupId),
         (members) => members.length === 3 && members.every(([name]) => name !== dying),
       );
       const seconds = (performance.now() - died) / 1000;

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
+import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { applyBatches, type PartitionBatch } from '#read-model/apply-transaction.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
+import { HaltedTableError } from '#read-model/schema/halts.ts';
 import { readModelStatus } from '#read-model/status.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
+import { createDirectModel } from '#test/support/direct-apply.ts';
+import { groupHolders } from '#test/support/group-holders.ts';
 import { customer, order, product, upsert } from '#test/support/order-events.ts';
 import { eventually, type ReadRow } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -177,4 +182,79 @@ test('onSchemaChange: park parks such events like others, and their keys only', 
   assert.deepEqual(log, { events: '1', parked: '3' });
   assert.deepEqual(await halted(model), []);
   void running;
+});
+
+function inPartition(partition: number, ...rows: readonly Parameters<typeof upsert>[1][]): OutgoingMessage[] {
+  return rows.map((row) => ({ ...upsert('orders', row), partition }));
+}
+
+test(
+  'two processes share a table: while one stands before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
+  { timeout: 60_000 },
+  async () => {
+    await using model = await createReadModel({ partitions: 2 });
+    const orders = 'SELECT id FROM model.orders ORDER BY id';
+    await using one = await model.start();
+    await using other = await model.start();
+    // Partition 0 of each topic goes to one, partition 1 to the other.
+    await eventually(
+      () => groupHolders(model.groupId),
+      (found) => found.length === 2 && found.every(([, partitions]) => partitions === 4),
+    );
+    await model.send('orders', [...inPartition(0, order(1, 1)), ...inPartition(1, order(2, 1))]);
+    await model.caughtUp();
+    await model.send('orders', inPartition(0, { ...order(3, 1), note: { no: 'text' } }));
+    await eventually(
+      () => halted(model),
+      (found) => found.length === 1,
+    );
+    await model.send('orders', inPartition(1, order(4, 1), order(5, 1)));
+    // Another table's events pass meanwhile, one after the other, so that it had its time.
+    for (const id of [1, 2, 3]) {
+      await model.send('customers', [{ ...upsert('customers', customer(id)), partition: 1 }]);
+      await sameRows(model, `SELECT id FROM model.customers WHERE id = ${id}`, [{ id: String(id) }]);
+    }
+    await sameRows(model, orders, [{ id: '1' }, { id: '2' }]);
+    assert.equal((await halted(model)).length, 1);
+    await model.read.query(
+      'ALTER TABLE model.orders ALTER note TYPE jsonb USING to_jsonb(note); ALTER TABLE model.order_view ALTER note TYPE jsonb USING to_jsonb(note)',
+    );
+    await model.caughtUp();
+    await sameRows(
+      model,
+      orders,
+      ['1', '2', '3', '4', '5'].map((id) => ({ id })),
+    );
+    assert.deepEqual(await halted(model), []);
+    void one;
+    void other;
+  },
+);
+
+test('the database refuses a table that stands elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
+  await using direct = await createDirectModel();
+  const model = { ...direct.model, tablesStandWhole: true };
+  for (const partition of [0, 1, 2]) await direct.place('orders', partition);
+  await direct.place('customers');
+  const stands = (partition: number, offset: number): Promise<unknown> =>
+    direct.read.query(
+      `INSERT INTO model.halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ('orders', $1, $2, 'c', 'c', 'r')`,
+      [partition, offset],
+    );
+  const batch = (partition: number, offset: number): PartitionBatch =>
+    direct.batch('orders', offset, [upsert('orders', order(10 * partition + offset, 1))], { partition });
+  await stands(0, 1);
+  const other = direct.batch('customers', 0, [upsert('customers', customer(1))]);
+  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
+  await assert.rejects(applyBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
+  assert.deepEqual(await direct.read.query('SELECT DISTINCT next_offset FROM model.applied_offsets'), [{ next_offset: '0' }]);
+  await applyBatches(direct.pool, model, [other]);
+  // Two that stand both pass when their mirror was mended, in whichever order.
+  await stands(1, 0);
+  await applyBatches(direct.pool, model, [batch(1, 0)]);
+  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
+  await applyBatches(direct.pool, model, [batch(0, 0)]);
+  await applyBatches(direct.pool, model, [batch(0, 1)]);
+  await applyBatches(direct.pool, model, [batch(0, 2), batch(1, 1), batch(2, 0)]);
+  assert.deepEqual(await direct.read.query('SELECT count(*) FROM model.orders'), [{ count: '6' }]);
 });

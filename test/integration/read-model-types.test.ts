@@ -113,8 +113,15 @@ async function createWide(direct: DirectModel): Promise<void> {
 }
 
 test('every value of the contract arrives as exactly the value that it stands for', async () => {
-  await using direct = await createDirectModel();
-  await createWide(direct);
+  for (const copies of [true, false]) {
+    await using direct = await createDirectModel({ copies });
+    await createWide(direct);
+    await applyEveryValue(direct);
+    assert.deepEqual(direct.copies, copies ? [true] : []);
+  }
+});
+
+async function applyEveryValue(direct: DirectModel): Promise<void> {
   const row = (round: number): Columns & { id: number } => ({
     id: round,
     ...Object.fromEntries(columns.map(({ name, cases }) => [name, (cases[round] ?? cases[0])?.[0] ?? null])),
@@ -139,7 +146,7 @@ test('every value of the contract arrives as exactly the value that it stands fo
   );
   // id and _lsn.
   assert.equal(counted?.['given'], '2');
-});
+}
 
 test('a value that does not fit its column is refused, not cut', async () => {
   await using direct = await createDirectModel();

@@ -1,6 +1,7 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import { createApplier, type ApplyOutcome, type Applier } from '#read-model/applier.ts';
+import { openPool } from '#read-model/database.ts';
 import type { DirectModel } from './direct-apply.ts';
 import { uniqueName } from './stack.ts';
 import { partitions, type SourceWorld } from './source-world.ts';
@@ -27,8 +28,7 @@ export type Member = AsyncDisposable & {
 export function createMember(direct: DirectModel, world: SourceWorld): Member {
   const life = (): { readonly name: string; readonly pool: Pool; readonly stop: AbortController; readonly applier: Applier } => {
     const name = uniqueName('member');
-    const pool = new Pool({ ...postgresClientConfig(direct.read.config, direct.read.config, name), max: 2 });
-    pool.on('error', () => undefined);
+    const pool = openPool(postgresClientConfig(direct.read.config, direct.read.config, name), silentLogger, 2);
     const stop = new AbortController();
     return { name, pool, stop, applier: createApplier(pool, direct.model, silentLogger, stop.signal) };
   };

@@ -3,6 +3,7 @@ import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import type { ModelSchema } from '#read-model/apply-changes.ts';
 import type { PartitionBatch } from '#read-model/apply-transaction.ts';
+import type { CopyTrials } from '#read-model/copy-trials.ts';
 import { inTransaction, openPool } from '#read-model/database.ts';
 import { decodeEvents } from '#read-model/decode-batch.ts';
 import { migrate } from '#read-model/index.ts';
@@ -18,6 +19,8 @@ export type DirectModel = AsyncDisposable & {
   readonly read: ReadDatabase;
   readonly pool: Pool;
   readonly model: ModelSchema;
+  /** How each trial of COPY ended so far: whether it succeeded. */
+  readonly copies: readonly boolean[];
   /** Makes the partition's position 0 at epoch 1. */
   place(table: string, partition?: number): Promise<void>;
   /** A batch of messages from `offset` on. */
@@ -33,7 +36,8 @@ export type DirectModel = AsyncDisposable & {
   reload(): Promise<void>;
 };
 
-export async function createDirectModel(): Promise<DirectModel> {
+/** @param copies try COPY for every batch that has a new row, whatever came of it before; otherwise never */
+export async function createDirectModel({ copies = true }: { readonly copies?: boolean } = {}): Promise<DirectModel> {
   const stack = new AsyncDisposableStack();
   const read = stack.use(await createReadDatabase());
   const schema = 'model';
@@ -45,16 +49,20 @@ export async function createDirectModel(): Promise<DirectModel> {
     mirrors = await inTransaction(pool, schema, (client) => loadMirrors(client, schema));
   };
   await reload();
+  const ended: boolean[] = [];
+  const copyTrials: CopyTrials = { isWorth: (_, rows) => rows > 0, ended: (_, succeeded) => ended.push(succeeded) };
+  const model: ModelSchema = { schema, projections: [orderView], ...(copies ? { copyTrials } : {}) };
   return {
     read,
     pool,
-    model: { schema, projections: [orderView] },
+    model,
+    copies: ended,
     reload,
     async retry() {
       await inTransaction(pool, schema, async (client) => {
         for (const queue of await queuesOf(client, {})) {
           const mirror = mirrors.find(({ table }) => table === queue.topic);
-          if (mirror !== undefined) await drainQueue(client, { schema, projections: [orderView] }, mirror, queue);
+          if (mirror !== undefined) await drainQueue(client, model, mirror, queue);
         }
       });
     },

@@ -32,7 +32,7 @@ export type ReadModelFixture = AsyncDisposable & {
   /** Starts a consumer in this process. */
   start(): Promise<RunningReadModel>;
   /** Starts a consumer as a process of its own. */
-  spawn(options?: { readonly groupId?: string }): ChildProcess;
+  spawn(options?: { readonly groupId?: string; readonly client?: KafkaConfig['client'] }): ChildProcess;
   /** Resolves when everything that is in the topics now is applied. */
   caughtUp(timeoutMs?: number): Promise<void>;
 };
@@ -101,7 +101,8 @@ export async function createReadModel({
       return running;
     },
     spawn: (options = {}) => {
-      const childConfig = configFor(options.groupId ?? groupId);
+      const own = configFor(options.groupId ?? groupId);
+      const childConfig = options.client === undefined ? own : { ...own, kafka: { ...own.kafka, client: options.client } };
       const child = spawn(process.execPath, [new URL('./read-model-process.ts', import.meta.url).pathname], {
         env: { ...process.env, READ_MODEL_CONFIG: JSON.stringify(childConfig) },
         stdio: ['ignore', 'inherit', 'inherit'],

@@ -103,6 +103,15 @@ test('a column that is called like a time stamp of the envelope keeps its digits
   assert.equal(stringifyLossless(parseLossless(text)), text);
 });
 
+test('integers of any length keep their digits, wherever they stand in the text', () => {
+  for (let length = 14; length <= 22; length += 1) {
+    for (let before = 0; before < 40; before += 1) {
+      const text = `{"${'x'.repeat(before)}":[${'9'.repeat(length)},1${'0'.repeat(length - 2)}1]}`;
+      assert.equal(stringifyLossless(parseLossless(text)), text);
+    }
+  }
+});
+
 test('a before-image that is not JSON is refused when it is asked for', () => {
   const text = `{"before":{"id":01},"after":null,"source":{"connector":"c","name":"n","db":"d","schema":"s","table":"t"},"op":"d"}`;
   const change = decodeRowChange(Buffer.from(text), place);

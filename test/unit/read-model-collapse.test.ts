@@ -34,6 +34,7 @@ function applyCollapsed({ rows }: Table, changes: TableChanges): void {
   for (const [key, { upsert }] of changes.rows) {
     if (upsert === null) continue;
     const stored = rows.get(key)?.cells;
+    assert.ok(!upsert.isNew || stored === undefined, `${key} counts as new and is stored`);
     assert.equal(upsert.partial, upsert.cells.includes(undefined));
     if (upsert.partial && stored === undefined) throw new MissingRow();
     rows.set(key, { cells: upsert.cells.map((cell, index) => (cell === undefined ? stored?.[index] : cell)), lsn: upsert.lsn });
@@ -50,13 +51,13 @@ const step = fc.record<Step>({
 });
 
 /** Events in the source's order; keys of a partition are its own, as in Kafka. */
-function toChange({ kind, key, keep, partition }: Step, at: number): Change {
+function toChange({ kind, key, keep, partition }: Step, at: number, isNew = false): Change {
   const name = `${partition}:${key}`;
   const offset = BigInt(at);
   if (kind === 'delete') return { kind, key: name, keyCells: [name], offset };
   if (kind === 'truncate') return { kind, lsn: at, offset };
   const cells = [name, (keep & 1) === 0 ? `a${at}` : undefined, (keep & 2) === 0 ? `b${at}` : undefined];
-  return { kind, key: name, cells, lsn: at, offset };
+  return { kind, key: name, cells, partial: keep !== 0, lsn: at, offset, isNew };
 }
 
 function attempt(work: () => Table): { readonly rows: [string, unknown][] } | 'missing row' {
@@ -76,7 +77,14 @@ test('a collapsed batch does what its events do one after the other', () => {
         for (const [at, one] of earlier.entries()) table.truncatedBefore = applyOne(table, toChange({ ...one, keep: 0 }, at));
         return table;
       };
-      const changes = batch.map((one, index) => toChange(one, 100 + index));
+      // An event that completes what is stored is an update; of the others those of a row that is not there are creates.
+      const stored = start();
+      const changes = batch.map((one, index) => {
+        const at = 100 + index;
+        const isNew = one.kind === 'upsert' && one.keep === 0 && !stored.rows.has(`${one.partition}:${one.key}`);
+        stored.truncatedBefore = applyOne(stored, toChange({ ...one, keep: 0 }, at));
+        return toChange(one, at, isNew);
+      });
       const sequential = attempt(() => {
         const table = start();
         for (const change of changes) table.truncatedBefore = applyOne(table, change);
@@ -99,7 +107,7 @@ test('a collapsed batch does what its events do one after the other', () => {
 });
 
 function upsertAt(at: number): Change {
-  return { kind: 'upsert', key: '1', cells: ['1', String(at)], lsn: at, offset: BigInt(at) };
+  return { kind: 'upsert', key: '1', cells: ['1', String(at)], partial: false, lsn: at, offset: BigInt(at), isNew: at === 1 };
 }
 
 test('each key comes once, so that one statement can take the whole batch', () => {
@@ -117,17 +125,21 @@ test('a row that keeps columns of a row deleted in the same batch has nothing to
         partition: 0,
         changes: [
           { kind: 'delete', key: '1', keyCells: ['1'], offset: 0n },
-          { kind: 'upsert', key: '1', cells: ['1', undefined], lsn: 2, offset: 1n },
+          { kind: 'upsert', key: '1', cells: ['1', undefined], partial: true, lsn: 2, offset: 1n, isNew: false },
         ],
       },
     ],
     null,
   );
-  assert.deepEqual(rows.get('1'), { partition: 0, deletes: ['1'], upsert: { cells: ['1', undefined], partial: true, lsn: 2 } });
+  assert.deepEqual(rows.get('1'), {
+    partition: 0,
+    deletes: ['1'],
+    upsert: { cells: ['1', undefined], partial: true, lsn: 2, isNew: false },
+  });
 });
 
 function keyedBy(lsn: Lsn): Change {
-  return { kind: 'upsert', key: String(lsn), cells: ['x'], lsn, offset: 0n };
+  return { kind: 'upsert', key: String(lsn), cells: ['x'], partial: false, lsn, offset: 0n, isNew: true };
 }
 
 test('events older than a truncate that was applied before are superseded, unless their position is unknown', () => {

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inTransaction, queryText } from '#read-model/database.ts';
+import { orderView } from '#read-model/order-view.ts';
+import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
+
+const orders = 60_000;
+const items = 180_000;
+
+async function fill({ read }: DirectModel): Promise<void> {
+  await read.query(`
+    INSERT INTO model.customers SELECT n, 'c' || n, 'c' || n, 'basic', 1, now(), now(), 1 FROM generate_series(1, 6000) n;
+    INSERT INTO model.products SELECT n, 'p' || n, 'p' || n, NULL, 1, true, now(), 1 FROM generate_series(1, 2000) n;
+    INSERT INTO model.orders SELECT n, 1 + n % 6000, 'new', NULL, now(), now(), 1 FROM generate_series(1, ${orders}) n;
+    INSERT INTO model.order_items SELECT n, 1 + n::bigint * 7919 % ${orders}, 1 + n % 2000, 1, 2.5, now(), 1 FROM generate_series(1, ${items}) n;
+    INSERT INTO model.order_view SELECT n, 'new', now(), NULL, 1, NULL, NULL, NULL, '[]', 0, 0, now() FROM generate_series(1, ${orders}) n`);
+}
+
+/** The large tables that the plan of a statement for so many keys reads whole. */
+async function readWhole(direct: DirectModel, sql: string, keys: number): Promise<readonly string[]> {
+  const list = Array.from({ length: keys }, (_, index) => 1 + ((index * 104_729) % orders));
+  const plan = await inTransaction(direct.pool, 'model', (client) => queryText(client, `EXPLAIN ${sql}`, [`{${list.join(',')}}`]));
+  const scans = plan.flatMap((row) => /Seq Scan on (\w+)/.exec(row[0] ?? '')?.[1] ?? []);
+  return scans.filter((table) => ['orders', 'order_items', 'order_view'].includes(table));
+}
+
+test('what a batch touches is found and made anew by indexes, not by reading a large table whole', { timeout: 60_000 }, async () => {
+  await using direct = await createDirectModel();
+  await fill(direct);
+  await direct.read.query('ANALYZE');
+  for (const sql of [...orderView.recompute, ...Object.values(orderView.touchedBy)]) {
+    for (const keys of [1, 100, 1000]) assert.deepEqual(await readWhole(direct, sql, keys), [], `${keys} keys: ${sql}`);
+  }
+});
