@@ -1,0 +1,12 @@
+import type { MessagePlace, RowChange } from '../decode.ts';
+import type { JsonValue } from '../lossless-json.ts';
+
+/**
+ * Reads payloads that one schema wrote. `bytes` is a whole message; the payload begins after its frame.
+ *
+ * @throws CdcError EVENT_UNDECODABLE when the bytes are not what the schema says
+ */
+export type PayloadReader = {
+  readonly value: (bytes: Buffer, place: MessagePlace) => JsonValue;
+  readonly change: (bytes: Buffer, place: MessagePlace) => RowChange | null;
+};

@@ -1,0 +1,68 @@
+import type { SchemaRegistryConfig } from '#pipeline/index.ts';
+import { openRegistry } from '../registry/client.ts';
+import type { Registry } from '../registry/registry.ts';
+import { undecodable, type MessagePlace } from '../decode.ts';
+import { schemaIdOf } from './frame.ts';
+import { jsonSchemaReader } from './json-schema-reader.ts';
+import type { PayloadReader } from './payload-reader.ts';
+import type { RegisteredSchema } from '../registry/registry.ts';
+
+/** The readers of every schema met so far. A schema never changes under its id, so what was loaded is kept while the process lives. */
+export type SchemaCache = {
+  /** Adds the id of these bytes to the ids that are wanted, unless its schema is there or there is no registry to ask. */
+  readonly want: (bytes: Buffer, wanted: Set<number> | undefined) => Set<number> | undefined;
+  /** @throws CdcError REGISTRY_UNREACHABLE, REGISTRY_REFUSED; the signal's reason */
+  readonly load: (ids: ReadonlySet<number>, signal: AbortSignal) => Promise<void>;
+  /** The reader of these bytes, and their place with the schema's id. @throws CdcError EVENT_UNDECODABLE */
+  readonly readerOf: (bytes: Buffer, place: MessagePlace) => { readonly reader: PayloadReader; readonly place: MessagePlace };
+};
+
+export function schemaCache(config: SchemaRegistryConfig | undefined): SchemaCache {
+  const registry = config === undefined ? undefined : openRegistry(config);
+  const readers = new Map<number, PayloadReader>();
+  /** Ids that cannot be read, and why. */
+  const failed = new Map<number, Error>();
+
+  const loadOne = async (id: number, from: Registry, signal: AbortSignal): Promise<void> => {
+    const schema = await from.schemaOf(id, signal);
+    if (schema === null) return;
+    try {
+      readers.set(id, await readerFor(schema));
+    } catch (error) {
+      failed.set(id, error instanceof Error ? error : new Error(String(error)));
+    }
+  };
+
+  return {
+    want: (bytes, wanted) => {
+      const id = schemaIdOf(bytes);
+      if (id === null || registry === undefined || readers.has(id) || failed.has(id)) return wanted;
+      return (wanted ?? new Set()).add(id);
+    },
+    load: async (ids, signal) => {
+      if (registry === undefined) return;
+      await Promise.all([...ids].map((id) => loadOne(id, registry, signal)));
+    },
+    readerOf: (bytes, where) => {
+      const id = schemaIdOf(bytes);
+      if (id === null) throw undecodable('the message begins as one with a schema and ends before its id', where);
+      const place = { ...where, schemaId: id };
+      const reader = readers.get(id);
+      if (reader !== undefined) return { reader, place };
+      if (registry === undefined)
+        throw undecodable('the message was written with a schema, and schemaRegistry is not configured', place, {
+          remedy: 'Set schemaRegistry.url in pipeline.yaml to the registry that its writer used.',
+        });
+      const error = failed.get(id);
+      if (error !== undefined) throw undecodable(`the schema cannot be used (${error.message})`, place, { cause: error });
+      throw undecodable(`the schema registry at ${registry.url} knows no schema with the id of the message`, place, {
+        remedy: 'Correct schemaRegistry.url, or register the schema again under its id; then retry what was parked.',
+      });
+    },
+  };
+}
+
+async function readerFor({ schemaType }: RegisteredSchema): Promise<PayloadReader> {
+  if (schemaType === 'JSON') return jsonSchemaReader;
+  throw new Error(`schemas of type ${schemaType} are not read`);
+}
