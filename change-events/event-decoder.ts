@@ -12,7 +12,9 @@ import {
 } from './decode.ts';
 import type { JsonValue } from './lossless-json.ts';
 import { isFramed } from './framed/frame.ts';
-import { schemaCache, type SchemaCache } from './framed/schema-cache.ts';
+import { openRegistry } from './registry/client.ts';
+import { transactionIdOf } from './transaction-id.ts';
+import { schemaCache, type SchemaCache, type SchemaSource } from './framed/schema-cache.ts';
 
 /** The bytes of a message that a decoder looks at. */
 export type EncodedMessage = { readonly key: Buffer | null; readonly value: Buffer | null };
@@ -39,6 +41,11 @@ export type EventDecoder = {
   readonly decodeKey: (key: Buffer | null, place: MessagePlace) => Row | null;
   /** Any message, of whatever shape: those of Debezium's transaction topic are no change events. */
   readonly decodeValue: (value: Buffer | null, place: MessagePlace) => JsonValue;
+  /**
+   * The id of the source transaction that an event names; null for a snapshot's events, tombstones and what is no event. Never throws: of JSON
+   * it only looks for the bytes, so that an event that cannot be decoded still counts for its transaction.
+   */
+  readonly transactionId: (value: Buffer | null) => string | null;
 };
 
 /**
@@ -46,6 +53,11 @@ export type EventDecoder = {
  * such a message is EVENT_UNDECODABLE.
  */
 export function eventDecoder(registry: SchemaRegistryConfig | undefined): EventDecoder {
+  return decoderWith(registry === undefined ? undefined : openRegistry(registry));
+}
+
+/** {@link eventDecoder} with schemas from anywhere. */
+export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
   let made: SchemaCache | undefined;
   const cache = (): SchemaCache => (made ??= schemaCache(registry));
   const read = (bytes: Buffer, where: MessagePlace): { readonly value: JsonValue; readonly place: MessagePlace } => {
@@ -77,5 +89,6 @@ export function eventDecoder(registry: SchemaRegistryConfig | undefined): EventD
       return toKey(value, place);
     },
     decodeValue: (bytes, where) => (isFramed(bytes) ? read(bytes, where).value : decodeValue(bytes, where)),
+    transactionId: (bytes) => (isFramed(bytes) ? cache().transactionId(bytes) : bytes === null ? null : transactionIdOf(bytes)),
   };
 }

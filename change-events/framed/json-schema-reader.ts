@@ -1,4 +1,5 @@
 import { decodeRowChange, decodeValue } from '../decode.ts';
+import { transactionIdOf } from '../transaction-id.ts';
 import { payloadStart } from './frame.ts';
 import type { PayloadReader } from './payload-reader.ts';
 
@@ -6,6 +7,7 @@ import type { PayloadReader } from './payload-reader.ts';
 export const jsonSchemaReader: PayloadReader = {
   value: (bytes, place) => decodeValue(payload(bytes), place),
   change: (bytes, place) => decodeRowChange(payload(bytes), place),
+  transaction: (bytes) => transactionIdOf(payload(bytes)),
 };
 
 function payload(bytes: Buffer): Buffer {

@@ -1,11 +1,12 @@
-import type { SchemaRegistryConfig } from '#pipeline/index.ts';
-import { openRegistry } from '../registry/client.ts';
 import type { Registry } from '../registry/registry.ts';
 import { undecodable, type MessagePlace } from '../decode.ts';
 import { schemaIdOf } from './frame.ts';
 import { jsonSchemaReader } from './json-schema-reader.ts';
 import type { PayloadReader } from './payload-reader.ts';
 import type { RegisteredSchema } from '../registry/registry.ts';
+
+/** What is asked of a registry here. */
+export type SchemaSource = Pick<Registry, 'url' | 'schemaOf'>;
 
 /** The readers of every schema met so far. A schema never changes under its id, so what was loaded is kept while the process lives. */
 export type SchemaCache = {
@@ -15,15 +16,16 @@ export type SchemaCache = {
   readonly load: (ids: ReadonlySet<number>, signal: AbortSignal) => Promise<void>;
   /** The reader of these bytes, and their place with the schema's id. @throws CdcError EVENT_UNDECODABLE */
   readonly readerOf: (bytes: Buffer, place: MessagePlace) => { readonly reader: PayloadReader; readonly place: MessagePlace };
+  /** As {@link PayloadReader.transaction}; null where that cannot be read. */
+  readonly transactionId: (bytes: Buffer) => string | null;
 };
 
-export function schemaCache(config: SchemaRegistryConfig | undefined): SchemaCache {
-  const registry = config === undefined ? undefined : openRegistry(config);
+export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
   const readers = new Map<number, PayloadReader>();
   /** Ids that cannot be read, and why. */
   const failed = new Map<number, Error>();
 
-  const loadOne = async (id: number, from: Registry, signal: AbortSignal): Promise<void> => {
+  const loadOne = async (id: number, from: SchemaSource, signal: AbortSignal): Promise<void> => {
     const schema = await from.schemaOf(id, signal);
     if (schema === null) return;
     try {
@@ -59,10 +61,20 @@ export function schemaCache(config: SchemaRegistryConfig | undefined): SchemaCac
         remedy: 'Correct schemaRegistry.url, or register the schema again under its id; then retry what was parked.',
       });
     },
+    transactionId: (bytes) => {
+      try {
+        return readers.get(schemaIdOf(bytes) ?? -1)?.transaction(bytes) ?? null;
+      } catch {
+        return null;
+      }
+    },
   };
 }
 
-async function readerFor({ schemaType }: RegisteredSchema): Promise<PayloadReader> {
-  if (schemaType === 'JSON') return jsonSchemaReader;
-  throw new Error(`schemas of type ${schemaType} are not read`);
+/** Loaded when the first schema of its kind comes: JSON alone never needs it. */
+async function readerFor(schema: RegisteredSchema): Promise<PayloadReader> {
+  if (schema.schemaType === 'JSON') return jsonSchemaReader;
+  if (schema.schemaType !== 'AVRO') throw new TypeError(`schemas of type ${schema.schemaType} are not read`);
+  const { avroReader } = await import('./avro/reader.ts');
+  return avroReader(schema);
 }
