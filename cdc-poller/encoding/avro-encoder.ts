@@ -1,6 +1,7 @@
-import { queryConnector } from '#change-events/index.ts';
+import { formatTableId, queryConnector, type TableId } from '#change-events/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import type { ColumnField, FieldTypes, TableFields } from '../schemas/table-fields.ts';
-import { writeFixed, unquoted } from './avro-values.ts';
+import { DeepArray, unquoted, writeFixed, type AvroValue } from './avro-values.ts';
 import { AvroWriter } from './avro-writer.ts';
 import { changedAtMillis, createEventEncoder, formatVersion, type EventEncoder, type EventShape, type RawRow } from './event-encoder.ts';
 import { maskEncoder } from './masks.ts';
@@ -78,7 +79,7 @@ function strings(...texts: readonly string[]): Buffer {
   return writing.end();
 }
 
-function fieldWriter({ columns }: EventShape, { index, field, mask }: ColumnField, types: FieldTypes): (row: RawRow) => void {
+function fieldWriter({ columns, table }: EventShape, { index, field, mask }: ColumnField, types: FieldTypes): (row: RawRow) => void {
   if (mask?.kind === 'fixed') {
     const { value } = mask;
     if (value === null) return () => writer.byte(0);
@@ -87,7 +88,8 @@ function fieldWriter({ columns }: EventShape, { index, field, mask }: ColumnFiel
   }
   const column = columns[index];
   if (column === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
-  const { write, isNull } = mask === null ? types.avroValue(column, field.type) : { write: unquoted(maskEncoder(mask)), isNull: undefined };
+  const { write: plain, isNull }: AvroValue = mask === null ? types.avroValue(column, field.type) : { write: unquoted(maskEncoder(mask)) };
+  const write: AvroValue['write'] = field.type.base === 'array' ? (to, text) => writeArray(() => plain(to, text), table, column.name) : plain;
   const [none, some] = field.default === undefined ? ([0, 2] as const) : ([2, 0] as const);
   const { nullable } = field;
   return (row) => {
@@ -100,4 +102,17 @@ function fieldWriter({ columns }: EventShape, { index, field, mask }: ColumnFiel
     if (nullable) writer.byte(some);
     write(writer, text);
   };
+}
+
+/** @throws CdcError SCHEMA_INVALID: the server does not hold arrays to the dimensions that they were declared with, but a schema has to */
+function writeArray(write: () => void, table: TableId, column: string): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof DeepArray)) throw error;
+    throw new CdcError('SCHEMA_INVALID', `column "${column}" of table ${formatTableId(table)} holds ${error.message}`, {
+      cause: error,
+      remedy: 'Declare the column with its dimensions (int[][]), leave it out (excludeColumns), or write the table as json.',
+    });
+  }
 }

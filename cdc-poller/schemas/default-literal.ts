@@ -2,17 +2,26 @@ import { parseLossless, type JsonValue } from '#change-events/index.ts';
 import type { ValueEncoder } from '../encoding/value-encoders.ts';
 import type { ColumnDetail, FieldType } from './field-type.ts';
 
-const texts: ReadonlySet<string> = new Set(['text', 'character varying', 'character', 'bpchar']);
+/** Types whose constants the server takes for one another, without changing what they say. */
+const families = [
+  ['text', 'character varying', 'character', 'bpchar'],
+  ['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision'],
+  ['bit', '"bit"', 'bit varying'],
+] as const satisfies readonly (readonly string[])[];
+
+function isKin(a: string, b: string): boolean {
+  return a === b || families.some((family: readonly string[]) => family.includes(a) && family.includes(b));
+}
 
 /**
  * The text of a default that is a plain constant: `'new'::text`, `0`, `true`. Undefined for everything that would have to be evaluated, and for a constant
- * of another type than the column's, which the server would cast.
+ * of quite another type than the column's, which the server would cast.
  */
 export function literalText({ default: sql, castName }: ColumnDetail): string | undefined {
   if (sql === null) return undefined;
   const match = /^(?:(?<number>-?\d+(?:\.\d+)?)|(?<boolean>true|false)|B?'(?<quoted>(?:[^']|'')*)')(?:::(?<cast>[\w" .]+(?:\[\])*))?$/.exec(sql);
   const { number, boolean, quoted, cast } = match?.groups ?? {};
-  if (match === null || (cast !== undefined && cast !== castName && !(texts.has(cast) && texts.has(castName)))) return undefined;
+  if (match === null || (cast !== undefined && !isKin(cast, castName))) return undefined;
   if (boolean !== undefined) return castName === 'boolean' ? boolean.slice(0, 1) : undefined;
   return number ?? quoted?.replaceAll("''", "'");
 }
@@ -40,7 +49,7 @@ function toScale(text: string, modifier: number): string | undefined {
 }
 
 function fit(value: JsonValue, { base }: FieldType): JsonValue | undefined {
-  if (base === 'int' || base === 'long') return typeof value === 'number' || typeof value === 'bigint' ? value : undefined;
+  if (base === 'int' || base === 'long') return Number.isInteger(value) || typeof value === 'bigint' ? value : undefined;
   if (base === 'float' || base === 'double') return typeof value === 'number' ? value : undefined;
   if (base === 'boolean') return typeof value === 'boolean' ? value : undefined;
   // A default's items are of their union's first branch, which is null.

@@ -16,7 +16,7 @@ export async function readColumnDetails({ query }: Pick<CatalogSource, 'query'>,
 /** A domain's constant is one of its base type, and an enum's labels may be an array's elements. A generated column's expression is no default. */
 const detailsQuery = `
   WITH RECURSIVE declared AS (
-    SELECT a.attnum, a.attname, a.attndims, a.atttypid AS named, a.atttypid AS type,
+    SELECT a.attnum, a.attname, a.attndims::int, a.atttypid AS named, a.atttypid AS type,
            CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS expression
     FROM pg_attribute a
     JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
