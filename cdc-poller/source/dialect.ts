@@ -1,6 +1,9 @@
 import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
+import type { TableId } from '#change-events/index.ts';
 import type { EncodeColumn } from '../encoding/event-encoder.ts';
 import type { Pass } from '../fence/pass.ts';
+import type { ColumnDetails } from '../schemas/field-type.ts';
+import type { FieldTypes } from '../schemas/table-fields.ts';
 import type { CatalogSource, ServerIdentity } from './catalog.ts';
 import { mariadb } from './mariadb/dialect.ts';
 import type { PageQuery } from './page-query.ts';
@@ -27,6 +30,9 @@ export type Dialect = {
   /** How many rows a load is going to read, roughly; null where nothing tells. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;
+  /** What only schemas need of a table's or view's columns. */
+  readonly readColumnDetails: (source: CatalogSource, id: TableId) => Promise<ColumnDetails>;
+  readonly fieldTypes: FieldTypes;
   readonly words: Words;
 };
 
