@@ -1,6 +1,7 @@
 import avsc from 'avsc';
 
 /** Avro's longs as bigints: avsc's own would lose digits. */
+// oxlint-disable-next-line no-underscore-dangle -- avsc calls it so
 const long = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
   toBuffer: (value: bigint) => {
@@ -33,7 +34,6 @@ export function avroField(name: string, type: unknown): object {
 
 /** The schema of Debezium's envelope around a row of these fields. */
 export function avroEnvelope(fields: readonly object[]): object {
-  const nullable = (name: string, type: string): object => avroField(name, type);
   return {
     type: 'record',
     name: 'Envelope',
@@ -51,8 +51,8 @@ export function avroEnvelope(fields: readonly object[]): object {
           fields: [
             ...['version', 'connector', 'name', 'db', 'schema', 'table'].map((name) => ({ name, type: 'string' })),
             { name: 'ts_ms', type: 'long' },
-            nullable('txId', 'long'),
-            nullable('lsn', 'long'),
+            avroField('txId', 'long'),
+            avroField('lsn', 'long'),
           ],
         },
       },
@@ -74,8 +74,8 @@ export function avroEnvelope(fields: readonly object[]): object {
         default: null,
       },
       { name: 'op', type: 'string' },
-      nullable('ts_ms', 'long'),
-      nullable('ts_ns', 'long'),
+      avroField('ts_ms', 'long'),
+      avroField('ts_ns', 'long'),
     ],
   };
 }

@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { decoderWith } from '#change-events/event-decoder.ts';
-import { frameOf, stringifyLossless, type EventDecoder, type JsonValue } from '#change-events/index.ts';
+import { frameOf, stringifyLossless, type EncodedMessage, type EventDecoder, type JsonValue } from '#change-events/index.ts';
 import { avroEnvelope, avroField, encodeAvro } from '../support/avro-events.ts';
 
 const place = { topic: 'log.public.t', partition: 3, offset: '42' };
 const at = 'at topic log.public.t, partition 3, offset 42, schema id 7';
+
+function framed(...payload: readonly number[]): Buffer {
+  return Buffer.concat([frameOf(7), Buffer.from(payload)]);
+}
 
 /** A decoder that knows one schema, under id 7. */
 async function decoderOf(schema: object | string, references: readonly object[] = []): Promise<EventDecoder> {
@@ -206,12 +210,15 @@ test('bytes that were cut short, go on after their end or were changed are refus
   );
 });
 
+function connect(type: object | string, name: string): object {
+  return { ...(typeof type === 'string' ? { type } : type), 'connect.name': name };
+}
+
+function logical(type: string, logicalType: string, more: object = {}): object {
+  return { type, logicalType, ...more };
+}
+
 test('what other settings and other writers put in for times, decimals and lengths becomes the contract’s text', async () => {
-  const connect = (type: object | string, name: string): object => ({
-    ...(typeof type === 'string' ? { type } : type),
-    'connect.name': name,
-  });
-  const logical = (type: string, logicalType: string, more: object = {}): object => ({ type, logicalType, ...more });
   const decimal = { scale: 4, precision: 20 };
   const variable = {
     type: 'record',
@@ -326,6 +333,10 @@ test('a schema that is none, one of another type, an id that nobody knows: refus
   });
 });
 
+function messagesOf(id: number): readonly EncodedMessage[] {
+  return [{ key: frameOf(id), value: Buffer.from('{}') }];
+}
+
 test('a schema is asked for once and kept; an id that was unknown is asked for again; an outage rejects and is tried again', async () => {
   const asked: number[] = [];
   let known = false;
@@ -338,27 +349,72 @@ test('a schema is asked for once and kept; an id that was unknown is asked for a
       return known || id === 1 ? { schemaType: 'AVRO', schema: '"string"', references: [] } : null;
     },
   });
-  const of = (id: number) => [{ key: frameOf(id), value: Buffer.from('{}') }];
   const text = (id: number): string | null => decoder.text(Buffer.concat([frameOf(id), Buffer.from([2, 120])]));
   assert.equal(decoder.prepare([{ key: null, value: Buffer.from('{}') }]), undefined);
-  await decoder.prepare([...of(1), ...of(1), ...of(2)]);
-  assert.deepEqual([asked, decoder.prepare(of(1)), text(1), text(2)], [[1, 2], undefined, '"x"', null]);
-  await decoder.prepare(of(2));
+  await decoder.prepare([...messagesOf(1), ...messagesOf(1), ...messagesOf(2)]);
+  assert.deepEqual([asked, decoder.prepare(messagesOf(1)), text(1), text(2)], [[1, 2], undefined, '"x"', null]);
+  await decoder.prepare(messagesOf(2));
   known = true;
-  await decoder.prepare(of(2));
+  await decoder.prepare(messagesOf(2));
   assert.deepEqual([asked, text(2)], [[1, 2, 2, 2], '"x"']);
   down = true;
-  await assert.rejects(async () => decoder.prepare([...of(3), ...of(1)]), /down/);
+  await assert.rejects(async () => decoder.prepare([...messagesOf(3), ...messagesOf(1)]), /down/);
   assert.equal(text(1), '"x"', 'what is known serves');
   down = false;
-  await decoder.prepare(of(3));
+  await decoder.prepare(messagesOf(3));
   assert.equal(text(3), '"x"');
 });
 
 test('blocks of arrays: with their bytes counted, as Java’s writers may give them, and with counts that cannot be', async () => {
   const decoder = await decoderOf({ type: 'array', items: 'int' });
-  const bytes = (...payload: number[]): Buffer => Buffer.concat([frameOf(7), Buffer.from(payload)]);
   // -2 items of 2 bytes, then one block of one, then the end
-  assert.deepEqual(decoder.decodeValue(bytes(3, 4, 2, 4, 2, 6, 0), place), [1, 2, 3]);
-  assert.throws(() => decoder.decodeValue(bytes(0xfe, 0xff, 0xff, 0xff, 0x0f, 2), place), { code: 'EVENT_UNDECODABLE' });
+  assert.deepEqual(decoder.decodeValue(framed(3, 4, 2, 4, 2, 6, 0), place), [1, 2, 3]);
+  assert.throws(() => decoder.decodeValue(framed(0xfe, 0xff, 0xff, 0xff, 0x0f, 2), place), { code: 'EVENT_UNDECODABLE' });
 });
+
+/**
+ * The bytes of an event as they stand in topics. When this fails, what was written before can no longer be read: the reader is wrong, and
+ * this test stays as it is.
+ */
+test('the wire: a zero byte, the id in four bytes, big endian, the payload of the schema', async () => {
+  const decoder = decoderWith({
+    url: 'http://registry',
+    schemaOf: async (id) =>
+      id === 0x01020304 ? { schemaType: 'AVRO', schema: JSON.stringify(avroEnvelope(wireColumns)), references: [] } : null,
+  });
+  const bytes = Buffer.from(
+    '0001020304' + // magic, id
+      '00' + // before: null
+      '02' + // after: a row
+      '02' +
+      'feffffffffffffffff01' + // id: the largest bigint
+      '02' +
+      '0c' +
+      '4772c3bcc39f' + // name: 6 bytes, Grüß
+      '00' + // total: null
+      '0231' +
+      '0263' +
+      '026e' +
+      '0264' +
+      '0273' +
+      '0274' + // version, connector, name, db, schema, table
+      '02' + // ts_ms: 1
+      '00' + // txId: null
+      '02' +
+      '8080d9a901' + // lsn
+      '00' + // transaction: null
+      '0263' + // op
+      '0202' + // ts_ms: 1
+      '00', // ts_ns: null
+    'hex',
+  );
+  await decoder.prepare([{ key: null, value: bytes }]);
+  const change = decoder.decodeRowChange(bytes, place);
+  assert.deepEqual(
+    [change?.op, change?.after, change?.lsn],
+    ['c', { id: 9_223_372_036_854_775_807n, name: 'Grüß', total: null }, 177_938_432],
+  );
+  assert.equal(decoder.decodeChangeEvent(bytes, place)?.source.table, 't');
+});
+
+const wireColumns = [avroField('id', 'long'), avroField('name', 'string'), avroField('total', 'string')];
