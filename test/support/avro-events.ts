@@ -1,4 +1,6 @@
 import avsc from 'avsc';
+import { decoderWith } from '#change-events/event-decoder.ts';
+import { frameOf, type EventDecoder } from '#change-events/index.ts';
 
 /** Avro's longs as bigints: avsc's own would lose digits. */
 // oxlint-disable-next-line no-underscore-dangle -- avsc calls it so
@@ -78,4 +80,26 @@ export function avroEnvelope(fields: readonly object[]): object {
       avroField('ts_ns', 'long'),
     ],
   };
+}
+
+/** A message of these bytes, written by schema 7. */
+export function framed(...payload: readonly number[]): Buffer {
+  return Buffer.concat([frameOf(7), Buffer.from(payload)]);
+}
+
+/** A decoder that knows one schema, under id 7. */
+export async function avroDecoder(schema: object | string, references: readonly object[] = []): Promise<EventDecoder> {
+  const decoder = decoderWith({
+    url: 'http://registry',
+    schemaOf: async (id) =>
+      id === 7
+        ? {
+            schemaType: 'AVRO',
+            schema: typeof schema === 'string' ? schema : JSON.stringify(schema),
+            references: references.map((one) => ({ name: '', schema: JSON.stringify(one) })),
+          }
+        : null,
+  });
+  await decoder.prepare([{ key: null, value: frameOf(7) }]);
+  return decoder;
 }
