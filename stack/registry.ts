@@ -6,8 +6,9 @@ import type { ServerSpec } from './server-process.ts';
 const host = '127.0.0.1';
 const version = '2.6.13.Final';
 
-/** Where Apicurio speaks as Confluent's registry does. */
+/** Where Apicurio speaks as Confluent's registry does; and its own API, which its converter for Connect needs. */
 export const confluentApi = '/apis/ccompat/v7';
+export const apicurioApi = '/apis/registry/v2';
 
 export type RegistryOptions = {
   readonly name: string;

@@ -7,7 +7,7 @@ import { mariadbServer } from './mariadb.ts';
 import { ensureMariadbRoles } from './mariadb-roles.ts';
 import { ensureRoles } from './postgres-roles.ts';
 import { postgresServer } from './postgres.ts';
-import { confluentApi, registryServer } from './registry.ts';
+import { apicurioApi, confluentApi, registryServer } from './registry.ts';
 import { serverProcess, type ServerSpec, type StackRuntime } from './server-process.ts';
 import type { StackSettings } from './settings.ts';
 import { leaveAlone, parallel, sequence, type Resource } from './resource.ts';
@@ -237,7 +237,9 @@ function connectWorker(settings: StackSettings, parts: StackParts, { folder, pro
             // On the loopback, where the stack's MariaDB listens alone, it has no certificate.
             LEGACY_MARIADB_SSL_MODE: 'disable',
           }),
-      ...(registry === null ? {} : { SCHEMA_REGISTRY_URL: registry.url }),
+      ...(registry === null
+        ? {}
+        : { SCHEMA_REGISTRY_URL: registry.url, APICURIO_REGISTRY_URL: registry.url.replace(confluentApi, apicurioApi) }),
     },
     runtime: async (signal) => {
       const folders = connectPlugins(parts).map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);
