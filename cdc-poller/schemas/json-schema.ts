@@ -10,7 +10,11 @@ const draft = 'http://json-schema.org/draft-07/schema#';
  * missing from old events (nullable, or with a default) for a compatible change: an open object might have had a member of that name, of any type.
  */
 export function jsonKeySchema(topic: string, fields: readonly SchemaField[]): string {
-  return stringifyLossless({ $schema: draft, title: `${topic}.Key`, ...objectOf(fields.map((field) => [field.column, keyProperty(field), true])) });
+  return stringifyLossless({
+    $schema: draft,
+    title: `${topic}.Key`,
+    ...objectOf(fields.map((field) => [field.column, keyProperty(field), true])),
+  });
 }
 
 export function jsonValueSchema(topic: string, fields: readonly SchemaField[]): string {

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import avsc from 'avsc';
 import * as fc from 'fast-check';
 import { avroReader } from '#change-events/framed/avro/reader.ts';
 import { decodeChangeEvent, decodeKey, type ChangeEvent, type Row } from '#change-events/index.ts';
 import { createAvroEncoder } from '#cdc-poller/encoding/avro-encoder.ts';
 import { AvroWriter } from '#cdc-poller/encoding/avro-writer.ts';
-import { createEventEncoder, type EncodeColumn, type EventColumn, type EventEncoder, type EventShape, type RawRow } from '#cdc-poller/encoding/event-encoder.ts';
+import {
+  createEventEncoder,
+  type EncodeColumn,
+  type EventColumn,
+  type EventEncoder,
+  type EventShape,
+  type RawRow,
+} from '#cdc-poller/encoding/event-encoder.ts';
 import { createFramedJsonEncoder } from '#cdc-poller/encoding/framed-json-encoder.ts';
 import { avroKeySchema, avroValueSchema } from '#cdc-poller/schemas/avro-schema.ts';
 import type { ColumnDetail } from '#cdc-poller/schemas/field-type.ts';
@@ -15,6 +21,7 @@ import { deleteMessages, isDeletion, valueOfWireKey } from '#cdc-poller/sweep/de
 import { mariadb } from '#cdc-poller/source/mariadb/dialect.ts';
 import { columnTypeOf } from '#cdc-poller/source/mariadb/types.ts';
 import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
+import { encodeAvro } from '#test/support/avro-events.ts';
 
 const place = { topic: 't', partition: 0, offset: '0' };
 const ids = { key: 7, value: 0x01_02_03_04 };
@@ -31,7 +38,10 @@ type Coded = {
 
 type Dialect = { readonly fieldTypes: FieldTypes; readonly encodeColumn: EncodeColumn };
 
-function coded(columns: readonly EventColumn[], more: Partial<EventShape> & { readonly details?: ReadonlyMap<string, ColumnDetail>; readonly dialect?: Dialect } = {}): Coded {
+function coded(
+  columns: readonly EventColumn[],
+  more: Partial<EventShape> & { readonly details?: ReadonlyMap<string, ColumnDetail>; readonly dialect?: Dialect } = {},
+): Coded {
   const { details = new Map(), dialect = postgres, ...rest } = more;
   const shape: EventShape = {
     database: 'legacy',
@@ -47,8 +57,14 @@ function coded(columns: readonly EventColumn[], more: Partial<EventShape> & { re
   };
   const fields = tableFields(shape, details, dialect.fieldTypes, dialect.encodeColumn);
   const schemas = {
-    key: avroKeySchema('t', fields.key.map(({ field }) => field)),
-    value: avroValueSchema('t', fields.row.map(({ field }) => field)),
+    key: avroKeySchema(
+      't',
+      fields.key.map(({ field }) => field),
+    ),
+    value: avroValueSchema(
+      't',
+      fields.row.map(({ field }) => field),
+    ),
   };
   const json = createEventEncoder(shape);
   const avro = createAvroEncoder(shape, fields, dialect.fieldTypes, ids);
@@ -70,7 +86,11 @@ function bytesOf(content: string | Buffer): Buffer {
   return content;
 }
 
-const column = (name: string, type: string, more: { readonly isArray?: boolean; readonly modifier?: number; readonly notNull?: boolean } = {}): EventColumn => ({
+const column = (
+  name: string,
+  type: string,
+  more: { readonly isArray?: boolean; readonly modifier?: number; readonly notNull?: boolean } = {},
+): EventColumn => ({
   name,
   type: { name: type, isArray: more.isArray ?? false, modifier: more.modifier ?? -1 },
   notNull: more.notNull ?? false,
@@ -140,12 +160,22 @@ test('a row that is read from Avro is the row that is read from JSON: every type
   }
 });
 
+/** As Postgres writes it. */
+function shortestFloat(value: number): string {
+  if (Object.is(value, -0)) return '-0';
+  for (let digits = 1; digits < 9; digits += 1) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
 test('the same for values as they come', () => {
   const texts: Readonly<Record<string, fc.Arbitrary<string>>> = {
     int8: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
     text: fc.string({ unit: 'grapheme', maxLength: 80 }),
     float8: fc.double().map((value) => (Object.is(value, -0) ? '-0' : String(value))),
-    float4: fc.float().map((value) => (Object.is(value, -0) ? '-0' : String(Number(value.toPrecision(9))))),
+    float4: fc.float().map(shortestFloat),
     bytea: fc.uint8Array({ maxLength: 50 }).map((bytes) => `\\x${Buffer.from(bytes).toString('hex')}`),
     varbit: fc.stringMatching(/^[01]{0,30}$/),
   };
@@ -175,8 +205,15 @@ test('MariaDB: zero dates are null or the epoch, unsigned numbers keep their dig
 });
 
 test('masks: what stands there is what JSON has', () => {
-  const columns = ['id', 'hash', 'nothing', 'text', 'number', 'big', 'half', 'flag', 'none'].map((name) => column(name, name === 'id' ? 'int8' : 'text'));
-  const masks = [null, { kind: 'hash', salt: 's' } as const, { kind: 'hash', salt: 's' } as const, ...['***', 7, 4_503_599_627_370_497, 0.5, true, null].map((value) => ({ kind: 'fixed', value }) as const)];
+  const columns = ['id', 'hash', 'nothing', 'text', 'number', 'big', 'half', 'flag', 'none'].map((name) =>
+    column(name, name === 'id' ? 'int8' : 'text'),
+  );
+  const masks = [
+    null,
+    { kind: 'hash', salt: 's' } as const,
+    { kind: 'hash', salt: 's' } as const,
+    ...['***', 7, 4_503_599_627_370_497, 0.5, true, null].map((value) => ({ kind: 'fixed', value }) as const),
+  ];
   const published = masks.map((mask, index) => ({ column: index, mask }));
   assertSame(columns, ['1', 'a', null, 'b', null, 'c', 'd', null, 'e'], { published });
 });
@@ -188,7 +225,10 @@ test('a default that stands first in its union changes what is written, not what
 
 test('an array of more dimensions than declared is refused by name, and so is a null that the catalogue rules out', () => {
   const { avro } = coded([column('id', 'int4'), column('deep', 'int4', { isArray: true })]);
-  assert.throws(() => avro.value(['1', '{{1}}'], facts), { code: 'SCHEMA_INVALID', message: /"deep" of table public\.orders holds an array of more than 1 dimension/ });
+  assert.throws(() => avro.value(['1', '{{1}}'], facts), {
+    code: 'SCHEMA_INVALID',
+    message: /"deep" of table public\.orders holds an array of more than 1 dimension/,
+  });
   // What was begun before it is not seen in what comes next.
   assert.equal(bytesOf(avro.wireKey(['1', null], '')).toString('hex'), '000000000702' + '02');
   const strict = coded([column('id', 'int4', { notNull: true })]);
@@ -205,50 +245,55 @@ test('the bytes on the wire are pinned, in Avro and in JSON Schema', () => {
   assert.equal(bytesOf(avro.wireKey(row, '')).toString('hex'), '0000000007d804');
   assert.equal(
     bytesOf(avro.value(row, facts)).toString('latin1'),
+    // The header; no before; after: 300, null and the time; source; no transaction; the op; when it was published.
     '\0\x01\x02\x03\x04' +
       '\0' +
-      '\x02\xd8\x04\0\x36' +
-      '2026-11-23T05:00:00.500000Z' +
-      '\x021\x14cdc-poller\x0aquery\x02\xe8\xad\x83\xc1\xc0h\x0afalse\x0clegacy\x0cpublic\x0corders\x02\xfe\xff\xff\xff\x1f\0' +
-      '\0\x02u\x02\x80\xa4\x83\xc1\xc0h',
+      '\x02\xd8\x04\0\x362026-11-23T05:00:00.500000Z' +
+      '\x021\x14cdc-poller\x0aquery\x02\xe8\xe9\xb3\xec\xc0\x68\x0afalse\x0clegacy\x0cpublic\x0corders\x02\xfe\xff\xff\xff\x1f\0' +
+      '\0\x02u\x02\x80\xe2\xb3\xec\xc0\x68',
   );
   assert.equal(bytesOf(framed.wireKey(row, json.key(row))).toString('latin1'), '\0\0\0\0\x07{"id":300}');
   assert.equal(bytesOf(framed.value(row, facts)).toString('latin1'), `\0\x01\x02\x03\x04${String(json.value(row, facts))}`);
 });
 
-const long = avsc.types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const buffer = Buffer.alloc(8);
-    buffer.writeBigInt64LE(value);
-    return buffer;
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
-});
-
 test("the bytes are those of the registry client's Avro library for the same event", () => {
   const { avro, schemas, json } = coded(
-    [column('id', 'int8', { notNull: true }), column('n', 'int4'), column('ratio', 'float8'), column('tags', 'text', { isArray: true }), column('raw', 'bytea'), column('flag', 'bool'), column('note', 'text')],
+    [
+      column('id', 'int8', { notNull: true }),
+      column('n', 'int4'),
+      column('ratio', 'float8'),
+      column('tags', 'text', { isArray: true }),
+      column('raw', 'bytea'),
+      column('flag', 'bool'),
+      column('note', 'text'),
+    ],
     { key: [0, 1] },
   );
-  const type = avsc.Type.forSchema(JSON.parse(schemas.value), { registry: { long }, wrapUnions: true });
-  const some = (name: string, value: unknown): unknown => ({ [name]: value });
+  const encode = encodeAvro(JSON.parse(schemas.value));
   const rows: readonly (readonly [RawRow, unknown])[] = [
     [
       ['9223372036854775807', '-5', '0.1', '{a,NULL}', '\\x00ff', 't', 'é'.repeat(70)],
-      { id: 9223372036854775807n, n: some('int', -5), ratio: some('double', 0.1), tags: some('array', [some('string', 'a'), null]), raw: some('bytes', Buffer.from([0, 255])), flag: some('boolean', true), note: some('string', 'é'.repeat(70)) },
+      { id: 9223372036854775807n, n: -5, ratio: 0.1, tags: ['a', null], raw: Buffer.from([0, 255]), flag: true, note: 'é'.repeat(70) },
     ],
     [
       ['-1', null, null, '{}', null, null, null],
-      { id: -1n, n: null, ratio: null, tags: some('array', []), raw: null, flag: null, note: null },
+      { id: -1n, n: null, ratio: null, tags: [], raw: null, flag: null, note: null },
     ],
   ]; // prettier-ignore
   for (const [row, after] of rows) {
-    const source = { version: '1', connector: 'cdc-poller', name: 'query', ts_ms: null, snapshot: 'true', db: 'legacy', schema: 'public', table: 'orders', txId: some('long', 5n), lsn: null };
-    const theirs = type.toBuffer({ before: null, after: some('t.Value', after), source, transaction: null, op: 'r', ts_ms: some('long', 1_795_410_000_000n) });
+    const source = {
+      version: '1',
+      connector: 'cdc-poller',
+      name: 'query',
+      ts_ms: null,
+      snapshot: 'true',
+      db: 'legacy',
+      schema: 'public',
+      table: 'orders',
+      txId: 5n,
+      lsn: null,
+    };
+    const theirs = encode({ before: null, after, source, transaction: null, op: 'r', ts_ms: 1_795_410_000_000n });
     const ours = bytesOf(avro.value(row, { op: 'r', txId: '5', publishedAt: 1_795_410_000_000 }));
     assert.equal(ours.subarray(5).toString('hex'), theirs.toString('hex'), json.key(row));
   }
@@ -270,7 +315,11 @@ test('records share slabs and leave one another alone, also one that outgrows it
 });
 
 test('a sweep reads keys and deletes back from what was written, whatever the format', () => {
-  for (const [type, values] of [['int8', ['7', '-62', '0', '9223372036854775807', '-9223372036854775808']], ['int2', ['123', '-62']], ['uuid', ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']]] as const) {
+  for (const [type, values] of [
+    ['int8', ['7', '-62', '0', '9223372036854775807', '-9223372036854775808']],
+    ['int2', ['123', '-62']],
+    ['uuid', ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']],
+  ] as const) {
     const { json, avro, framed, schemas } = coded([column('note', 'text'), column('id', type, { notNull: true })], { key: [1] });
     const reader = avroReader({ schemaType: 'AVRO', schema: schemas.value, references: [] });
     for (const encoder of [json, avro, framed]) {

@@ -29,13 +29,20 @@ const plain = (declared: string, more: Partial<ColumnDetail> = {}): ColumnDetail
   ...more,
 });
 
-function rowOf(columns: readonly EventColumn[], published?: FieldsShape['published'], details: Readonly<Record<string, ColumnDetail>> = {}) {
+function rowOf(
+  columns: readonly EventColumn[],
+  published?: FieldsShape['published'],
+  details: Readonly<Record<string, ColumnDetail>> = {},
+) {
   const shape = { columns, key: [0], published: published ?? columns.map((_, index) => ({ column: index, mask: null })) };
   return tableFields(shape, new Map(Object.entries(details)), postgres.fieldTypes, encodePostgresColumn);
 }
 
 const avroRow = (...args: Parameters<typeof rowOf>): string => {
-  const schema = avroValueSchema('t', rowOf(...args).row.map(({ field }) => field));
+  const schema = avroValueSchema(
+    't',
+    rowOf(...args).row.map(({ field }) => field),
+  );
   return schema.slice(schema.indexOf('"fields":[', schema.indexOf('"name":"Value"')) + 9, schema.indexOf(',"connect.name":"t.Value"'));
 };
 
@@ -45,7 +52,11 @@ const avroRow = (...args: Parameters<typeof rowOf>): string => {
  */
 test('a table gives the key and value schemas that are pinned here', () => {
   const { key, row } = rowOf(
-    [column('id', 'int8', { notNull: true }), column('total', 'numeric', { modifier: ((12 << 16) | 2) + 4, notNull: true }), column('Größe', 'text')],
+    [
+      column('id', 'int8', { notNull: true }),
+      column('total', 'numeric', { modifier: ((12 << 16) | 2) + 4, notNull: true }),
+      column('Größe', 'text'),
+    ],
     undefined,
     { total: plain('numeric', { default: '0' }) },
   );
@@ -85,7 +96,17 @@ test('a table gives the key and value schemas that are pinned here', () => {
 });
 
 test('names are adjusted as Debezium adjusts them for Avro', () => {
-  const names = { 'a-b': 'a_b', '1st': '_1st', größe: 'gr__e', 名: '_', 'with space': 'with_space', UPPER: 'UPPER', $d: '_d', '🙂x': '__x', '-y': '_y' };
+  const names = {
+    'a-b': 'a_b',
+    '1st': '_1st',
+    größe: 'gr__e',
+    名: '_',
+    'with space': 'with_space',
+    UPPER: 'UPPER',
+    $d: '_d',
+    '🙂x': '__x',
+    '-y': '_y',
+  };
   for (const [given, adjusted] of Object.entries(names)) assert.equal(avroFieldName(given), adjusted);
   assert.equal(avroNamespace('8av-x.2s.3t-_'), '_8av_x._2s._3t__');
 });
@@ -110,7 +131,10 @@ test('a mask gives the field the type of what stands there', () => {
   const columns = ['hash', 'text', 'number', 'flag', 'none'].map((name) => column(name, 'int4', { notNull: true }));
   const fixed = (value: string | number | boolean | null) => ({ kind: 'fixed', value }) as const;
   const masks = [{ kind: 'hash', salt: 's' } as const, fixed('x'), fixed(7), fixed(true), fixed(null)];
-  const row = avroRow(columns, masks.map((mask, index) => ({ column: index, mask })));
+  const row = avroRow(
+    columns,
+    masks.map((mask, index) => ({ column: index, mask })),
+  );
   assert.equal(
     row,
     '[{"name":"hash","type":"string"},{"name":"text","type":"string"},{"name":"number","type":"long"},{"name":"flag","type":"boolean"},{"name":"none","type":["null","int"],"default":null}]',
@@ -146,11 +170,16 @@ test('a default is taken over when it is a plain constant, to the digit, and nev
   assert.equal(defaultOf('numeric', 'numeric', '1.555', { modifier: ((5 << 16) | 2) + 4 }), undefined);
   assert.equal(defaultOf('int4', 'integer', '1.5'), undefined);
   assert.equal(defaultOf('float8', 'double precision', "'NaN'::double precision"), undefined);
-  assert.equal(defaultOf('timestamptz', 'timestamp with time zone', "'2026-01-01 00:00:00+00'::timestamp with time zone"), '2026-01-01T00:00:00.000000Z');
+  assert.equal(
+    defaultOf('timestamptz', 'timestamp with time zone', "'2026-01-01 00:00:00+00'::timestamp with time zone"),
+    '2026-01-01T00:00:00.000000Z',
+  );
   assert.deepEqual(defaultOf('int4', 'integer[]', "'{}'::integer[]", { isArray: true }), []);
   assert.equal(defaultOf('int4', 'integer[]', "'{1}'::integer[]", { isArray: true }), undefined);
   // Bytes are the characters of their codes; and a union's default is of its first branch.
-  const bytes = avroRow([column('b', 'bytea', { notNull: true })], undefined, { b: plain('bytea', { default: String.raw`'\x01ff'::bytea` }) });
+  const bytes = avroRow([column('b', 'bytea', { notNull: true })], undefined, {
+    b: plain('bytea', { default: String.raw`'\x01ff'::bytea` }),
+  });
   assert.ok(bytes.endsWith(String.raw`"default":"\u0001ÿ"}]`), bytes);
   const nullable = avroRow([column('n', 'int4')], undefined, { n: plain('int4', { default: '7', castName: 'integer' }) });
   assert.match(nullable, /"type":\[\{"type":"int",.*\},"null"\],"default":7\}/);
@@ -177,8 +206,18 @@ test('the types of MariaDB are those of its connector, or what JSON has', () => 
 
 test('the difference of two schemas is told in words, of Avro and of JSON Schema', () => {
   const shapes = [
-    rowOf([column('id', 'int8', { notNull: true }), column('old', 'text'), column('a', 'int4', { notNull: true }), column('tags', 'text', { isArray: true })]),
-    rowOf([column('id', 'int8', { notNull: true }), column('a', 'int8'), column('tags', 'int4', { isArray: true }), column('new', 'uuid', { notNull: true })]),
+    rowOf([
+      column('id', 'int8', { notNull: true }),
+      column('old', 'text'),
+      column('a', 'int4', { notNull: true }),
+      column('tags', 'text', { isArray: true }),
+    ]),
+    rowOf([
+      column('id', 'int8', { notNull: true }),
+      column('a', 'int8'),
+      column('tags', 'int4', { isArray: true }),
+      column('new', 'uuid', { notNull: true }),
+    ]),
   ].map(({ row }) => row.map(({ field }) => field));
   const [before = [], after = []] = shapes;
   assert.deepEqual(
@@ -190,12 +229,18 @@ test('the difference of two schemas is told in words, of Avro and of JSON Schema
       'field "new" added (string (io.debezium.data.Uuid), not null, without a constant default)',
     ],
   );
-  const json = differenceOf({ schemaType: 'JSON', schema: jsonValueSchema('t', before) }, { schemaType: 'JSON', schema: jsonValueSchema('t', after) });
-  assert.deepEqual([json[0], json.at(-1)], [
-    'field "old" removed',
-    'field "new" added (string (io.debezium.data.Uuid), not null, without a constant default)',
-  ]);
-  assert.deepEqual(differenceOf({ schemaType: 'AVRO', schema: avroKeySchema('t', before) }, { schemaType: 'AVRO', schema: avroKeySchema('t', before) }), []);
+  const json = differenceOf(
+    { schemaType: 'JSON', schema: jsonValueSchema('t', before) },
+    { schemaType: 'JSON', schema: jsonValueSchema('t', after) },
+  );
+  assert.deepEqual(
+    [json[0], json.at(-1)],
+    ['field "old" removed', 'field "new" added (string (io.debezium.data.Uuid), not null, without a constant default)'],
+  );
+  assert.deepEqual(
+    differenceOf({ schemaType: 'AVRO', schema: avroKeySchema('t', before) }, { schemaType: 'AVRO', schema: avroKeySchema('t', before) }),
+    [],
+  );
   assert.deepEqual(differenceOf({ schemaType: 'AVRO', schema: '"string"' }, { schemaType: 'AVRO', schema: '"string"' }), []);
   assert.ok(parseLossless(avroValueSchema('t', after)) !== null);
 });
