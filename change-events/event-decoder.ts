@@ -34,18 +34,20 @@ export type EventDecoder = {
    *
    * @throws CdcError REGISTRY_UNREACHABLE, REGISTRY_REFUSED (rejects): nothing is lost, the caller tries again
    */
-  readonly prepare: (messages: Iterable<EncodedMessage>, signal: AbortSignal) => Promise<void> | undefined;
+  readonly prepare: (messages: Iterable<EncodedMessage>, signal?: AbortSignal) => Promise<void> | undefined;
   /** What becomes of a row: several times faster than the whole event. */
   readonly decodeRowChange: (value: Buffer | null, place: MessagePlace) => RowChange | null;
   readonly decodeChangeEvent: (value: Buffer | null, place: MessagePlace) => ChangeEvent | null;
   readonly decodeKey: (key: Buffer | null, place: MessagePlace) => Row | null;
+  /** A key or value as JSON text, for people and to compare; null where it cannot be read. Never throws. */
+  readonly text: (bytes: Buffer) => string | null;
   /** Any message, of whatever shape: those of Debezium's transaction topic are no change events. */
   readonly decodeValue: (value: Buffer | null, place: MessagePlace) => JsonValue;
   /**
-   * The id of the source transaction that an event names; null for a snapshot's events, tombstones and what is no event. Never throws: of JSON
+   * The id of the source transaction that an event names; null for a snapshot's events and what is no event. Never throws: of JSON
    * it only looks for the bytes, so that an event that cannot be decoded still counts for its transaction.
    */
-  readonly transactionId: (value: Buffer | null) => string | null;
+  readonly transactionId: (value: Buffer) => string | null;
 };
 
 /**
@@ -68,27 +70,28 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
     prepare: (messages, signal) => {
       let wanted: Set<number> | undefined;
       for (const { key, value } of messages) {
-        if (isFramed(key)) wanted = cache().want(key, wanted);
-        if (isFramed(value)) wanted = cache().want(value, wanted);
+        if (key !== null && isFramed(key)) wanted = cache().want(key, wanted);
+        if (value !== null && isFramed(value)) wanted = cache().want(value, wanted);
       }
       return wanted === undefined ? undefined : cache().load(wanted, signal);
     },
     decodeRowChange: (bytes, where) => {
-      if (!isFramed(bytes)) return decodeRowChange(bytes, where);
+      if (bytes === null || !isFramed(bytes)) return decodeRowChange(bytes, where);
       const { reader, place } = cache().readerOf(bytes, where);
       return reader.change(bytes, place);
     },
     decodeChangeEvent: (bytes, where) => {
-      if (!isFramed(bytes)) return decodeChangeEvent(bytes, where);
+      if (bytes === null || !isFramed(bytes)) return decodeChangeEvent(bytes, where);
       const { value, place } = read(bytes, where);
       return toChangeEvent(value, place);
     },
     decodeKey: (bytes, where) => {
-      if (!isFramed(bytes)) return decodeKey(bytes, where);
+      if (bytes === null || !isFramed(bytes)) return decodeKey(bytes, where);
       const { value, place } = read(bytes, where);
       return toKey(value, place);
     },
-    decodeValue: (bytes, where) => (isFramed(bytes) ? read(bytes, where).value : decodeValue(bytes, where)),
-    transactionId: (bytes) => (isFramed(bytes) ? cache().transactionId(bytes) : bytes === null ? null : transactionIdOf(bytes)),
+    decodeValue: (bytes, where) => (bytes === null || !isFramed(bytes) ? decodeValue(bytes, where) : read(bytes, where).value),
+    text: (bytes) => (isFramed(bytes) ? cache().text(bytes) : bytes.toString('utf8')),
+    transactionId: (bytes) => (isFramed(bytes) ? cache().transactionId(bytes) : transactionIdOf(bytes)),
   };
 }

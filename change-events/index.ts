@@ -5,7 +5,7 @@
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
 export { eventDecoder, type EncodedMessage, type EventDecoder } from './event-decoder.ts';
-export { frameOf } from './framed/frame.ts';
+export { frameOf, isFramed } from './framed/frame.ts';
 export { heartbeatOf, heartbeatTable, heartbeatTopic, type Heartbeat } from './heartbeat.ts';
 export { parseLossless, stringifyLossless, type JsonValue } from './lossless-json.ts';
 export { openRegistry } from './registry/client.ts';

@@ -1,3 +1,4 @@
+import type { EventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { changeReader, type Change } from './change.ts';
@@ -29,13 +30,14 @@ export type Decoded = {
  * Decodes messages, up to the first whose values are not of their columns' types; with `mismatches: 'park'` these are poisoned like others.
  */
 export function decodeEvents(
+  decoder: EventDecoder,
   mirror: Mirror,
   { topic, partition }: TopicPartition,
   messages: readonly ConsumedMessage[],
   mismatches: 'halt' | 'park' = 'park',
 ): Decoded {
   const demands = new Map<string, ColumnDemand>();
-  const read = changeReader(mirror, (demand) => {
+  const read = changeReader(decoder, mirror, (demand) => {
     const name = `${demand.kind} ${demand.column}`;
     if (!demands.has(name)) demands.set(name, demand);
   });

@@ -5,8 +5,8 @@
 export const payloadStart = 5;
 
 /** Whether these bytes begin as the wire format says. They may still be too short to hold an id. */
-export function isFramed(bytes: Buffer | null): bytes is Buffer {
-  return bytes !== null && bytes[0] === 0;
+export function isFramed(bytes: Buffer): boolean {
+  return bytes[0] === 0;
 }
 
 /** The id of the schema that wrote the payload; null when the bytes end before it does. */

@@ -1,5 +1,6 @@
 import type { Registry } from '../registry/registry.ts';
 import { undecodable, type MessagePlace } from '../decode.ts';
+import { stringifyLossless } from '../lossless-json.ts';
 import { schemaIdOf } from './frame.ts';
 import { jsonSchemaReader } from './json-schema-reader.ts';
 import type { PayloadReader } from './payload-reader.ts';
@@ -13,9 +14,11 @@ export type SchemaCache = {
   /** Adds the id of these bytes to the ids that are wanted, unless its schema is there or there is no registry to ask. */
   readonly want: (bytes: Buffer, wanted: Set<number> | undefined) => Set<number> | undefined;
   /** @throws CdcError REGISTRY_UNREACHABLE, REGISTRY_REFUSED; the signal's reason */
-  readonly load: (ids: ReadonlySet<number>, signal: AbortSignal) => Promise<void>;
+  readonly load: (ids: ReadonlySet<number>, signal: AbortSignal | undefined) => Promise<void>;
   /** The reader of these bytes, and their place with the schema's id. @throws CdcError EVENT_UNDECODABLE */
   readonly readerOf: (bytes: Buffer, place: MessagePlace) => { readonly reader: PayloadReader; readonly place: MessagePlace };
+  /** As JSON text; null where it cannot be read. */
+  readonly text: (bytes: Buffer) => string | null;
   /** As {@link PayloadReader.transaction}; null where that cannot be read. */
   readonly transactionId: (bytes: Buffer) => string | null;
 };
@@ -25,7 +28,7 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
   /** Ids that cannot be read, and why. */
   const failed = new Map<number, Error>();
 
-  const loadOne = async (id: number, from: SchemaSource, signal: AbortSignal): Promise<void> => {
+  const loadOne = async (id: number, from: SchemaSource, signal: AbortSignal | undefined): Promise<void> => {
     const schema = await from.schemaOf(id, signal);
     if (schema === null) return;
     try {
@@ -34,6 +37,8 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
       failed.set(id, error instanceof Error ? error : new Error(String(error)));
     }
   };
+
+  const knownReader = (bytes: Buffer): PayloadReader | undefined => readers.get(schemaIdOf(bytes) ?? -1);
 
   return {
     want: (bytes, wanted) => {
@@ -61,14 +66,24 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
         remedy: 'Correct schemaRegistry.url, or register the schema again under its id; then retry what was parked.',
       });
     },
-    transactionId: (bytes) => {
-      try {
-        return readers.get(schemaIdOf(bytes) ?? -1)?.transaction(bytes) ?? null;
-      } catch {
-        return null;
-      }
-    },
+    text: (bytes) =>
+      attempt(() => {
+        const value = knownReader(bytes)?.value(bytes, nowhere);
+        return value === undefined ? null : stringifyLossless(value);
+      }),
+    transactionId: (bytes) => attempt(() => knownReader(bytes)?.transaction(bytes) ?? null),
   };
+}
+
+/** Of no error that anybody sees. */
+const nowhere: MessagePlace = { topic: '', partition: 0, offset: '' };
+
+function attempt(read: () => string | null): string | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
 }
 
 /** Loaded when the first schema of its kind comes: JSON alone never needs it. */

@@ -30,14 +30,7 @@ export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
       if (partitions.get(partition) === offset) return;
       partitions.set(partition, offset);
       logger.error({ code: error.code, remedy: error.remedy }, error.message);
-      await inTransaction(pool, schema, (client) =>
-        client.query(
-          `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
-           ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
-             remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
-          [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
-        ),
-      );
+      await recordHalt(pool, schema, { topic, partition, offset, error });
     },
     passed({ topic, partition }) {
       if (standing.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
@@ -45,9 +38,29 @@ export function createHalts(pool: Pool, schema: string, logger: Logger): Halts {
     async load() {
       const found = await haltedPartitions(pool, schema);
       standing.clear();
-      for (const { topic, partition, offset } of found) standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
+      for (const { topic, partition, offset, code } of found) {
+        if (isWait(code)) continue;
+        standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
+      }
     },
   };
+}
+
+/** Whether a partition waits for another server and not for its table's mirror: that passes without anybody's doing. */
+export function isWait(code: string): boolean {
+  return code === 'REGISTRY_UNREACHABLE' || code === 'REGISTRY_REFUSED';
+}
+
+/** Makes it known in the database why a partition stands still before an event. */
+export async function recordHalt(pool: Pool, schema: string, { topic, partition, offset, error }: Mismatch): Promise<void> {
+  await inTransaction(pool, schema, (client) =>
+    client.query(
+      `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
+         remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
+      [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
+    ),
+  );
 }
 
 /** Why a partition stands still: an error of the catalogue, as it was when it was met first. */

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import type { ModelSchema } from '#read-model/apply-changes.ts';
@@ -40,6 +41,7 @@ export async function createDirectModel(): Promise<DirectModel> {
   await migrate(read.owner, { schema });
   const pool = openPool(postgresClientConfig(read.config, read.config, 'test applier'), silentLogger, 8);
   stack.defer(() => pool.end());
+  const model: ModelSchema = { schema, projections: [orderView], decoder: eventDecoder(undefined) };
   let mirrors: readonly Mirror[] = [];
   const reload = async (): Promise<void> => {
     mirrors = await inTransaction(pool, schema, (client) => loadMirrors(client, schema));
@@ -48,13 +50,13 @@ export async function createDirectModel(): Promise<DirectModel> {
   return {
     read,
     pool,
-    model: { schema, projections: [orderView] },
+    model,
     reload,
     async retry() {
       await inTransaction(pool, schema, async (client) => {
         for (const queue of await queuesOf(client, {})) {
           const mirror = mirrors.find(({ table }) => table === queue.topic);
-          if (mirror !== undefined) await drainQueue(client, { schema, projections: [orderView] }, mirror, queue);
+          if (mirror !== undefined) await drainQueue(client, model, mirror, queue);
         }
       });
     },
@@ -71,7 +73,7 @@ export async function createDirectModel(): Promise<DirectModel> {
       return {
         topic: table,
         partition,
-        ...decodeEvents(mirror, { topic: table, partition }, consumed).events,
+        ...decodeEvents(model.decoder, mirror, { topic: table, partition }, consumed).events,
         expectedOffset: BigInt(offset),
         epoch: BigInt(epoch),
         nextOffset: BigInt(offset + messages.length),
