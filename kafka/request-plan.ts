@@ -64,5 +64,7 @@ function bytesOf(value: OutgoingMessage['value']): number {
 export function describeRequest(request: PlannedRequest): string {
   const messages = request.flatMap((batch) => batch.messages);
   const [only] = messages;
-  return messages.length === 1 && only !== undefined ? `the event of key ${only.partitionKey ?? String(only.key)}` : `${messages.length} events`;
+  return messages.length === 1 && only !== undefined
+    ? `the event of key ${only.partitionKey ?? String(only.key)}`
+    : `${messages.length} events`;
 }

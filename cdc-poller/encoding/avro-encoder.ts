@@ -89,7 +89,8 @@ function fieldWriter({ columns, table }: EventShape, { index, field, mask }: Col
   const column = columns[index];
   if (column === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
   const { write: plain, isNull }: AvroValue = mask === null ? types.avroValue(column, field.type) : { write: unquoted(maskEncoder(mask)) };
-  const write: AvroValue['write'] = field.type.base === 'array' ? (to, text) => writeArray(() => plain(to, text), table, column.name) : plain;
+  const write: AvroValue['write'] =
+    field.type.base === 'array' ? (to, text) => writeArray(() => plain(to, text), table, column.name) : plain;
   const [none, some] = field.default === undefined ? ([0, 2] as const) : ([2, 0] as const);
   const { nullable } = field;
   return (row) => {

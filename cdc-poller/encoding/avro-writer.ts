@@ -89,10 +89,12 @@ export class AvroWriter {
     const size = this.#buffer.write(text, from);
     this.#at = from + size;
     if (size === length) return;
+    // The larger size may need more room before the text.
+    const start = at + lengthBytes(size);
+    if (start !== from) this.#buffer.copyWithin(start, from, from + size);
     this.#at = at;
     this.long(size);
-    if (this.#at !== from) this.#buffer.copyWithin(this.#at, from, from + size);
-    this.#at += size;
+    this.#at = start + size;
   }
 
   /** Bytes given as hex digits, from a character on. */
@@ -159,4 +161,11 @@ export class AvroWriter {
     this.#start = 0;
     this.#at = written;
   }
+}
+
+/** The bytes that a length takes. */
+function lengthBytes(length: number): number {
+  let bytes = 1;
+  for (let rest = length; rest > 63; rest = Math.floor(rest / 128)) bytes += 1;
+  return bytes;
 }

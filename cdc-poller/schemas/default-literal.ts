@@ -19,7 +19,9 @@ function isKin(a: string, b: string): boolean {
  */
 export function literalText({ default: sql, castName }: ColumnDetail): string | undefined {
   if (sql === null) return undefined;
-  const match = /^(?:(?<number>-?\d+(?:\.\d+)?)|(?<boolean>true|false)|B?'(?<quoted>(?:[^']|'')*)')(?:::(?<cast>[\w" .]+(?:\[\])*))?$/.exec(sql);
+  const match = /^(?:(?<number>-?\d+(?:\.\d+)?)|(?<boolean>true|false)|B?'(?<quoted>(?:[^']|'')*)')(?:::(?<cast>[\w" .]+(?:\[\])*))?$/.exec(
+    sql,
+  );
   const { number, boolean, quoted, cast } = match?.groups ?? {};
   if (match === null || (cast !== undefined && !isKin(cast, castName))) return undefined;
   if (boolean !== undefined) return castName === 'boolean' ? boolean.slice(0, 1) : undefined;
@@ -27,7 +29,12 @@ export function literalText({ default: sql, castName }: ColumnDetail): string | 
 }
 
 /** A default in the contract's form, as it would stand in `after`; undefined where there is none that a schema could hold. */
-export function defaultValue(detail: ColumnDetail | undefined, type: FieldType, modifier: number, encode: ValueEncoder): JsonValue | undefined {
+export function defaultValue(
+  detail: ColumnDetail | undefined,
+  type: FieldType,
+  modifier: number,
+  encode: ValueEncoder,
+): JsonValue | undefined {
   const text = detail === undefined ? undefined : literalText(detail);
   if (text === undefined) return undefined;
   const exact = detail?.castName === 'numeric' ? toScale(text, modifier) : text;

@@ -68,7 +68,10 @@ function jsonFields(schema: JsonValue): ReadonlyMap<string, Field> {
       const type = member(property, 'type');
       const types = type !== undefined && isList(type) ? type : [type ?? null];
       const title = member(property, 'title');
-      const base = types.filter((one) => one !== 'null').map(textOf).join(' or ');
+      const base = types
+        .filter((one) => one !== 'null')
+        .map(textOf)
+        .join(' or ');
       return [
         name,
         {

@@ -7,14 +7,18 @@ const draft = 'http://json-schema.org/draft-07/schema#';
 
 /**
  * JSON Schemas of what the poller writes as JSON: the payload is the same text. Objects are closed: so a registry takes a new column that may be
- * missing from old events for a compatible change (an open object might have had a member of that name, of any type).
+ * missing from old events (nullable, or with a default) for a compatible change: an open object might have had a member of that name, of any type.
  */
 export function jsonKeySchema(topic: string, fields: readonly SchemaField[]): string {
-  return stringifyLossless({ $schema: draft, title: `${topic}.Key`, ...objectOf(fields.map((field) => [field.column, keyProperty(field), true])) });
+  return stringifyLossless({
+    $schema: draft,
+    title: `${topic}.Key`,
+    ...objectOf(fields.map((field) => [field.column, keyProperty(field), true])),
+  });
 }
 
 export function jsonValueSchema(topic: string, fields: readonly SchemaField[]): string {
-  const row = objectOf(fields.map((field) => [field.column, rowProperty(field), !field.nullable]));
+  const row = objectOf(fields.map((field) => [field.column, rowProperty(field), !field.nullable && field.default === undefined]));
   const orNull: Json = { oneOf: [{ type: 'null' }, { $ref: '#/definitions/Value' }] };
   return stringifyLossless({
     $schema: draft,

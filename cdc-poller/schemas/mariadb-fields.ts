@@ -45,6 +45,7 @@ export function mariadbDeclared({ name }: ColumnType, detail: ColumnDetail | und
   const declared = detail?.declared ?? name;
   const [, list = ''] = /\(([\d,]+)\)/.exec(declared) ?? [];
   const [length, scale] = list.split(',');
-  const type = `${name}${declared.includes('unsigned') ? ' unsigned' : ''}${declared.includes('zerofill') ? ' zerofill' : ''}`.toUpperCase();
+  const type =
+    `${name}${declared.includes('unsigned') ? ' unsigned' : ''}${declared.includes('zerofill') ? ' zerofill' : ''}`.toUpperCase();
   return { type, ...(length ? { length } : {}), ...(scale ? { scale } : {}) };
 }

@@ -48,7 +48,16 @@ function plainType(name: string, modifier: number, allowed: string | null): Plai
 }
 
 const serials: Readonly<Record<string, string>> = { int2: 'smallserial', int4: 'serial', int8: 'bigserial' };
-const lengths: Readonly<Record<string, string>> = { int2: '5', int4: '10', oid: '10', int8: '19', float4: '8', float8: '17', bool: '1', char: '1' };
+const lengths: Readonly<Record<string, string>> = {
+  int2: '5',
+  int4: '10',
+  oid: '10',
+  int8: '19',
+  float4: '8',
+  float8: '17',
+  bool: '1',
+  char: '1',
+};
 
 /** How a column was declared, as Debezium's connector tells it (column.propagate.source.type), which is as Postgres's JDBC driver sees it. */
 export function postgresDeclared({ name, isArray, modifier }: ColumnType, detail: ColumnDetail | undefined): DeclaredAs {

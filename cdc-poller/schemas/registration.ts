@@ -51,7 +51,13 @@ export function createRegistrar(registry: Registry, level: string): Registrar {
 }
 
 /** Why, as far as the registry still answers. */
-async function explained(registry: Registry, { name, schema }: Subject, table: string, refusal: CdcError, signal: AbortSignal): Promise<CdcError> {
+async function explained(
+  registry: Registry,
+  { name, schema }: Subject,
+  table: string,
+  refusal: CdcError,
+  signal: AbortSignal,
+): Promise<CdcError> {
   try {
     const [reasons, level, latest] = [
       await registry.check(name, schema, signal),

@@ -8,7 +8,13 @@ export async function readColumnDetails({ query }: Pick<CatalogSource, 'query'>,
   return new Map(
     rows.map(([name, declared, dimensions, allowed, sql, castName]) => [
       name ?? '',
-      { declared: declared ?? '', dimensions: Number(dimensions), allowed: allowed ?? null, default: sql ?? null, castName: castName ?? '' },
+      {
+        declared: declared ?? '',
+        dimensions: Number(dimensions),
+        allowed: allowed ?? null,
+        default: sql ?? null,
+        castName: castName ?? '',
+      },
     ]),
   );
 }

@@ -54,7 +54,11 @@ export function isFenced(error: unknown): boolean {
 export function isDatabaseError(error: unknown): boolean {
   if (error instanceof TableReshaped) return true;
   if (error instanceof CdcError)
-    return error.code === 'LEGACY_DB_UNREACHABLE' || error.code === 'REGISTRY_UNREACHABLE' || (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE');
+    return (
+      error.code === 'LEGACY_DB_UNREACHABLE' ||
+      error.code === 'REGISTRY_UNREACHABLE' ||
+      (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE')
+    );
   return (
     error instanceof Error &&
     ('severity' in error || 'sqlState' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))

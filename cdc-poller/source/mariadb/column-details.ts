@@ -4,7 +4,10 @@ import type { CatalogSource } from '../catalog.ts';
 import { isBinary } from './types.ts';
 
 /** Nothing of a default is evaluated. */
-export async function readMariadbColumnDetails({ query }: Pick<CatalogSource, 'query'>, { schema, table }: TableId): Promise<ColumnDetails> {
+export async function readMariadbColumnDetails(
+  { query }: Pick<CatalogSource, 'query'>,
+  { schema, table }: TableId,
+): Promise<ColumnDetails> {
   const rows = await query(detailsQuery, [schema, table]);
   return new Map(
     rows.map(([name, dataType, columnType, sql]) => [

@@ -79,6 +79,8 @@ const smallestNormal = 2 ** -126;
 
 /** The shortest decimal that is this float of 32 bits: what Postgres and Java write for it. */
 function shortest(value: number): number {
+  // toPrecision drops the sign of a zero.
+  if (value === 0) return value;
   // Six digits are always exact, but of the smallest numbers, which have fewer bits.
   for (let digits = Math.abs(value) < smallestNormal ? 1 : 6; digits < 9; digits += 1) {
     const short = Number(value.toPrecision(digits));
