@@ -62,7 +62,7 @@ test('a topic of JSON, of Avro before and after a column came, and of JSON Schem
   const topic = `${name}.public.wares`;
   const publish = async (format: string, sql: string): Promise<void> => {
     await database.query(sql);
-    const config = await testPipelineConfig(database, { name, format, tables: [{ table: 'public.wares' }] }, schemaRegistry);
+    const config = await testPipelineConfig(database, { name, format, tables: [{ table: 'public.wares' }] });
     await using poller = startTestPoller(config);
     await Promise.race([untilPublished(kafka, config, database), poller.ended]);
     await poller.stop();
@@ -124,7 +124,7 @@ test('every type and edge value in Avro, by the connector (in whole source trans
   await createSamples(database);
   await insertSamples(database, 'loaded');
   const name = uniqueName('avro_parity');
-  const config = await testPipelineConfig(database, { name, format: 'avro', tables: [{ table: 'public.samples' }] }, schemaRegistry);
+  const config = await testPipelineConfig(database, { name, format: 'avro', tables: [{ table: 'public.samples' }] });
   await using connector = await startTestConnector({ database, file: 'legacy-orders-avro.json', tables: ['public.samples'] });
   await using poller = startTestPoller(config);
   await connector.streaming();

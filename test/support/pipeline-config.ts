@@ -12,16 +12,12 @@ export type TestPollerSettings = {
  * pipeline.yaml as a value, for a test's own database on the shared stack. The poller's name is also its topic prefix.
  * CDC_TEST_KAFKA_CLIENT=platformatic runs the same tests with the other client.
  */
-export async function testPipelineConfig(
-  database: LegacyDatabase,
-  poller?: TestPollerSettings,
-  schemaRegistry?: { readonly url: string },
-): Promise<PipelineConfig> {
-  const { kafka } = await testStack();
+export async function testPipelineConfig(database: LegacyDatabase, poller?: TestPollerSettings): Promise<PipelineConfig> {
+  const { kafka, schemaRegistry } = await testStack();
   return pipelineSchema.parse({
     legacyDb: database.config,
     kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1, client: process.env['CDC_TEST_KAFKA_CLIENT'] },
-    schemaRegistry,
+    ...(schemaRegistry === undefined ? {} : { schemaRegistry }),
     ...(poller === undefined ? {} : { poller: { topicPrefix: poller.name, ...poller } }),
   });
 }
