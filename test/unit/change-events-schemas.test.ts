@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decoderWith } from '#change-events/event-decoder.ts';
-import { frameOf, type EncodedMessage } from '#change-events/index.ts';
-import { avroDecoder, avroEnvelope, avroField, framed } from '../support/avro-events.ts';
+import { frameOf, stringifyLossless, type EncodedMessage } from '#change-events/index.ts';
+import { avroDecoder, avroEnvelope, avroField, encodeAvro, framed } from '../support/avro-events.ts';
 
 const place = { topic: 'log.public.t', partition: 3, offset: '42' };
 const at = 'at topic log.public.t, partition 3, offset 42, schema id 7';
@@ -142,3 +142,46 @@ test('the wire: a zero byte, the id in four bytes, big endian, the payload of th
 });
 
 const wireColumns = [avroField('id', 'long'), avroField('name', 'string'), avroField('total', 'string')];
+
+test('messages of several schema versions, of JSON Schema and of plain JSON in one batch are each read as they were written', async () => {
+  const versions = [
+    { id: 1, fields: [avroField('id', 'long'), avroField('note', 'string')] },
+    { id: 2, fields: [avroField('id', 'long'), avroField('price', 'string'), avroField('note', 'string')] },
+    { id: 3, fields: [avroField('note', 'string'), avroField('id', 'long')] },
+  ];
+  const decoder = decoderWith({
+    url: 'http://registry',
+    schemaOf: async (id) => {
+      const fields = versions.find((version) => version.id === id)?.fields;
+      return fields === undefined
+        ? { schemaType: 'JSON', schema: '{}', references: [] }
+        : { schemaType: 'AVRO', schema: JSON.stringify(avroEnvelope(fields)), references: [] };
+    },
+  });
+  const source = { version: '1', connector: 'c', name: 'n', db: 'd', schema: 's', table: 't', ts_ms: 1n, txId: null, lsn: null };
+  const rows: readonly Readonly<Record<string, string | bigint>>[] = [
+    { id: 1n, note: 'a' },
+    { id: 2n, price: '1.50', note: 'b' },
+    { id: 3n, note: 'c' },
+  ];
+  const rest = { before: null, source, transaction: null, op: 'c', ts_ms: 1n, ts_ns: null };
+  const avro = versions.map(({ id, fields }, index) =>
+    Buffer.concat([frameOf(id), encodeAvro(avroEnvelope(fields))({ ...rest, after: rows[index] })]),
+  );
+  const json = Buffer.from(stringifyLossless({ ...rest, after: { id: 2n ** 60n, note: 'json' } }));
+  const batch = [...avro, json, Buffer.concat([frameOf(9), json]), ...avro.toReversed()];
+  await decoder.prepare(batch.map((value) => ({ key: null, value })));
+  const afters = batch.map((value) => decoder.decodeRowChange(value, place)?.after);
+  const [first, second, third] = [
+    { id: 1, note: 'a' },
+    { id: 2, price: '1.50', note: 'b' },
+    { note: 'c', id: 3 },
+  ];
+  const plain = { id: 2n ** 60n, note: 'json' };
+  assert.deepEqual(afters, [first, second, third, plain, plain, third, second, first]);
+  const damaged = Buffer.concat([frameOf(9), json.subarray(0, 40)]);
+  assert.throws(() => decoder.decodeRowChange(damaged, place), {
+    code: 'EVENT_UNDECODABLE',
+    message: /is not JSON.*offset 42, schema id 9$/,
+  });
+});
