@@ -61,6 +61,7 @@ function finite(value: number, otherwise: number): JsonValue {
 
 /** The shortest text that is this float again: found by trying, from one digit on. */
 function shortestFloat(value: number): number {
+  if (value === 0) return value;
   for (let digits = 1; digits < 9; digits += 1)
     if (Math.fround(Number(value.toPrecision(digits))) === value) return Number(value.toPrecision(digits));
   return Number(value.toPrecision(9));
