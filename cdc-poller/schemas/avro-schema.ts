@@ -66,9 +66,14 @@ const transaction: Json = {
   'connect.name': 'event.block',
 };
 
-function keyField({ name, type, nullable }: SchemaField): Json {
-  return { name, type: nullable ? ['null', typeOf(type)] : typeOf(type), ...(nullable ? { default: null } : {}) };
+/** A key tells nothing of how its columns were declared, as Debezium's: its schema, and with it its bytes, changes only when it must. A name that Avro
+ * does not take is told all the same. */
+function keyField({ name, column, type, nullable }: SchemaField): Json {
+  const typed = typeOf(type, name === column ? {} : { [`${parameterPrefix}name`]: column });
+  return { name, type: nullable ? ['null', typed] : typed, ...(nullable ? { default: null } : {}) };
 }
+
+const parameterPrefix = '__debezium.source.column.';
 
 /** A union's default is of its first branch: that of a nullable column is null, unless the column has one. */
 function rowField(field: SchemaField): Json {
@@ -81,12 +86,11 @@ function rowField(field: SchemaField): Json {
 
 function declaredParameters({ column, declared }: SchemaField): Readonly<Record<string, string>> {
   if (declared === undefined) return {};
-  const prefix = '__debezium.source.column.';
   return {
-    [`${prefix}type`]: declared.type,
-    ...(declared.length === undefined ? {} : { [`${prefix}length`]: declared.length }),
-    ...(declared.scale === undefined ? {} : { [`${prefix}scale`]: declared.scale }),
-    [`${prefix}name`]: column,
+    [`${parameterPrefix}type`]: declared.type,
+    ...(declared.length === undefined ? {} : { [`${parameterPrefix}length`]: declared.length }),
+    ...(declared.scale === undefined ? {} : { [`${parameterPrefix}scale`]: declared.scale }),
+    [`${parameterPrefix}name`]: column,
   };
 }
 

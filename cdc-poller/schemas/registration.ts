@@ -19,26 +19,19 @@ export type Registrar = {
 
 export function createRegistrar(registry: Registry, level: string): Registrar {
   const known = new Map<string, number>();
-  /** Subjects that were seen to have a level. */
-  const levelled = new Set<string>();
-
-  const giveLevel = async (subject: string, signal: AbortSignal): Promise<void> => {
-    if (levelled.has(subject)) return;
-    if ((await registry.compatibilityOf(subject, signal)) === null) await registry.setCompatibility(subject, level, signal);
-    levelled.add(subject);
-  };
-
   return {
     async idOf({ name, schema }, table, signal) {
       const place = `${name}\n${schema.schema}`;
       const found = known.get(place);
       if (found !== undefined) return found;
       try {
-        // A level that comes after a version would let that one pass; before the first version there is no subject yet to have one.
-        const exists = (await registry.latest(name, signal)) !== null;
-        if (exists) await giveLevel(name, signal);
+        // Asked before there is a subject: of one that has no level, Apicurio says the level that it takes for it.
+        const hasLevel = (await registry.compatibilityOf(name, signal)) !== null;
+        const isNew = !hasLevel && (await registry.latest(name, signal)) === null;
+        // A level that came after a version would have let that one pass; but what does not exist yet cannot have one.
+        if (!hasLevel && !isNew) await registry.setCompatibility(name, level, signal);
         const id = await registry.register(name, schema, signal);
-        if (!exists) await giveLevel(name, signal);
+        if (isNew) await registry.setCompatibility(name, level, signal);
         known.set(place, id);
         return id;
       } catch (error) {
