@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createReadModel } from '#test/support/read-model.ts';
 import { testStack } from '#test/support/stack.ts';
-import { usageOf } from '../read-model/process-usage.ts';
+import { usageOf } from '../harness/process-usage.ts';
 
 export type ApplyFigures = { readonly rowsPerSecond: number; readonly cpuSecondsPer100k: number };
 
