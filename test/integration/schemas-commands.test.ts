@@ -75,7 +75,7 @@ test('schemas check, list, show and types follow a table through what it does', 
 
   await t.test('types are those of the table', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cdc-schemas-'));
-    await using __ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+    t.after(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'parcels.ts');
     await cli.run('types', subject, `${name}.public.parcels-key`, '--out', file);
     const text = await readFile(file, 'utf8');
