@@ -30,7 +30,8 @@ export type ReadEvent = {
 
 /** Everything committed to a topic, in whatever formats it is, in order within each partition. Nothing of a topic that is still to be made. */
 export async function readEvents(kafka: Kafka, topic: string): Promise<readonly ReadEvent[]> {
-  const messages: { readonly key: Buffer | null; readonly value: Buffer | null; readonly partition: number; readonly offset: bigint }[] = [];
+  const messages: { readonly key: Buffer | null; readonly value: Buffer | null; readonly partition: number; readonly offset: bigint }[] =
+    [];
   try {
     await readToEnd(kafka, topic, ({ key, value, offset }, partition) => messages.push({ key, value, partition, offset }));
   } catch (error) {
