@@ -97,6 +97,12 @@ export class AvroWriter {
     this.#at = start + size;
   }
 
+  /** Text as it is, up to the end of the record: what is no Avro, but JSON. */
+  text(text: string): void {
+    this.#reserve(text.length < 4096 ? text.length * 3 : Buffer.byteLength(text));
+    this.#at += this.#buffer.write(text, this.#at);
+  }
+
   /** Bytes given as hex digits, from a character on. */
   hex(text: string, from = 0): void {
     const size = (text.length - from) >> 1;

@@ -93,7 +93,7 @@ export function createEventEncoder({
   return {
     key: (row) => object(keyMembers, row),
     after,
-    wireKey: (_row, key) => key,
+    wireKey: (_row, ofRow) => ofRow,
     value(row, { op, txId, publishedAt }) {
       const changedAt = changedAtMillis(row, timestamps, clock);
       const snapshot = op === 'r' ? 'true' : 'false';

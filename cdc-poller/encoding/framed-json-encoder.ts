@@ -1,5 +1,9 @@
 import type { SchemaIds } from './avro-encoder.ts';
+import { AvroWriter } from './avro-writer.ts';
 import { createEventEncoder, type EventEncoder, type EventShape } from './event-encoder.ts';
+
+/** Of all tables: a record is written at one go. */
+const writer = new AvroWriter();
 
 /** Writes events as JSON with schemas: the text of the format without, behind Confluent's header. */
 export function createFramedJsonEncoder(shape: EventShape, ids: SchemaIds): EventEncoder {
@@ -15,9 +19,7 @@ export function createFramedJsonEncoder(shape: EventShape, ids: SchemaIds): Even
 
 /** A zero byte, the schema's id, the text. */
 function framed(id: number, text: string): Buffer {
-  const bytes = Buffer.allocUnsafe(5 + Buffer.byteLength(text));
-  bytes[0] = 0;
-  bytes.writeUInt32BE(id, 1);
-  bytes.write(text, 5);
-  return bytes;
+  writer.begin(id);
+  writer.text(text);
+  return writer.end();
 }

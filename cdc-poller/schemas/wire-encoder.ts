@@ -28,7 +28,7 @@ export async function wireEncoder(
 ): Promise<EventEncoder> {
   if (registrar === null) return createEventEncoder(event);
   const { dialect } = session;
-  const details = shape.query === null ? await dialect.readColumnDetails(session, shape.id) : new Map();
+  const details = await dialect.readColumnDetails(session, shape);
   const fields = tableFields(event, details, dialect.fieldTypes, dialect.encodeColumn);
   const [key, row] = [fields.key, fields.row].map((list) => list.map(({ field }) => field));
   const table = formatTableId(shape.id);

@@ -1,10 +1,14 @@
-import type { TableId } from '#change-events/index.ts';
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { CatalogSource } from './catalog.ts';
+import type { TableShape } from './table-shape.ts';
 
 /** Needs no rights on the table; nothing of a default is evaluated. */
-export async function readColumnDetails({ query }: Pick<CatalogSource, 'query'>, { schema, table }: TableId): Promise<ColumnDetails> {
-  const rows = await query(detailsQuery, [schema, table]);
+export async function readColumnDetails(
+  source: Pick<CatalogSource, 'query'>,
+  { id, query }: Pick<TableShape, 'id' | 'query'>,
+): Promise<ColumnDetails> {
+  if (query !== null) return new Map();
+  const rows = await source.query(detailsQuery, [id.schema, id.table]);
   return new Map(
     rows.map(([name, declared, dimensions, allowed, sql, castName]) => [
       name ?? '',

@@ -1,5 +1,4 @@
 import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
-import type { TableId } from '#change-events/index.ts';
 import type { EncodeColumn } from '../encoding/event-encoder.ts';
 import type { Pass } from '../fence/pass.ts';
 import type { ColumnDetails } from '../schemas/field-type.ts';
@@ -30,8 +29,8 @@ export type Dialect = {
   /** How many rows a load is going to read, roughly; null where nothing tells. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;
-  /** What only schemas need of a table's or view's columns. */
-  readonly readColumnDetails: (source: CatalogSource, id: TableId) => Promise<ColumnDetails>;
+  /** What only schemas need to know of the columns; of a query's next to nothing. */
+  readonly readColumnDetails: (source: CatalogSource, shape: TableShape) => Promise<ColumnDetails>;
   readonly fieldTypes: FieldTypes;
   readonly words: Words;
 };

@@ -129,8 +129,7 @@ test('arrays hold nulls, and arrays where several dimensions are declared; enums
 
 test('a mask gives the field the type of what stands there', () => {
   const columns = ['hash', 'text', 'number', 'flag', 'none'].map((name) => column(name, 'int4', { notNull: true }));
-  const fixed = (value: string | number | boolean | null) => ({ kind: 'fixed', value }) as const;
-  const masks = [{ kind: 'hash', salt: 's' } as const, fixed('x'), fixed(7), fixed(true), fixed(null)];
+  const masks = [{ kind: 'hash', salt: 's' } as const, ...['x', 7, true, null].map((value) => ({ kind: 'fixed', value }) as const)];
   const row = avroRow(
     columns,
     masks.map((mask, index) => ({ column: index, mask })),

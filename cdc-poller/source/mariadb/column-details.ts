@@ -1,14 +1,24 @@
-import type { TableId } from '#change-events/index.ts';
 import type { ColumnDetails } from '../../schemas/field-type.ts';
 import type { CatalogSource } from '../catalog.ts';
+import type { CatalogColumn, TableShape } from '../table-shape.ts';
 import { isBinary } from './types.ts';
 
 /** Nothing of a default is evaluated. */
 export async function readMariadbColumnDetails(
-  { query }: Pick<CatalogSource, 'query'>,
-  { schema, table }: TableId,
+  source: Pick<CatalogSource, 'query'>,
+  { id, query, columns }: Pick<TableShape, 'id' | 'query' | 'columns'>,
 ): Promise<ColumnDetails> {
-  const rows = await query(detailsQuery, [schema, table]);
+  if (query !== null) {
+    // How its numbers are compared tells which have no sign.
+    const declared = ({ type, sqlType }: CatalogColumn): string => `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
+    return new Map(
+      columns.map((column) => [
+        column.name,
+        { declared: declared(column), dimensions: 0, allowed: null, default: null, castName: column.type.name },
+      ]),
+    );
+  }
+  const rows = await source.query(detailsQuery, [id.schema, id.table]);
   return new Map(
     rows.map(([name, dataType, columnType, sql]) => [
       name ?? '',
