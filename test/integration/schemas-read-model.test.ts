@@ -9,7 +9,7 @@ import { avroOrders, schemasOfOrders, testRegistry, testRegistryConfig } from '#
 import { startTestConnector } from '#test/support/connect.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy } from '#test/support/mute-proxy.ts';
+import { createMuteProxy, type MuteProxy } from '#test/support/mute-proxy.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
@@ -184,8 +184,28 @@ async function seedOrders(db: LegacyDatabase): Promise<void> {
   );
 }
 
-test('the connector’s transactions in Avro become visible whole', async () => {
-  const schemaRegistry = await testRegistryConfig();
+/** A way to the registry that can be cut. */
+async function registryProxy(): Promise<
+  MuteProxy & { readonly schemaRegistry: { readonly url: string; readonly requestTimeoutMs: number } }
+> {
+  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
+  const way = await createMuteProxy({ host: hostname, port: Number(port) });
+  return Object.assign(way, { schemaRegistry: { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 } });
+}
+
+type HaltedPartition = { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } };
+
+/** The partitions that stand still, as the status tells them. */
+async function halted(model: ReadModelFixture): Promise<readonly HaltedPartition[]> {
+  const found: (Omit<HaltedPartition, 'halted'> & { readonly halted: HaltedPartition['halted'] | null })[] = JSON.parse(
+    await cdc(model.config, 'status', '--json'),
+  );
+  return found.flatMap(({ partition, halted: halt }) => (halt === null ? [] : [{ partition, halted: halt }]));
+}
+
+test('the connector’s transactions in Avro become visible whole, also after a start without the registry', async () => {
+  await using way = await registryProxy();
+  const { schemaRegistry } = way;
   await using db = await createLegacyDatabase();
   await seedOrders(db);
   await using connector = await startTestConnector({
@@ -200,7 +220,13 @@ test('the connector’s transactions in Avro become visible whole', async () => 
     schemaRegistry,
     settings: { consistency: 'transaction' },
   });
+  way.mute();
   await using running = await model.start();
+  await eventually(
+    () => halted(model),
+    (found) => found.some(({ halted: { code } }) => code === 'REGISTRY_UNREACHABLE'),
+  );
+  way.unmute();
   const torn = `SELECT count(*) AS torn FROM model.orders o
      WHERE o.note::numeric IS DISTINCT FROM (SELECT sum(quantity) FROM model.order_items i WHERE i.order_id = o.id)`;
   await eventually(
@@ -240,20 +266,12 @@ test('the connector’s transactions in Avro become visible whole', async () => 
 });
 
 test('the registry is away: what is known serves, a new id waits in its partition and is told, nothing is lost or parked; at the start too', async () => {
-  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
-  await using way = await createMuteProxy({ host: hostname, port: Number(port) });
-  const schemaRegistry = { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 };
+  await using way = await registryProxy();
+  const { schemaRegistry } = way;
   await using model = await createReadModel({ partitions: 2, schemaRegistry });
   const [first, second] = [await avroOrders(uniqueName('known')), await avroOrders(uniqueName('later'))];
   const at = (partition: number, message: ReturnType<typeof first.upsert>) => ({ ...message, partition });
-  const waiting = async (): Promise<
-    readonly { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } | null }[]
-  > => {
-    const found: { partition: number; topic: string; halted: { code: string; cause: string } | null }[] = JSON.parse(
-      await cdc(model.config, 'status', '--json'),
-    );
-    return found.filter(({ halted }) => halted !== null);
-  };
+  const waiting = (): Promise<readonly HaltedPartition[]> => halted(model);
 
   {
     await using running = await model.start();
@@ -273,8 +291,8 @@ test('the registry is away: what is known serves, a new id waits in its partitio
       (now) => now['4'] === 'json goes on' && now['2'] === 'still serves',
     );
     const [halt, ...others] = await waiting();
-    assert.deepEqual([halt?.partition, halt?.halted?.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
-    assert.match(halt?.halted?.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
+    assert.deepEqual([halt?.partition, halt?.halted.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
+    assert.match(halt?.halted.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
     assert.equal((await statuses(model))['3'], undefined);
     way.unmute();
     await untilStatuses(model, { 1: 'known', 2: 'still serves', 3: 'waits', 4: 'json goes on' });
