@@ -9,7 +9,7 @@ import { avroOrders, schemasOfOrders, testRegistry, testRegistryConfig } from '#
 import { startTestConnector } from '#test/support/connect.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy } from '#test/support/mute-proxy.ts';
+import { createMuteProxy, type MuteProxy } from '#test/support/mute-proxy.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
@@ -50,6 +50,15 @@ async function cdc(config: PipelineConfig, ...args: readonly string[]): Promise<
   return printed.join('\n');
 }
 
+function select(schema: string): string {
+  return `SELECT id, name, price::text, note FROM ${schema}.wares ORDER BY id`;
+}
+
+/** SQL that changes wares so that a poll sees it. */
+function change(what: string, ids: string): string {
+  return `UPDATE wares SET name = name || ' ${what}', updated_at = clock_timestamp() WHERE id IN (${ids})`;
+}
+
 test('a topic of JSON, of Avro before and after a column came, and of JSON Schema: the mirror is the source, live and read anew', async () => {
   const schemaRegistry = await testRegistryConfig();
   const registry = await testRegistry();
@@ -74,7 +83,6 @@ test('a topic of JSON, of Avro before and after a column came, and of JSON Schem
       INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('wares', 'public', 'wares')`);
     return model;
   };
-  const select = (schema: string): string => `SELECT id, name, price::text, note FROM ${schema}.wares ORDER BY id`;
   const untilEqual = async (model: ReadModelFixture): Promise<void> => {
     const source = await database.query(select('public'));
     const mirror = await eventually(
@@ -83,8 +91,6 @@ test('a topic of JSON, of Avro before and after a column came, and of JSON Schem
     );
     assert.deepEqual(mirror, source);
   };
-  const change = (what: string, ids: string): string =>
-    `UPDATE wares SET name = name || ' ${what}', updated_at = clock_timestamp() WHERE id IN (${ids})`;
 
   await using live = await mirrored();
   await using running = await live.start();
@@ -146,7 +152,7 @@ test('every type and edge value in Avro, by the connector (in whole source trans
     await readToEnd(kafka, topic, (message) => messages.push(message));
     await decoder.prepare(messages);
     const rows = messages.map(({ value }) => decoder.decodeRowChange(value, { topic, partition: 0, offset: '' })?.after ?? null);
-    return new Map(rows.map((row) => [String(row?.['name']), row]));
+    return new Map(rows.map((row) => [typeof row?.['name'] === 'string' ? row['name'] : '', row]));
   };
   const [log, query] = [await afterByName(connector.topic('public.samples')), await afterByName(`${name}.public.samples`)];
   assert.equal(query.size, 2 * sampleRows.length);
@@ -178,11 +184,35 @@ async function seedOrders(db: LegacyDatabase): Promise<void> {
   );
 }
 
-test('the connector’s transactions in Avro become visible whole', async () => {
-  const schemaRegistry = await testRegistryConfig();
+/** A way to the registry that can be cut. */
+async function registryProxy(): Promise<
+  MuteProxy & { readonly schemaRegistry: { readonly url: string; readonly requestTimeoutMs: number } }
+> {
+  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
+  const way = await createMuteProxy({ host: hostname, port: Number(port) });
+  return Object.assign(way, { schemaRegistry: { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 } });
+}
+
+type HaltedPartition = { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } };
+
+/** The partitions that stand still, as the status tells them. */
+async function halted(model: ReadModelFixture): Promise<readonly HaltedPartition[]> {
+  const found: (Omit<HaltedPartition, 'halted'> & { readonly halted: HaltedPartition['halted'] | null })[] = JSON.parse(
+    await cdc(model.config, 'status', '--json'),
+  );
+  return found.flatMap(({ partition, halted: halt }) => (halt === null ? [] : [{ partition, halted: halt }]));
+}
+
+test('the connector’s transactions in Avro become visible whole, also after a start without the registry', async () => {
+  await using way = await registryProxy();
+  const { schemaRegistry } = way;
   await using db = await createLegacyDatabase();
   await seedOrders(db);
-  await using connector = await startTestConnector({ database: db, file: 'legacy-orders-avro.json' });
+  await using connector = await startTestConnector({
+    database: db,
+    file: 'legacy-orders-avro.json',
+    overrides: { 'heartbeat.interval.ms': '500' },
+  });
   await connector.streaming();
   await using model = await createReadModel({
     topics: false,
@@ -190,7 +220,13 @@ test('the connector’s transactions in Avro become visible whole', async () => 
     schemaRegistry,
     settings: { consistency: 'transaction' },
   });
+  way.mute();
   await using running = await model.start();
+  await eventually(
+    () => halted(model),
+    (found) => found.some(({ halted: { code } }) => code === 'REGISTRY_UNREACHABLE'),
+  );
+  way.unmute();
   const torn = `SELECT count(*) AS torn FROM model.orders o
      WHERE o.note::numeric IS DISTINCT FROM (SELECT sum(quantity) FROM model.order_items i WHERE i.order_id = o.id)`;
   await eventually(
@@ -220,25 +256,22 @@ test('the connector’s transactions in Avro become visible whole', async () => 
   assert.deepEqual(mirror, source);
   assert.equal(seenTorn, 0);
   assert.ok(states.size > 2, `saw ${states.size} states`);
+  // The connector's heartbeats are Avro too.
+  await eventually(
+    async () => await cdc(model.config, 'status'),
+    (said) => said.includes('model: complete up to'),
+  );
   assert.deepEqual(await model.read.query('SELECT torn_transactions FROM model.model_version'), [{ torn_transactions: '0' }]);
   void running;
 });
 
 test('the registry is away: what is known serves, a new id waits in its partition and is told, nothing is lost or parked; at the start too', async () => {
-  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
-  await using way = await createMuteProxy({ host: hostname, port: Number(port) });
-  const schemaRegistry = { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 };
+  await using way = await registryProxy();
+  const { schemaRegistry } = way;
   await using model = await createReadModel({ partitions: 2, schemaRegistry });
   const [first, second] = [await avroOrders(uniqueName('known')), await avroOrders(uniqueName('later'))];
   const at = (partition: number, message: ReturnType<typeof first.upsert>) => ({ ...message, partition });
-  const waiting = async (): Promise<
-    readonly { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } | null }[]
-  > => {
-    const found: { partition: number; topic: string; halted: { code: string; cause: string } | null }[] = JSON.parse(
-      await cdc(model.config, 'status', '--json'),
-    );
-    return found.filter(({ halted }) => halted !== null);
-  };
+  const waiting = (): Promise<readonly HaltedPartition[]> => halted(model);
 
   {
     await using running = await model.start();
@@ -258,8 +291,8 @@ test('the registry is away: what is known serves, a new id waits in its partitio
       (now) => now['4'] === 'json goes on' && now['2'] === 'still serves',
     );
     const [halt, ...others] = await waiting();
-    assert.deepEqual([halt?.partition, halt?.halted?.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
-    assert.match(halt?.halted?.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
+    assert.deepEqual([halt?.partition, halt?.halted.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
+    assert.match(halt?.halted.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
     assert.equal((await statuses(model))['3'], undefined);
     way.unmute();
     await untilStatuses(model, { 1: 'known', 2: 'still serves', 3: 'waits', 4: 'json goes on' });

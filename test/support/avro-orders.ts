@@ -35,6 +35,10 @@ const columns = [
   { name: 'updated_at', type: 'string' },
 ];
 
+function row(id: number, status: string): unknown {
+  return { ...order(id, 1, status), id: BigInt(id), customer_id: 1n };
+}
+
 /** @param unlike makes schemas, and so ids, that nobody else has; `ids` writes these in their place */
 export async function avroOrders(unlike: string, ids?: { readonly key: number; readonly value: number }): Promise<AvroOrders> {
   const [key, value] = schemasOfOrders(unlike);
@@ -70,7 +74,6 @@ export async function avroOrders(unlike: string, ids?: { readonly key: number; r
       }),
     ]),
   });
-  const row = (id: number, status: string): unknown => ({ ...order(id, 1, status), id: BigInt(id), customer_id: 1n });
   return {
     ids: used,
     upsert: (id, status, op = 'c') => message(id, op, null, row(id, status)),
