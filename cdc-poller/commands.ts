@@ -7,6 +7,8 @@ import { readStatus, resetPositions } from './positions-view.ts';
 import { isMatch } from './source/table-discovery.ts';
 import { statusTable, type StatusRow } from './status-table.ts';
 
+export { schemaCheckCommand } from './schemas/commands.ts';
+
 type StatusFlags = { readonly json?: boolean; readonly sweep?: boolean; readonly url?: readonly string[] };
 
 /** `cdc poller start|status|reset` */

@@ -1,6 +1,7 @@
 /**
- * The wire contract that both strategies write and the read model reads: Debezium's envelope as JSON, its lossless decoder, and the
- * names of topics. Imports nobody but pipeline/ (errors). Does not talk to Kafka: that is kafka/'s work.
+ * The wire contract that both strategies write and the read model reads: Debezium's envelope as JSON, or as Avro or JSON Schema of a schema
+ * registry, whose client is here; the lossless decoder of them all; the names of topics. Imports nobody but pipeline/ (errors, configuration).
+ * Does not talk to Kafka: that is kafka/'s work.
  */
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';

@@ -94,10 +94,8 @@ async function resolve(
   for (const { name, subject, version: number } of wanted) {
     if (found.has(name)) continue;
     // One at a time: they are few, and what one needs the next may need too.
-    // oxlint-disable-next-line no-await-in-loop
     const referenced = await version(subject, number, signal);
     if (referenced === null) continue;
-    // oxlint-disable-next-line no-await-in-loop
     await resolve(referenced.references, version, signal, found);
     found.set(name, { name, schema: referenced.schema });
   }

@@ -70,17 +70,11 @@ test('the connector of legacy-orders-avro.json writes Confluent’s wire format,
     const config = pipelineSchema.shape.schemaRegistry.parse({ url: registry });
     const decoder = eventDecoder(config);
     await decoder.prepare(topics.messages, AbortSignal.timeout(10_000));
-    const place = ({ topic: name, partition, offset }: Message): { topic: string; partition: number; offset: string } => ({
-      topic: name,
-      partition,
-      offset: offset.toString(),
-    });
     // The two keys may be in different partitions.
     const about = (id: number): (ChangeEvent | null)[] =>
       of(topic)
         .filter((message) => decoder.decodeKey(message.key, place(message))?.['id'] === id)
         .map((message) => decoder.decodeChangeEvent(message.value, place(message)));
-    const ops = (events: readonly (ChangeEvent | null)[]): string[] => events.map((event) => event?.op ?? 'tombstone');
     assert.deepEqual(ops(about(1)), ['r']);
     assert.deepEqual(ops(about(2)), ['c', 'd', 'tombstone']);
     const [created, deleted] = about(2);
@@ -94,6 +88,14 @@ test('the connector of legacy-orders-avro.json writes Confluent’s wire format,
     }
   });
 });
+
+function place({ topic, partition, offset }: Message): { topic: string; partition: number; offset: string } {
+  return { topic, partition, offset: offset.toString() };
+}
+
+function ops(events: readonly (ChangeEvent | null)[]): string[] {
+  return events.map((event) => event?.op ?? 'tombstone');
+}
 
 function fieldOf(schema: unknown, name: string): Readonly<Record<string, unknown>> {
   const fields = asRecord(schema)['fields'];

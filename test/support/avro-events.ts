@@ -1,6 +1,9 @@
 import avsc from 'avsc';
+import { decoderWith } from '#change-events/event-decoder.ts';
+import { frameOf, type EventDecoder } from '#change-events/index.ts';
 
 /** Avro's longs as bigints: avsc's own would lose digits. */
+// oxlint-disable-next-line no-underscore-dangle -- avsc calls it so
 const long = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
   toBuffer: (value: bigint) => {
@@ -33,7 +36,6 @@ export function avroField(name: string, type: unknown): object {
 
 /** The schema of Debezium's envelope around a row of these fields. */
 export function avroEnvelope(fields: readonly object[]): object {
-  const nullable = (name: string, type: string): object => avroField(name, type);
   return {
     type: 'record',
     name: 'Envelope',
@@ -51,8 +53,8 @@ export function avroEnvelope(fields: readonly object[]): object {
           fields: [
             ...['version', 'connector', 'name', 'db', 'schema', 'table'].map((name) => ({ name, type: 'string' })),
             { name: 'ts_ms', type: 'long' },
-            nullable('txId', 'long'),
-            nullable('lsn', 'long'),
+            avroField('txId', 'long'),
+            avroField('lsn', 'long'),
           ],
         },
       },
@@ -74,8 +76,30 @@ export function avroEnvelope(fields: readonly object[]): object {
         default: null,
       },
       { name: 'op', type: 'string' },
-      nullable('ts_ms', 'long'),
-      nullable('ts_ns', 'long'),
+      avroField('ts_ms', 'long'),
+      avroField('ts_ns', 'long'),
     ],
   };
+}
+
+/** A message of these bytes, written by schema 7. */
+export function framed(...payload: readonly number[]): Buffer {
+  return Buffer.concat([frameOf(7), Buffer.from(payload)]);
+}
+
+/** A decoder that knows one schema, under id 7. */
+export async function avroDecoder(schema: object | string, references: readonly object[] = []): Promise<EventDecoder> {
+  const decoder = decoderWith({
+    url: 'http://registry',
+    schemaOf: async (id) =>
+      id === 7
+        ? {
+            schemaType: 'AVRO',
+            schema: typeof schema === 'string' ? schema : JSON.stringify(schema),
+            references: references.map((one) => ({ name: '', schema: JSON.stringify(one) })),
+          }
+        : null,
+  });
+  await decoder.prepare([{ key: null, value: frameOf(7) }]);
+  return decoder;
 }

@@ -1,29 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { decoderWith } from '#change-events/event-decoder.ts';
-import { frameOf, stringifyLossless, type EventDecoder, type JsonValue } from '#change-events/index.ts';
-import { avroEnvelope, avroField, encodeAvro } from '../support/avro-events.ts';
+import { frameOf, stringifyLossless, type JsonValue } from '#change-events/index.ts';
+import { avroDecoder, avroEnvelope, avroField, encodeAvro } from '../support/avro-events.ts';
 
 const place = { topic: 'log.public.t', partition: 3, offset: '42' };
 const at = 'at topic log.public.t, partition 3, offset 42, schema id 7';
-
-/** A decoder that knows one schema, under id 7. */
-async function decoderOf(schema: object | string, references: readonly object[] = []): Promise<EventDecoder> {
-  const decoder = decoderWith({
-    url: 'http://registry',
-    schemaOf: async (id) =>
-      id === 7
-        ? {
-            schemaType: 'AVRO',
-            schema: typeof schema === 'string' ? schema : JSON.stringify(schema),
-            references: references.map((one) => ({ name: '', schema: JSON.stringify(one) })),
-          }
-        : null,
-  });
-  await decoder.prepare([{ key: null, value: frameOf(7) }]);
-  return decoder;
-}
 
 /** Columns of every kind that Debezium's connector and the poller write, with a value's form for Avro and the one for JSON. */
 const columns = [
@@ -79,6 +61,7 @@ function finite(value: number, otherwise: number): JsonValue {
 
 /** The shortest text that is this float again: found by trying, from one digit on. */
 function shortestFloat(value: number): number {
+  if (value === 0) return value;
   for (let digits = 1; digits < 9; digits += 1)
     if (Math.fround(Number(value.toPrecision(digits))) === value) return Number(value.toPrecision(digits));
   return Number(value.toPrecision(9));
@@ -126,7 +109,7 @@ const events = fc.record({
 });
 
 test('an event in Avro is the event that JSON would have given: every kind of value, nulls, wide numbers', async () => {
-  const decoder = await decoderOf(envelope);
+  const decoder = await avroDecoder(envelope);
   const type = encodeAvro(envelope);
   fc.assert(
     fc.property(events, ({ op, before, after, lsn, transaction }) => {
@@ -161,7 +144,7 @@ test('an event in Avro is the event that JSON would have given: every kind of va
 });
 
 test('bytes that were cut short, go on after their end or were changed are refused by name, or are another event: never a crash', async () => {
-  const decoder = await decoderOf(envelope);
+  const decoder = await avroDecoder(envelope);
   const cells = {
     small: 1,
     whole: 2,
@@ -206,12 +189,15 @@ test('bytes that were cut short, go on after their end or were changed are refus
   );
 });
 
+function connect(type: object | string, name: string): object {
+  return { ...(typeof type === 'string' ? { type } : type), 'connect.name': name };
+}
+
+function logical(type: string, logicalType: string, more: object = {}): object {
+  return { type, logicalType, ...more };
+}
+
 test('what other settings and other writers put in for times, decimals and lengths becomes the contract’s text', async () => {
-  const connect = (type: object | string, name: string): object => ({
-    ...(typeof type === 'string' ? { type } : type),
-    'connect.name': name,
-  });
-  const logical = (type: string, logicalType: string, more: object = {}): object => ({ type, logicalType, ...more });
   const decimal = { scale: 4, precision: 20 };
   const variable = {
     type: 'record',
@@ -270,95 +256,8 @@ test('what other settings and other writers put in for times, decimals and lengt
         { name: 'maybe', type: ['null', typeof type === 'object' && 'name' in type ? type.name : type] },
       ],
     };
-    const decoder = await decoderOf(schema);
+    const decoder = await avroDecoder(schema);
     const bytes = Buffer.concat([frameOf(7), encodeAvro(schema)({ plain: value, maybe: value })]);
     assert.deepEqual(decoder.decodeKey(bytes, place), { plain: text, maybe: text }, JSON.stringify(type));
   }
-});
-
-test('names: of namespaces, of schemas that are referred to, of a type inside itself, of columns that Avro could not take', async () => {
-  const money = { type: 'record', name: 'Money', namespace: 'shop.types', fields: [{ name: 'amount', type: 'long' }] };
-  const tree = {
-    type: 'record',
-    name: 'Tree',
-    namespace: 'shop',
-    fields: [
-      { name: 'price', type: 'shop.types.Money' },
-      { name: 'next', type: ['null', 'Tree'] },
-      { name: 'weird_name', type: ['null', { type: 'string', 'connect.parameters': { '__debezium.source.column.name': 'weird name' } }] },
-      { name: '__proto__', type: 'int' },
-    ],
-  };
-  const decoder = await decoderOf(tree, [money]);
-  // price 5, next: {price 6, next null, 'x', 1}, null, 2
-  const bytes = Buffer.concat([frameOf(7), Buffer.from([10, 2, 12, 0, 2, 2, 'x'.charCodeAt(0), 2, 0, 4])]);
-  assert.equal(
-    decoder.text(bytes),
-    '{"price":{"amount":5},"next":{"price":{"amount":6},"next":null,"weird name":"x","__proto__":1},"weird name":null,"__proto__":2}',
-  );
-});
-
-test('a schema that is none, one of another type, an id that nobody knows: refused by name, with what to do', async () => {
-  const noAvro = await decoderOf('{"type":"record","name":"R","fields":[{"name":"a","type":"Missing"}]}');
-  const bytes = Buffer.concat([frameOf(7), Buffer.from([2])]);
-  assert.throws(() => noAvro.decodeRowChange(bytes, place), {
-    code: 'EVENT_UNDECODABLE',
-    message: new RegExp(`Missing is not defined.* ${at}`),
-  });
-  assert.equal(noAvro.text(bytes), null);
-
-  const unknown = Buffer.concat([frameOf(8), Buffer.from([2])]);
-  await noAvro.prepare([{ key: unknown, value: null }]);
-  assert.throws(
-    () => noAvro.decodeKey(unknown, place),
-    (error: Error & { remedy?: string }) => {
-      assert.match(error.message, /http:\/\/registry knows no schema .* schema id 8$/);
-      assert.match(error.remedy ?? '', /schemaRegistry.url/);
-      return true;
-    },
-  );
-
-  const without = decoderWith(undefined);
-  assert.equal(without.prepare([{ key: bytes, value: null }]), undefined);
-  assert.throws(() => without.decodeValue(bytes, place), {
-    code: 'EVENT_UNDECODABLE',
-    message: new RegExp(`schemaRegistry is not configured ${at}`),
-  });
-});
-
-test('a schema is asked for once and kept; an id that was unknown is asked for again; an outage rejects and is tried again', async () => {
-  const asked: number[] = [];
-  let known = false;
-  let down = false;
-  const decoder = decoderWith({
-    url: 'http://registry',
-    schemaOf: async (id) => {
-      asked.push(id);
-      if (down) throw new Error('down');
-      return known || id === 1 ? { schemaType: 'AVRO', schema: '"string"', references: [] } : null;
-    },
-  });
-  const of = (id: number) => [{ key: frameOf(id), value: Buffer.from('{}') }];
-  const text = (id: number): string | null => decoder.text(Buffer.concat([frameOf(id), Buffer.from([2, 120])]));
-  assert.equal(decoder.prepare([{ key: null, value: Buffer.from('{}') }]), undefined);
-  await decoder.prepare([...of(1), ...of(1), ...of(2)]);
-  assert.deepEqual([asked, decoder.prepare(of(1)), text(1), text(2)], [[1, 2], undefined, '"x"', null]);
-  await decoder.prepare(of(2));
-  known = true;
-  await decoder.prepare(of(2));
-  assert.deepEqual([asked, text(2)], [[1, 2, 2, 2], '"x"']);
-  down = true;
-  await assert.rejects(async () => decoder.prepare([...of(3), ...of(1)]), /down/);
-  assert.equal(text(1), '"x"', 'what is known serves');
-  down = false;
-  await decoder.prepare(of(3));
-  assert.equal(text(3), '"x"');
-});
-
-test('blocks of arrays: with their bytes counted, as Java’s writers may give them, and with counts that cannot be', async () => {
-  const decoder = await decoderOf({ type: 'array', items: 'int' });
-  const bytes = (...payload: number[]): Buffer => Buffer.concat([frameOf(7), Buffer.from(payload)]);
-  // -2 items of 2 bytes, then one block of one, then the end
-  assert.deepEqual(decoder.decodeValue(bytes(3, 4, 2, 4, 2, 6, 0), place), [1, 2, 3]);
-  assert.throws(() => decoder.decodeValue(bytes(0xfe, 0xff, 0xff, 0xff, 0x0f, 2), place), { code: 'EVENT_UNDECODABLE' });
 });

@@ -69,7 +69,7 @@ function variableScale(value: JsonValue): JsonValue {
 }
 
 /** The digits of a two's complement number, big endian, with its point. */
-export function decimalText(unscaled: Buffer, scale: number): string {
+function decimalText(unscaled: Buffer, scale: number): string {
   const magnitude = unscaled.length === 0 ? 0n : BigInt(`0x${unscaled.toString('hex')}`);
   const number = BigInt.asIntN(unscaled.length * 8, magnitude);
   if (scale <= 0) return String(number * 10n ** BigInt(-scale));

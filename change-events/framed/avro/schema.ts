@@ -20,6 +20,10 @@ export type Meaning = {
   readonly logicalType: string | null;
   /** Of a decimal: digits after the point. */
   readonly scale: number;
+  /** Of a decimal: digits in all. */
+  readonly precision?: number;
+  /** Of Connect: `connect.parameters`, as `allowed` of an enum. */
+  readonly parameters?: Readonly<Record<string, string>>;
 };
 
 const primitives: ReadonlySet<string> = new Set<Primitive>(['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string']);
@@ -116,12 +120,17 @@ function fieldName(field: Attributes): string {
 }
 
 function meaningOf(attributes: Attributes): Meaning {
-  const { logicalType, scale } = attributes;
+  const { logicalType, scale, precision } = attributes;
   const connectName = attributes['connect.name'];
+  const parameters = attributes['connect.parameters'];
   return {
     connectName: typeof connectName === 'string' ? connectName : null,
     logicalType: typeof logicalType === 'string' ? logicalType : null,
     scale: typeof scale === 'number' ? scale : 0,
+    ...(typeof precision === 'number' ? { precision } : {}),
+    ...(isObject(parameters)
+      ? { parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, String(value)])) }
+      : {}),
   };
 }
 
@@ -144,6 +153,7 @@ type Attributes = {
   readonly size?: unknown;
   readonly logicalType?: unknown;
   readonly scale?: unknown;
+  readonly precision?: unknown;
 };
 
 function attributesOf(schema: unknown): Attributes {

@@ -81,6 +81,7 @@ const smallestNormal = 2 ** -126;
 function shortest(value: number): number {
   // toPrecision drops the sign of a zero.
   if (value === 0) return value;
+  if (value === 0) return value;
   // Six digits are always exact, but of the smallest numbers, which have fewer bits.
   for (let digits = Math.abs(value) < smallestNormal ? 1 : 6; digits < 9; digits += 1) {
     const short = Number(value.toPrecision(digits));
