@@ -10,6 +10,7 @@ import { createRegistrar } from './schemas/registration.ts';
 import { isPattern } from './source/table-discovery.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
+import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 import { pause } from './supervisor/try-again.ts';
 
@@ -80,8 +81,9 @@ async function begin(
   findTables: TableFinder,
 ): Promise<readonly PollerTableConfig[]> {
   const tables = await findTables();
-  // A registry that is not there is better told once than by every table.
-  await registry?.subjects(context.signal);
+  // A registry that is not there is better told once than by every table. Any question will do.
+  const [first] = tables;
+  if (first !== undefined) await registry?.compatibilityOf(`${eventTopic(context.poller, first)}-value`, context.signal);
   await ensureTopics(context, tables);
   context.logger.info({ poller: context.poller.name, tables: tables.map(({ table }) => table) }, 'polling');
   await share.offer(tables);

@@ -25,13 +25,10 @@ export function createRegistrar(registry: Registry, level: string): Registrar {
       const found = known.get(place);
       if (found !== undefined) return found;
       try {
-        // Asked before there is a subject: of one that has no level, Apicurio says the level that it takes for it.
-        const hasLevel = (await registry.compatibilityOf(name, signal)) !== null;
-        const isNew = !hasLevel && (await registry.latest(name, signal)) === null;
-        // A level that came after a version would have let that one pass; but what does not exist yet cannot have one.
-        if (!hasLevel && !isNew) await registry.setCompatibility(name, level, signal);
+        // Before the schema, also of a subject that does not exist yet: a level that comes later would have let it pass, or be forgotten by a crash.
+        // (Of a subject that was made without a level, Apicurio says NONE, as if somebody had set it.)
+        if ((await registry.compatibilityOf(name, signal)) === null) await registry.setCompatibility(name, level, signal);
         const id = await registry.register(name, schema, signal);
-        if (isNew) await registry.setCompatibility(name, level, signal);
         known.set(place, id);
         return id;
       } catch (error) {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import getPort from 'get-port';
 import type { Registry } from '#change-events/index.ts';
-import type { Kafka } from '#kafka/index.ts';
+import { readToEnd, type Kafka } from '#kafka/index.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
@@ -308,3 +309,64 @@ test('a sweep finds deletes in a topic of Avro, and in one that was JSON before'
   }
   await poller.stop();
 });
+
+test('in Avro too: a row that is too large is a dead letter in JSON by its key; masks, views and queries', async () => {
+  for (const table of ['large', 'masked']) await createTable(table);
+  await database.query(`
+    INSERT INTO large (value) SELECT (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 1500));
+    INSERT INTO large (value) VALUES ('last');
+    CREATE VIEW seen AS SELECT id, value, updated_at FROM masked; GRANT SELECT ON seen TO cdc_poller;`);
+  const window = { mode: 'bulk', pollIntervalMs: 60_000, key: ['id'] };
+  const config = await configOf('avro', [], {
+    tables: [
+      { table: 'public.large', onTooLarge: 'dead-letter' },
+      { table: 'public.masked', mask: { value: 'hash' } },
+      { table: 'public.seen', ...window },
+      { table: 'public.asked', ...window, query: 'SELECT id, value, 1 + 1 AS two FROM masked' },
+    ],
+  });
+  const topic = topicOf(config, 'public.large');
+  await using admin = await kafka.admin();
+  await admin.ensureTopics([{ topic, partitions: 3, replicationFactor: 1, config: { 'max.message.bytes': '20000' } }]);
+  await using poller = startTestPoller(config);
+  await untilValues(topic, ['first', 'last']);
+  const letters = await eventually(
+    () => readEventsAsJson(`${config.poller?.topicPrefix}.dead-letter`),
+    (found) => found.length === 1,
+  );
+  assert.match(letters[0] ?? '', /^\{"table":"public\.large","key":\{"id":2\}.*"bytes":48\d{3}/);
+  const digest = createHash('sha256').update('first').digest('hex');
+  assert.deepEqual(valuesOf(await untilValues(topicOf(config, 'public.masked'), [digest])), [digest]);
+  await untilValues(topicOf(config, 'public.seen'), ['first']);
+  const [asked] = await untilValues(topicOf(config, 'public.asked'), ['first']);
+  assert.deepEqual(asked?.event?.after, { id: 1, value: 'first', two: 2 });
+  assert.deepEqual([asked?.key, asked?.event?.source.txId], [{ id: 1 }, null]);
+  await poller.stop();
+});
+
+test('an array deeper than declared makes its table wait, by name; declared deeper, or mended, the table goes on', async () => {
+  await createTable('deep');
+  await database.query('ALTER TABLE deep ADD COLUMN grid int[]');
+  const port = await getPort();
+  const config = await configOf('avro', ['public.deep'], { http: { port } });
+  const topic = topicOf(config, 'public.deep');
+  await using poller = startTestPoller(config);
+  await untilValues(topic, ['first']);
+  await database.query("INSERT INTO deep (value, grid) VALUES ('deeper', '{{1,2},{3,NULL}}')");
+  const endpoint = pollerEndpoint(port, config.poller?.name ?? '');
+  const waiting = await endpoint.until('public.deep', ({ lastError }) => lastError?.code === 'SCHEMA_INVALID');
+  assert.match(waiting.lastError?.message ?? '', /"grid" of table public\.deep holds an array of more than 1 dimension/);
+  await database.query("UPDATE deep SET grid = '{1}', updated_at = clock_timestamp() WHERE value = 'deeper'");
+  await untilValues(topic, ['deeper']);
+  await database.query("ALTER TABLE deep ADD COLUMN cube int[][]; INSERT INTO deep (value, cube) VALUES ('cube', '{{{1},{2}}}')");
+  const events = await untilValues(topic, ['cube']);
+  assert.deepEqual(events.find(({ event }) => event?.after?.['value'] === 'cube')?.event?.after?.['cube'], [[[1], [2]]]);
+  await assertExact(topic, 'deep');
+  await poller.stop();
+});
+
+async function readEventsAsJson(topic: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  await readToEnd(kafka, topic, ({ value }) => found.push(String(value)));
+  return found;
+}

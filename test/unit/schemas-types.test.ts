@@ -163,6 +163,18 @@ test('types compile under strict and say of each value what the decoder makes of
   const use = `
 import type { Items, ItemsEnvelope, Orders, OrdersEnvelope, OrdersKey } from './types.ts';
 
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+export const exact: readonly true[] = [
+  true satisfies Same<Orders['id'], number | bigint>,
+  true satisfies Same<Orders['ratio'], number | 'NaN' | 'Infinity' | '-Infinity'>,
+  true satisfies Same<Orders['at'], string | null>,
+  true satisfies Same<Orders['photo'], string | null>,
+  true satisfies Same<Orders['colour'], 'red' | 'green'>,
+  true satisfies Same<Orders['matrix'], readonly (number | bigint | readonly (number | bigint | null)[] | null)[]>,
+  true satisfies Same<Orders['attributes'], { readonly [name: string]: Orders['ratio'] }>,
+  true satisfies Same<Items['id'], number | bigint>,
+  true satisfies Same<Items['tags'], readonly (string | null)[] | null | undefined>,
+];
 export const key: OrdersKey = { id: 9007199254740993n };
 export function check(order: Orders, event: OrdersEnvelope, item: Items, items: ItemsEnvelope): void {
   const id: number | bigint = order.id;
