@@ -6,6 +6,8 @@ import { runPoller } from './poller.ts';
 import { readStatus, resetPositions } from './positions-view.ts';
 import { statusTable, type StatusRow } from './status-table.ts';
 
+export { schemaCheckCommand } from './schemas/commands.ts';
+
 type StatusFlags = { readonly json?: boolean; readonly sweep?: boolean; readonly url?: readonly string[] };
 
 /** `cdc poller start|status|reset` */

@@ -3,7 +3,10 @@ import type { OutgoingMessage } from '#kafka/index.ts';
 import type { Micros } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
 
-/** How a table's poller says that it is alive, and up to when its topic is complete. */
+/**
+ * How a table's poller says that it is alive, and up to when its topic is complete. Always JSON, which every reader takes: it is of no table that
+ * could change, and must not hang on a registry.
+ */
 export type Heartbeat = {
   readonly everyMs: number;
   readonly topic: string;

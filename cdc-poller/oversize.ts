@@ -23,8 +23,9 @@ export type Oversize = {
 
 /** An event with the row version that it tells of. */
 export type VersionedMessage = OutgoingMessage & {
-  readonly key: string;
-  readonly value: string;
+  /** The row's key as JSON, whatever the format of `key`. */
+  readonly partitionKey: string;
+  readonly value: string | Buffer;
   readonly valueBytes: number;
   readonly version: string;
 };
@@ -53,7 +54,7 @@ export async function sendPage(publisher: TablePublisher, messages: readonly Ver
   const letters = messages.filter((message) => oversize.found.has(nameOf(message)));
   for (const letter of letters) tell(oversize, letter);
   if (oversize.action !== 'fail')
-    publisher.leaveOut({ action: oversize.action, rows: letters.map(({ key, value }) => ({ key, bytes: Buffer.byteLength(value) })) });
+    publisher.leaveOut({ action: oversize.action, rows: letters.map(({ partitionKey: key, valueBytes: bytes }) => ({ key, bytes })) });
   if (oversize.action === 'dead-letter')
     await publisher.send(
       letters.map((letter) => deadLetter(oversize, letter)),
@@ -86,7 +87,7 @@ function learn(oversize: Oversize, chunk: readonly VersionedMessage[], cause: un
   if (oversize.action === 'fail') {
     throw new CdcError(
       'KAFKA_MESSAGE_TOO_LARGE',
-      `the event of row ${only.key} of table ${oversize.table} has ${only.valueBytes} bytes, more than topic ${oversize.topic} takes`,
+      `the event of row ${only.partitionKey} of table ${oversize.table} has ${only.valueBytes} bytes, more than topic ${oversize.topic} takes`,
       { cause },
     );
   }
@@ -94,14 +95,14 @@ function learn(oversize: Oversize, chunk: readonly VersionedMessage[], cause: un
 }
 
 function tell({ logger, action, topic, deadLetterTopic }: Oversize, letter: VersionedMessage): void {
-  const fields = { code: 'KAFKA_MESSAGE_TOO_LARGE', key: letter.key, bytes: letter.valueBytes, topic };
+  const fields = { code: 'KAFKA_MESSAGE_TOO_LARGE', key: letter.partitionKey, bytes: letter.valueBytes, topic };
   if (action === 'skip') logger.warn(fields, 'a row was left out: its event is larger than the topic takes');
   else logger.warn({ ...fields, deadLetterTopic }, 'a row became a dead letter: its event is larger than the topic takes');
 }
 
-/** Says which row is missing and why; the row itself is what does not fit. */
+/** Says which row is missing and why; the row itself is what does not fit. Always JSON: it is of no table, and has no schema. */
 function deadLetter({ table, topic }: Oversize, message: VersionedMessage): OutgoingMessage {
-  const rowKey = `"table":${JSON.stringify(table)},"key":${message.key}`;
+  const rowKey = `"table":${JSON.stringify(table)},"key":${message.partitionKey}`;
   const cause = '"cause":"KAFKA_MESSAGE_TOO_LARGE"';
   return {
     key: `{${rowKey}}`,
@@ -109,8 +110,8 @@ function deadLetter({ table, topic }: Oversize, message: VersionedMessage): Outg
   };
 }
 
-function nameOf({ key, version }: VersionedMessage): string {
-  return `${key}@${version}`;
+function nameOf({ partitionKey, version }: VersionedMessage): string {
+  return `${partitionKey}@${version}`;
 }
 
 /** Consecutive messages of at most `bytes` together; a larger one alone. */

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { openRegistry, type Registry } from '#change-events/index.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { isTablePattern, CdcError, describeError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import { startPollerHttp } from './metrics/http-server.ts';
 import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
 import { createGovernor } from './pace/governor.ts';
+import { createRegistrar } from './schemas/registration.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
+import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 import { pause } from './supervisor/try-again.ts';
 
@@ -30,7 +33,10 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   const { poller } = config;
   if (poller === undefined) throw new CdcError('CONFIG_INVALID', 'pipeline.yaml has no poller section');
   const kafka = connectKafka(config.kafka, logger);
-  const context: PollerContext = { config, poller, kafka, logger, signal, once, owner: randomUUID(), governor: createGovernor(poller) };
+  const registry = poller.format === 'json' || config.schemaRegistry === undefined ? null : openRegistry(config.schemaRegistry);
+  const registrar = registry === null ? null : createRegistrar(registry, poller.compatibility);
+  const governor = createGovernor(poller);
+  const context: PollerContext = { config, poller, kafka, logger, signal, once, owner: randomUUID(), governor, registrar };
   const sharing = once ? 'takeover' : poller.sharing;
   const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
   const share = sharing === 'takeover' ? takeAll(want) : shareInGroup(context, want);
@@ -43,7 +49,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   await serve(context, metrics, figures, cleanup);
   cleanup.use(share);
   const findTables = createTableFinder(context);
-  const begun = await whenAvailable(context, () => begin(context, share, findTables));
+  const begun = await whenAvailable(context, () => begin(context, registry, share, findTables));
   if (begun === undefined) return;
   const over = new AbortController();
   const watched = watchTables({ ...context, signal: AbortSignal.any([signal, over.signal]) }, share, findTables, begun);
@@ -67,8 +73,16 @@ async function serve(
 }
 
 /** Looks at the tables, makes their topics and offers them to be polled; may be tried again where it stopped. */
-async function begin(context: PollerContext, share: Share, findTables: TableFinder): Promise<readonly PollerTableConfig[]> {
+async function begin(
+  context: PollerContext,
+  registry: Registry | null,
+  share: Share,
+  findTables: TableFinder,
+): Promise<readonly PollerTableConfig[]> {
   const tables = await findTables();
+  // A registry that is not there is better told once than by every table. Any question will do.
+  const [first] = tables;
+  if (first !== undefined) await registry?.compatibilityOf(`${eventTopic(context.poller, first)}-value`, context.signal);
   await ensureTopics(context, tables);
   context.logger.info({ poller: context.poller.name, tables: tables.map(({ table }) => table) }, 'polling');
   await share.offer(tables);

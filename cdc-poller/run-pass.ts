@@ -149,7 +149,8 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
     const value = encoder.value(row, { op, txId, publishedAt });
     // Counting makes one text of the pieces at once. As a tree of pieces, events that wait would be copied by V8's collector piece by piece: half
     // of all CPU.
-    messages.push({ key, value, valueBytes: Buffer.byteLength(value), version: txId ?? version.toString() });
+    const valueBytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+    messages.push({ key: encoder.wireKey(row, key), partitionKey: key, value, valueBytes, version: txId ?? version.toString() });
   }
   return { messages, remembered, late };
 }

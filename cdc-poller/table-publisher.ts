@@ -20,7 +20,7 @@ export type PublisherOptions = {
   readonly onCommitted?: (events: number) => void;
   /** Told the rows that a commit's position passes without their event. */
   readonly onLeftOut?: (rows: LeftOutRows) => void;
-  /** Told the keys of the events that each commit published to the table's topic. */
+  /** Told the keys (as JSON) of the events that each commit published to the table's topic. */
   readonly onKeys?: ((keys: readonly string[]) => void) | undefined;
 };
 
@@ -88,7 +88,7 @@ function createPublisher(
       if (messages.length === 0) return;
       transaction ??= await producer.begin();
       if (other === topic) pending += messages.length;
-      if (onKeys !== undefined && other === topic) for (const { key } of messages) keys.push(String(key));
+      if (onKeys !== undefined && other === topic) for (const { partitionKey, key } of messages) keys.push(partitionKey ?? String(key));
       await transaction.send(other, messages);
     },
     leaveOut(rows) {

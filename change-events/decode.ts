@@ -4,20 +4,29 @@ import { changeEventSchema, isRow, type ChangeEvent, type Operation, type Row } 
 import { parseLossless, type JsonValue } from './lossless-json.ts';
 import { rowAt, scanEvent } from './scan-event.ts';
 
-/** Where a message stands in Kafka; errors name it. */
-export type MessagePlace = { readonly topic: string; readonly partition: number; readonly offset: string };
+/** Where a message stands in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
+export type MessagePlace = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  readonly schemaId?: number | undefined;
+};
 
-function undecodable(what: string, place: MessagePlace, cause?: unknown): CdcError {
-  return new CdcError('EVENT_UNDECODABLE', `${what} at topic ${place.topic}, partition ${place.partition}, offset ${place.offset}`, {
-    cause,
-  });
+export function undecodable(
+  what: string,
+  place: MessagePlace,
+  options: { readonly cause?: unknown; readonly remedy?: string } = {},
+): CdcError {
+  const { topic, partition, offset, schemaId } = place;
+  const schema = schemaId === undefined ? '' : `, schema id ${schemaId}`;
+  return new CdcError('EVENT_UNDECODABLE', `${what} at topic ${topic}, partition ${partition}, offset ${offset}${schema}`, options);
 }
 
 function parse(bytes: Buffer, what: string, place: MessagePlace): JsonValue {
   try {
     return parseLossless(bytes.toString('utf8'));
   } catch (error) {
-    throw undecodable(`the ${what} is not JSON (${describeError(error)})`, place, error);
+    throw undecodable(`the ${what} is not JSON (${describeError(error)})`, place, { cause: error });
   }
 }
 
@@ -27,11 +36,15 @@ function parse(bytes: Buffer, what: string, place: MessagePlace): JsonValue {
  * @throws CdcError EVENT_UNDECODABLE that names topic, partition and offset
  */
 export function decodeChangeEvent(value: Buffer | null, place: MessagePlace): ChangeEvent | null {
-  if (value === null) return null;
-  const parsed = changeEventSchema.safeParse(parse(value, 'value', place));
-  if (!parsed.success)
-    throw undecodable(`the value is not a change event (${z.prettifyError(parsed.error).replaceAll('\n', ' ')})`, place, parsed.error);
-  return parsed.data;
+  return value === null ? null : toChangeEvent(parse(value, 'value', place), place);
+}
+
+/** The change event that a value is. @throws CdcError EVENT_UNDECODABLE */
+export function toChangeEvent(value: JsonValue, place: MessagePlace): ChangeEvent {
+  const parsed = changeEventSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why = z.prettifyError(parsed.error).replaceAll('\n', ' ');
+  throw undecodable(`the value is not a change event (${why})`, place, { cause: parsed.error });
 }
 
 /** The part of a {@link ChangeEvent} that says what becomes of the row. */
@@ -53,12 +66,13 @@ export type RowChange = {
 export function decodeRowChange(value: Buffer | null, place: MessagePlace): RowChange | null {
   if (value === null) return null;
   const scanned = scanEvent(value);
-  if (scanned === null) {
-    const event = decodeChangeEvent(value, place);
-    return event === null ? null : { op: event.op, after: event.after, before: () => event.before, lsn: event.source.lsn ?? null };
-  }
+  if (scanned === null) return toRowChange(toChangeEvent(parse(value, 'value', place), place));
   const { op, after, lsn, before } = scanned;
   return { op, after, lsn, before: () => (before === null ? null : (rowAt(value, before) ?? malformed(value, place))) };
+}
+
+export function toRowChange({ op, after, before, source }: ChangeEvent): RowChange {
+  return { op, after, before: () => before, lsn: source.lsn ?? null };
 }
 
 /** The full decoder says what is wrong. */
@@ -72,8 +86,15 @@ function malformed(value: Buffer, place: MessagePlace): Row | null {
  * @throws CdcError EVENT_UNDECODABLE that names topic, partition and offset
  */
 export function decodeKey(key: Buffer | null, place: MessagePlace): Row | null {
-  if (key === null) return null;
-  const parsed = parse(key, 'key', place);
-  if (!isRow(parsed)) throw undecodable('the key is not a JSON object', place);
-  return parsed;
+  return key === null ? null : toKey(parse(key, 'key', place), place);
+}
+
+export function toKey(value: JsonValue, place: MessagePlace): Row {
+  if (!isRow(value)) throw undecodable('the key is not a JSON object', place);
+  return value;
+}
+
+/** Any message's value. @throws CdcError EVENT_UNDECODABLE */
+export function decodeValue(value: Buffer | null, place: MessagePlace): JsonValue {
+  return value === null ? null : parse(value, 'value', place);
 }

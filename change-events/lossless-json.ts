@@ -52,6 +52,7 @@ function keepIntegers(_name: string, value: JsonValue, context: { readonly sourc
 /** The inverse of {@link parseLossless}: JSON text in which a `bigint` is a JSON number with all its digits. */
 export function stringifyLossless(value: JsonValue): string {
   if (typeof value === 'bigint') return value.toString();
+  if (Object.is(value, -0)) return '-0.0';
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (isArray(value)) return `[${value.map(stringifyLossless).join(',')}]`;
   return `{${Object.entries(value)

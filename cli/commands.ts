@@ -13,5 +13,12 @@ export const folderCommands: Readonly<Record<string, (context: CliContext) => Pr
   connectors: async (context) => (await import('#connectors/commands.ts')).connectorsCommand(context),
   doctor: async (context) => (await import('#connectors/index.ts')).doctorCommand(context),
   'read-model': async (context) => (await import('#read-model/commands.ts')).readModelCommand(context),
+  schemas: async (context) => {
+    const [{ schemasCommand }, { schemaCheckCommand }] = await Promise.all([
+      import('#change-events/commands.ts'),
+      import('#cdc-poller/commands.ts'),
+    ]);
+    return schemasCommand(context).addCommand(schemaCheckCommand(context));
+  },
   compare: async (context) => (await import('#comparison/commands.ts')).compareCommand(context),
 };

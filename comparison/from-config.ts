@@ -40,6 +40,7 @@ export function comparisonFromConfig(config: PipelineConfig, logger: Logger): Co
   const horizons = (of: PollerConfig) => () => readHorizonsSwept(kafka, of);
   return {
     kafka,
+    schemaRegistry: config.schemaRegistry,
     legacyDatabase: postgresClientConfig(legacyDb, owner, 'cdc compare'),
     readDatabase: postgresClientConfig(readModel, readModel, 'cdc compare'),
     strategies: {

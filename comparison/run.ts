@@ -1,7 +1,8 @@
 import type { ClientConfig } from 'pg';
-import { heartbeatTable as standardHeartbeat, type TableId } from '#change-events/index.ts';
+import { eventDecoder, heartbeatTable as standardHeartbeat, type TableId } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/index.ts';
 import type { WorkloadStatistics } from '#legacy-db/index.ts';
+import type { SchemaRegistryConfig } from '#pipeline/index.ts';
 import { appliedOffsets } from './applied-offsets.ts';
 import { waitCaughtUp, type Horizons } from './catch-up.ts';
 import { collect } from './collect.ts';
@@ -17,6 +18,8 @@ import { mapStrategies, mapStrategiesAsync, mapStrategiesInTurn, type PerStrateg
 
 export type ComparisonInput = {
   readonly kafka: Kafka;
+  /** Needed where events carry schemas. */
+  readonly schemaRegistry?: SchemaRegistryConfig | undefined;
   /** The legacy database as the owner: reads the ledger and writes the heartbeat. */
   readonly legacyDatabase: ClientConfig;
   readonly readDatabase: ClientConfig;
@@ -73,6 +76,7 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
   const observer = opened.use(
     await startObserver({
       kafka,
+      decoder: eventDecoder(input.schemaRegistry),
       topicPrefixes,
       tables: shapes,
       heartbeatTable,

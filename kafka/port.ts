@@ -3,13 +3,15 @@
  * test/integration/kafka-port.test.ts. Everything takes effect on the broker before a promise resolves.
  */
 
-/** A message to send. Without `partition`, the key's murmur2 hash chooses (the same one as Java clients and Debezium). */
+/** A message to send. Without `partition`, the murmur2 hash of the key (or of `partitionKey`) chooses: the same one as Java clients and Debezium. */
 export type OutgoingMessage = {
   readonly key: string | Buffer | null;
   readonly value: string | Buffer | null;
   /** The bytes of `value`, by a maker that counted them: they are not counted again. */
   readonly valueBytes?: number;
   readonly partition?: number;
+  /** Hashed in place of the key to choose the partition: so a row stays in its partition when its key's bytes change with the format. */
+  readonly partitionKey?: string;
   readonly headers?: Readonly<Record<string, string>>;
 };
 

@@ -33,7 +33,8 @@ export function planRequests(
   const open: OpenBatch[] = Array.from({ length: partitions }, () => ({ request: -1, bytes: 0, messages: [] }));
   let spread = spreadFrom;
   for (const message of messages) {
-    const partition = message.partition ?? (message.key === null ? spread++ % partitions : partitionForKey(message.key, partitions));
+    const hashed = message.partitionKey ?? message.key;
+    const partition = message.partition ?? (hashed === null ? spread++ % partitions : partitionForKey(hashed, partitions));
     const batch = open[partition];
     if (batch === undefined) throw new RangeError(`partition ${partition} of ${partitions}`);
     const bytes = sizeOf(message);
@@ -63,5 +64,7 @@ function bytesOf(value: OutgoingMessage['value']): number {
 export function describeRequest(request: PlannedRequest): string {
   const messages = request.flatMap((batch) => batch.messages);
   const [only] = messages;
-  return messages.length === 1 && only !== undefined ? `the event of key ${String(only.key)}` : `${messages.length} events`;
+  return messages.length === 1 && only !== undefined
+    ? `the event of key ${only.partitionKey ?? String(only.key)}`
+    : `${messages.length} events`;
 }

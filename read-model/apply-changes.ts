@@ -1,3 +1,4 @@
+import type { EventDecoder } from '#change-events/index.ts';
 import type { Change } from './change.ts';
 import { collapse, type TableChanges } from './collapse.ts';
 import type { CopyTrials } from './copy-trials.ts';
@@ -11,6 +12,8 @@ import { arrayLiteral } from './values/array-literal.ts';
 export type ModelSchema = {
   readonly schema: string;
   readonly projections: readonly Projection[];
+  /** Reads events, those that were parked too. */
+  readonly decoder: EventDecoder;
   /** Events that cannot be applied are parked, up to so many at a time; left out, the first one stops the model. */
   readonly parkMost?: number | undefined;
   /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */

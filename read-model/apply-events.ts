@@ -6,8 +6,8 @@ import type { Change } from './change.ts';
 import type { Database } from './database.ts';
 import type { Mirror } from './mirror.ts';
 import { completeMoved, keepMovedRow } from './parking/moved-rows.ts';
-import { openQueues, parkEvents, queueName, queuesAwaiting, type Parking } from './parking/parked-events.ts';
-import { behindCode, isPoison, queueOf, toPoison, type Poison } from './parking/poison.ts';
+import { openQueues, parkEvents, queueName, queuesAwaiting, type Parking, type Queue } from './parking/parked-events.ts';
+import { behindCode, isPoison, queuesOfKey, toPoison, type Poison } from './parking/poison.ts';
 import { drainQueue } from './parking/drain.ts';
 import { attempt } from './parking/savepoint.ts';
 import { isMismatch, MismatchError, schemaChanged } from './schema/mismatch.ts';
@@ -67,14 +67,18 @@ async function walk(context: Walk, batch: PartitionBatch): Promise<void> {
   const { client, open, moved } = context;
   const { topic, partition, mirror, messages, changes, poisoned } = batch;
   const byOffset = new Map(changes.map((change) => [change.offset, change]));
-  const queueNameOf = (message: ConsumedMessage): string => queueName({ topic, partition, queue: queueOf(message.key) });
+  const queuesOf = (message: ConsumedMessage): readonly Queue[] =>
+    queuesOfKey(message.key, context.model.decoder).map((queue) => ({ topic, partition, queue }));
+  const openQueueOf = (message: ConsumedMessage): Queue | undefined => queuesOf(message).find((queue) => open.has(queueName(queue)));
   const park = (message: ConsumedMessage, poison: Poison): void => {
-    context.parked.push({ topic, partition, message, poison });
-    open.add(queueNameOf(message));
+    for (const queue of [openQueueOf(message) ?? queuesOf(message)[0] ?? []].flat()) {
+      context.parked.push({ ...queue, message, poison });
+      open.add(queueName(queue));
+    }
   };
   /** Parks an event whose queue is open. */
   const queues = (message: ConsumedMessage): boolean => {
-    if (!open.has(queueNameOf(message))) return false;
+    if (openQueueOf(message) === undefined) return false;
     park(message, { code: behindCode, cause: 'an earlier event of its key is parked' });
     return true;
   };

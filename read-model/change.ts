@@ -1,12 +1,4 @@
-import {
-  decodeKey,
-  decodeRowChange,
-  parseLossless,
-  type JsonValue,
-  type MessagePlace,
-  type Row,
-  type RowChange,
-} from '#change-events/index.ts';
+import { parseLossless, type EventDecoder, type JsonValue, type MessagePlace, type Row, type RowChange } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { lsnColumn } from './mirror-catalogue.ts';
@@ -53,25 +45,25 @@ const oldKeyHeader = '__debezium.oldkey';
 const newKeyHeader = '__debezium.newkey';
 
 /**
- * Makes the reader of one mirror's events. `onDemand` hears what an event asks of the mirror's columns: until that is done, its change
- * may not be applied.
+ * Makes the reader of one mirror's events, whose schemas the decoder knows by then. `onDemand` hears what an event asks of the mirror's
+ * columns: until that is done, its change may not be applied.
  *
  * The reader throws CdcError EVENT_UNDECODABLE; READ_MODEL_SCHEMA_CHANGED when a value is not of its column's type; or
  * READ_MODEL_EVENT_INAPPLICABLE.
  */
-export function changeReader(mirror: Mirror, onDemand: (demand: ColumnDemand) => void): ChangeReader {
+export function changeReader(decoder: EventDecoder, mirror: Mirror, onDemand: (demand: ColumnDemand) => void): ChangeReader {
   return (message, place) => {
-    const event = decodeRowChange(message.value, place);
+    const event = decoder.decodeRowChange(message.value, place);
     try {
-      if (event === null) return deletion(mirror, decodeKey(message.key, place), message.offset);
+      if (event === null) return deletion(mirror, decoder.decodeKey(message.key, place), message.offset);
       if (event.op === 't') return { kind: 'truncate', lsn: event.lsn, offset: message.offset };
       if (event.op !== 'd') return withOldKey(mirror, upsert(mirror, event, message.offset, onDemand), message);
-      const change = deletion(mirror, event.before() ?? decodeKey(message.key, place), message.offset);
+      const change = deletion(mirror, event.before() ?? decoder.decodeKey(message.key, place), message.offset);
       return event.lsn !== null && message.headers[newKeyHeader] !== undefined ? { ...change, moves: { lsn: event.lsn } } : change;
     } catch (error) {
       if (error instanceof CdcError) throw error;
       if (error instanceof ColumnMismatchError) throw schemaChanged(mirror, place, describeError(error), error);
-      throw inapplicable(place, message.key?.toString() ?? null, describeError(error), error);
+      throw inapplicable(place, message.key === null ? null : decoder.text(message.key), describeError(error), error);
     }
   };
 }

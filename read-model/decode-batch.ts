@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { MessagePlace } from '#change-events/index.ts';
+import type { EventDecoder, MessagePlace } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { changeReader, inapplicable, type Change } from './change.ts';
@@ -37,6 +37,7 @@ const blindTruncate =
  * older, so that only a person can say when the table is to be emptied.
  */
 export function decodeEvents(
+  decoder: EventDecoder,
   mirror: Mirror,
   { topic, partition }: TopicPartition,
   messages: readonly ConsumedMessage[],
@@ -44,7 +45,7 @@ export function decodeEvents(
   blindTruncates: 'apply' | 'park' = 'apply',
 ): Decoded {
   const demands = new Map<string, ColumnDemand>();
-  const read = changeReader(mirror, (demand) => {
+  const read = changeReader(decoder, mirror, (demand) => {
     if (!demands.has(nameOf(demand))) demands.set(nameOf(demand), demand);
   });
   const changes: Change[] = [];
@@ -82,6 +83,7 @@ const messagesPerTurn = 500;
 
 /** {@link decodeEvents} that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
 export async function decodeInTurns(
+  decoder: EventDecoder,
   mirror: Mirror,
   place: TopicPartition,
   messages: readonly ConsumedMessage[],
@@ -93,7 +95,7 @@ export async function decodeInTurns(
   const demands = new Map<string, ColumnDemand>();
   for (let at = 0; at < messages.length; at += messagesPerTurn) {
     if (at > 0) await nextTurn();
-    const decoded = decodeEvents(mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, blindTruncates);
+    const decoded = decodeEvents(decoder, mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, blindTruncates);
     for (const change of decoded.events.changes) changes.push(change);
     for (const [offset, poison] of decoded.events.poisoned) poisoned.set(offset, poison);
     for (const demand of decoded.demands) if (!demands.has(nameOf(demand))) demands.set(nameOf(demand), demand);

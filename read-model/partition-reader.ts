@@ -1,3 +1,4 @@
+import type { EventDecoder } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, KafkaAdmin } from '#kafka/index.ts';
 import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
@@ -8,6 +9,7 @@ import type { Mirror } from './mirror.ts';
 import type { Mirrors } from './mirrors.ts';
 import { claimPartitions, requireNothingLost, type Position } from './positions.ts';
 import { retrying, unlessAborted } from './retry.ts';
+import type { SchemaWaits } from './schema/schema-waits.ts';
 import { createHalts } from './schema/halts.ts';
 import type { Mismatch } from './schema/mismatch.ts';
 import { sliceBatch } from './slices.ts';
@@ -31,6 +33,8 @@ export type ReaderContext = {
   readonly admin: KafkaAdmin;
   readonly applier: Applier;
   readonly mirrors: Mirrors;
+  readonly decoder: EventDecoder;
+  readonly schemas: SchemaWaits;
   /** What an event that cannot be applied does to the model. */
   readonly onPoison: 'park' | 'stop';
   /** What an event that shows another table than its mirror's does. */
@@ -43,8 +47,8 @@ export type ReaderContext = {
 
 const heartbeatEveryMs = 1000;
 
-/** How long a table that stands still rests before it is tried again. */
-const restMs = 1000;
+/** How long a table that stands still, or a partition that waits for a schema, rests before it is tried again. */
+export const restMs = 1000;
 
 /** Bytes of messages that are decoded and not yet applied, over all partitions of a model. */
 const decodedBytes = 32 * 2 ** 20;
@@ -58,7 +62,7 @@ const decodedBytes = 32 * 2 ** 20;
  * decoded ahead is bounded by bytes.
  */
 export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onProgress'> {
-  const { schema, pool, admin, applier, mirrors, logger, signal, onFailure } = context;
+  const { schema, pool, admin, applier, mirrors, schemas, logger, signal, onFailure } = context;
   const holdings = new Map<string, Promise<Holding>>();
   const decoded = byteBudget(decodedBytes);
   const halts = createHalts(pool, schema, logger, signal);
@@ -112,6 +116,10 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     if (halted === 'self') await mirrors.reload();
     let next = holding.submittedTo;
     for (const slice of sliceBatch(messages, batch.nextOffset)) {
+      if (!(await schemas.ready(batch, slice.messages))) {
+        control.rest(restMs);
+        return turnDown();
+      }
       const release = await decoded.take(slice.bytes);
       try {
         const { events, mismatch } = await decode(context, batch, slice.messages);
@@ -271,13 +279,13 @@ export async function withHeartbeats(control: BatchControl, work: (lost: AbortSi
  * @throws CdcError of the first event that cannot be decoded, when such events stop the model
  */
 export async function decode(
-  { mirrors, onPoison, mismatches }: Pick<ReaderContext, 'mirrors' | 'onPoison' | 'mismatches'>,
+  { decoder, mirrors, onPoison, mismatches }: Pick<ReaderContext, 'decoder' | 'mirrors' | 'onPoison' | 'mismatches'>,
   place: { readonly topic: string; readonly partition: number },
   messages: readonly ConsumedMessage[],
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = await decodeInTurns(mirror, place, messages, mismatches, 'park');
+    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches, 'park');
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;

@@ -13,7 +13,7 @@ const connectionMessage = /connection (?:terminated|error)|not queryable|timeout
 export function isRetryable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isRetryable);
   if (!(error instanceof Error)) return false;
-  if (error instanceof CdcError) return error.code === 'KAFKA_UNREACHABLE';
+  if (error instanceof CdcError) return error.code === 'KAFKA_UNREACHABLE' || error.code === 'REGISTRY_UNREACHABLE';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (code === undefined) return connectionMessage.test(error.message);
   return retryableCodes.has(code) || retryableStates.has(code) || retryableStates.has(code.slice(0, 2));

@@ -7,6 +7,7 @@ import type { Mirror } from './mirror.ts';
 import { openMirrors, type Mirrors } from './mirrors.ts';
 import { partitionReader, type ReaderContext } from './partition-reader.ts';
 import { retrying, unlessAborted } from './retry.ts';
+import { schemaWaits } from './schema/schema-waits.ts';
 import { waitForNewTopics } from './topics.ts';
 import { boundaryTopic } from './transactions/boundary.ts';
 import { holdAlone } from './transactions/hold-alone.ts';
@@ -65,7 +66,7 @@ async function consumeUntilMoreTopics(
   present: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { schema, kafka, admin, pool, logger } = run;
+  const { schema, decoder, kafka, admin, pool, logger } = run;
   const ended = new AbortController();
   const membership = AbortSignal.any([signal, ended.signal]);
   const failed = Promise.withResolvers<never>();
@@ -77,6 +78,8 @@ async function consumeUntilMoreTopics(
     admin,
     applier: createApplier(pool, run, logger, membership),
     mirrors,
+    decoder,
+    schemas: schemaWaits({ pool, schema, decoder, logger, signal: membership }),
     onPoison: run.parkMost === undefined ? 'stop' : 'park',
     mismatches: run.mismatches ?? 'park',
     logger,

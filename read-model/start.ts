@@ -1,3 +1,4 @@
+import { eventDecoder } from '#change-events/index.ts';
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
@@ -39,6 +40,7 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
   const kafka = connectKafka(config.kafka, logger);
+  const decoder = eventDecoder(config.schemaRegistry);
   const admin = await openAdmin(kafka, config, logger, until);
   const runs: Promise<void>[] = [];
   const followers: Promise<void>[] = [];
@@ -51,11 +53,11 @@ export async function startReadModel({ config, models, logger, signal }: ReadMod
       const pool = openPool(database, log);
       stack.defer(() => pool.end());
       const mirrors = await waitForSchema(database, schema, log, until);
-      const model = { ...runSettings(settings), schema, projections, groupId: settings.groupId, mirrors };
+      const model = { ...runSettings(settings), schema, projections, decoder, groupId: settings.groupId, mirrors };
       runs.push(runModel({ ...model, kafka, admin, pool, logger: log }, until));
       const tables = mirrors.map(({ source }) => source);
       const { topicPrefix, groupId } = settings;
-      followers.push(followFreshness({ schema, topicPrefix, groupId, tables, kafka, admin, pool, logger: log }, until));
+      followers.push(followFreshness({ schema, topicPrefix, groupId, tables, decoder, kafka, admin, pool, logger: log }, until));
     }
   } catch (error) {
     stopping.abort();

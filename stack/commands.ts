@@ -18,15 +18,18 @@ export function stackCommand(context: CliContext): Command {
     .command('up')
     .description('start the servers; they keep running until `cdc stack down`')
     .option('--no-connect', 'leave Kafka Connect out')
-    .addOption(new Option('--with <server>', 'a further server, as a process only').choices(['mariadb']))
+    .addOption(
+      new Option('--with <servers...>', 'further servers (mariadb as a process only)').choices(['mariadb', 'schema-registry']).default([]),
+    )
     .addOption(new Option('--as <kind>', 'how the servers run').choices(['processes', 'containers']).default('processes'))
-    .action(async ({ connect, as, with: further }: { connect: boolean; as: string; with?: string }) => {
+    .action(async ({ connect, as, with: further }: { connect: boolean; as: string; with: readonly string[] }) => {
       const folder = context.stackFolder();
-      const options = { folder, connect, progress, signal: context.signal };
+      const mariadb = further.includes('mariadb');
+      const options = { folder, connect, registry: further.includes('schema-registry'), progress, signal: context.signal };
       if (as === 'containers') {
-        if (further !== undefined) throw new CdcError('MARIADB_UNSUITABLE', 'MariaDB is not among the containers of docker-compose.yml.');
+        if (mariadb) throw new CdcError('MARIADB_UNSUITABLE', 'MariaDB is not among the containers of docker-compose.yml.');
         await startContainerStack(options);
-      } else await startStack({ ...options, mariadb: further === 'mariadb' });
+      } else await startStack({ ...options, mariadb });
       print(describeStatus(await stackStatus(folder)));
       print(`Addresses, roles and passwords: ${stateFile(folder)}. Commands of cdc find it by themselves.`);
     });

@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { hasCode, writeSecretFile } from './file.ts';
 import { withLock } from './lock.ts';
-import { freePorts } from './ports.ts';
+import { freePort, freePorts } from './ports.ts';
 import { noProgress, withElapsed, type Progress } from './progress.ts';
+import { confluentApi } from './registry.ts';
 import { removeStackState, writeStackState } from './records.ts';
 import { runProgram } from './run-program.ts';
 import type { StackState } from './state.ts';
@@ -14,6 +15,8 @@ export type ContainerStackOptions = {
   readonly folder: string;
   /** False leaves Kafka Connect out. Default true. */
   readonly connect?: boolean;
+  /** True adds a schema registry; a stack that has had one keeps it. Default false. */
+  readonly registry?: boolean;
   readonly progress?: Progress;
   readonly signal: AbortSignal;
 };
@@ -32,10 +35,11 @@ export async function startContainerStack(options: ContainerStackOptions): Promi
   const { signal, connect = true, progress = noProgress } = options;
   await mkdir(join(folder, 'logs'), { recursive: true });
   return withLock(join(folder, 'up-or-down.lock'), { signal, waitMs: 0 }, async () => {
-    const variables = (await readVariables(folder)) ?? (await newVariables(folder));
+    const variables = await variablesOf(folder, options.registry ?? false);
     const state = stateOf(variables, composeProject(folder), connect);
     await writeStackState(folder, state);
-    const services = ['legacy-db', 'read-db', 'kafka', ...(connect ? ['connect'] : [])];
+    const registry = state.schemaRegistry === undefined ? [] : ['schema-registry'];
+    const services = ['legacy-db', 'read-db', 'kafka', ...registry, ...(connect ? ['connect'] : [])];
     try {
       await withElapsed(progress, 'waiting for the containers', () =>
         compose(folder, ['up', '--detach', '--wait', ...services], signal, progress),
@@ -94,6 +98,16 @@ async function readVariables(folder: string): Promise<Record<string, string> | n
   }
 }
 
+/** Those of an earlier start where there was one. */
+async function variablesOf(folder: string, registry: boolean): Promise<Record<string, string>> {
+  const known = (await readVariables(folder)) ?? (await newVariables(folder));
+  if (!registry || known['SCHEMA_REGISTRY_PORT'] !== undefined) return known;
+  // The profile is also what lets `down` see the registry.
+  const variables = { ...known, SCHEMA_REGISTRY_PORT: String(await freePort()), COMPOSE_PROFILES: 'schema-registry' };
+  await writeVariables(folder, variables);
+  return variables;
+}
+
 async function newVariables(folder: string): Promise<Record<string, string>> {
   const settings = await access(join(folder, 'settings.json')).then(
     () => true,
@@ -114,9 +128,13 @@ async function newVariables(folder: string): Promise<Record<string, string>> {
     KAFKA_PORT: String(ports.kafka),
     CONNECT_PORT: String(ports.connect),
   };
+  await writeVariables(folder, variables);
+  return variables;
+}
+
+async function writeVariables(folder: string, variables: Readonly<Record<string, string>>): Promise<void> {
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
   await writeSecretFile(variablesFile(folder), lines.join(''));
-  return variables;
 }
 
 function secret(): string {
@@ -132,6 +150,8 @@ function stateOf(variables: Readonly<Record<string, string>>, name: string, conn
   });
   const brokers = `localhost:${of('KAFKA_PORT')}`;
   const url = `http://${host}:${of('CONNECT_PORT')}`;
+  const port = of('SCHEMA_REGISTRY_PORT');
+  const registry = port === '' ? null : { url: `http://${host}:${port}${confluentApi}` };
   const passwords = Object.fromEntries(Object.entries(variables).filter(([key]) => /_(?:OWNER|APP|POLLER|REPLICATOR)_PASSWORD$/.test(key)));
   return {
     legacyServer: server('LEGACY_DB'),
@@ -145,6 +165,7 @@ function stateOf(variables: Readonly<Record<string, string>>, name: string, conn
     readModel: { user: 'read_model', password: of('READ_DB_PASSWORD') },
     kafka: { brokers },
     ...(connect ? { connect: { url } } : {}),
+    ...(registry === null ? {} : { schemaRegistry: registry }),
     environment: {
       ...passwords,
       LEGACY_DB_HOST: host,
@@ -152,6 +173,7 @@ function stateOf(variables: Readonly<Record<string, string>>, name: string, conn
       LEGACY_DB_NAME: 'legacy',
       KAFKA_BROKERS: brokers,
       ...(connect ? { CONNECT_URL: url } : {}),
+      ...(registry === null ? {} : { SCHEMA_REGISTRY_URL: registry.url }),
       READ_DB_HOST: host,
       READ_DB_PORT: of('READ_DB_PORT'),
       READ_DB_NAME: 'read_model',

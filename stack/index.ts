@@ -1,5 +1,5 @@
 /**
- * The local runtime: the real servers (two Postgres, Kafka, Kafka Connect with Debezium, on demand MariaDB) as processes, without Docker.
+ * The local runtime: the real servers (two Postgres, Kafka, Kafka Connect with Debezium, on demand MariaDB and a schema registry) as processes, without Docker.
  *
  * Promises: a server counts as started when it answers; ports are free ones and all state lies under one folder, so that stacks run
  * side by side; processes outlive the one that started them and stop from any other, gracefully, and nothing is ever stopped that

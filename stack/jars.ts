@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { access, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
 import { hasCode } from './file.ts';
 import { withLock } from './lock.ts';
@@ -10,12 +10,24 @@ import type { Progress } from './progress.ts';
 import { runProgram } from './run-program.ts';
 
 /** A pinned pom under stack/poms. */
-export type JarSet = 'kafka' | 'debezium-postgres' | 'debezium-mariadb' | 'debezium-jdbc' | 'connect-basic-auth' | 'mariadb';
+export type JarSet =
+  | 'kafka'
+  | 'debezium-postgres'
+  | 'debezium-mariadb'
+  | 'debezium-jdbc'
+  | 'connect-basic-auth'
+  | 'mariadb'
+  | 'apicurio-registry'
+  | 'apicurio-converter';
 
 /** Of sets whose jars are mere wrapping: the files that are unpacked from them, in place of the jars. */
 const unpacked: Partial<Readonly<Record<JarSet, readonly string[]>>> = {
   mariadb: ['**/bin/mariadbd', '**/share/charsets/**', '**/share/english/**', '**/share/mariadb_*.sql'],
+  'apicurio-registry': ['*.jar', 'lib/*.jar'],
 };
+
+/** What a set's pom makes beside what it resolves. */
+const furtherGoals: Partial<Readonly<Record<JarSet, readonly string[]>>> = { 'apicurio-converter': ['jar:jar'] };
 
 type Options = {
   readonly signal: AbortSignal;
@@ -40,10 +52,7 @@ export function jarCacheFolder(environment: NodeJS.ProcessEnv = process.env): st
  */
 export async function resolveJars(set: JarSet, options: Options): Promise<string> {
   const pom = join(import.meta.dirname, 'poms', set, 'pom.xml');
-  const hash = createHash('sha256')
-    .update(await readFile(pom))
-    .digest('hex')
-    .slice(0, 12);
+  const hash = await hashOfFiles(dirname(pom));
   const cache = jarCacheFolder(options.environment);
   const folder = join(cache, `${set}-${hash}`);
   if (await exists(folder)) return folder;
@@ -52,6 +61,15 @@ export async function resolveJars(set: JarSet, options: Options): Promise<string
     if (!(await exists(folder))) await fill(set, pom, folder, options);
   });
   return folder;
+}
+
+/** Of the pom, and of whatever lies beside it. */
+async function hashOfFiles(folder: string): Promise<string> {
+  const hash = createHash('sha256');
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  for (const file of files.toSorted()) hash.update(await readFile(file));
+  return hash.digest('hex').slice(0, 12);
 }
 
 async function fill(set: JarSet, pom: string, folder: string, options: Options): Promise<void> {
@@ -75,7 +93,7 @@ async function fill(set: JarSet, pom: string, folder: string, options: Options):
 /** Maven leaves a note of what it has unpacked, and skips that the next time: the note goes where the files go. */
 function goal(set: JarSet, folder: string): readonly string[] {
   const files = unpacked[set];
-  if (files === undefined) return ['dependency:copy-dependencies'];
+  if (files === undefined) return ['dependency:copy-dependencies', ...(furtherGoals[set] ?? [])];
   return ['dependency:unpack-dependencies', `-Dmdep.unpack.includes=${files.join(',')}`, `-DmarkersDirectory=${join(folder, '.unpacked')}`];
 }
 

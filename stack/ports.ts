@@ -20,6 +20,7 @@ export async function freePorts(brokers: number, preferred?: StackPorts): Promis
     connect: await freePort(preferred?.connect),
     moreKafka,
     ...(preferred?.mariadb === undefined ? {} : { mariadb: await freePort(preferred.mariadb) }),
+    ...(preferred?.registry === undefined ? {} : { registry: await freePort(preferred.registry) }),
   };
 }
 

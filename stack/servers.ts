@@ -7,6 +7,7 @@ import { mariadbServer } from './mariadb.ts';
 import { ensureMariadbRoles } from './mariadb-roles.ts';
 import { ensureRoles } from './postgres-roles.ts';
 import { postgresServer } from './postgres.ts';
+import { apicurioApi, confluentApi, registryServer } from './registry.ts';
 import { serverProcess, type ServerSpec, type StackRuntime } from './server-process.ts';
 import type { StackSettings } from './settings.ts';
 import { leaveAlone, parallel, sequence, type Resource } from './resource.ts';
@@ -14,20 +15,21 @@ import type { StackState } from './state.ts';
 
 const host = '127.0.0.1';
 
-/** Connect's plugins. Whoever has no MariaDB need not fetch its connector. */
-export function connectPlugins({ mariadb }: StackParts): readonly JarSet[] {
-  return mariadb ? ['debezium-postgres', 'debezium-mariadb'] : ['debezium-postgres'];
+/** Connect's plugins. Whoever has no MariaDB, or no registry, need not fetch what goes with it. */
+export function connectPlugins({ mariadb, registry }: StackParts): readonly JarSet[] {
+  return ['debezium-postgres', ...(mariadb ? (['debezium-mariadb'] as const) : []), ...(registry ? (['apicurio-converter'] as const) : [])];
 }
 
 /** Which servers a stack has beside those that every stack has. */
-export type StackParts = { readonly connect: boolean; readonly mariadb: boolean };
+export type StackParts = { readonly connect: boolean; readonly mariadb: boolean; readonly registry: boolean };
 
 /** What a stack with these settings tells its users; no process runs yet. */
-export function stackState(settings: StackSettings, { connect: withConnect, mariadb: withMariadb }: StackParts): StackState {
+export function stackState(settings: StackSettings, parts: StackParts): StackState {
   const { ports, passwords } = settings;
   const connect = { url: `http://${host}:${ports.connect}` };
   const brokers = brokerAddresses(settings);
-  const mariadb = withMariadb ? mariadbState(settings) : null;
+  const mariadb = parts.mariadb ? mariadbState(settings) : null;
+  const registry = parts.registry ? registryState(settings) : null;
   return {
     legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
     readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
@@ -39,8 +41,9 @@ export function stackState(settings: StackSettings, { connect: withConnect, mari
     },
     readModel: { user: 'read_model', password: passwords.readModel },
     kafka: { brokers },
-    ...(withConnect ? { connect } : {}),
+    ...(parts.connect ? { connect } : {}),
     ...(mariadb === null ? {} : { mariadb }),
+    ...(registry === null ? {} : { schemaRegistry: registry }),
     environment: {
       LEGACY_DB_HOST: host,
       LEGACY_DB_PORT: String(ports.legacy),
@@ -50,7 +53,7 @@ export function stackState(settings: StackSettings, { connect: withConnect, mari
       LEGACY_DB_POLLER_PASSWORD: passwords.poller,
       LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
       KAFKA_BROKERS: brokers,
-      ...(withConnect ? { CONNECT_URL: connect.url } : {}),
+      ...(parts.connect ? { CONNECT_URL: connect.url } : {}),
       READ_DB_HOST: host,
       READ_DB_PORT: String(ports.read),
       READ_DB_NAME: 'read_model',
@@ -64,6 +67,7 @@ export function stackState(settings: StackSettings, { connect: withConnect, mari
             LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password,
             LEGACY_MARIADB_REPLICATOR_PASSWORD: mariadb.roles.replicator.password,
           }),
+      ...(registry === null ? {} : { SCHEMA_REGISTRY_URL: registry.url }),
     },
     processes: [],
   };
@@ -84,15 +88,20 @@ function mariadbState({ ports, mariadbPasswords }: StackSettings): NonNullable<S
   };
 }
 
+function registryState({ ports }: StackSettings): NonNullable<StackState['schemaRegistry']> | null {
+  return ports.registry === undefined ? null : { url: `http://${host}:${ports.registry}${confluentApi}` };
+}
+
 /** The servers of a stack, each as a resource, in the order in which they are shown. */
 export function stackServers(settings: StackSettings, parts: StackParts, runtime: StackRuntime): Servers {
   const server = (spec: ServerSpec): Resource => serverProcess(spec, runtime);
   const storage = [legacyPostgres(settings), readPostgres(settings), ...(parts.mariadb ? legacyMariadb(settings, runtime) : [])].map(
     server,
   );
+  const registry = (parts.registry ? schemaRegistry(settings, runtime) : []).map(server);
   const kafka = kafkaNodes(settings, runtime).map(server);
   const connect = parts.connect ? [server(connectWorker(settings, parts, runtime))] : [];
-  return { independent: [...storage, ...kafka], onTop: connect };
+  return { independent: [...storage, ...kafka, ...registry], onTop: connect };
 }
 
 /** Servers that need no other, and those that need all of them. */
@@ -189,9 +198,23 @@ function legacyMariadb(settings: StackSettings, { folder, progress }: StackRunti
   ];
 }
 
+/** None where it has never been asked for. */
+function schemaRegistry({ ports }: StackSettings, { folder, progress }: StackRuntime): ServerSpec[] {
+  if (ports.registry === undefined) return [];
+  return [
+    registryServer({
+      name: 'schema-registry',
+      port: ports.registry,
+      dataFolder: join(folder, 'registry'),
+      runtime: async (signal) => ({ java: await requireJava(), files: await resolveJars('apicurio-registry', { signal, progress }) }),
+    }),
+  ];
+}
+
 function connectWorker(settings: StackSettings, parts: StackParts, { folder, progress }: StackRuntime): ServerSpec {
   const { ports, passwords } = settings;
   const mariadb = parts.mariadb ? mariadbState(settings) : null;
+  const registry = parts.registry ? registryState(settings) : null;
   return connectServer({
     name: 'connect',
     port: ports.connect,
@@ -214,6 +237,9 @@ function connectWorker(settings: StackSettings, parts: StackParts, { folder, pro
             // On the loopback, where the stack's MariaDB listens alone, it has no certificate.
             LEGACY_MARIADB_SSL_MODE: 'disable',
           }),
+      ...(registry === null
+        ? {}
+        : { SCHEMA_REGISTRY_URL: registry.url, APICURIO_REGISTRY_URL: registry.url.replace(confluentApi, apicurioApi) }),
     },
     runtime: async (signal) => {
       const folders = connectPlugins(parts).map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);

@@ -15,6 +15,8 @@ const ports = z.object({
   moreKafka: z.array(z.object({ kafka: z.number(), controller: z.number() })).default([]),
   /** Where there is a MariaDB. */
   mariadb: z.number().optional(),
+  /** Where there is a schema registry. */
+  registry: z.number().optional(),
 });
 
 /** What a stack keeps from one run to the next, in `<folder>/settings.json`: it belongs to the data and goes with `reset`. */
@@ -89,6 +91,11 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
 export function withMariadb(settings: StackSettings, port: number): StackSettings {
   const mariadbPasswords = { superuser: randomSecret(), owner: randomSecret(), poller: randomSecret(), replicator: randomSecret() };
   return { ...settings, ports: { ...settings.ports, mariadb: port }, mariadbPasswords };
+}
+
+/** The same settings with a schema registry. */
+export function withRegistry(settings: StackSettings, port: number): StackSettings {
+  return { ...settings, ports: { ...settings.ports, registry: port } };
 }
 
 function randomSecret(): string {

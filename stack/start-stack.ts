@@ -13,7 +13,7 @@ import { noProgress, type Progress } from './progress.ts';
 import { readStackState, type ProcessRecord, type StackState } from './state.ts';
 import { removeStackState, writeStackState } from './records.ts';
 import { composeServers, connectPlugins, stackServers, stackState, type Servers, type StackParts } from './servers.ts';
-import { newSettings, readSettings, withMariadb, writeSettings, type StackSettings } from './settings.ts';
+import { newSettings, readSettings, withMariadb, withRegistry, writeSettings, type StackSettings } from './settings.ts';
 import { canEnter, enterableTemporaryFolder, postgresUser } from './unprivileged-user.ts';
 import { formatSeconds } from './wait-for.ts';
 
@@ -24,6 +24,8 @@ export type StartOptions = {
   readonly connect?: boolean;
   /** True adds a MariaDB; a stack that runs one keeps it. Default false. Linux on x64 only. */
   readonly mariadb?: boolean;
+  /** True adds a schema registry; a stack that runs one keeps it. Default false. */
+  readonly registry?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
   readonly throwaway?: boolean;
   /** `fast` runs Kafka with the full compiler, for benchmarks. Default `small`. Settled when the stack is made. */
@@ -37,8 +39,8 @@ export type StartOptions = {
 /**
  * Starts the real servers as processes that outlive this one, and resolves once every one of them answers. On a stack that is up
  * it does nothing but say so; one that is partly up is completed; one that was stopped goes on with its data. When it fails or
- * is aborted, everything that this call started is stopped again. A MariaDB that comes to a stack that is up restarts its Connect, which needs
- * the connector for it.
+ * is aborted, everything that this call started is stopped again. A MariaDB or a schema registry that comes to a stack that is up restarts
+ * its Connect, which needs the connector or the converter for it.
  *
  * @throws CdcError JAVA_MISSING, MAVEN_MISSING, JARS_UNRESOLVED, POSTGRES_UNSUITABLE, STACK_START_FAILED (names the log), STACK_BUSY,
  *   STACK_FOLDER_INVALID, STACK_DATA_LOST, MARIADB_UNSUITABLE
@@ -57,11 +59,12 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   const parts: StackParts = {
     connect: (options.connect ?? true) || before?.connect !== undefined,
     mariadb: (options.mariadb ?? false) || before?.mariadb !== undefined,
+    registry: (options.registry ?? false) || before?.schemaRegistry !== undefined,
   };
   const kept = await readSettings(folder);
   const servers = kept === null || before === null ? null : stackServers(kept, parts, { folder, progress });
   const running = servers === null ? new Set<string>() : await healthyServers(servers);
-  const isKnown = !parts.mariadb || kept?.ports.mariadb !== undefined;
+  const isKnown = (['mariadb', 'registry'] as const).every((part) => !parts[part] || kept?.ports[part] !== undefined);
   if (servers !== null && before !== null && isKnown && isComplete(servers, running)) {
     progress(`the stack in ${folder} is up already`);
     return before;
@@ -76,10 +79,12 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
     requireMariadbPlatform();
     await resolveJars('mariadb', { signal, progress });
   }
-  const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers, mariadb: parts.mariadb });
+  if (parts.registry) await resolveJars('apicurio-registry', { signal, progress });
+  const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers, parts });
 
-  const restarted = servers !== null && parts.mariadb && before?.mariadb === undefined ? servers.onTop : [];
-  // A worker that runs already has neither MariaDB's connector nor its address.
+  const isNew = (parts.mariadb && before?.mariadb === undefined) || (parts.registry && before?.schemaRegistry === undefined);
+  const restarted = servers !== null && isNew ? servers.onTop : [];
+  // A worker that runs already has neither the new server's plugin nor its address.
   await Promise.all(restarted.map((server) => server.down()));
   for (const { name } of restarted) running.delete(name);
   const processes = (before?.processes ?? []).filter(({ name }) => !restarted.some((server) => server.name === name));
@@ -149,7 +154,7 @@ function isComplete({ independent, onTop }: Servers, running: ReadonlySet<string
 async function settingsFor(
   folder: string,
   kept: StackSettings | null,
-  made: Pick<StackSettings, 'throwaway' | 'jvm'> & { readonly brokers: number; readonly mariadb: boolean },
+  made: Pick<StackSettings, 'throwaway' | 'jvm'> & { readonly brokers: number; readonly parts: StackParts },
 ): Promise<StackSettings> {
   if (kept === null) {
     const foreign = (await readdir(folder)).filter((name) => name !== 'logs' && !name.startsWith('up-or-down.lock'));
@@ -158,7 +163,7 @@ async function settingsFor(
     const { brokers, throwaway, jvm } = made;
     const ports = await freePorts(brokers);
     const settings = newSettings({ ports, postgresFolder: await choosePostgresFolder(folder), throwaway, jvm });
-    return await settle(folder, made.mariadb ? withMariadb(settings, await freePort()) : settings);
+    return await settle(folder, await withParts(settings, made.parts));
   }
   try {
     await access(kept.postgresFolder);
@@ -167,7 +172,14 @@ async function settingsFor(
       cause: error,
     });
   }
-  return made.mariadb && kept.ports.mariadb === undefined ? await settle(folder, withMariadb(kept, await freePort())) : kept;
+  const settings = await withParts(kept, made.parts);
+  return settings === kept ? kept : await settle(folder, settings);
+}
+
+/** Settings of the servers that are asked for, drawn when they are first asked for. */
+async function withParts(settings: StackSettings, { mariadb, registry }: StackParts): Promise<StackSettings> {
+  const first = mariadb && settings.ports.mariadb === undefined ? withMariadb(settings, await freePort()) : settings;
+  return registry && first.ports.registry === undefined ? withRegistry(first, await freePort()) : first;
 }
 
 async function settle(folder: string, settings: StackSettings): Promise<StackSettings> {

@@ -19,6 +19,8 @@ export const stackStateSchema = z.object({
   connect: z.object({ url: z.string() }).optional(),
   /** A legacy server of another make, with roles of its own; present when it was asked for. */
   mariadb: server.extend({ roles: z.object({ owner: credentials, poller: credentials, replicator: credentials }) }).optional(),
+  /** A schema registry, where its API is Confluent's; present when it was asked for. */
+  schemaRegistry: z.object({ url: z.string() }).optional(),
   /** Variables for pipeline.yaml (LEGACY_DB_HOST, KAFKA_BROKERS …). */
   environment: z.record(z.string(), z.string()),
   /** Present when the servers are containers: their compose project. `processes` then has only our own programs. */

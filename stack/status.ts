@@ -31,7 +31,11 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
   const [state, settings] = await Promise.all([readStackState(root), readSettings(root)]);
   if (state?.containers !== undefined) return withMains(root, state, await containerStatuses(root, state));
   if (state === null || settings === null) return { folder: root, status: 'down', processes: [] };
-  const parts = { connect: state.connect !== undefined, mariadb: state.mariadb !== undefined };
+  const parts = {
+    connect: state.connect !== undefined,
+    mariadb: state.mariadb !== undefined,
+    registry: state.schemaRegistry !== undefined,
+  };
   const { independent, onTop } = stackServers(settings, parts, { folder: root, progress: noProgress });
   const servers = [...independent, ...onTop].map(async (server): Promise<ProcessStatus> => {
     const record = state.processes.find(({ name }) => name === server.name);
@@ -59,6 +63,7 @@ async function containerStatuses(folder: string, state: StackState): Promise<Pro
     'read-db': `${state.readServer.host}:${state.readServer.port}`,
     kafka: state.kafka.brokers,
     ...(state.connect === undefined ? {} : { connect: state.connect.url }),
+    ...(state.schemaRegistry === undefined ? {} : { 'schema-registry': state.schemaRegistry.url }),
   };
   return Object.entries(addresses).map(([name, address]) => {
     const is = seen.get(name) ?? 'not running';

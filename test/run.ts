@@ -111,7 +111,7 @@ async function withStack(run: () => Promise<Tally>): Promise<Tally> {
   let tally = emptyTally;
   try {
     await removeAbandonedStacks();
-    await startStack({ folder, throwaway: true, mariadb: hasMariadb(), progress: say, signal: interrupted.signal });
+    await startStack({ folder, throwaway: true, mariadb: hasMariadb(), registry: true, progress: say, signal: interrupted.signal });
     process.env['CDC_TEST_STACK'] = folder;
     tally = await run();
   } catch (error) {

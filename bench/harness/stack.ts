@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import { resetStack, startStack } from '#stack/index.ts';
 
 /**
- * Runs `work` on a stack of its own, which is removed afterwards: Kafka with the full compiler, Postgres without fsync, Connect only when asked for. Test
+ * Runs `work` on a stack of its own, which is removed afterwards: Kafka with the full compiler, Postgres without fsync, Connect and a schema registry only when asked for. Test
  * support finds it as it finds the suite's. CDC_TEST_STACK=<folder> takes one that runs and leaves it.
  */
 export async function withBenchStack<T>(
   signal: AbortSignal,
   say: (line: string) => void,
   work: () => Promise<T>,
-  { connect = false }: { readonly connect?: boolean } = {},
+  { connect = false, registry = false }: { readonly connect?: boolean; readonly registry?: boolean } = {},
 ): Promise<T> {
   if (process.env['CDC_TEST_STACK'] !== undefined) return await work();
   const folder = await mkdtemp(join(tmpdir(), 'cdc-bench-'));
   try {
-    await startStack({ folder, connect, throwaway: true, jvm: 'fast', signal, progress: say });
+    await startStack({ folder, connect, registry, throwaway: true, jvm: 'fast', signal, progress: say });
     process.env['CDC_TEST_STACK'] = folder;
     return await work();
   } finally {

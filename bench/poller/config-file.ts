@@ -17,7 +17,7 @@ export type BenchSettings = {
 
 /** A pipeline.yaml for one poller over table orders, with a name, and so with topics and positions, that nobody used before. */
 export async function writeBenchConfig(database: LegacyDatabase, { client, poller }: BenchSettings): Promise<BenchConfig> {
-  const { kafka } = await testStack();
+  const { kafka, schemaRegistry } = await testStack();
   const folder = await mkdtemp(join(tmpdir(), 'cdc-bench-config-'));
   const file = join(folder, 'pipeline.yaml');
   const pollerName = uniqueName('bench');
@@ -25,6 +25,7 @@ export async function writeBenchConfig(database: LegacyDatabase, { client, polle
     legacyDb: database.config,
     // The default is left out, so that a checkout which has no choice can be measured too.
     kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1, ...(client === 'kafkajs' ? {} : { client }) },
+    ...(schemaRegistry === undefined ? {} : { schemaRegistry }),
     poller: { name: pollerName, topicPrefix: pollerName, ...poller, tables: [{ table: 'public.orders' }] },
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });

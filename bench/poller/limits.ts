@@ -71,6 +71,6 @@ async function sampleEvents(database: LegacyDatabase): Promise<string> {
   const rows = await parts.read(parts.pageAfter(null, 5000));
   return parts
     .encode(rows)
-    .map(([, value]) => `${value}\n`)
+    .map(([, value]) => `${value.toString()}\n`)
     .join('');
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReadDatabase } from '#test/support/read-database.ts';
-import { cpuOfServer, usageOf } from './process-usage.ts';
+import { cpuOfServer, usageOf } from '../harness/process-usage.ts';
 import type { Stream } from './stream.ts';
 
 /** One run of one contender over a whole stream, from the moment its first rows are visible to the last. */

@@ -13,6 +13,9 @@ export type EventColumn = { readonly name: string; readonly type: ColumnType; re
 /** The encoder of a column's values. */
 export type EncodeColumn = (column: EventColumn) => ValueEncoder;
 
+/** An index in the columns that are read, and what stands in events in place of its value. */
+export type PublishedColumn = { readonly column: number; readonly mask: Mask | null };
+
 export type EventShape = {
   readonly database: string;
   readonly table: TableId;
@@ -21,7 +24,7 @@ export type EventShape = {
   /** All columns that are read, in the table's order. */
   readonly columns: readonly EventColumn[];
   /** Indexes in `columns` of those that stand in `after`, in the table's order; a mask shows something else there. */
-  readonly published: readonly { readonly column: number; readonly mask: Mask | null }[];
+  readonly published: readonly PublishedColumn[];
   /** Indexes in `columns` of the key's columns. */
   readonly key: readonly number[];
   /** Indexes in `columns`: the first of these that is not null becomes `source.ts_ms`. None: it is null. */
@@ -32,20 +35,36 @@ export type EventShape = {
   readonly encodeColumn?: EncodeColumn;
 };
 
-/** Writes a table's events. Made once per table shape, so that a row costs no look-up. */
+/** Of an event: `txId` is the row's xmin, as Debezium gives it: 32 bits; null where there is none. `publishedAt` in ms since the epoch. */
+export type EventFacts = { readonly op: Operation; readonly txId: string | null; readonly publishedAt: number };
+
+/** Writes a table's events, in one format. Made once per table shape, so that a row costs no look-up. */
 export type EventEncoder = {
-  /** `{"id":1}` */
+  /** `{"id":1}`, whatever the format: the row's name in positions, and what chooses its partition. */
   key(row: RawRow): string;
-  /** `after` alone. */
+  /** `after` alone, as JSON, whatever the format: tells contents apart. */
   after(row: RawRow): string;
-  /** The envelope. `txId` is the row's xmin, as Debezium gives it: 32 bits; null where there is none. `publishedAt` in ms since the epoch. */
-  value(row: RawRow, event: { readonly op: Operation; readonly txId: string | null; readonly publishedAt: number }): string;
+  /** The message's key. `key` is that of the row. */
+  wireKey(row: RawRow, key: string): string | Buffer;
+  /** The message's value: the envelope. */
+  value(row: RawRow, event: EventFacts): string | Buffer;
+  /**
+   * The value that says that a row is gone, seen at `seenAt` (ms since the epoch). The transaction that deleted it is not known, nor the row as it was:
+   * `txId` and `before` are null.
+   */
+  deletion(seenAt: number): string | Buffer;
+};
+
+/** The format without schemas. */
+export type JsonEncoder = Omit<EventEncoder, 'value' | 'deletion'> & {
+  value(row: RawRow, event: EventFacts): string;
+  deletion(seenAt: number): string;
 };
 
 export const encodePostgresColumn: EncodeColumn = ({ type }) => encoderFor(type);
 
 /** The version that `source.version` carries: of the format, not of the package. */
-const formatVersion = '1';
+export const formatVersion = '1';
 
 export function createEventEncoder({
   database,
@@ -57,7 +76,7 @@ export function createEventEncoder({
   timestamps,
   clock,
   encodeColumn = encodePostgresColumn,
-}: EventShape): EventEncoder {
+}: EventShape): JsonEncoder {
   const members = columns.map((column) => ({ prefix: `${jsonString(column.name)}:`, encode: nullable(encodeColumn(column)) }));
   const memberAt = (index: number): (typeof members)[number] & { readonly index: number } => {
     const member = members[index];
@@ -74,12 +93,20 @@ export function createEventEncoder({
   return {
     key: (row) => object(keyMembers, row),
     after,
+    wireKey: (_row, ofRow) => ofRow,
     value(row, { op, txId, publishedAt }) {
-      const changedAt = millisOf(firstOf(row, timestamps), clock);
+      const changedAt = changedAtMillis(row, timestamps, clock);
       const snapshot = op === 'r' ? 'true' : 'false';
       return `{"before":null,"after":${after(row)},${sourceStart}${changedAt},"snapshot":"${snapshot}"${sourceEnd}${txId},"lsn":null},"transaction":null,"op":"${op}","ts_ms":${publishedAt}}`;
     },
+    deletion: (seenAt) =>
+      `{"before":null,"after":null,${sourceStart}${seenAt},"snapshot":"false"${sourceEnd}null,"lsn":null},"transaction":null,"op":"d","ts_ms":${seenAt}}`,
   };
+}
+
+/** `source.ts_ms`: null where no column tells it. Metadata only: the exact value stands in `after`. */
+export function changedAtMillis(row: RawRow, timestamps: readonly number[], clock: WallClock | null): number | bigint | null {
+  return millisOf(firstOf(row, timestamps), clock);
 }
 
 /** The first text among the columns that is not null. */
@@ -103,14 +130,14 @@ function nullable(encoder: ValueEncoder): (text: string | null) => string {
   return (text) => (text === null ? 'null' : encoder(text));
 }
 
-/** Milliseconds of a timestamp's text; `null` for infinities. Metadata only: the exact value stands in `after`. */
-function millisOf(text: string | null, clock: WallClock | null): string {
+/** Milliseconds of a timestamp's text; `null` for infinities. */
+function millisOf(text: string | null, clock: WallClock | null): number | bigint | null {
   // Date.UTC takes the years 0 to 99 for those of another century.
-  if (text !== null && clock === null && isPlainUtc(text) && !text.startsWith('0')) return plainMillis(text).toString();
+  if (text !== null && clock === null && isPlainUtc(text) && !text.startsWith('0')) return plainMillis(text);
   const micros = text ? parseMicros(text) : null;
-  if (micros === null) return 'null';
+  if (micros === null) return null;
   const instant = clock === null ? micros : instantOf(clock, micros);
-  return (instant / 1000n - (instant % 1000n < 0n ? 1n : 0n)).toString();
+  return instant / 1000n - (instant % 1000n < 0n ? 1n : 0n);
 }
 
 /** As {@link parseMicros} of the same text, at a tenth of its cost. */

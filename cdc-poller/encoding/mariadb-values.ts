@@ -64,12 +64,14 @@ function shorten(text: string): string {
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
 
-/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes, the lowest bit first. */
+/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes. */
 function bits(length: number): ValueEncoder {
   if (length <= 1) return (text) => (/^0*$/.test(text) ? 'false' : 'true');
-  const digits = Math.ceil(length / 8) * 2;
-  return (text) => {
-    const value = Buffer.from(text.padStart(digits, '0'), 'hex');
-    return `"${Buffer.from(value.toReversed()).toString('base64')}"`;
-  };
+  return (text) => `"${bytesOfBits(text, length).toString('base64')}"`;
+}
+
+/** Bytes of a bit column, from hex digits: the lowest bit first. */
+export function bytesOfBits(text: string, length: number): Buffer {
+  const value = Buffer.from(text.padStart(Math.ceil(length / 8) * 2, '0'), 'hex');
+  return Buffer.from(value.toReversed());
 }

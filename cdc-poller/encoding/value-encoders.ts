@@ -142,17 +142,19 @@ function twoDigits(value: number): string {
   return Math.trunc(value).toString().padStart(2, '0');
 }
 
-/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes, the lowest bit first, without bytes of zeros at the end. */
+/** Debezium: bit(1) is a boolean; longer ones base64 of their bytes. */
 function bits(single: boolean): ValueEncoder {
-  if (single) return (text) => (text === '1' ? 'true' : 'false');
-  return (text) => {
-    const first = text.indexOf('1');
-    const bytes = Buffer.alloc(first < 0 ? 0 : Math.ceil((text.length - first) / 8));
-    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-      if (text[text.length - 1 - bit] === '1') bytes.writeUInt8(bytes.readUInt8(bit >> 3) | (1 << (bit & 7)), bit >> 3);
-    }
-    return `"${bytes.toString('base64')}"`;
-  };
+  return single ? (text) => (text === '1' ? 'true' : 'false') : (text) => `"${bytesOfBits(text).toString('base64')}"`;
+}
+
+/** As Debezium: the lowest bit first, without bytes of zeros at the end. */
+export function bytesOfBits(text: string): Buffer {
+  const first = text.indexOf('1');
+  const bytes = Buffer.alloc(first < 0 ? 0 : Math.ceil((text.length - first) / 8));
+  for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+    if (text[text.length - 1 - bit] === '1') bytes.writeUInt8(bytes.readUInt8(bit >> 3) | (1 << (bit & 7)), bit >> 3);
+  }
+  return bytes;
 }
 
 /** Elements come encoded already; NULL comes as null. */

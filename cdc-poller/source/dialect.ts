@@ -1,6 +1,8 @@
 import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { EncodeColumn } from '../encoding/event-encoder.ts';
 import type { Pass } from '../fence/pass.ts';
+import type { ColumnDetails } from '../schemas/field-type.ts';
+import type { FieldTypes } from '../schemas/table-fields.ts';
 import type { CatalogSource, ServerIdentity } from './catalog.ts';
 import { mariadb } from './mariadb/dialect.ts';
 import type { PageQuery } from './page-query.ts';
@@ -27,6 +29,9 @@ export type Dialect = {
   /** How many rows a load is going to read, roughly; null where nothing tells. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;
+  /** What only schemas need to know of the columns; of a query's next to nothing. */
+  readonly readColumnDetails: (source: CatalogSource, shape: TableShape) => Promise<ColumnDetails>;
+  readonly fieldTypes: FieldTypes;
   readonly words: Words;
 };
 

@@ -1,6 +1,9 @@
 import * as z from 'zod';
+import { postgresAvroValue } from '../encoding/avro-values.ts';
 import { encodePostgresColumn } from '../encoding/event-encoder.ts';
+import { postgresDeclared, postgresFieldType } from '../schemas/postgres-fields.ts';
 import { readCatalog, readServerIdentity } from './catalog.ts';
+import { readColumnDetails } from './column-details.ts';
 import type { Dialect } from './dialect.ts';
 import { highestIdQuery, pageQuery } from './page-query.ts';
 import { openSourceSession } from './source-session.ts';
@@ -18,6 +21,12 @@ export const postgres: Dialect = {
   readWatch,
   estimateRows,
   encodeColumn: encodePostgresColumn,
+  readColumnDetails,
+  fieldTypes: {
+    typeOf: postgresFieldType,
+    declaredAs: postgresDeclared,
+    avroValue: ({ type }, field) => postgresAvroValue(type, field),
+  },
   words: postgresWords,
 };
 

@@ -2,6 +2,7 @@ import type { Kafka } from '#kafka/index.ts';
 import type { Logger, PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { TableMonitor } from '../metrics/table-monitor.ts';
 import type { Governor } from '../pace/governor.ts';
+import type { Registrar } from '../schemas/registration.ts';
 
 /** What the tables of one poller process have in common. */
 export type PollerContext = {
@@ -16,6 +17,8 @@ export type PollerContext = {
   readonly owner: string;
   /** Keeps all tables of the process together within the poller's limit; null without one. */
   readonly governor: Governor | null;
+  /** Where the tables' schemas are registered; null for JSON without schemas. */
+  readonly registrar: Registrar | null;
 };
 
 /** The right to poll one table. Ends when `signal` is aborted; the transactional id is what enforces it. */

@@ -15,6 +15,9 @@ const mendableCodes: ReadonlySet<ErrorCode> = new Set([
   'TABLES_UNFIT',
   'TABLE_CHANGED',
   'KAFKA_MESSAGE_TOO_LARGE',
+  'SCHEMA_INCOMPATIBLE',
+  'SCHEMA_INVALID',
+  'REGISTRY_REFUSED',
 ]);
 
 /** What does not go away by itself: the table ends with it instead of trying again. */
@@ -37,16 +40,25 @@ export function isMendable(error: unknown): boolean {
   return error instanceof CdcError && mendableCodes.has(error.code);
 }
 
+/** The table's schema does not go with those that its subject has. */
+export function isIncompatible(error: unknown): boolean {
+  return error instanceof CdcError && error.code === 'SCHEMA_INCOMPATIBLE';
+}
+
 /** Another process has taken the transactional id. */
 export function isFenced(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'PRODUCER_FENCED';
 }
 
-/** Nothing of Kafka's. pg's errors carry a severity or a socket's code, mysql2's an SQLSTATE; Kafka's come as CdcError or as kafkajs's own. */
+/** Nothing of Kafka's. The database's or the registry's: pg's errors carry a severity or a socket's code, mysql2's an SQLSTATE; Kafka's come as CdcError or as kafkajs's own. */
 export function isDatabaseError(error: unknown): boolean {
   if (error instanceof TableReshaped) return true;
   if (error instanceof CdcError)
-    return error.code === 'LEGACY_DB_UNREACHABLE' || (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE');
+    return (
+      error.code === 'LEGACY_DB_UNREACHABLE' ||
+      error.code === 'REGISTRY_UNREACHABLE' ||
+      (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE')
+    );
   return (
     error instanceof Error &&
     ('severity' in error || 'sqlState' in error || /Connection terminated|Client (?:was closed|has encountered)/.test(error.message))

@@ -2,7 +2,7 @@ import { createOversize, EventRefused } from '../oversize.ts';
 import { createTableSweeper } from '../sweep/table-sweeper.ts';
 import { openTablePublisher, type TablePublisher } from '../table-publisher.ts';
 import type { PollerContext, Tenure } from './context.ts';
-import { isDatabaseError, isFenced, isFinal, isMendable } from './final-errors.ts';
+import { isDatabaseError, isFenced, isFinal, isIncompatible, isMendable } from './final-errors.ts';
 import { TableReshaped } from '../source/table-reshaped.ts';
 import { pollWithSession } from './table-session.ts';
 import { deadLetterTopic, eventTopic } from './topics.ts';
@@ -48,8 +48,9 @@ export async function runTable(context: PollerContext, tenure: Tenure): Promise<
       } catch (error) {
         if (signal.aborted) return;
         const moved = confirmed !== null && isFenced(error);
-        // A table that was fit once is mended by whoever changed it: it waits, and the others go on.
-        const waits = wasFit && !context.once && isMendable(error);
+        // A table that was fit once is mended by whoever changed it: it waits, and the others go on. One that its subject does not take any more
+        // may have been changed while no poller ran.
+        const waits = (wasFit || isIncompatible(error)) && !context.once && isMendable(error);
         if (!moved && !waits && isFinal(error)) throw error;
         publisher = await keepAfter(error, publisher);
         if (error instanceof TableReshaped || error instanceof EventRefused) {

@@ -1,5 +1,4 @@
 import { CdcError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
-import { createEventEncoder } from '../encoding/event-encoder.ts';
 import { createHeartbeat } from '../heartbeat.ts';
 import type { Oversize } from '../oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
@@ -8,6 +7,7 @@ import { adoptPosition } from '../position/adopt.ts';
 import { marginOf } from '../position/margin.ts';
 import { isWindow, type StartOptions } from '../position/position.ts';
 import { startOf } from '../position/start-of.ts';
+import { wireEncoder } from '../schemas/wire-encoder.ts';
 import type { ServerIdentity } from '../source/catalog.ts';
 import { findProblems, problemsError } from '../source/judge-table.ts';
 import { dialectOf } from '../source/dialect.ts';
@@ -18,6 +18,7 @@ import type { TableSweeper } from '../sweep/table-sweeper.ts';
 import { runTableLoop } from '../table-loop.ts';
 import type { TablePublisher } from '../table-publisher.ts';
 import type { PollerContext, Tenure } from './context.ts';
+import { eventTopic } from './topics.ts';
 
 /**
  * Polls a table over one connection to the legacy database, until the connection breaks, the table is reshaped or the tenure ends.
@@ -47,8 +48,25 @@ export async function pollWithSession(
   const rescanRewritten = (table.onRewrite ?? (shape.capture === 'id' ? 'rescan' : 'ignore')) === 'rescan';
   const { nextId } = shape;
   const present = { table: table.table, systemIdentifier, timeline, log, basis, relation, rescanRewritten, nextId };
-  publisher.journal.adopt(adoptPosition(publisher.journal.position, present));
-  const view = sweeper === null ? null : sweepViewOf(session, shape, identity.database, poller.topicPrefix);
+  const adopted = adoptPosition(publisher.journal.position, present);
+  // Before anything of this shape is published.
+  const encoder = await wireEncoder(
+    poller,
+    context.registrar,
+    session,
+    shape,
+    {
+      ...shape,
+      encodeColumn: session.dialect.encodeColumn,
+      database: identity.database,
+      table: shape.id,
+      prefix: poller.topicPrefix,
+    },
+    eventTopic(poller, table),
+    signal,
+  );
+  publisher.journal.adopt(adopted);
+  const view = sweeper === null ? null : sweepViewOf(session, shape, encoder);
   sweeper?.restart();
   onFit();
   warnOfWindow(logger, shape, table, identity);
@@ -79,13 +97,7 @@ export async function pollWithSession(
     oversize,
     sweep: sweeper === null || view === null ? null : { sweeper, view },
     heartbeat: createHeartbeat({ database: identity.database, table: shape.id, prefix: poller.topicPrefix }, poller.heartbeatMs),
-    encoder: createEventEncoder({
-      ...shape,
-      encodeColumn: session.dialect.encodeColumn,
-      database: identity.database,
-      table: shape.id,
-      prefix: poller.topicPrefix,
-    }),
+    encoder,
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,
     rememberedKeysMax: poller.rememberedKeysMax,

@@ -1,6 +1,6 @@
 import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
 import { describeError, type Logger, type PollerTableConfig } from '#pipeline/index.ts';
-import { deleteMessages, valueOfKey, type DeleteEventShape } from './delete-event.ts';
+import { deleteMessages, valueOfKey, type DeleteEvents } from './delete-event.ts';
 import type { SweepKeyType } from './key-set.ts';
 import { loadPublishedKeys, tooManyKeys } from './published-keys.ts';
 import { sweep, type SweepLimits, type SweepResult } from './sweep.ts';
@@ -17,7 +17,7 @@ export type TableSweeperOptions = {
 };
 
 /** The table as a session finds it. */
-export type SweepView = DeleteEventShape & { readonly source: SweepSource; readonly keyType: SweepKeyType };
+export type SweepView = DeleteEvents & { readonly source: SweepSource; readonly keyType: SweepKeyType };
 
 /** A sweep that has ended, believed or not, or that could not be made. */
 export type EndedSweep = {
@@ -34,7 +34,7 @@ export type EndedSweep = {
  * lost connection cuts off begins again.
  */
 export type TableSweeper = {
-  /** Event keys that were committed; to be told of all of them. */
+  /** Event keys (as JSON) that were committed; to be told of all of them. */
   readonly published: (keys: Iterable<string>) => void;
   /** A new session, or a table of another shape: a sweep under way is dropped. */
   restart(): void;
@@ -46,14 +46,12 @@ export type TableSweeper = {
 export function createTableSweeper({ kafka, topic, settings, logger, signal }: TableSweeperOptions): TableSweeper {
   const { intervalMs, maxKeys, maxDeletes, chunkKeys, listKeys } = settings;
   const limits: SweepLimits = { chunkKeys, listKeys, maxDeletes };
-  /** Event keys published by this process; joined with those of the topic when they have been read. */
+  /** Values of the keys published by this process; joined with those of the topic when they have been read. */
   const keys = new Set<string>();
   let loading: Promise<void> | null = null;
   let loaded = false;
   let failure: unknown = null;
   let running: AsyncGenerator<void, SweepResult> | null = null;
-  /** Event keys by their values, while a sweep runs. */
-  let swept = new Map<string, string>();
   let found: readonly string[] = [];
   /** The horizon at which the sweep under way began: each of its queries saw every transaction below it ended. */
   let begunAt: bigint | null = null;
@@ -69,9 +67,8 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
   };
 
   const end = (result: SweepResult, view: SweepView): EndedSweep => {
-    found = result.outcome === 'found' ? result.missing.map((value) => swept.get(value) ?? '') : [];
+    found = result.outcome === 'found' ? result.missing : [];
     running = null;
-    swept = new Map();
     nextAt = performance.now() + intervalMs;
     tell(logger, result, maxDeletes);
     const seenAt = Date.now();
@@ -85,7 +82,7 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
 
   return {
     published(added) {
-      for (const key of added) keys.add(key);
+      for (const key of added) keys.add(valueOfKey(key));
       if (keys.size > maxKeys) failure = tooManyKeys(topic, maxKeys);
     },
     restart() {
@@ -104,9 +101,8 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
       }
       if (!loaded) return null;
       if (running === null) {
-        swept = new Map([...keys].map((key) => [valueOfKey(key), key]));
         begunAt = horizon;
-        running = sweep(view.source, swept.keys(), view.keyType, limits);
+        running = sweep(view.source, [...keys], view.keyType, limits);
       }
       const step = await running.next();
       return step.done === true ? end(step.value, view) : null;

@@ -1,4 +1,4 @@
-import { decodeChangeEvent, decodeKey, type Operation } from '#change-events/index.ts';
+import type { EventDecoder, Operation } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { eventImage, eventKey } from '../canonical/image.ts';
 import type { TableShape } from '../canonical/shape.ts';
@@ -26,15 +26,22 @@ export type ObservedEvent = {
 export type Observation = { readonly kind: 'event'; readonly event: ObservedEvent } | { readonly kind: 'tombstone'; readonly key: string };
 
 /**
- * Reads one message of a table's topic.
+ * Reads one message of a table's topic, whose schemas the decoder knows by then.
  *
  * @throws CdcError EVENT_UNDECODABLE
  */
-export function observe(shape: TableShape, topic: string, partition: number, message: ConsumedMessage, receivedAt: number): Observation {
+export function observe(
+  decoder: EventDecoder,
+  shape: TableShape,
+  topic: string,
+  partition: number,
+  message: ConsumedMessage,
+  receivedAt: number,
+): Observation {
   const place = { topic, partition, offset: message.offset.toString() };
-  const keyRow = decodeKey(message.key, place);
+  const keyRow = decoder.decodeKey(message.key, place);
   const key = keyRow === null ? null : eventKey(shape, keyRow);
-  const event = decodeChangeEvent(message.value, place);
+  const event = decoder.decodeChangeEvent(message.value, place);
   if (event === null) return { kind: 'tombstone', key: key ?? '' };
   const image = event.after === null ? null : eventImage(shape, event.after);
   const txId = event.source.txId ?? null;

@@ -1,4 +1,4 @@
-import { decodeChangeEvent, topicName, type TableId } from '#change-events/index.ts';
+import { topicName, type EventDecoder, type TableId } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, Kafka } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
 import { randomUUID } from 'node:crypto';
@@ -17,6 +17,7 @@ export type ObservedTable = {
 
 export type ObserverOptions = {
   readonly kafka: Kafka;
+  readonly decoder: EventDecoder;
   readonly topicPrefixes: PerStrategy<string>;
   readonly tables: readonly TableShape[];
   /** Its topic under the log strategy carries the sentinel. */
@@ -48,7 +49,7 @@ type MutableTable = { events: ObservedEvent[]; tombstones: number; undecodable: 
  * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE
  */
 export async function startObserver(options: ObserverOptions): Promise<Observer> {
-  const { kafka, topicPrefixes, tables } = options;
+  const { kafka, decoder, topicPrefixes, tables } = options;
   const heartbeatTopic = topicName(topicPrefixes.log, options.heartbeatTable);
   const sources = new Map<string, Source>();
   const recorded = mapStrategies(topicPrefixes, (prefix, strategy) => {
@@ -74,7 +75,7 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
         continue;
       }
       try {
-        const observation = observe(shape, batch.topic, batch.partition, message, receivedAt);
+        const observation = observe(decoder, shape, batch.topic, batch.partition, message, receivedAt);
         if (observation.kind === 'tombstone') table.tombstones += 1;
         else {
           table.events.push(observation.event);
@@ -90,7 +91,7 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
   const noteSentinels = (batch: ConsumedBatch): void => {
     for (const message of batch.messages) {
       const place = { topic: batch.topic, partition: batch.partition, offset: message.offset.toString() };
-      const txId = decodeChangeEvent(message.value, place)?.source.txId;
+      const txId = decoder.decodeChangeEvent(message.value, place)?.source.txId;
       if (txId !== undefined && txId !== null) sentinels.add(BigInt(txId));
     }
   };
@@ -112,6 +113,7 @@ export async function startObserver(options: ObserverOptions): Promise<Observer>
     const from = progress.next(batch.topic, batch.partition);
     // The group has no committed offsets, so a partition begins with its history (again, after a lost connection): skip it at once.
     if (batch.nextOffset < from) return control.seek(from);
+    await decoder.prepare(batch.messages);
     const source = sources.get(batch.topic);
     if (source === undefined) noteSentinels(batch);
     else record(source, batch, from);

@@ -18,6 +18,11 @@ export const schemaErrors = {
       'Change the table back, lower the level of the subject for this one step, or publish under a new topic (poller.tables[].topic).',
     exitCode: 65,
   },
+  SUBJECT_UNKNOWN: {
+    cause: 'The schema registry has no such subject, or not that version of it.',
+    remedy: 'Look it up: cdc schemas list. A subject is a topic with -key or -value; a version follows an @.',
+    exitCode: 66,
+  },
   SCHEMA_INVALID: {
     cause: 'The registry does not take the schema, or no schema can be made of the table.',
     remedy: 'Read the reason; leave the column out (excludeColumns) or write the table as JSON.',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeChangeEvent, formatTableId, heartbeatOf, heartbeatTopic, topicName, type TableId } from '#change-events/index.ts';
+import { formatTableId, heartbeatOf, heartbeatTopic, topicName, type EventDecoder, type TableId } from '#change-events/index.ts';
 import type { ConsumedBatch, Kafka, KafkaAdmin } from '#kafka/index.ts';
 import { describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
@@ -13,6 +13,7 @@ export type FreshnessOptions = {
   readonly groupId: string;
   /** The source tables of the mirrors. */
   readonly tables: readonly TableId[];
+  readonly decoder: EventDecoder;
   readonly kafka: Kafka;
   readonly admin: KafkaAdmin;
   readonly pool: Pool;
@@ -40,7 +41,10 @@ export async function followFreshness(options: FreshnessOptions, signal: AbortSi
   }
 }
 
-async function follow({ schema, topicPrefix, groupId, tables, kafka, admin, pool }: FreshnessOptions, signal: AbortSignal): Promise<void> {
+async function follow(
+  { schema, topicPrefix, groupId, tables, decoder, kafka, admin, pool }: FreshnessOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const topic = heartbeatTopic(topicPrefix);
   while (!(await admin.listTopics()).includes(topic)) {
     await pause(tryAgainMs, signal);
@@ -52,7 +56,10 @@ async function follow({ schema, topicPrefix, groupId, tables, kafka, admin, pool
     await using consumer = await kafka.consumer({
       groupId: ownGroup,
       topics: [topic],
-      onBatch: async (batch) => noteAll(heartbeats, batch),
+      onBatch: async (batch) => {
+        await decoder.prepare(batch.messages, signal);
+        noteAll(heartbeats, decoder, batch);
+      },
     });
     const failed = consumer.closed.then(() => Promise.reject(new Error('the consumer of heartbeats was closed')));
     failed.catch(() => undefined);
@@ -78,9 +85,9 @@ async function topicsOf(admin: KafkaAdmin, prefix: string, tables: readonly Tabl
   );
 }
 
-function noteAll(heartbeats: Heartbeats, { topic, partition, messages }: ConsumedBatch): void {
+function noteAll(heartbeats: Heartbeats, decoder: EventDecoder, { topic, partition, messages }: ConsumedBatch): void {
   for (const { value, offset } of messages) {
-    const event = decodeChangeEvent(value, { topic, partition, offset: offset.toString() });
+    const event = decoder.decodeChangeEvent(value, { topic, partition, offset: offset.toString() });
     const beat = event === null ? null : heartbeatOf(event);
     if (beat !== null) heartbeats.note(beat);
   }

@@ -7,6 +7,7 @@ import type { ParkedEvent } from './parked-events.ts';
 import { openParkedEvents, type ParkedEvents, type QueueRetry } from './retry-parked.ts';
 
 type ModelOption = { readonly model?: string };
+type Found = { readonly model: string; readonly event: ParkedEvent; readonly key: string | null };
 type JsonOption = { readonly json?: boolean };
 
 /** `cdc read-model parked list|show|retry|discard` */
@@ -21,12 +22,14 @@ export function parkedCommand(context: CliContext): Command {
     .option('--all', 'also what was applied or discarded since')
     .option('--json', 'as JSON, without values')
     .action(async ({ model, topic, all, json }: ModelOption & JsonOption & { readonly topic?: string; readonly all?: boolean }) => {
-      const found: { readonly model: string; readonly event: ParkedEvent }[] = [];
+      const found: Found[] = [];
       for (const name of await modelsOf(context, model)) {
         await using parked = await open(context, name);
-        for (const event of await parked.list({ topic, all })) found.push({ model: name, event });
+        for (const event of await parked.list({ topic, all })) found.push({ model: name, event, key: parked.textOf(event.message.key) });
       }
-      context.print(json === true ? toJson(found.map(({ model: name, event }) => ({ model: name, ...summary(event) }))) : table(found));
+      context.print(
+        json === true ? toJson(found.map(({ model: name, event, key }) => ({ model: name, ...summary(event, key) }))) : table(found),
+      );
     });
 
   command
@@ -38,7 +41,11 @@ export function parkedCommand(context: CliContext): Command {
     .action(async (id: string, { model, json }: ModelOption & JsonOption) => {
       await using parked = await open(context, await oneModel(context, model));
       const event = await parked.show(id);
-      const full = { ...summary(event), headers: event.message.headers, value: event.message.value?.toString() ?? null };
+      const full = {
+        ...summary(event, parked.textOf(event.message.key)),
+        headers: event.message.headers,
+        value: parked.textOf(event.message.value),
+      };
       context.print(
         json === true
           ? toJson(full)
@@ -58,7 +65,7 @@ export function parkedCommand(context: CliContext): Command {
     .action(async (ids: readonly string[], { model, topic, json }: ModelOption & JsonOption & { readonly topic?: string }) => {
       await using parked = await open(context, await oneModel(context, model));
       const results = await parked.retry({ ids: ids.length === 0 ? undefined : ids, topic });
-      context.print(json === true ? toJson(results.map(retrySummary)) : retryText(results));
+      context.print(json === true ? toJson(results.map((result) => retrySummary(result, parked))) : retryText(results));
     });
 
   command
@@ -90,12 +97,12 @@ async function oneModel(context: CliContext, model: string | undefined): Promise
   throw new CdcError('READ_MODEL_NOT_CONFIGURED', `there are several read models: name one with --model (${[only, ...others].join(', ')})`);
 }
 
-function summary(event: ParkedEvent): Readonly<Record<string, JsonValue>> {
+function summary(event: ParkedEvent, key: string | null): Readonly<Record<string, JsonValue>> {
   const { id, topic, partition, message, state, code, cause, parkedAt } = event;
-  return { id, topic, partition, offset: String(message.offset), key: message.key?.toString() ?? null, state, code, cause, parkedAt };
+  return { id, topic, partition, offset: String(message.offset), key, state, code, cause, parkedAt };
 }
 
-function table(found: readonly { readonly model: string; readonly event: ParkedEvent }[]): string {
+function table(found: readonly Found[]): string {
   if (found.length === 0) return 'Nothing is parked.';
   const rows = new Table({
     head: ['model', 'id', 'topic', 'partition', 'offset', 'key', 'state', 'cause', 'parked'],
@@ -103,15 +110,18 @@ function table(found: readonly { readonly model: string; readonly event: ParkedE
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  for (const { model, event } of found) {
+  for (const { model, event, key } of found) {
     const { id, topic, partition, message, state, code, cause, parkedAt } = event;
-    rows.push([model, id, topic, partition, String(message.offset), message.key?.toString() ?? '-', state, `${code}: ${cause}`, parkedAt]);
+    rows.push([model, id, topic, partition, String(message.offset), key ?? '-', state, `${code}: ${cause}`, parkedAt]);
   }
   return rows.toString();
 }
 
-function retrySummary({ topic, partition, applied, stoppedBy }: QueueRetry): Readonly<Record<string, JsonValue>> {
-  return { topic, partition, applied, stoppedBy: stoppedBy === null ? null : summary(stoppedBy) };
+function retrySummary(
+  { topic, partition, applied, stoppedBy }: QueueRetry,
+  { textOf }: Pick<ParkedEvents, 'textOf'>,
+): Readonly<Record<string, JsonValue>> {
+  return { topic, partition, applied, stoppedBy: stoppedBy === null ? null : summary(stoppedBy, textOf(stoppedBy.message.key)) };
 }
 
 function retryText(results: readonly QueueRetry[]): string {

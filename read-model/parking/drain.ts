@@ -31,6 +31,7 @@ export async function drainQueue(client: Database, model: ModelSchema, mirror: M
   for (;;) {
     const events = await eventsOfQueue(client, queue, chunk);
     if (events.length === 0) return { applied, stoppedBy: null };
+    await model.decoder.prepare(events.map(({ message }) => message));
     for (const event of events) {
       const failure = await applyOne(client, model, mirror, event);
       if (failure !== null) {
@@ -44,7 +45,7 @@ export async function drainQueue(client: Database, model: ModelSchema, mirror: M
 
 async function applyOne(client: Database, model: ModelSchema, mirror: Mirror, event: ParkedEvent): Promise<Poison | null> {
   const { topic, partition, message } = event;
-  const { changes, poisoned } = decodeEvents(mirror, { topic, partition }, [message]).events;
+  const { changes, poisoned } = decodeEvents(model.decoder, mirror, { topic, partition }, [message]).events;
   const [change] = changes;
   if (change === undefined) return poisoned.get(message.offset) ?? toPoison(new TypeError('it was not decoded'));
   const ready = await prepare(client, mirror, change);

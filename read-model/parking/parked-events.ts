@@ -2,14 +2,14 @@ import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { qualified, queryText, text, type Database, type TextRow } from '../database.ts';
 import type { TopicPartition } from '../positions.ts';
-import { behindCode, queueOf, type Poison } from './poison.ts';
+import { behindCode, type Poison } from './poison.ts';
 
 /** All queries here name the model's tables without schema: they run inside `inTransaction`, which sets it. */
 
 /** A queue of one partition: the events of one key that wait. */
 export type Queue = TopicPartition & { readonly queue: string };
 
-export type Parking = TopicPartition & { readonly message: ConsumedMessage; readonly poison: Poison };
+export type Parking = Queue & { readonly message: ConsumedMessage; readonly poison: Poison };
 
 /** The open queues of these partitions. One cheap look as long as nothing is parked. */
 export async function openQueues(database: Database, places: readonly TopicPartition[]): Promise<Set<string>> {
@@ -45,7 +45,7 @@ export async function parkEvents(database: Database, schema: string, events: rea
       events.map(({ topic }) => topic),
       events.map(({ partition }) => partition),
       events.map(({ message }) => String(message.offset)),
-      events.map(({ message }) => queueOf(message.key)),
+      events.map(({ queue }) => queue),
       events.map(({ message }) => message.key),
       events.map(({ message }) => message.value),
       events.map(({ message }) => JSON.stringify(message.headers)),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isFramed, type EventDecoder } from '#change-events/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { isRetryable } from '../retry.ts';
 
@@ -28,7 +29,19 @@ export function toPoison(thrown: unknown): Poison {
   return { code: error instanceof CdcError ? error.code : 'READ_MODEL_EVENT_INAPPLICABLE', cause: describeError(error), error };
 }
 
-/** What tells the queues of a partition apart: messages of equal key bytes share one, and all those without a key. */
-export function queueOf(key: Buffer | null): string {
-  return key === null ? 'no key' : createHash('sha256').update(key).digest('hex');
+/**
+ * What tells the queues of a partition apart: messages of equal keys share one, whatever their format, and all those without a key. A key
+ * that could not be read when its event was parked is in the queue of its bytes, so this comes second for a key with a schema. The first is
+ * where a message belongs whose queues are not open.
+ */
+export function queuesOfKey(key: Buffer | null, { text: textOf }: EventDecoder): readonly string[] {
+  if (key === null) return ['no key'];
+  const ofBytes = digest(key);
+  if (!isFramed(key)) return [ofBytes];
+  const text = textOf(key);
+  return text === null ? [ofBytes] : [digest(text), ofBytes];
+}
+
+function digest(text: string | Buffer): string {
+  return createHash('sha256').update(text).digest('hex');
 }

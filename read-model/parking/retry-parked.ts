@@ -1,4 +1,5 @@
-import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import { eventDecoder, type EventDecoder } from '#change-events/index.ts';
+import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { ModelSchema } from '../apply-changes.ts';
 import { inTransaction, openPool } from '../database.ts';
@@ -27,6 +28,8 @@ export type QueueRetry = Queue & { readonly applied: number; readonly stoppedBy:
 /** The parked events of one model, for whoever decides about them. Works beside a running read model. */
 export type ParkedEvents = AsyncDisposable & {
   list(filter: ParkedFilter): Promise<readonly ParkedEvent[]>;
+  /** A key or value of an event that was listed or shown, for people: JSON text; hex where it cannot be read (its schema is not to be had). */
+  textOf(bytes: Buffer | null): string | null;
   /** @throws CdcError READ_MODEL_PARKED_UNKNOWN */
   show(id: string): Promise<ParkedEvent>;
   /** Applies what waits, each queue in its order and in a transaction of its own, up to the first event that still fails. */
@@ -48,13 +51,21 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
     await pool.end();
     throw error;
   }
-  const model: ModelSchema = { schema, projections };
+  const decoder = eventDecoder(config.schemaRegistry);
+  const model: ModelSchema = { schema, projections, decoder };
   const mirrorsNow = async (): Promise<Mirrors> =>
     openMirrors(pool, topicPrefix, await inTransaction(pool, schema, (client) => loadMirrors(client, schema)), logger, signal);
+  const list = async (filter: ParkedFilter, most: number): Promise<readonly ParkedEvent[]> => {
+    const events = await inTransaction(pool, schema, (client) => listParked(client, filter, most));
+    // What is parked can be listed without the registry too.
+    await decoder.prepare(events.map(({ message }) => message))?.catch((error: unknown) => logger.warn(describeError(error)));
+    return events;
+  };
   return {
-    list: (filter) => inTransaction(pool, schema, (client) => listParked(client, filter, listMost)),
+    list: (filter) => list(filter, listMost),
+    textOf: (bytes) => (bytes === null ? null : (decoder.text(bytes) ?? `\\x${bytes.toString('hex')}`)),
     async show(id) {
-      const [event] = await inTransaction(pool, schema, (client) => listParked(client, { id, all: true }, 1));
+      const [event] = await list({ id, all: true }, 1);
       if (event === undefined) throw unknown(schema, [id]);
       return event;
     },
@@ -65,7 +76,7 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
       const results: QueueRetry[] = [];
       for (const queue of queues) {
         signal.throwIfAborted();
-        await meetDemands(pool, schema, mirrors, queue);
+        await meetDemands(pool, schema, { decoder, mirrors }, queue);
         const drained = await retrying(`retrying ${queue.topic}/${queue.partition}`, logger, signal, () =>
           inTransaction(pool, schema, (client) => drainQueue(client, model, mirrors.of(queue.topic), queue)),
         );
@@ -94,11 +105,18 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
 }
 
 /** The columns that events of the queue ask for are made before they are applied. */
-async function meetDemands(pool: Pool, schema: string, mirrors: Mirrors, queue: Queue): Promise<void> {
+async function meetDemands(
+  pool: Pool,
+  schema: string,
+  { decoder, mirrors }: { readonly decoder: EventDecoder; readonly mirrors: Mirrors },
+  queue: Queue,
+): Promise<void> {
   const events = await inTransaction(pool, schema, (client) => eventsOfQueue(client, queue, listMost));
+  await decoder.prepare(events.map(({ message }) => message));
   for (;;) {
     const mirror = mirrors.of(queue.topic);
     const { demands } = decodeEvents(
+      decoder,
       mirror,
       queue,
       events.map(({ message }) => message),

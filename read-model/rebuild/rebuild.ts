@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { escapeIdentifier, type Pool } from 'pg';
-import { topicName } from '#change-events/index.ts';
+import { eventDecoder, topicName } from '#change-events/index.ts';
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { inTransaction, openPool, queryText, qualified } from '../database.ts';
@@ -13,7 +13,7 @@ import { fingerprint, projections } from '../projections.ts';
 import { retrying } from '../retry.ts';
 import { runModel } from '../run-model.ts';
 import { runSettings } from '../run-settings.ts';
-import { haltedPartitions } from '../schema/halts.ts';
+import { haltedPartitions, isWait } from '../schema/halts.ts';
 import { fillViews } from './fill-views.ts';
 import { switchTo } from './switch.ts';
 import { copyGrants, copyOwnMirrors, listVersions, versionSchema, type ModelVersion } from './versions.ts';
@@ -140,6 +140,7 @@ async function consuming(
       ...runSettings(settings),
       schema,
       projections: withViews ? projections : [],
+      decoder: eventDecoder(config.schemaRegistry),
       // Of its own each time: a member that was killed would otherwise be waited for. Positions are in the schema.
       groupId: `${settings.groupId}.v${version}.${randomUUID()}`,
       mirrors,
@@ -199,7 +200,7 @@ async function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }:
       const sum = applied.reduce((total, { nextOffset }) => total + nextOffset, 0n);
       onProgress?.({ version, applied: sum, end: [...ends.values()].reduce((total, end) => total + end, 0n) });
       if (behind.length === 0) break;
-      const [halt] = await haltedPartitions(pool, schema);
+      const halt = (await haltedPartitions(pool, schema)).find(({ code }) => !isWait(code));
       if (halt !== undefined) throw new CdcError('READ_MODEL_SCHEMA_CHANGED', halt.cause, { remedy: halt.remedy });
       await delay(lookEveryMs, undefined, { signal });
     }

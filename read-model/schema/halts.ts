@@ -31,16 +31,8 @@ export function createHalts(pool: Pool, schema: string, logger: Logger, signal: 
       if (partitions.get(partition) === offset) return;
       partitions.set(partition, offset);
       logger.error({ code: error.code, remedy: error.remedy }, error.message);
-      const known = `making it known that ${topic}/${partition} of ${schema} stands still`;
-      await retrying(known, logger, signal, () =>
-        inTransaction(pool, schema, (client) =>
-          client.query(
-            `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
-           ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
-             remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
-            [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
-          ),
-        ),
+      await retrying(`making it known that ${topic}/${partition} of ${schema} stands still`, logger, signal, () =>
+        recordHalt(pool, schema, { topic, partition, offset, error }),
       );
     },
     passed({ topic, partition }) {
@@ -49,10 +41,15 @@ export function createHalts(pool: Pool, schema: string, logger: Logger, signal: 
     async load() {
       const found = await retrying(`reading what stands still in ${schema}`, logger, signal, () => haltedPartitions(pool, schema));
       standing.clear();
-      for (const { topic, partition, offset } of found) standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
+      for (const { topic, partition, offset, code } of found) {
+        if (isWait(code)) continue;
+        standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, offset));
+      }
     },
   };
 }
+
+const waits: readonly string[] = ['REGISTRY_UNREACHABLE', 'REGISTRY_REFUSED'];
 
 /** Another partition of a batch's table stands still, maybe at another process: nothing of the transaction was applied. */
 export class HaltedTableError extends Error {
@@ -81,14 +78,31 @@ export async function refuseHalted(
     database,
     `SELECT h.topic, h.partition FROM halted_partitions h
        JOIN applied_offsets a ON a.topic = h.topic AND a.partition = h.partition AND a.next_offset <= h.event_offset
-      WHERE h.topic = ANY ($1::text[])`,
-    [places.map(({ topic }) => topic)],
+      WHERE h.topic = ANY ($1::text[]) AND h.code <> ALL ($2::text[])`,
+    [places.map(({ topic }) => topic), waits],
   );
   if (rows.length === 0) return;
   const standing = new Set(rows.map((row) => `${text(row, 0)}/${text(row, 1)}`));
   const topics = new Set(rows.map((row) => text(row, 0)));
   const refused = places.filter(({ topic, partition }) => topics.has(topic) && !standing.has(`${topic}/${partition}`));
   if (refused.length > 0) throw new HaltedTableError(new Set(refused.map(({ topic }) => topic)));
+}
+
+/** Whether a partition waits for another server and not for its table's mirror: that passes without anybody's doing. */
+export function isWait(code: string): boolean {
+  return waits.includes(code);
+}
+
+/** Makes it known in the database why a partition stands still before an event. */
+export async function recordHalt(pool: Pool, schema: string, { topic, partition, offset, error }: Mismatch): Promise<void> {
+  await inTransaction(pool, schema, (client) =>
+    client.query(
+      `INSERT INTO halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (topic, partition) DO UPDATE SET event_offset = EXCLUDED.event_offset, code = EXCLUDED.code, cause = EXCLUDED.cause,
+         remedy = EXCLUDED.remedy, halted_at = clock_timestamp()`,
+      [topic, partition, String(offset), error.code, error.message.replaceAll('\0', String.raw`\0`).slice(0, 4000), error.remedy],
+    ),
+  );
 }
 
 /** Why a partition stands still: an error of the catalogue, as it was when it was met first. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { EventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 
 /** The end of a source transaction, as the transaction topic tells it: how many events of each collection (`schema.table`) it has. */
@@ -21,27 +22,21 @@ export function boundaryTopic(topicPrefix: string): string {
 }
 
 /** Reads a message of the transaction topic; null for a BEGIN, and for what is neither. */
-export function readEnd({ value, offset }: ConsumedMessage): TransactionEnd | null {
-  const parsed = endSchema.safeParse(parseJson(value));
+export function readEnd(decoder: EventDecoder, { value, offset }: ConsumedMessage): TransactionEnd | null {
+  const parsed = endSchema.safeParse(readValue(decoder, value));
   if (!parsed.success) return null;
   const { id, data_collections: collections } = parsed.data;
   const counts = new Map((collections ?? []).map(({ data_collection: name, event_count: count }) => [name, count]));
   return { transaction: xid(id), offset, counts };
 }
 
-const marker = Buffer.from('"transaction":{"id":"');
-const quote = 34;
-
 /**
- * The transaction that an event names, null for a snapshot's events, tombstones and what is no event. Only looks for the bytes, so that an
- * event that cannot be decoded still counts for its transaction. (Within a value the quotes would be escaped.)
+ * The transaction that an event names, null for a snapshot's events, tombstones and what is no event. Of JSON, an event that cannot be decoded
+ * still counts for its transaction.
  */
-export function transactionOf(value: Buffer | null): string | null {
-  const at = value === null ? -1 : value.lastIndexOf(marker);
-  if (value === null || at < 0) return null;
-  const start = at + marker.length;
-  const end = value.indexOf(quote, start);
-  return end < 0 ? null : xid(value.toString('latin1', start, end));
+export function transactionOf(decoder: EventDecoder, value: Buffer | null): string | null {
+  const id = value === null ? null : decoder.transactionId(value);
+  return id === null ? null : xid(id);
 }
 
 function xid(id: string): string {
@@ -49,9 +44,9 @@ function xid(id: string): string {
   return colon < 0 ? id : id.slice(0, colon);
 }
 
-function parseJson(value: Buffer | null): unknown {
+function readValue(decoder: EventDecoder, value: Buffer | null): unknown {
   try {
-    return value === null ? null : JSON.parse(value.toString('utf8'));
+    return decoder.decodeValue(value, { topic: '', partition: 0, offset: '' });
   } catch {
     return null;
   }

@@ -1,6 +1,5 @@
 import type { ConsumedMessage } from '#kafka/index.ts';
 import type { TransactionEnd } from './boundary.ts';
-import { transactionOf } from './boundary.ts';
 
 /** One partition's events that were read and not taken yet, in order. */
 type Lane = { readonly collection: string; readonly events: Buffered[]; readTo: bigint };
@@ -39,9 +38,9 @@ export type Sequencer = {
 
 /**
  * Puts the events of many partitions together again as the transactions that they were. The ends come in commit order, and every
- * partition has its events in commit order too, so the first end that is known tells which events are next.
+ * partition has its events in commit order too, so the first end that is known tells which events are next. `transactionOf` reads an event's.
  */
-export function createSequencer(mirrored: ReadonlySet<string>): Sequencer {
+export function createSequencer(mirrored: ReadonlySet<string>, transactionOf: (value: Buffer | null) => string | null): Sequencer {
   const lanes = new Map<string, Lane>();
   const ends: TransactionEnd[] = [];
   /** Events of a transaction that were taken before it was complete, by collection. */

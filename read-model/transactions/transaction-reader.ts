@@ -3,10 +3,10 @@ import { formatTableId } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '#kafka/index.ts';
 import type { PartitionBatch } from '../apply-transaction.ts';
 import { qualified } from '../database.ts';
-import { decode, nameOf, noEvents, withHeartbeats, type ReaderContext } from '../partition-reader.ts';
+import { decode, nameOf, noEvents, restMs, withHeartbeats, type ReaderContext } from '../partition-reader.ts';
 import { claimPartitions, requireNothingLost, type TopicPartition } from '../positions.ts';
 import { retrying, unlessAborted } from '../retry.ts';
-import { readEnd } from './boundary.ts';
+import { readEnd, transactionOf } from './boundary.ts';
 import { createSequencer, type Sequencer, type Taken } from './sequencer.ts';
 
 /** What this member knows of a partition. Its events up to `stored` are applied; the sequencer knows how far it is read. */
@@ -37,7 +37,7 @@ const nothing: Taken = { messages: new Map(), torn: [] };
  * them, so that what is stored is always between two transactions.
  */
 export function transactionReader(context: TransactionReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onProgress'> {
-  const { schema, pool, admin, mirrors, logger, signal, boundaryTopic, bufferBytes, onFailure } = context;
+  const { schema, pool, admin, mirrors, decoder, schemas, logger, signal, boundaryTopic, bufferBytes, onFailure } = context;
   let session: Promise<Session> | undefined;
   let draining: Promise<void> = Promise.resolve();
   const offered = new Map<string, bigint>();
@@ -46,7 +46,9 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
     const positions = await retrying(`claiming partitions for ${schema}`, logger, signal, () =>
       claimPartitions(pool, schema, admin, places),
     );
-    const sequencer = createSequencer(new Set(mirrors.topics.map((topic) => formatTableId(mirrors.of(topic).source))));
+    const sequencer = createSequencer(new Set(mirrors.topics.map((topic) => formatTableId(mirrors.of(topic).source))), (value) =>
+      transactionOf(decoder, value),
+    );
     const holdings = new Map<string, Holding>();
     const boundary: Boundary = { readTo: 0n };
     for (const { topic, partition, nextOffset, epoch } of positions) {
@@ -79,8 +81,13 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       await requireNothingLost(admin, batch, readTo);
     }
     holding.placed = true;
+    if (!(await schemas.ready(batch, messages))) {
+      control.rest(restMs);
+      return turnDown();
+    }
+    if (!control.isCurrent()) return;
     if (batch.topic === boundaryTopic) {
-      for (const end of messages.map(readEnd)) if (end !== null) sequencer.addEnd(end);
+      for (const end of messages.map((message) => readEnd(decoder, message))) if (end !== null) sequencer.addEnd(end);
       current.boundary.readTo = batch.nextOffset;
     } else {
       if (sequencer.bytes() > bufferBytes && sequencer.lacking()?.has(formatTableId(mirrors.of(batch.topic).source)) !== true) {

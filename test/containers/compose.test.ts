@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { waitFor } from '#stack/index.ts';
@@ -18,6 +19,8 @@ const composed = z.object({
     }),
   ),
 });
+
+const avro = ['--env-file', join(import.meta.dirname, '..', '..', 'containers', 'avro.env')];
 
 describe('docker compose', () => {
   const signal = AbortSignal.timeout(280_000);
@@ -102,8 +105,25 @@ describe('docker compose', () => {
     assert.deepEqual(await project.sql('legacy', 'SELECT count(*) FROM orders'), earlier);
   });
 
+  test('told to write Avro, the pipeline goes on where it stands, with a registry and under its health check too', async () => {
+    await project.compose(...avro, 'up', '--detach', '--wait');
+    await project.sql('legacy', "UPDATE customers SET name = 'Hopper' WHERE id = 1");
+    for (const model of ['query_model', 'log_model']) {
+      await waitFor(async () => (await project.sql('read', `SELECT name FROM ${model}.customers WHERE id = 1`))[0] === 'Hopper', {
+        signal,
+        timeoutMs: 60_000,
+        describe: `the change in ${model}`,
+      });
+    }
+    const registry = `http://localhost:${project.environment['SCHEMA_REGISTRY_PORT'] ?? ''}/apis/ccompat/v7`;
+    for (const prefix of ['query', 'log']) {
+      const { status } = await fetch(`${registry}/subjects/${prefix}.public.customers-value/versions/latest`, { signal });
+      assert.equal(status, 200, prefix);
+    }
+  });
+
   test('down --volumes leaves nothing', async () => {
-    await project.compose('down', '--volumes', '--timeout', '30');
+    await project.compose(...avro, 'down', '--volumes', '--timeout', '30');
     const label = `label=com.docker.compose.project=${project.name}`;
     assert.equal(await docker(['ps', '--all', '--quiet', '--filter', label]), '');
     assert.equal(await docker(['volume', 'ls', '--quiet', '--filter', label]), '');

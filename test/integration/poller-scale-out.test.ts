@@ -173,7 +173,17 @@ test('a table that was taken is not taken back before the group has confirmed th
     const monitor = createTableMonitor(table.table, 60_000);
     const own = new AbortController();
     const signal = AbortSignal.any([stop.signal, own.signal]);
-    const context: PollerContext = { config, poller, kafka, owner, once: false, logger: silentLogger, signal, governor: null };
+    const context: PollerContext = {
+      config,
+      poller,
+      kafka,
+      owner,
+      once: false,
+      logger: silentLogger,
+      signal,
+      governor: null,
+      registrar: null,
+    };
     return { monitor, stop: own, ended: runTable(context, { table, monitor, signal, confirmed }) };
   };
   const untilPhase = async (monitor: TableMonitor, phase: TablePhase): Promise<void> => {

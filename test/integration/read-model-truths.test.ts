@@ -21,6 +21,7 @@ import {
 } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel } from '#test/support/read-model.ts';
+import { testStack } from '#test/support/stack.ts';
 
 const large = (letter: string): string => letter.repeat(9000);
 
@@ -189,27 +190,33 @@ test('columns come, go and grow, and nothing is parked for it', { timeout: 60_00
 
 /** The rows of the source as both databases print them alike. */
 const docsQuery = (schema: string): string =>
-  `SELECT id, md5(t) AS t, md5(j::text) AS j, md5(b::text) AS b, md5(a::text) AS a, md5(ta::text) AS ta, n FROM ${schema}.docs ORDER BY id`;
+  `SELECT id, md5(t) AS t, md5(j::text) AS j, md5(b::text) AS b, md5(a::text) AS a, md5(ta::text) AS ta, n, k FROM ${schema}.docs ORDER BY id`;
 
-for (const identity of ['DEFAULT', 'FULL'] as const) {
-  const name = `Debezium, replica identity ${identity}: TOAST of text, jsonb, bytea and arrays, changed keys, changed columns`;
+const captures = [
+  { identity: 'DEFAULT', format: 'JSON', file: 'legacy-orders.json' },
+  { identity: 'FULL', format: 'JSON', file: 'legacy-orders.json' },
+  { identity: 'DEFAULT', format: 'Avro', file: 'legacy-orders-avro.json' },
+] as const;
+for (const { identity, format, file } of captures) {
+  const name = `Debezium, replica identity ${identity}, ${format}: TOAST of text, jsonb, bytea and arrays, changed keys, changed columns`;
   test(name, { timeout: 120_000 }, async () => {
     await using db = await createLegacyDatabase();
-    await using model = await createReadModel({ topics: false });
+    await using model = await createReadModel({ topics: false, schemaRegistry: (await testStack()).schemaRegistry });
     const source = new Client(db.owner);
     await source.connect();
     try {
       await source.query(
-        `CREATE TABLE public.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer);
+        `CREATE TABLE public.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer, k text NOT NULL DEFAULT 'kept');
        ALTER TABLE docs ALTER t SET STORAGE EXTERNAL, ALTER j SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL, ALTER a SET STORAGE EXTERNAL, ALTER ta SET STORAGE EXTERNAL`,
       );
       await model.read.query(
-        `CREATE TABLE model.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer, _lsn bigint);
+        `CREATE TABLE model.docs (id bigint PRIMARY KEY, t text, j jsonb, b bytea, a integer[], ta text[], n integer, k text, _lsn bigint);
        INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('docs', 'public', 'docs')`,
       );
       await using connector = await startTestConnector({
         database: db,
         prefix: model.prefix,
+        file,
         tables: ['public.docs'],
       });
       await source.query(`ALTER TABLE docs REPLICA IDENTITY ${identity}`);

@@ -49,7 +49,7 @@ export async function startCompose(options: {
   const compose = (args: readonly string[], until?: AbortSignal): Promise<string> =>
     docker(['compose', '--project-name', name, ...files, ...args], until);
   // Also when the time is over: nothing may stay behind.
-  opened.defer(async () => void (await compose(['down', '--volumes', '--timeout', '30'])));
+  opened.defer(async () => void (await compose(['--profile', '*', 'down', '--volumes', '--timeout', '30'])));
   try {
     await compose(['up', '--detach', '--wait', '--quiet-pull'], signal);
   } catch (error) {
@@ -112,7 +112,15 @@ export async function removeAbandonedContainers(say: (text: string) => void): Pr
 async function environmentOf(example: string): Promise<Record<string, string>> {
   const pairs = [...example.matchAll(/^([A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value] as const);
   const values = Object.fromEntries(pairs.map(([name, value]) => [name, value === 'change-me' ? randomBytes(12).toString('hex') : value]));
-  for (const name of ['LEGACY_DB_PORT', 'READ_DB_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'POLLER_HTTP_PORT', 'GUARD_HTTP_PORT'])
+  for (const name of [
+    'LEGACY_DB_PORT',
+    'READ_DB_PORT',
+    'KAFKA_PORT',
+    'CONNECT_PORT',
+    'SCHEMA_REGISTRY_PORT',
+    'POLLER_HTTP_PORT',
+    'GUARD_HTTP_PORT',
+  ])
     values[name] = String(await getPort());
   return {
     ...values,
@@ -123,7 +131,7 @@ async function environmentOf(example: string): Promise<Record<string, string>> {
 }
 
 function images(): Record<string, string> {
-  const names = ['CDC_IMAGE_POSTGRES', 'CDC_IMAGE_KAFKA', 'CDC_IMAGE_APP', 'CDC_IMAGE_CONNECT'] as const;
+  const names = ['CDC_IMAGE_POSTGRES', 'CDC_IMAGE_KAFKA', 'CDC_IMAGE_REGISTRY', 'CDC_IMAGE_APP', 'CDC_IMAGE_CONNECT'] as const;
   return Object.fromEntries(
     names.map((name) => {
       const value = process.env[name];

@@ -26,7 +26,9 @@ export type TestConnectorOptions = {
   readonly prefix?: string;
   /** `schema.table`; default the four of the order system. */
   readonly tables?: readonly string[];
-  /** Settings over those of connectors/legacy-orders.json. */
+  /** Under connectors/; default legacy-orders.json. */
+  readonly file?: 'legacy-orders.json' | 'legacy-orders-avro.json';
+  /** Settings over those of the file. */
   readonly overrides?: ConnectorConfig;
 };
 
@@ -46,7 +48,7 @@ export type TestConnector = AsyncDisposable & {
 };
 
 /**
- * A Debezium connector of connectors/legacy-orders.json on a test database, RUNNING, with names of its own. Prepares the source as the
+ * A Debezium connector of connectors/legacy-orders.json (or of another file) on a test database, RUNNING, with names of its own. Prepares the source as the
  * owner. Disposing it deletes connector, slot and topics; do so before the database goes (`await using` does, in this order).
  */
 export async function startTestConnector(options: TestConnectorOptions): Promise<TestConnector> {
@@ -84,7 +86,7 @@ export async function prepareTestConnector(
 ): Promise<{ readonly file: ConnectorFile; readonly prepared: readonly SourceChange[] }> {
   const { database, overrides = {} } = options;
   const tables = options.tables ?? ['public.customers', 'public.products', 'public.orders', 'public.order_items'];
-  const shipped = await readConnectorFile(join(import.meta.dirname, '..', '..', 'connectors', 'legacy-orders.json'));
+  const shipped = await readConnectorFile(join(import.meta.dirname, '..', '..', 'connectors', options.file ?? 'legacy-orders.json'));
   const name = uniqueName('connector');
   const publication = overrides['publication.name'] ?? `publication_${name}`;
   const { replicator } = database;

@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..', '..');
 const official = {
   CDC_IMAGE_POSTGRES: 'postgres:18.4',
   CDC_IMAGE_KAFKA: 'apache/kafka:4.3.1',
+  CDC_IMAGE_REGISTRY: 'apicurio/apicurio-registry-mem:2.6.13.Final',
   CDC_IMAGE_NODE: 'node:24.21.0-bookworm-slim',
   CDC_IMAGE_MAVEN: 'maven:3.9.11-eclipse-temurin-17',
 } as const;
@@ -60,8 +61,11 @@ export async function prepareImages(options: Options): Promise<ContainerImages> 
 }
 
 async function baseImages({ signal, say }: Options): Promise<Record<keyof typeof official, string>> {
-  const { CDC_IMAGE_POSTGRES, CDC_IMAGE_KAFKA, CDC_IMAGE_NODE, CDC_IMAGE_MAVEN } = { ...official, ...definedOnly(process.env) };
-  const wanted = { CDC_IMAGE_POSTGRES, CDC_IMAGE_KAFKA, CDC_IMAGE_NODE, CDC_IMAGE_MAVEN };
+  const { CDC_IMAGE_POSTGRES, CDC_IMAGE_KAFKA, CDC_IMAGE_REGISTRY, CDC_IMAGE_NODE, CDC_IMAGE_MAVEN } = {
+    ...official,
+    ...definedOnly(process.env),
+  };
+  const wanted = { CDC_IMAGE_POSTGRES, CDC_IMAGE_KAFKA, CDC_IMAGE_REGISTRY, CDC_IMAGE_NODE, CDC_IMAGE_MAVEN };
   try {
     for (const name of Object.values(wanted)) await ensurePulled(name, signal);
     return wanted;

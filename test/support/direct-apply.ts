@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import type { ModelSchema } from '#read-model/apply-changes.ts';
@@ -51,7 +52,7 @@ export async function createDirectModel({ copies = true }: { readonly copies?: b
   await reload();
   const ended: boolean[] = [];
   const copyTrials: CopyTrials = { isWorth: (_, rows) => rows > 0, ended: (_, succeeded) => ended.push(succeeded) };
-  const model: ModelSchema = { schema, projections: [orderView], ...(copies ? { copyTrials } : {}) };
+  const model: ModelSchema = { schema, projections: [orderView], decoder: eventDecoder(undefined), ...(copies ? { copyTrials } : {}) };
   return {
     read,
     pool,
@@ -79,7 +80,7 @@ export async function createDirectModel({ copies = true }: { readonly copies?: b
       return {
         topic: table,
         partition,
-        ...decodeEvents(mirror, { topic: table, partition }, consumed).events,
+        ...decodeEvents(model.decoder, mirror, { topic: table, partition }, consumed).events,
         expectedOffset: BigInt(offset),
         epoch: BigInt(epoch),
         nextOffset: BigInt(offset + messages.length),

@@ -13,10 +13,11 @@ export type TestPollerSettings = {
  * CDC_TEST_KAFKA_CLIENT=platformatic runs the same tests with the other client.
  */
 export async function testPipelineConfig(database: LegacyDatabase, poller?: TestPollerSettings): Promise<PipelineConfig> {
-  const { kafka } = await testStack();
+  const { kafka, schemaRegistry } = await testStack();
   return pipelineSchema.parse({
     legacyDb: database.config,
     kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1, client: process.env['CDC_TEST_KAFKA_CLIENT'] },
+    ...(schemaRegistry === undefined ? {} : { schemaRegistry }),
     ...(poller === undefined ? {} : { poller: { topicPrefix: poller.name, ...poller } }),
   });
 }

@@ -1,11 +1,13 @@
-import { createEventEncoder } from '#cdc-poller/encoding/event-encoder.ts';
 import type { Pass } from '#cdc-poller/fence/pass.ts';
+import { wireEncoder } from '#cdc-poller/schemas/wire-encoder.ts';
+import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
 import { readCatalog } from '#cdc-poller/source/catalog.ts';
 import { pageQuery, type PageQuery } from '#cdc-poller/source/page-query.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
 import { openSourceSession, type TextRows } from '#cdc-poller/source/source-session.ts';
 import { shapeOf } from '#cdc-poller/source/table-shape.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import type { WireFormat } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 
 /** The poller's way through a table without its end: to measure reading and encoding alone. */
@@ -19,14 +21,22 @@ export type PollerParts = AsyncDisposable & {
   /** Reads the whole table as a load does, the next page while `onPage` looks at the last. */
   readAll(limit: number, onPage: (rows: TextRows) => void): Promise<void>;
   /** The events of a page: keys and values. */
-  encode(rows: TextRows): readonly (readonly [key: string, value: string])[];
+  encode(rows: TextRows): readonly (readonly [key: string | Buffer, value: string | Buffer])[];
 };
 
-/** Of a table with columns `updated_at` and `id`. */
-export async function pollerParts(database: LegacyDatabase, table: string): Promise<PollerParts> {
+/** Of a table with columns `updated_at` and `id`. Schemas are registered nowhere: their ids are 1. */
+export async function pollerParts(database: LegacyDatabase, table: string, format: WireFormat = 'json'): Promise<PollerParts> {
   const session = await openSourceSession(database.config, 'bench', 600_000);
   const shape = shapeOf(await readCatalog(session, pollerTableSchema.parse({ table })), pollerTableSchema.parse({ table }), '');
-  const encoder = createEventEncoder({ ...shape, database: database.name, table: shape.id, prefix: 'bench' });
+  const encoder = await wireEncoder(
+    { format },
+    format === 'json' ? null : { idOf: () => Promise.resolve(1) },
+    { ...session, dialect: postgres },
+    shape,
+    { ...shape, database: database.name, table: shape.id, prefix: 'bench' },
+    `bench.${table}`,
+    AbortSignal.timeout(60_000),
+  );
   const load: Pass = { kind: 'load', from: null, below: BigInt(Date.now()) * 1000n, horizon: null, nextHorizon: 0n, cursor: null };
   return {
     pageAfter: (cursor, limit) => pageQuery(shape, { ...load, cursor }, limit),
@@ -42,7 +52,9 @@ export async function pollerParts(database: LegacyDatabase, table: string): Prom
     },
     encode(rows) {
       const publishedAt = Date.now();
-      return pageRows(shape, rows).map(({ row, txId }) => [encoder.key(row), encoder.value(row, { op: 'r', txId, publishedAt })] as const);
+      return pageRows(shape, rows).map(
+        ({ row, txId }) => [encoder.wireKey(row, encoder.key(row)), encoder.value(row, { op: 'r', txId, publishedAt })] as const,
+      );
     },
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();

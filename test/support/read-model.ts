@@ -45,6 +45,7 @@ export type ReadModelFixtureOptions = {
   /** topic.prefix; default one of its own. */
   readonly prefix?: string;
   readonly client?: KafkaConfig['client'];
+  readonly schemaRegistry?: Readonly<Record<string, unknown>> | undefined;
   /** Settings of the model over the defaults. */
   readonly settings?: Partial<ReadModelConfig['models'][string]>;
 };
@@ -54,6 +55,7 @@ export async function createReadModel({
   topics = true,
   prefix = uniqueName('rm'),
   client = 'kafkajs',
+  schemaRegistry,
   settings = {},
 }: ReadModelFixtureOptions = {}): Promise<ReadModelFixture> {
   const stack = new AsyncDisposableStack();
@@ -73,6 +75,7 @@ export async function createReadModel({
     pipelineSchema.parse({
       legacyDb: { database: 'none', roles: { poller: { user: 'none' } } },
       kafka: kafkaConfig,
+      schemaRegistry,
       readModel: { ...read.config, models: { [schema]: { topicPrefix: prefix, groupId: group, ...settings } } },
     });
   const config = configFor(groupId);

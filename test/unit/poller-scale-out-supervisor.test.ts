@@ -29,7 +29,17 @@ function createScene({ once = false, shared = true } = {}): Scene {
   assert.ok(poller);
   const stop = new AbortController();
   const kafka = connectKafka(config.kafka, silentLogger);
-  const context: PollerContext = { config, poller, kafka, once, logger: silentLogger, signal: stop.signal, owner: 'x', governor: null };
+  const context: PollerContext = {
+    config,
+    poller,
+    kafka,
+    once,
+    logger: silentLogger,
+    signal: stop.signal,
+    owner: 'x',
+    governor: null,
+    registrar: null,
+  };
   const running: string[] = [];
   const ends = new Map<string, PromiseWithResolvers<void>>();
   const run = async (_: PollerContext, { table: { table } }: Tenure): Promise<void> => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { readEnd, transactionOf } from '#read-model/transactions/boundary.ts';
 import { createSequencer, type Sequencer, type Taken } from '#read-model/transactions/sequencer.ts';
@@ -11,12 +12,15 @@ function message(offset: number, transaction: string | null): ConsumedMessage {
   return { offset: BigInt(offset), key: null, value, timestamp: 0, headers: {} };
 }
 
+const decoder = eventDecoder(undefined);
+const named = (value: Buffer | null): string | null => transactionOf(decoder, value);
+
 const collections = ['public.orders', 'public.order_items'];
 const lanes = ['orders/0', 'orders/1', 'items/0'];
 const collectionOf = (lane: string): string => (lane.startsWith('orders') ? 'public.orders' : 'public.order_items');
 
 function sequencer(): Sequencer {
-  const made = createSequencer(new Set(collections));
+  const made = createSequencer(new Set(collections), named);
   for (const lane of lanes) made.addLane(lane, collectionOf(lane), 0n);
   return made;
 }
@@ -109,7 +113,7 @@ test('whatever the partitions and the interleaving, transactions come whole and 
         const drain = (): void => {
           for (let taken = some.take(most); taken !== null; taken = some.take(most)) {
             assert.deepEqual(taken.torn, []);
-            const whole = [...taken.messages.values()].flat().map(({ value }) => transactionOf(value) ?? '');
+            const whole = [...taken.messages.values()].flat().map(({ value }) => named(value) ?? '');
             for (const transaction of new Set(whole)) {
               assert.equal(whole.filter((one) => one === transaction).length, transactions[Number(transaction)]?.length);
             }
@@ -147,10 +151,13 @@ test('ends and events are read as Debezium writes them; the log position in the 
   const value = Buffer.from(
     '{"status":"END","id":"101249:4141769112","event_count":3,"data_collections":[{"data_collection":"public.docs","event_count":3}],"ts_ms":1}',
   );
-  const read = readEnd({ ...message(4, null), value });
+  const read = readEnd(decoder, { ...message(4, null), value });
   assert.deepEqual(read, end('101249', 4, { 'public.docs': 3 }));
-  assert.equal(readEnd({ ...message(4, null), value: Buffer.from('{"status":"BEGIN","id":"1:2","data_collections":null}') }), null);
-  assert.equal(readEnd({ ...message(4, null), value: Buffer.from('junk') }), null);
-  assert.equal(transactionOf(Buffer.from('{"transaction":{"id":"12:34","total_order":1}}')), '12');
-  assert.equal(transactionOf(Buffer.from(JSON.stringify({ after: { note: '"transaction":{"id":"1:2"}' }, transaction: null }))), null);
+  assert.equal(
+    readEnd(decoder, { ...message(4, null), value: Buffer.from('{"status":"BEGIN","id":"1:2","data_collections":null}') }),
+    null,
+  );
+  assert.equal(readEnd(decoder, { ...message(4, null), value: Buffer.from('junk') }), null);
+  assert.equal(named(Buffer.from('{"transaction":{"id":"12:34","total_order":1}}')), '12');
+  assert.equal(named(Buffer.from(JSON.stringify({ after: { note: '"transaction":{"id":"1:2"}' }, transaction: null }))), null);
 });

@@ -1,9 +1,12 @@
+import { mariadbAvroValue } from '../../encoding/mariadb-avro.ts';
 import { encodeMariadbColumn } from '../../encoding/mariadb-values.ts';
+import { mariadbDeclared, mariadbFieldType } from '../../schemas/mariadb-fields.ts';
 import type { Dialect } from '../dialect.ts';
 import { TableReshaped } from '../table-reshaped.ts';
 import type { TableShape } from '../table-shape.ts';
 import { mariadbWords } from '../words.ts';
 import { mariadbTablesQuery, readMariadbCatalog, readMariadbIdentity } from './catalog.ts';
+import { readMariadbColumnDetails } from './column-details.ts';
 import { mariadbHighestIdQuery, mariadbPageQuery } from './page-query.ts';
 import { openMariadbSession } from './session.ts';
 
@@ -28,6 +31,8 @@ export const mariadb: Dialect = {
     return rows ? Number(rows) : null;
   },
   encodeColumn: encodeMariadbColumn,
+  readColumnDetails: readMariadbColumnDetails,
+  fieldTypes: { typeOf: mariadbFieldType, declaredAs: mariadbDeclared, avroValue: mariadbAvroValue },
   words: mariadbWords,
 };
 

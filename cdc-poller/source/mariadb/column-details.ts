@@ -1,0 +1,49 @@
+import type { ColumnDetails } from '../../schemas/field-type.ts';
+import type { CatalogSource } from '../catalog.ts';
+import type { CatalogColumn, TableShape } from '../table-shape.ts';
+import { isBinary } from './types.ts';
+
+/** Nothing of a default is evaluated. */
+export async function readMariadbColumnDetails(
+  source: Pick<CatalogSource, 'query'>,
+  { id, query, columns }: Pick<TableShape, 'id' | 'query' | 'columns'>,
+): Promise<ColumnDetails> {
+  if (query !== null) {
+    // How its numbers are compared tells which have no sign.
+    const declared = ({ type, sqlType }: CatalogColumn): string => `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
+    return new Map(
+      columns.map((column) => [
+        column.name,
+        { declared: declared(column), dimensions: 0, allowed: null, default: null, castName: column.type.name },
+      ]),
+    );
+  }
+  const rows = await source.query(detailsQuery, [id.schema, id.table]);
+  return new Map(
+    rows.map(([name, dataType, columnType, sql]) => [
+      name ?? '',
+      {
+        declared: columnType ?? '',
+        dimensions: 0,
+        allowed: dataType === 'enum' || dataType === 'set' ? labels(columnType ?? '') : null,
+        // A constant of bytes is not written as it is read.
+        default: isBinary(dataType ?? '') ? null : (sql ?? null),
+        castName: dataType ?? '',
+      },
+    ]),
+  );
+}
+
+/** `enum('a','it''s')` → `a,it's` */
+function labels(columnType: string): string {
+  return columnType
+    .slice(columnType.indexOf('(') + 2, -2)
+    .split("','")
+    .map((label) => label.replaceAll("''", "'"))
+    .join(',');
+}
+
+/** MariaDB writes a text in quotes; MySQL does not, and its texts are then no plain constants here. */
+const detailsQuery = `
+  SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, COLUMN_DEFAULT
+  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
