@@ -9,6 +9,9 @@ export type ConfigProblem = { readonly field: string; readonly message: string }
 const passedThrough =
   /^(?:transforms|predicates|(?:key|value|header)\.converter|(?:producer|consumer|admin)\.override|topic\.creation|driver|database\.history|schema\.history\.internal|signal|notification|internal|column|datatype|snapshot\.select\.statement\.overrides|converters|custom\.metric)\./;
 
+/** Debezium Postgres 3.6 reads it, and leaves it out of what it declares. */
+const undeclared = new Set(['offset.mismatch.strategy']);
+
 /**
  * Everything wrong with `config`: what the server found, by field, and names that are a slip of one it knows (`slot.naem`), which
  * Connect ignores in silence. Literal secrets are masked.
@@ -28,7 +31,7 @@ export function configProblems(config: ConnectorConfig, validation: ServerValida
 /** Settings that the plugin neither declares nor is known to pass on: it probably ignores them. */
 export function unknownKeys(config: ConnectorConfig, validation: ServerValidation): readonly string[] {
   const known = new Set(validation.configs.map(({ definition }) => definition.name));
-  return Object.keys(config).filter((key) => !known.has(key) && !passedThrough.test(key));
+  return Object.keys(config).filter((key) => !known.has(key) && !undeclared.has(key) && !passedThrough.test(key));
 }
 
 function misspeltKeys(config: ConnectorConfig, known: readonly string[]): readonly ConfigProblem[] {

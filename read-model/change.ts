@@ -41,8 +41,8 @@ const oldKeyHeader = '__debezium.oldkey';
 const newKeyHeader = '__debezium.newkey';
 
 /**
- * Makes the reader of one mirror's events, whose schemas the decoder knows by then. `onDemand` hears what an event asks of the mirror's columns: until that is done, its change
- * may not be applied.
+ * Makes the reader of one mirror's events, whose schemas the decoder knows by then. `onDemand` hears what an event asks of the mirror's
+ * columns: until that is done, its change may not be applied.
  *
  * The reader throws CdcError EVENT_UNDECODABLE; READ_MODEL_SCHEMA_CHANGED when a value is not of its column's type; or
  * READ_MODEL_EVENT_INAPPLICABLE.

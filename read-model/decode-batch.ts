@@ -1,7 +1,7 @@
 import type { EventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
-import { changeReader, type Change } from './change.ts';
+import { changeReader, inapplicable, type Change } from './change.ts';
 import type { Mirror } from './mirror.ts';
 import { toPoison, type Poison } from './parking/poison.ts';
 import type { TopicPartition } from './positions.ts';
@@ -26,8 +26,14 @@ export type Decoded = {
   readonly mismatch: Mismatch | null;
 };
 
+const blindTruncate =
+  'a TRUNCATE without a position of the log (a binlog gives none) does not tell which rows of other partitions it removed. ' +
+  'When what came before it is applied: cdc read-model parked retry empties the table, then cdc connectors snapshot reads it anew';
+
 /**
  * Decodes messages, up to the first whose values are not of their columns' types; with `mismatches: 'park'` these are poisoned like others.
+ * `blindTruncates`: those without a position of the log. A binlog has none, and without it nothing tells which rows of other partitions are
+ * older, so that only a person can say when the table is to be emptied.
  */
 export function decodeEvents(
   decoder: EventDecoder,
@@ -35,6 +41,7 @@ export function decodeEvents(
   { topic, partition }: TopicPartition,
   messages: readonly ConsumedMessage[],
   mismatches: 'halt' | 'park' = 'park',
+  blindTruncates: 'apply' | 'park' = 'apply',
 ): Decoded {
   const demands = new Map<string, ColumnDemand>();
   const read = changeReader(decoder, mirror, (demand) => {
@@ -45,7 +52,10 @@ export function decodeEvents(
   const poisoned = new Map<bigint, Poison>();
   for (const [index, message] of messages.entries()) {
     try {
-      changes.push(read(message, { topic, partition, offset: String(message.offset) }));
+      const place = { topic, partition, offset: String(message.offset) };
+      const change = read(message, place);
+      if (change.kind === 'truncate' && change.lsn === null && blindTruncates === 'park') throw inapplicable(place, null, blindTruncate);
+      changes.push(change);
     } catch (error) {
       if (mismatches === 'halt' && error instanceof CdcError && error.code === 'READ_MODEL_SCHEMA_CHANGED') {
         const events = { mirror, messages: messages.slice(0, index), changes, poisoned };

@@ -282,7 +282,7 @@ export async function decode(
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = decodeEvents(decoder, mirror, place, messages, mismatches);
+    const { demands, ...decoded } = decodeEvents(decoder, mirror, place, messages, mismatches, 'park');
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;

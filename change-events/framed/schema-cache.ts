@@ -1,10 +1,10 @@
-import type { Registry } from '../registry/registry.ts';
+import type { RegisteredSchema, Registry } from '../registry/registry.ts';
 import { undecodable, type MessagePlace } from '../decode.ts';
 import { stringifyLossless } from '../lossless-json.ts';
 import { schemaIdOf } from './frame.ts';
 import { jsonSchemaReader } from './json-schema-reader.ts';
 import type { PayloadReader } from './payload-reader.ts';
-import type { RegisteredSchema } from '../registry/registry.ts';
+import { sharedWork } from './shared-work.ts';
 
 /** What is asked of a registry here. */
 export type SchemaSource = Pick<Registry, 'url' | 'schemaOf'>;
@@ -28,15 +28,16 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
   /** Ids that cannot be read, and why. */
   const failed = new Map<number, Error>();
 
-  const loadOne = async (id: number, from: SchemaSource, signal: AbortSignal | undefined): Promise<void> => {
-    const schema = await from.schemaOf(id, signal);
+  /** Many partitions meet a new id at the same moment. */
+  const load = sharedWork(async (id: number, signal: AbortSignal): Promise<void> => {
+    const schema = (await registry?.schemaOf(id, signal)) ?? null;
     if (schema === null) return;
     try {
       readers.set(id, await readerFor(schema));
     } catch (error) {
       failed.set(id, error instanceof Error ? error : new Error(String(error)));
     }
-  };
+  });
 
   const knownReader = (bytes: Buffer): PayloadReader | undefined => readers.get(schemaIdOf(bytes) ?? -1);
 
@@ -47,8 +48,7 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
       return (wanted ?? new Set()).add(id);
     },
     load: async (ids, signal) => {
-      if (registry === undefined) return;
-      await Promise.all([...ids].map((id) => loadOne(id, registry, signal)));
+      await Promise.all([...ids].map((id) => load(id, signal)));
     },
     readerOf: (bytes, where) => {
       const id = schemaIdOf(bytes);

@@ -94,7 +94,8 @@ function keeps(expireSeconds: number | null): string {
   return expireSeconds === 0 ? ', files are not ended by time' : `, files are kept for ${(expireSeconds / 3600).toFixed(1)} h`;
 }
 
-async function readFiles(query: MariadbQuery): Promise<BinlogFiles | null> {
+/** Null where the role may not see them, or there are none. */
+export async function readFiles(query: MariadbQuery): Promise<BinlogFiles | null> {
   try {
     const serverId = numberOf((await query('SELECT @@server_id'))[0]?.[0]);
     const rows = await query('SHOW BINARY LOGS');

@@ -14,6 +14,8 @@ export type BinlogFiles = { readonly serverId: number; readonly files: readonly 
 
 const positionSchema = z.object({ file: z.string().min(1), pos: z.number(), server_id: z.number().optional() });
 
+const gtidsSchema = z.object({ gtids: z.string().transform((text) => text.split(',').map(parseGtid)) });
+
 /** Where a Debezium MariaDB or MySQL connector stands, by its offsets. */
 export function binlogPositionOf(offsets: ConnectorOffsets): BinlogPosition | undefined {
   for (const { offset } of offsets) {
@@ -23,13 +25,20 @@ export function binlogPositionOf(offsets: ConnectorOffsets): BinlogPosition | un
   return undefined;
 }
 
-export function formatPlace({ file, pos }: BinlogPlace): string {
-  return `${file}:${pos}`;
+/**
+ * Whether a connector has read the whole transaction of this GTID (`0-1-757`: domain, server, number). Its position names, for each
+ * domain, the last transaction that it has read to the end.
+ */
+export function hasRead(offsets: ConnectorOffsets, gtid: string): boolean {
+  const wanted = parseGtid(gtid);
+  return offsets.some(({ offset }) => {
+    const { data } = gtidsSchema.safeParse(offset);
+    return data?.gtids.some(({ domain, number }) => domain === wanted.domain && number >= wanted.number) ?? false;
+  });
 }
 
-/** Below zero when `a` comes before `b` in one server's binlog. Numbers of files grow past their padding. */
-export function comparePlaces(a: BinlogPlace, b: BinlogPlace): number {
-  return fileNumber(a.file) - fileNumber(b.file) || a.pos - b.pos;
+export function formatPlace({ file, pos }: BinlogPlace): string {
+  return `${file}:${pos}`;
 }
 
 /** Bytes of binlog after `position`; null where it is not among the server's files. */
@@ -79,6 +88,7 @@ export function judgeBinlogMove(current: BinlogPlace | undefined, wanted: Binlog
   return left > now ? { kind: 'back', repeated: BigInt(left - now) } : { kind: 'forward', skipped: BigInt(now - left) };
 }
 
-function fileNumber(file: string): number {
-  return Number(/\.(\d+)$/.exec(file)?.[1] ?? 0);
+function parseGtid(text: string): { readonly domain: string; readonly number: bigint } {
+  const [, domain = '', number = '0'] = /^\s*(\d+)-\d+-(\d+)\s*$/.exec(text) ?? [];
+  return { domain, number: BigInt(number) };
 }

@@ -1,7 +1,6 @@
 import { CdcError, describeError } from '#pipeline/index.ts';
 import type { Signal } from '../snapshot/signal.ts';
 import { isRefusal, withMariadb, type MariadbSource } from './mariadb-source.ts';
-import type { BinlogPlace } from './position.ts';
 
 /** The first of `tables` (`database.table`) that cannot be read in chunks of its primary key. */
 export async function unfitTable(
@@ -23,11 +22,13 @@ export async function unfitTable(
 }
 
 /**
- * Puts a signal into the signal table. Returns a place in the binlog that the connector reaches only when it has heard it.
+ * Puts a signal into the signal table. Returns the GTID of its transaction; undefined on a server without such (MySQL). Not the end of
+ * the binlog: the connector answers a signal within a millisecond with transactions of its own, and behind the last of these, while
+ * nobody else writes, its position stays for a minute or more.
  *
  * @throws CdcError SNAPSHOT_FAILED naming table and role, LEGACY_*
  */
-export async function insertBinlogSignal(table: string, { id, type, data }: Signal, source: MariadbSource): Promise<BinlogPlace> {
+export async function insertBinlogSignal(table: string, { id, type, data }: Signal, source: MariadbSource): Promise<string | undefined> {
   const name = table
     .split('.')
     .map((part) => `\`${part.replaceAll('`', '``')}\``)
@@ -35,9 +36,8 @@ export async function insertBinlogSignal(table: string, { id, type, data }: Sign
   return withMariadb(source, async (query) => {
     try {
       await query(`INSERT INTO ${name} VALUES (?, ?, ?)`, [id, type, data]);
-      // After the commit: a place before it may be passed by a transaction that commits in between.
-      const [row] = await query('SHOW MASTER STATUS');
-      return { file: row?.[0] ?? '', pos: Number(row?.[1] ?? 0) };
+      const [row] = await query("SHOW SESSION VARIABLES LIKE 'last_gtid'");
+      return row?.[1] ?? undefined;
     } catch (error) {
       if (!isRefusal(error, 'ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR'))
         throw error;

@@ -9,7 +9,7 @@ import {
   type GuardConfig,
 } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
-import type { Source } from '../binlog/mariadb-source.ts';
+import type { MariadbSource, Source } from '../binlog/mariadb-source.ts';
 import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '../config-file.ts';
 import { connectClient, type ConnectClient } from '../rest/client.ts';
 
@@ -76,9 +76,13 @@ export async function replicatorIfConfigured(context: CliContext): Promise<Sourc
 export async function replicatorOf(context: CliContext): Promise<Source> {
   const { legacyDb } = await context.config();
   if (legacyDb.dialect !== 'mariadb') return legacyRole(context, 'replicator');
-  const { database: _none, ...location } = legacyDb;
-  const connection = mariadbConnectionOptions(location, await credentialsOf(context, 'replicator'), 'cdc connectors');
-  return { dialect: 'mariadb', connection };
+  return mariadbRole(context, 'replicator');
+}
+
+/** How to log in to the legacy database in one duty, where it is a MariaDB. */
+export async function mariadbRole(context: CliContext, duty: 'owner' | 'replicator'): Promise<MariadbSource> {
+  const { database: _none, ...location } = (await context.config()).legacyDb;
+  return { dialect: 'mariadb', connection: mariadbConnectionOptions(location, await credentialsOf(context, duty), 'cdc connectors') };
 }
 
 /** How to log in to the legacy database in one duty, where it is a Postgres. */

@@ -1,19 +1,23 @@
-import { CdcError, type CliContext } from '#pipeline/index.ts';
+import type { CliContext } from '#pipeline/index.ts';
+import { prepareMariadb, undoMariadb } from '../binlog/prepare.ts';
 import { capturedTables } from '../source/captured-tables.ts';
 import { publicationOf } from '../source/expectations.ts';
 import { prepareSource, undoSource, type SourceChange } from '../source/prepare-source.ts';
-import { filesOf, legacyRole, toJson, type JsonOption } from './connect-context.ts';
+import { filesOf, legacyRole, mariadbRole, toJson, type JsonOption } from './connect-context.ts';
 
 /** Prepares the source for each connector file's tables and publication, or takes that back. */
 export async function prepare(
   context: CliContext,
   { json = false, undo = false }: JsonOption & { readonly undo?: boolean },
 ): Promise<void> {
-  if ((await context.config()).legacyDb.dialect === 'mariadb') {
-    throw new CdcError('DIALECT_UNSUPPORTED', 'prepare works on Postgres, and legacyDb.dialect says mariadb', {
-      remedy: 'The DBA runs connectors/sql/mariadb by hand (docs/log-based.md).',
-    });
-  }
+  const changes: SourceChange[] = [];
+  if ((await context.config()).legacyDb.dialect === 'mariadb') changes.push(...(await prepareBinlog(context, undo)));
+  else changes.push(...(await prepareWal(context, undo)));
+  if (json) context.print(toJson(changes));
+  else context.print([...changes.map(({ action, object }) => `${action.padEnd(8)} ${object}`), countChanges(changes)].join('\n'));
+}
+
+async function prepareWal(context: CliContext, undo: boolean): Promise<readonly SourceChange[]> {
   const owner = await legacyRole(context, 'owner');
   const { user: replicator = '' } = await legacyRole(context, 'replicator');
   const changes: SourceChange[] = [];
@@ -21,8 +25,14 @@ export async function prepare(
     const request = { tables: capturedTables(name, config), publication: publicationOf(config), replicator };
     changes.push(...(await (undo ? undoSource : prepareSource)(owner, request)));
   }
-  if (json) context.print(toJson(changes));
-  else context.print([...changes.map(({ action, object }) => `${action.padEnd(8)} ${object}`), countChanges(changes)].join('\n'));
+  return changes;
+}
+
+/** All files at once: their rights are one account's. */
+async function prepareBinlog(context: CliContext, undo: boolean): Promise<readonly SourceChange[]> {
+  const roles = { owner: await mariadbRole(context, 'owner'), replicator: await mariadbRole(context, 'replicator') };
+  const tables = (await filesOf(context)).flatMap(({ name, config }) => capturedTables(name, config));
+  return undo ? undoMariadb(roles) : prepareMariadb(roles, tables);
 }
 
 function countChanges(changes: readonly SourceChange[]): string {

@@ -9,7 +9,8 @@ export type Attempts = {
   readonly see: <T>(what: string, probe: () => Promise<T>) => Promise<T | undefined>;
 };
 
-export function attemptsOf(onlooker: Onlooker, signal: AbortSignal): Attempts {
+/** @param tell says a refusal in the words of the server */
+export function attemptsOf(onlooker: Onlooker, signal: AbortSignal, tell: typeof probeFinding = probeFinding): Attempts {
   const findings: Finding[] = [];
   return {
     findings,
@@ -20,7 +21,7 @@ export function attemptsOf(onlooker: Onlooker, signal: AbortSignal): Attempts {
       } catch (error) {
         // An answer of another shape is a fault of this program, no finding.
         if (error instanceof z.ZodError) throw error;
-        findings.push(probeFinding(error, what, onlooker));
+        findings.push(tell(error, what, onlooker));
         return undefined;
       }
     },

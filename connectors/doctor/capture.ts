@@ -45,7 +45,7 @@ export function readCaptures(files: readonly ConnectorFile[]): {
       plugin: config['plugin.name'] ?? 'decoderbufs',
       publication: config['publication.name'] ?? 'dbz_publication',
       autocreate: config['publication.autocreate.mode'] ?? 'all_tables',
-      ...heartbeat(config),
+      ...heartbeatOf(config),
       signalTable: tableOf(config['signal.data.collection']),
     });
   }
@@ -53,7 +53,7 @@ export function readCaptures(files: readonly ConnectorFile[]): {
 }
 
 /** The tables, or why they cannot be told. */
-function tablesOf({ name, config }: ConnectorFile): readonly TableId[] | string {
+export function tablesOf({ name, config }: ConnectorFile): readonly TableId[] | string {
   try {
     const signal = config['signal.data.collection'];
     return capturedTables(name, config).filter((id) => formatTableId(id) !== signal);
@@ -62,17 +62,17 @@ function tablesOf({ name, config }: ConnectorFile): readonly TableId[] | string 
   }
 }
 
-function heartbeat(config: ConnectorFile['config']): Pick<Capture, 'heartbeatTable' | 'heartbeatProblem'> {
+export function heartbeatOf(config: ConnectorFile['config']): Pick<Capture, 'heartbeatTable' | 'heartbeatProblem'> {
   const interval = Number(config['heartbeat.interval.ms'] ?? '0');
   if (!(interval > 0)) return { heartbeatTable: null, heartbeatProblem: 'heartbeat.interval.ms is 0, or not set' };
   const query = config['heartbeat.action.query'];
   if (query === undefined) return { heartbeatTable: null, heartbeatProblem: 'heartbeat.action.query is not set' };
-  const name = /^\s*(?:update|insert\s+into)\s+(?<name>[\w".]+)/i.exec(query)?.groups?.['name']?.replaceAll('"', '');
+  const name = /^\s*(?:update|insert\s+into)\s+(?<name>[\w".`]+)/i.exec(query)?.groups?.['name']?.replaceAll(/["`]/g, '');
   const heartbeatTable = tableOf(name);
   return { heartbeatTable, heartbeatProblem: heartbeatTable === null ? `no schema.table in heartbeat.action.query` : undefined };
 }
 
-function tableOf(name: string | undefined): TableId | null {
+export function tableOf(name: string | undefined): TableId | null {
   if (name === undefined) return null;
   try {
     return parseTableId(name);

@@ -3,7 +3,8 @@ import { adviseTable, type Advice } from './advice.ts';
 import { examineLog } from './examine-log.ts';
 import { examinePolling, type Look } from './examine-polling.ts';
 import { makeReport, type Report } from './report.ts';
-import type { DoctorRequest } from './request.ts';
+import { examineMariadb } from './mariadb/examine.ts';
+import type { DoctorRequest, MariadbRequest } from './request.ts';
 
 export type ExamineOptions = {
   readonly signal?: AbortSignal;
@@ -20,9 +21,10 @@ export type Settings = Required<ExamineOptions>;
  * One read-only pass over everything that the request names. Servers that do not answer and roles that may not look are findings, not
  * errors; it throws only when aborted.
  */
-export async function examine(request: DoctorRequest, options: ExamineOptions = {}): Promise<Report> {
+export async function examine(request: DoctorRequest | MariadbRequest, options: ExamineOptions = {}): Promise<Report> {
   const settings = { signal: new AbortController().signal, oldSeconds: 30, now: () => Date.now(), ...options };
   const { strategies, server, database } = request;
+  if (request.dialect === 'mariadb') return makeReport({ server, database, strategies, ...(await examineMariadb(request, settings)) });
   const [query, log] = await Promise.all([
     strategies.includes('query') ? examinePolling(request, settings) : undefined,
     strategies.includes('log') ? examineLog(request, settings) : undefined,

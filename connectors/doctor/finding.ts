@@ -1,8 +1,9 @@
-import type { Severity } from './catalogue/entry.ts';
-import { findingCatalogue, type FindingCode } from './catalogue/catalogue.ts';
+import type { FindingEntry, Severity } from './catalogue/entry.ts';
+import { findingCatalogue } from './catalogue/catalogue.ts';
+import { mariadbCatalogue } from './catalogue/mariadb.ts';
 
 export type { Severity } from './catalogue/entry.ts';
-export type { FindingCode } from './catalogue/catalogue.ts';
+export type FindingCode = keyof typeof findingCatalogue | keyof typeof mariadbCatalogue;
 
 export type Strategy = 'query' | 'log';
 
@@ -29,21 +30,41 @@ export type Finding = {
 };
 
 type NamesIn<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;
-type Catalogue = typeof findingCatalogue;
 type Text = 'cause' | 'remedy' | 'privilege' | 'blastRadius';
-/** The particulars that the texts of a code ask for; `${env:…}` in a text is no particular. */
-type Particulars<Code extends FindingCode> = Exclude<NamesIn<Catalogue[Code][Text]>, 'subject' | `env:${string}`>;
+/** The particulars that the texts of an entry ask for; `${env:…}` in a text is no particular. */
+type Particulars<Entry extends FindingEntry> = Exclude<NamesIn<Entry[Text]>, 'subject' | `env:${string}`>;
 
 /** A finding of a code, its texts filled in. The compiler asks for every particular that they name. */
-export function finding<Code extends FindingCode>(
+export function finding<Code extends keyof typeof findingCatalogue>(
   code: Code,
   strategy: Strategy,
   subject: Subject,
-  particulars: Readonly<Record<Particulars<Code>, string>>,
+  particulars: Readonly<Record<Particulars<(typeof findingCatalogue)[Code]>, string>>,
   severity?: Severity,
 ): Finding {
-  const entry = findingCatalogue[code];
-  const values = new Map<string, string>([...Object.entries<string>(particulars), ['subject', subject.name]]);
+  return fillIn(code, findingCatalogue[code], strategy, subject, particulars, severity);
+}
+
+/** The same in the words of MariaDB. */
+export function mariadbFinding<Code extends keyof typeof mariadbCatalogue>(
+  code: Code,
+  strategy: Strategy,
+  subject: Subject,
+  particulars: Readonly<Record<Particulars<(typeof mariadbCatalogue)[Code]>, string>>,
+  severity?: Severity,
+): Finding {
+  return fillIn(code, mariadbCatalogue[code], strategy, subject, particulars, severity);
+}
+
+function fillIn(
+  code: FindingCode,
+  entry: FindingEntry,
+  strategy: Strategy,
+  subject: Subject,
+  particulars: Readonly<Record<string, string>>,
+  severity: Severity | undefined,
+): Finding {
+  const values = new Map<string, string>([...Object.entries(particulars), ['subject', subject.name]]);
   const fill = (text: string): string => text.replaceAll(/\{(?<name>\w+)\}/g, (whole, name: string) => values.get(name) ?? whole);
   return {
     code,

@@ -1,6 +1,5 @@
 import { formatTableId, parseTableId, type TableId } from '#change-events/index.ts';
 import type { PollerTableConfig } from '#pipeline/index.ts';
-import type { FoundTable } from './probe/tables.ts';
 
 /** A table as the poller is to read it; the same rules as the poller's own, which this folder may not import. */
 export type PolledTable = {
@@ -13,7 +12,7 @@ export type PolledTable = {
   /** Null in a mode without. */
   readonly incrementingColumn: string | null;
   readonly key: readonly string[] | undefined;
-  readonly hasTimeZone: boolean;
+  readonly timeZone: string | undefined;
   readonly idsAscend: boolean;
   readonly includeColumns: readonly string[] | undefined;
   readonly excludeColumns: readonly string[];
@@ -56,34 +55,48 @@ function polledTable(config: PollerTableConfig, id: TableId): PolledTable {
     timestampColumns: usesTime ? [timestampColumn].flat() : [],
     incrementingColumn: usesId ? incrementingColumn : null,
     key: config.key,
-    hasTimeZone: config.timeZone !== undefined,
+    timeZone: config.timeZone,
     idsAscend: config.idsAscend,
     includeColumns: config.includeColumns,
     excludeColumns: config.excludeColumns ?? [],
   };
 }
 
+/** What the rules below ask of a table, whatever its database. */
+type Indexed = {
+  readonly indexes: readonly {
+    readonly columns: readonly (string | null)[];
+    readonly unique: boolean;
+    readonly primary: boolean;
+    readonly partial: boolean;
+    readonly valid: boolean;
+  }[];
+};
+
 /** The event key: as declared, or the primary key, or the incrementing column. */
-export function keyColumns({ indexes }: FoundTable, { key, incrementingColumn }: PolledTable): readonly string[] {
+export function keyColumns({ indexes }: Indexed, { key, incrementingColumn }: PolledTable): readonly string[] {
   const primary = indexes.find((index) => index.primary)?.columns.filter((name) => name !== null);
   return key ?? primary ?? (incrementingColumn === null ? [] : [incrementingColumn]);
 }
 
 /** Columns by which pages are ordered after the timestamp; with it they must name one row. */
-export function tieBreakers(table: FoundTable, polled: PolledTable): readonly string[] {
+export function tieBreakers(table: Indexed, polled: PolledTable): readonly string[] {
   const named = polled.incrementingColumn === null ? [] : [polled.incrementingColumn];
   return isUnique(table, named) ? named : [...new Set([...named, ...keyColumns(table, polled)])];
 }
 
 /** Whether a unique index over all rows lies within `columns`. */
-export function isUnique({ indexes }: FoundTable, columns: readonly string[]): boolean {
+export function isUnique({ indexes }: Indexed, columns: readonly string[]): boolean {
   return indexes.some(
     (index) => index.unique && index.valid && !index.partial && index.columns.every((name) => name !== null && columns.includes(name)),
   );
 }
 
 /** Names of the columns that are read. */
-export function readColumns(table: FoundTable, polled: PolledTable): readonly string[] {
+export function readColumns(
+  table: Indexed & { readonly columns: readonly { readonly name: string }[] },
+  polled: PolledTable,
+): readonly string[] {
   const { includeColumns, excludeColumns, timestampColumns } = polled;
   const published = (name: string): boolean =>
     includeColumns === undefined ? !excludeColumns.includes(name) : includeColumns.includes(name);

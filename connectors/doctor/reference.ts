@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findingAreas } from './catalogue/catalogue.ts';
 import type { FindingEntry } from './catalogue/entry.ts';
+import { mariadbAreas } from './catalogue/mariadb.ts';
 
 /** Where the reference of all findings is. Above this line of it a person writes, below it this program. */
 export const doctorReferenceFile = join(import.meta.dirname, '..', '..', 'docs', 'doctor.md');
@@ -11,7 +12,9 @@ const scopes = { query: 'query-based', log: 'log-based', either: 'both strategie
 
 /** The reference of findings as Markdown, by area, in the order of the catalogue. */
 export function doctorReference(): string {
-  const areas = Object.entries(findingAreas).map(([title, entries]) => `\n## ${title}\n${Object.entries(entries).map(describe).join('')}`);
+  const areas = Object.entries({ ...findingAreas, ...mariadbAreas }).map(
+    ([title, entries]) => `\n## ${title}\n${Object.entries(entries).map(describe).join('')}`,
+  );
   return `${generatedFrom}\n${areas.join('')}`;
 }
 

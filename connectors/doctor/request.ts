@@ -3,24 +3,31 @@ import type { ClientConfig } from 'pg';
 import {
   CdcError,
   describeError,
+  mariadbConnectionOptions,
   postgresClientConfig,
   type Credentials,
   type PipelineConfig,
   type PollerTableConfig,
 } from '#pipeline/index.ts';
+import type { MariadbSource } from '../binlog/mariadb-source.ts';
 import { readConnectorFile, type ConnectorFile } from '../config-file.ts';
 import { connectClient, type ConnectClient } from '../rest/client.ts';
 import { finding, type Finding, type Strategy } from './finding.ts';
 
+/** What to examine in a Postgres. */
+export type DoctorRequest = { readonly dialect: 'postgres' } & Request<ClientConfig>;
+/** What to examine in a MariaDB. */
+export type MariadbRequest = { readonly dialect: 'mariadb' } & Request<MariadbSource>;
+
 /** Everything that an examination needs to know. Nothing in it is open. */
-export type DoctorRequest = {
+type Request<Login> = {
   readonly strategies: readonly Strategy[];
   /** host:port and name of the database, for people. */
   readonly server: string;
   readonly database: string;
-  readonly poller: { readonly login: ClientConfig; readonly role: string; readonly tables: readonly PollerTableConfig[] };
+  readonly poller: { readonly login: Login; readonly role: string; readonly tables: readonly PollerTableConfig[] };
   readonly log: {
-    readonly replicator: { readonly login: ClientConfig; readonly role: string } | undefined;
+    readonly replicator: { readonly login: Login; readonly role: string } | undefined;
     readonly ownerRole: string | undefined;
     readonly connect: ConnectClient | undefined;
     readonly topicPrefix: string;
@@ -39,7 +46,7 @@ export async function doctorRequest(
   config: PipelineConfig,
   configFolder: string,
   wanted: readonly Strategy[] | undefined,
-): Promise<DoctorRequest> {
+): Promise<DoctorRequest | MariadbRequest> {
   const { legacyDb, poller, connect } = config;
   const configured: Strategy[] = [];
   if (poller !== undefined) configured.push('query');
@@ -52,26 +59,37 @@ export async function doctorRequest(
       remedy: 'Add it with its tables or connectors, or examine the other strategy (--strategy query|log).',
     });
   }
-  const login = (credentials: Credentials): ClientConfig => postgresClientConfig(legacyDb, credentials, 'cdc doctor');
-  const { roles } = legacyDb;
   const files = strategies.includes('log') ? await connectorFiles(connect?.connectors ?? [], configFolder) : { files: [], findings: [] };
-  return {
-    strategies,
-    server: `${legacyDb.host}:${legacyDb.port}`,
-    database: legacyDb.database,
-    poller: {
-      login: login(roles.poller),
-      role: roles.poller.user,
-      tables: strategies.includes('query') ? (poller?.tables ?? []) : [],
-    },
-    log: {
-      replicator: roles.replicator === undefined ? undefined : { login: login(roles.replicator), role: roles.replicator.user },
-      ownerRole: roles.owner?.user,
-      connect: connect === undefined ? undefined : connectClient(connect),
-      topicPrefix: connect?.topicPrefix ?? '',
-      ...files,
-    },
+  const request = <Login>(login: (credentials: Credentials) => Login): Request<Login> => {
+    const { roles } = legacyDb;
+    return {
+      strategies,
+      server: `${legacyDb.host}:${legacyDb.port}`,
+      database: legacyDb.database,
+      poller: {
+        login: login(roles.poller),
+        role: roles.poller.user,
+        tables: strategies.includes('query') ? (poller?.tables ?? []) : [],
+      },
+      log: {
+        replicator: roles.replicator === undefined ? undefined : { login: login(roles.replicator), role: roles.replicator.user },
+        ownerRole: roles.owner?.user,
+        connect: connect === undefined ? undefined : connectClient(connect),
+        topicPrefix: connect?.topicPrefix ?? '',
+        ...files,
+      },
+    };
   };
+  if (legacyDb.dialect === 'mariadb') {
+    const { database: _none, ...location } = legacyDb;
+    const connection = (credentials: Credentials): MariadbSource['connection'] =>
+      mariadbConnectionOptions(location, credentials, 'cdc doctor');
+    return {
+      dialect: 'mariadb',
+      ...request<MariadbSource>((credentials) => ({ dialect: 'mariadb', connection: connection(credentials) })),
+    };
+  }
+  return { dialect: 'postgres', ...request((credentials) => postgresClientConfig(legacyDb, credentials, 'cdc doctor')) };
 }
 
 async function connectorFiles(

@@ -2,7 +2,7 @@ import { escapeIdentifier, DatabaseError, type ClientConfig } from 'pg';
 import type { Kafka } from '#kafka/port.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
-import { binlogPositionOf, comparePlaces } from '../binlog/position.ts';
+import { hasRead } from '../binlog/position.ts';
 import { insertBinlogSignal, unfitTable } from '../binlog/signal.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import { positionOf } from '../loss.ts';
@@ -96,7 +96,7 @@ export type HasPassed = (offsets: ConnectorOffsets) => boolean;
 
 /**
  * Gives a signal to a connector: a row in the signal table, as the replicator, or a message in its signal topic (made if need be).
- * Returns how to tell that the connector has heard it; undefined for a topic.
+ * Returns how to tell that the connector has heard it; undefined for a topic, and for a binlog without MariaDB's GTIDs.
  *
  * @throws CdcError SNAPSHOT_FAILED naming table or role, LEGACY_*, KAFKA_UNREACHABLE
  */
@@ -106,11 +106,8 @@ export async function sendSignal(
   { kafka, source }: { readonly kafka: Kafka; readonly source: Source },
 ): Promise<HasPassed | undefined> {
   if (channel.kind === 'table' && isMariadb(source)) {
-    const place = await insertBinlogSignal(channel.table, signal, source);
-    return (offsets) => {
-      const position = binlogPositionOf(offsets);
-      return position !== undefined && comparePlaces(position, place) > 0;
-    };
+    const gtid = await insertBinlogSignal(channel.table, signal, source);
+    return gtid === undefined ? undefined : (offsets) => hasRead(offsets, gtid);
   }
   if (channel.kind === 'table' && !isMariadb(source)) return insertSignal(channel.table, signal, source);
   if (channel.kind === 'topic') await publishSignal(channel, signal, kafka);

@@ -3,6 +3,7 @@ import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { TopicPartition } from '../positions.ts';
+import { retrying } from '../retry.ts';
 import { isWait, recordHalt } from './halts.ts';
 
 /** Partitions that wait for a schema which the registry cannot give for now. */
@@ -40,7 +41,9 @@ export function schemaWaits({ pool, schema, decoder, logger, signal }: Context):
         if (waiting.get(name) === offset) return false;
         waiting.set(name, offset);
         logger.error({ topic, partition, code: error.code, remedy: error.remedy }, `${error.message}; the partition waits`);
-        await recordHalt(pool, schema, { topic, partition, offset, error });
+        await retrying(`making it known that ${name} of ${schema} waits`, logger, signal, () =>
+          recordHalt(pool, schema, { topic, partition, offset, error }),
+        );
         return false;
       }
     },

@@ -90,7 +90,9 @@ const float: ToParameter = (value) => {
   return typeof value === 'bigint' ? String(value) : string(value, 'a number');
 };
 
+/** MariaDB has no boolean: it writes tinyint(1), 0 and 1. */
 const boolean: ToParameter = (value) => {
+  if (value === 0 || value === 1) return value === 1 ? 't' : 'f';
   if (typeof value !== 'boolean') throw unexpected(value, 'true or false');
   return value ? 't' : 'f';
 };

@@ -35,6 +35,7 @@ describe('docker compose', () => {
     const lines = (await project.compose('ps', '--all', '--format', '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}')).split('\n');
     assert.deepEqual(lines.toSorted(), [
       'connect running healthy 0',
+      'guard running healthy 0',
       'kafka running healthy 0',
       'legacy-db running healthy 0',
       'poller running healthy 0',
@@ -59,7 +60,7 @@ describe('docker compose', () => {
       ];
     });
     assert.deepEqual(lacking, []);
-    assert.equal(Object.keys(services).length, 7);
+    assert.equal(Object.keys(services).length, 8);
   });
 
   test('cdc on this machine works against it: what changes in the legacy database reaches both read models', async () => {

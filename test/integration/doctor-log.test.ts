@@ -359,16 +359,6 @@ test('without a replicator to look as, what it may do is unknown; a login that i
   ]);
 });
 
-test('a standby is told', async () => {
-  await bench.server.restart({}, { standby: true });
-  try {
-    await using db = bench.existing('legacy');
-    assert.ok((await told(db)).includes(`error SOURCE_IS_STANDBY ${bench.server.host}:${bench.server.port}`));
-  } finally {
-    await bench.server.restart({});
-  }
-});
-
 function replicationClient(db: DoctorDatabase): Client {
   const settings = { replication: 'database', application_name: 'some reader' };
   const client = new Client({ ...db.login('replicator'), ...settings });

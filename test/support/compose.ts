@@ -112,7 +112,15 @@ export async function removeAbandonedContainers(say: (text: string) => void): Pr
 async function environmentOf(example: string): Promise<Record<string, string>> {
   const pairs = [...example.matchAll(/^([A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value] as const);
   const values = Object.fromEntries(pairs.map(([name, value]) => [name, value === 'change-me' ? randomBytes(12).toString('hex') : value]));
-  for (const name of ['LEGACY_DB_PORT', 'READ_DB_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'SCHEMA_REGISTRY_PORT', 'POLLER_HTTP_PORT'])
+  for (const name of [
+    'LEGACY_DB_PORT',
+    'READ_DB_PORT',
+    'KAFKA_PORT',
+    'CONNECT_PORT',
+    'SCHEMA_REGISTRY_PORT',
+    'POLLER_HTTP_PORT',
+    'GUARD_HTTP_PORT',
+  ])
     values[name] = String(await getPort());
   return {
     ...values,

@@ -124,6 +124,7 @@ export async function startDoctorBench(): Promise<DoctorBench> {
         const located =
           connectUrl === undefined || connect === undefined ? config : { ...config, connect: { ...connect, url: connectUrl } };
         const request = await doctorRequest(located, '/', strategies);
+        if (request.dialect !== 'postgres') throw new TypeError('not a Postgres');
         const log = { ...request.log, files, findings: [], ...(connectUrl === undefined ? { connect: undefined } : {}) };
         return examine({ ...request, log }, options);
       },

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runMariadbScript } from '#connectors/binlog/prepare.ts';
 import { withMariadb, type MariadbQuery } from '#connectors/binlog/mariadb-source.ts';
 import { readConnectorFile, type ConnectorFile } from '#connectors/index.ts';
 import { mariadbConnectionOptions, type Credentials } from '#pipeline/index.ts';
@@ -24,7 +24,7 @@ export async function prepareMariadbConnector(
   await asRoot(async (run) => {
     await run(`CREATE USER ${name}@'127.0.0.1' IDENTIFIED BY '${replicator.password}'`);
     await run(`SET @replicator = "${name}@'127.0.0.1'", @tables = '${captured.join(',')}'`);
-    for (const script of ['01-tables.sql', '02-grants.sql']) await runScript(script, run);
+    for (const script of ['01-tables.sql', '02-grants.sql']) await runMariadbScript(script, run);
   });
   const config = {
     ...shipped.config,
@@ -45,7 +45,7 @@ export async function prepareMariadbConnector(
     async [Symbol.asyncDispose]() {
       await asRoot(async (run) => {
         await run(`SET @replicator = "${name}@'127.0.0.1'"`);
-        await runScript('02-grants.undo.sql', run);
+        await runMariadbScript('02-grants.undo.sql', run);
         await run(`DROP USER ${name}@'127.0.0.1'`);
       });
     },
@@ -57,19 +57,4 @@ export async function asRoot(work: (run: MariadbQuery) => Promise<void>): Promis
   const { mariadb } = await testStack();
   if (mariadb === undefined) throw new TypeError('the stack has no MariaDB');
   await withMariadb({ dialect: 'mariadb', connection: mariadbConnectionOptions(mariadb, mariadb.superuser, 'test') }, work);
-}
-
-/** As the program `mariadb` reads a file: a line DELIMITER says what ends a statement from there on. */
-async function runScript(name: string, run: MariadbQuery): Promise<void> {
-  const text = await readFile(join(folder, 'sql', 'mariadb', name), 'utf8');
-  let delimiter = ';';
-  let statement = '';
-  for (const line of text.split('\n')) {
-    if (line.startsWith('--')) continue;
-    if (line.startsWith('DELIMITER ')) delimiter = line.slice('DELIMITER '.length);
-    else if (line.endsWith(delimiter)) {
-      await run(statement + line.slice(0, -delimiter.length));
-      statement = '';
-    } else statement += `${line}\n`;
-  }
 }

@@ -16,7 +16,7 @@ import { testStack } from './stack.ts';
 import { rawText } from './raw-text.ts';
 
 type ServerSettings = Readonly<Record<string, string>>;
-/** A standby hears nothing: it has no primary. */
+/** A standby follows the primary of its settings' `primary_conninfo`; without, it hears nothing. */
 type Role = { readonly standby?: boolean };
 
 /** A Postgres of a test file's own, with the stack's roles and their passwords and a database `legacy`, for what concerns a whole server. */
@@ -28,6 +28,8 @@ export type OwnPostgres = AsyncDisposable & {
   /** Settings over the first ones. Resolves when the server answers. */
   readonly start: (settings?: ServerSettings, role?: Role) => Promise<void>;
   readonly stop: () => Promise<void>;
+  /** Ends it without a shutdown: what its standbys and consumers have not received by then they never will. */
+  readonly crash: () => Promise<void>;
   readonly restart: (settings?: ServerSettings, role?: Role) => Promise<void>;
   /** Another server on a copy of the data folder, while this one does not run; not started. */
   readonly copy: () => Promise<OwnPostgres>;
@@ -83,14 +85,15 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
           { name: 'legacy', owner: roles.owner.user },
         ),
     });
-  const stop = async (): Promise<void> => {
+  const end = async (how: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
     const child = running;
     running = undefined;
     if (child === undefined || child.exitCode !== null) return;
     const ended = once(child, 'exit');
-    child.kill('SIGINT');
+    child.kill(how);
     await ended;
   };
+  const stop = (): Promise<void> => end('SIGINT');
   const start = async (settings: ServerSettings = {}, { standby = false }: Role = {}): Promise<void> => {
     const signal = AbortSignal.timeout(30_000);
     const spec = specOf({ ...first, ...settings });
@@ -122,6 +125,7 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
     port,
     start,
     stop,
+    crash: () => end('SIGQUIT'),
     run: async (sql, database = 'postgres') => {
       const client = new Client(superuser(database));
       client.on('error', () => undefined);

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { promisify, inspect } from 'node:util';
@@ -104,4 +108,31 @@ test('a login goes with each request; an abort ends it with its own reason; unkn
   const asked = openRegistry({ url: silent.url, requestTimeoutMs: 10_000 }).schemaOf(1, stop.signal);
   setTimeout(() => stop.abort(new Error('enough')), 100);
   await assert.rejects(asked, /enough/);
+});
+
+test('over TLS: a registry whose certificate no trusted CA signed is refused, one of a CA of ours is asked with our certificate', async () => {
+  const folder = join(import.meta.dirname, '..', 'fixtures', 'tls');
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+  const seen: unknown[] = [];
+  const server = createTlsServer({ cert, key, ca: cert, requestCert: true, rejectUnauthorized: false }, (request, response) => {
+    seen.push(request.socket instanceof TLSSocket ? request.socket.authorized : undefined);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"schema":"\\"long\\""}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const url = `https://127.0.0.1:${address.port}`;
+  try {
+    await assert.rejects(openRegistry({ url, requestTimeoutMs: 5000 }).schemaOf(1), {
+      code: 'REGISTRY_UNREACHABLE',
+      message: /certificate/,
+    });
+    const tls = { rejectUnauthorized: true, caFile: certFile, certFile, keyFile };
+    assert.equal((await openRegistry({ url, requestTimeoutMs: 5000, tls }).schemaOf(1))?.schema, '"long"');
+    assert.deepEqual(seen, [true]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });

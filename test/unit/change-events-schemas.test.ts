@@ -89,6 +89,35 @@ test('a schema is asked for once and kept; an id that was unknown is asked for a
   assert.equal(text(3), '"x"');
 });
 
+test('many who meet an id at the same moment ask once; who is told to stop lets go alone, and the last one ends the request', async () => {
+  const requests: { readonly answer: PromiseWithResolvers<null>; readonly signal: AbortSignal | undefined }[] = [];
+  const decoder = decoderWith({
+    url: 'http://registry',
+    schemaOf: async (_id, signal) => {
+      const answer = Promise.withResolvers<null>();
+      requests.push({ answer, signal });
+      return answer.promise;
+    },
+  });
+  const [one, other] = [new AbortController(), new AbortController()];
+  const first = Promise.resolve(decoder.prepare(messagesOf(1), one.signal));
+  const second = Promise.resolve(decoder.prepare(messagesOf(1), other.signal));
+  one.abort(new Error('stop'));
+  await assert.rejects(first, /stop/);
+  assert.deepEqual([requests.length, requests[0]?.signal?.aborted], [1, false]);
+  requests[0]?.answer.reject(new Error('down'));
+  await assert.rejects(second, /down/);
+  const third = Promise.resolve(decoder.prepare(messagesOf(1), other.signal));
+  assert.equal(requests.length, 2, 'what failed is begun anew');
+  other.abort(new Error('stop'));
+  await assert.rejects(third, /stop/);
+  assert.equal(requests[1]?.signal?.aborted, true);
+  const last = Promise.resolve(decoder.prepare(messagesOf(1)));
+  assert.equal(requests.length, 3, 'what was ended is no answer');
+  requests[2]?.answer.resolve(null);
+  await last;
+});
+
 test('blocks of arrays: with their bytes counted, as Java’s writers may give them, and with counts that cannot be', async () => {
   const decoder = await avroDecoder({ type: 'array', items: 'int' });
   // -2 items of 2 bytes, then one block of one, then the end

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { comparePlaces, judgeBinlogLoss, judgeBinlogMove } from '#connectors/binlog/position.ts';
+import { holds, parseGrant } from '#connectors/binlog/grants.ts';
+import { hasRead, judgeBinlogLoss, judgeBinlogMove } from '#connectors/binlog/position.ts';
 
 const binlog = {
   serverId: 1,
@@ -12,13 +13,14 @@ const binlog = {
 
 const at = (file: string, pos: number): { file: string; pos: number } => ({ file, pos });
 
-test('places compare by the number of their file, past its padding, then by the byte', () => {
-  const places = [
-    { file: 'b.1000000', pos: 4 },
-    { file: 'b.999999', pos: 900 },
-    { file: 'b.999999', pos: 4 },
-  ];
-  assert.deepEqual(places.toSorted(comparePlaces), places.toReversed());
+const heard = (gtids: unknown): boolean => hasRead([{ partition: {}, offset: { file: 'b.1', pos: 4, gtids } }], '1-2-10');
+
+test('a signal is heard when its transaction was read to the end, whichever server wrote later ones of its domain', () => {
+  assert.equal(heard('0-1-99,1-2-10'), true);
+  assert.equal(heard('1-3-11'), true);
+  assert.equal(heard('0-1-99, 1-2-9'), false);
+  assert.equal(heard(undefined), false);
+  assert.equal(hasRead([{ partition: {}, offset: null }], '1-2-10'), false);
 });
 
 test('loss: a file that was purged, a place after the end; another server cannot be judged, and a connector without position has lost nothing', () => {
@@ -40,4 +42,23 @@ test('moves are told in bytes, across files; what the binlog does not hold is re
   assert.equal(judgeBinlogMove(now, at('binlog.000004', 51), binlog).kind, 'not-in-log');
   assert.equal(judgeBinlogMove(now, undefined, binlog).kind, 'unknown');
   assert.equal(judgeBinlogMove(now, now, null).kind, 'unknown');
+});
+
+test('rights are read out of SHOW GRANTS: global ones, of a database (a pattern), of a table; of columns they are others', () => {
+  const lines = [
+    "GRANT RELOAD, BINLOG MONITOR ON *.* TO `cdc`@`%` IDENTIFIED BY PASSWORD '*0123'",
+    'GRANT SELECT ON `shop\\_a`.* TO `cdc`@`%`',
+    'GRANT SELECT, INSERT ON `b_`.* TO `cdc`@`%`',
+    'GRANT TRIGGER, UPDATE (`a`, `select`) ON `shop`.`orders` TO `cdc`@`%`',
+    'GRANT PROXY ON ``@`%` TO `cdc`@`%`',
+  ].flatMap((line) => parseGrant(line) ?? []);
+  const held = (right: string, schema?: string, table = 'orders'): boolean =>
+    holds({ account: 'cdc@%', lines }, right, schema === undefined ? undefined : { schema, table });
+  assert.deepEqual([held('RELOAD'), held('BINLOG MONITOR'), held('REPLICATION SLAVE')], [true, true, false]);
+  assert.deepEqual([held('SELECT', 'shop_a'), held('SELECT', 'shopXa'), held('SELECT', 'bc'), held('SELECT')], [true, false, true, false]);
+  assert.deepEqual([held('TRIGGER', 'shop'), held('TRIGGER', 'shop', 'other'), held('UPDATE', 'shop')], [true, false, false]);
+  assert.equal(
+    holds({ account: 'root@%', lines: [parseGrant('GRANT ALL PRIVILEGES ON *.* TO `root`@`%`')].flatMap((one) => one ?? []) }, 'RELOAD'),
+    true,
+  );
 });

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findingCatalogue } from '#connectors/doctor/catalogue/catalogue.ts';
+import { mariadbAreas, mariadbCatalogue } from '#connectors/doctor/catalogue/mariadb.ts';
 import { finding } from '#connectors/doctor/finding.ts';
 import { doctorReference, doctorReferenceFile, generatedFrom } from '#connectors/doctor/reference.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
@@ -23,8 +24,23 @@ test('every finding is injected somewhere: its code stands in a test of doctor',
   );
 });
 
+test('every finding of MariaDB is injected into a MariaDB', () => {
+  const tests = globSync('test/{unit,integration}/*mariadb*.test.ts', { cwd: repositoryRoot })
+    .map((file) => readFileSync(join(repositoryRoot, file), 'utf8'))
+    .join('\n');
+  assert.deepEqual(
+    Object.values(mariadbAreas)
+      .flatMap((entries) => Object.keys(entries))
+      .filter((code) => !new RegExp(String.raw`\b${code}\b`).test(tests)),
+    [],
+  );
+});
+
 test('every entry says in whole sentences why, what then, and what to do', () => {
-  for (const [code, { cause, remedy, blastRadius, privilege }] of Object.entries(findingCatalogue)) {
+  for (const [code, { cause, remedy, blastRadius, privilege }] of [
+    ...Object.entries(findingCatalogue),
+    ...Object.entries(mariadbCatalogue),
+  ]) {
     assert.match(code, /^[A-Z]+(_[A-Z]+)*$/);
     assert.match(cause, /^(?:[A-Z{]|pipeline\.yaml |[a-z_]+ is ).*[.}]$/s, `${code}: cause`);
     assert.match(blastRadius, /^(?:[A-Z]|cdc ).*\.$/s, `${code}: blast radius`);

@@ -112,6 +112,7 @@ const server: ServerFacts = {
   walLevel: 'logical',
   maxWalSenders: 4,
   maxReplicationSlots: 4,
+  awaitedStandbys: null,
   maxSlotWalKeepSize: 1,
   walSenders: 0,
   statisticsSeconds: 36_000,

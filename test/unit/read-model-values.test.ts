@@ -14,6 +14,7 @@ test('numbers keep every digit and sign', () => {
   assert.equal(scalar('int8')(9223372036854775807n), '9223372036854775807');
   assert.equal(scalar('float8')(-0), '-0');
   assert.equal(scalar('float8')('Infinity'), 'Infinity');
+  assert.deepEqual([true, false, 1, 0].map(scalar('bool')), ['t', 'f', 't', 'f']);
   assert.equal(scalar('numeric')('NAN'), 'NaN');
   assert.equal(scalar('numeric')('NEGATIVE_INFINITY'), '-Infinity');
 });
@@ -23,6 +24,7 @@ test('a value that is not of the contract is refused with what was expected', ()
     ['int4', 1.5, /expected an integer, got 1.5/],
     ['numeric', 1.1, /expected a decimal as text, got 1.1/],
     ['bool', 'true', /expected true or false, got "true"/],
+    ['bool', 2, /expected true or false, got 2/],
     ['text', { a: 1 }, /expected text, got \{"a":1\}/],
     ['bytea', 5, /expected text, got 5/],
     ['timestamptz', 1_700_000_000, /expected text/],

@@ -21,5 +21,3 @@ export const findingCatalogue = {
   ...preparationFindings,
   ...connectFindings,
 } as const;
-
-export type FindingCode = keyof typeof findingCatalogue;

@@ -67,7 +67,8 @@ export const connectFindings = {
     cause: 'Connector {subject} is FAILED: {detail}.',
     remedy: 'Remove the cause, then cdc connectors restart --only-failed {connector}',
     privilege: operator,
-    blastRadius: 'Nothing is captured, and its slot keeps WAL on the legacy server meanwhile.',
+    blastRadius:
+      'Nothing is captured, and its slot keeps WAL on the legacy server meanwhile (a MariaDB purges its binlog when its time is over).',
   },
   TASK_FAILED: {
     scope: 'log',
@@ -75,7 +76,8 @@ export const connectFindings = {
     cause: 'Connector {subject} shows {state}, but its task {task} is FAILED: {detail}.',
     remedy: 'Remove the cause, then cdc connectors restart --only-failed {connector}',
     privilege: operator,
-    blastRadius: 'Nothing is captured though the connector looks well, and its slot keeps WAL on the legacy server meanwhile.',
+    blastRadius:
+      'Nothing is captured though the connector looks well, and its slot keeps WAL on the legacy server meanwhile (a MariaDB purges its binlog when its time is over).',
   },
   CONNECTOR_HALTED: {
     scope: 'log',
@@ -83,7 +85,8 @@ export const connectFindings = {
     cause: 'Connector {subject} is {state}.',
     remedy: 'cdc connectors resume {connector}',
     privilege: operator,
-    blastRadius: 'Nothing is captured, and its slot keeps WAL on the legacy server meanwhile.',
+    blastRadius:
+      'Nothing is captured, and its slot keeps WAL on the legacy server meanwhile (a MariaDB purges its binlog when its time is over).',
   },
   CONNECTOR_DIFFERS: {
     scope: 'log',

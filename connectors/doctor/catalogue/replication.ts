@@ -40,6 +40,16 @@ export const replicationFindings = {
     blastRadius:
       'A connector that is down for long fills the disk of the legacy server, which then stops for everyone. With the limit, the slot is lost instead and the connector needs a new snapshot.',
   },
+  STANDBY_NOT_AWAITED: {
+    scope: 'log',
+    severity: 'warning',
+    cause: 'Slot {subject} follows to a standby, but synchronized_standby_slots is empty: the connector does not wait for {standbys}.',
+    remedy:
+      'ALTER SYSTEM SET synchronized_standby_slots = {names}; SELECT pg_reload_conf(); with the slots of the standbys that may be promoted.',
+    privilege: 'superuser',
+    blastRadius:
+      'After a failover Kafka and the read model may hold rows that the new primary never received. With it, a standby that is away holds the connector back instead.',
+  },
   SLOT_INACTIVE: {
     scope: 'log',
     severity: 'warning',

@@ -43,11 +43,11 @@ export function judgeColumns(id: Id, table: FoundTable, polled: PolledTable): re
   return findings;
 }
 
-function judgeTimestamp(id: Id, table: FoundTable, name: string, { hasTimeZone }: PolledTable): Finding[] {
+function judgeTimestamp(id: Id, table: FoundTable, name: string, { timeZone }: PolledTable): Finding[] {
   const column = columnOf(table, name);
   if (column === undefined) return [unknownFinding(id, table, name, 'timestampColumn')];
   const { type } = column;
-  if (withZone.test(type) || (withoutZone.test(type) && hasTimeZone)) return [];
+  if (withZone.test(type) || (withoutZone.test(type) && timeZone !== undefined)) return [];
   const isLocal = withoutZone.test(type);
   const particulars = {
     setting: 'timestampColumn',

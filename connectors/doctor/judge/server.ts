@@ -1,8 +1,8 @@
 import { finding, type Finding, type Strategy } from '../finding.ts';
-import type { ReplicationFacts } from '../probe/replication.ts';
+import type { ReplicationFacts, SlotFacts } from '../probe/replication.ts';
 import type { ClockFacts, ServerFacts } from '../probe/server.ts';
 import { formatBytes } from '../../source/lsn.ts';
-import { ageText } from '../sql-names.ts';
+import { ageText, sqlText } from '../sql-names.ts';
 
 /** A second is what the poller's clock margin is by default. */
 const clockToleranceMs = 1000;
@@ -49,5 +49,16 @@ export function judgeLogServer(server: ServerFacts, { slots }: ReplicationFacts,
     const retained = formatBytes(Math.max(0, ...slots.map((slot) => slot.retainedBytes)));
     findings.push(finding('WAL_RETENTION_UNBOUNDED', 'log', setting('max_slot_wal_keep_size'), { retained }));
   }
+  findings.push(...judgeFailover(server, slots, wanted));
   return findings;
+}
+
+/** A slot that follows to a standby promises a failover without loss; nothing may then be published that the standby lacks. */
+function judgeFailover({ awaitedStandbys }: ServerFacts, slots: readonly SlotFacts[], wanted: readonly string[]): readonly Finding[] {
+  const standbys = slots.filter(({ type }) => type === 'physical').map(({ name }) => name);
+  if (awaitedStandbys !== '' || standbys.length === 0) return [];
+  const particulars = { standbys: standbys.join(', '), names: sqlText(standbys.join(', ')) };
+  return slots
+    .filter(({ name, failover }) => failover === true && wanted.includes(name))
+    .map(({ name }) => finding('STANDBY_NOT_AWAITED', 'log', { kind: 'slot', name }, particulars));
 }

@@ -16,6 +16,8 @@ const slotSchema = z.object({
   safeWalBytes: z.number().nullable(),
   /** Postgres 17 and newer. */
   invalidationReason: z.string().nullish(),
+  /** Whether standbys copy it; Postgres 17 and newer. */
+  failover: z.boolean().nullish(),
   restartLsn: z.string().nullable(),
   confirmedFlushLsn: z.string().nullable(),
   retainedBytes: z.number(),
@@ -60,7 +62,7 @@ const slots = `
       'name', s.slot_name, 'type', s.slot_type, 'plugin', s.plugin, 'database', s.database, 'temporary', s.temporary, 'active', s.active,
       'activePid', s.active_pid,
       'reader', (SELECT concat_ws(', ', a.usename, nullif(a.application_name, ''), a.client_addr) FROM pg_stat_activity a WHERE a.pid = s.active_pid),
-      'walStatus', s.wal_status, 'safeWalBytes', s.safe_wal_size, 'invalidationReason', to_jsonb(s) -> 'invalidation_reason',
+      'walStatus', s.wal_status, 'safeWalBytes', s.safe_wal_size, 'invalidationReason', to_jsonb(s) -> 'invalidation_reason', 'failover', to_jsonb(s) -> 'failover',
       'restartLsn', s.restart_lsn, 'confirmedFlushLsn', s.confirmed_flush_lsn,
       'retainedBytes', coalesce(greatest(pg_wal_lsn_diff(${here}, s.restart_lsn), 0), 0)) ORDER BY s.slot_name), '[]')
   FROM pg_replication_slots s`;

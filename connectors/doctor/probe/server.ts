@@ -11,6 +11,8 @@ const serverSchema = z.object({
   /** MB; -1 is without limit. */
   maxSlotWalKeepSize: z.number(),
   walSenders: z.number(),
+  /** synchronized_standby_slots; null before Postgres 17. */
+  awaitedStandbys: z.string().nullable(),
   /** Seconds over which the table statistics were counted. */
   statisticsSeconds: z.number(),
 });
@@ -27,6 +29,7 @@ const serverQuery = `
     'maxWalSenders', current_setting('max_wal_senders')::int,
     'maxReplicationSlots', current_setting('max_replication_slots')::int,
     'maxSlotWalKeepSize', (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
+    'awaitedStandbys', current_setting('synchronized_standby_slots', true),
     'walSenders', (SELECT count(*) FROM pg_stat_replication),
     'statisticsSeconds', extract(epoch FROM clock_timestamp() - coalesce(
       (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()), pg_postmaster_start_time())))`;
@@ -40,12 +43,16 @@ export type ClockFacts = { readonly offsetMs: number; readonly uncertaintyMs: nu
 
 const clockSchema = z.number();
 
-/** Asks the time a few times; the quickest answer counts. `now` is this host's clock, in ms. */
-export async function readClock(session: DoctorSession, now: () => number): Promise<ClockFacts> {
+export function readClock(session: DoctorSession, now: () => number): Promise<ClockFacts> {
+  return measureClock(() => session.read('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8', clockSchema), now);
+}
+
+/** Asks the server's time, in ms, a few times; the quickest answer counts. `now` is this host's clock, in ms. */
+export async function measureClock(ask: () => Promise<number>, now: () => number): Promise<ClockFacts> {
   const looks: ClockFacts[] = [];
   for (let look = 0; look < 4; look += 1) {
     const asked = now();
-    const server = await session.read('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8', clockSchema);
+    const server = await ask();
     const answered = now();
     looks.push({ offsetMs: server - (asked + answered) / 2, uncertaintyMs: (answered - asked) / 2 });
   }
