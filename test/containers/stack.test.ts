@@ -38,7 +38,7 @@ describe('cdc stack up --as containers', () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cdc-stack-containers-'));
-    await cdc('stack', 'up', '--no-connect', '--as', 'containers');
+    await cdc('stack', 'up', '--no-connect', '--as', 'containers', '--with', 'schema-registry');
     project = (await readStackState(folder))?.containers?.project ?? '';
   });
   after(async () => {
@@ -54,9 +54,10 @@ describe('cdc stack up --as containers', () => {
     const brokers = (await readStackState(folder))?.kafka.brokers;
     await using admin = await connectKafka(pipelineSchema.shape.kafka.parse({ brokers }), silentLogger).admin();
     assert.ok(Array.isArray(await admin.listTopics()));
+    assert.match(await cdc('schemas', 'list'), /no subjects/);
   });
 
-  test('down removes the containers and keeps the data, the ports and the passwords', async () => {
+  test('down removes the containers and keeps the data, the ports and the passwords, and what further servers there were', async () => {
     const earlier = await readStackState(folder);
     await cdc('stack', 'down');
     assert.equal(await containers(), '');

@@ -30,6 +30,7 @@ test('the connector of legacy-orders-avro.json writes Confluent’s wire format,
   await topics.until(
     () => of(topic).length >= 4 && of(transactions).length >= 4 && of(heartbeats).length >= 1,
     () => `${of(topic).length} events, ${of(transactions).length} of transactions, ${of(heartbeats).length} heartbeats`,
+    60_000,
   );
 
   const idsOf = async (name: string): Promise<readonly unknown[]> => {

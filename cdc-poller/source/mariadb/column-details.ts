@@ -9,12 +9,10 @@ export async function readMariadbColumnDetails(
   { id, query, columns }: Pick<TableShape, 'id' | 'query' | 'columns'>,
 ): Promise<ColumnDetails> {
   if (query !== null) {
-    // How its numbers are compared tells which have no sign.
-    const declared = ({ type, sqlType }: CatalogColumn): string => `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
     return new Map(
       columns.map((column) => [
         column.name,
-        { declared: declared(column), dimensions: 0, allowed: null, default: null, castName: column.type.name },
+        { declared: withSign(column), dimensions: 0, allowed: null, default: null, castName: column.type.name },
       ]),
     );
   }
@@ -32,6 +30,11 @@ export async function readMariadbColumnDetails(
       },
     ]),
   );
+}
+
+/** Of a query: how its numbers are compared tells which have no sign. */
+function withSign({ type, sqlType }: CatalogColumn): string {
+  return `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
 }
 
 /** `enum('a','it''s')` → `a,it's` */
