@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventDecoder, type ChangeEvent } from '#change-events/index.ts';
 import { pipelineSchema } from '#pipeline/index.ts';
+import { waitFor } from '#stack/index.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { observeTopics, testKafka, type TopicObserver } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
@@ -25,7 +26,20 @@ test('the connector of legacy-orders-avro.json writes Confluent’s wire format,
   const heartbeats = `__debezium-heartbeat.${connector.prefix}`;
   await db.query(`INSERT INTO customers (email, name, tier, created_at) VALUES ('b@example.org', 'B', 'gold', now())`);
   await db.query('DELETE FROM customers WHERE id = 2');
-  await using topics = await observeTopics(await testKafka(), [topic, transactions, heartbeats], uniqueName('observer'));
+  const kafka = await testKafka();
+  await using admin = await kafka.admin();
+  const wanted = [topic, transactions, heartbeats];
+  // The connector makes each with its first message.
+  const exist = async (): Promise<boolean> => {
+    const existing = new Set(await admin.listTopics());
+    return wanted.every((name) => existing.has(name));
+  };
+  await waitFor(exist, {
+    signal: t.signal,
+    timeoutMs: 30_000,
+    describe: 'the connector’s topics',
+  });
+  await using topics = await observeTopics(kafka, wanted, uniqueName('observer'));
   const of = (name: string): Message[] => topics.messages.filter((message) => message.topic === name);
   await topics.until(
     () => of(topic).length >= 4 && of(transactions).length >= 4 && of(heartbeats).length >= 1,
