@@ -6,6 +6,8 @@ import { waitFor } from '#stack/index.ts';
 import { startCompose, type ComposeProject } from '#test/support/compose.ts';
 import { docker } from '#test/support/container-images.ts';
 
+/** The services of the application's own image. */
+const ours = new Set(['setup', 'poller', 'guard', 'read-model']);
 const composed = z.object({
   services: z.record(
     z.string(),
@@ -13,6 +15,8 @@ const composed = z.object({
       image: z.string(),
       mem_limit: z.union([z.string(), z.number()]).optional(),
       pids_limit: z.number().optional(),
+      read_only: z.boolean().optional(),
+      stop_grace_period: z.string().optional(),
       cap_drop: z.array(z.string()).optional(),
       security_opt: z.array(z.string()).optional(),
       healthcheck: z.unknown().optional(),
@@ -47,7 +51,7 @@ describe('docker compose', () => {
     assert.doesNotMatch(await project.cdc('read-model', 'status'), /STALE|unknown/);
   });
 
-  test('every service is pinned, limited in memory and processes, stripped of capabilities, and says by a check whether it is well', async () => {
+  test('every service is pinned, limited in memory and processes, stripped of capabilities, has time to end in order, and says by a check whether it is well', async () => {
     const { services } = composed.parse(JSON.parse(await project.compose('config', '--format', 'json')));
     const lacking = Object.entries(services).flatMap(([name, service]) => {
       const { image, mem_limit: memory = 0, pids_limit: processes = 0, cap_drop: dropped = [], security_opt: options = [] } = service;
@@ -56,6 +60,8 @@ describe('docker compose', () => {
         ...(Number(memory) > 0 ? [] : [`${name}: memory`]),
         ...(processes > 0 ? [] : [`${name}: processes`]),
         ...(dropped.includes('ALL') && options.includes('no-new-privileges:true') ? [] : [`${name}: capabilities`]),
+        ...(service.stop_grace_period === undefined ? [`${name}: time to end in order`] : []),
+        ...(ours.has(name) && service.read_only !== true ? [`${name}: file system`] : []),
         ...(service.healthcheck === undefined && name !== 'setup' ? [`${name}: health check`] : []),
       ];
     });
@@ -77,10 +83,11 @@ describe('docker compose', () => {
   test('programs run without root, cannot write to their file system, and end in order on SIGTERM', async () => {
     assert.equal((await project.compose('exec', '-T', 'poller', 'id', '-u')).trim(), '1000');
     await assert.rejects(project.compose('exec', '-T', 'poller', 'touch', '/app/x'), /Read-only file system/);
-    await project.compose('stop', 'poller', 'read-model');
-    const ids = (await project.compose('ps', '--all', '--quiet', 'poller', 'read-model')).split('\n');
+    const programs = ['poller', 'guard', 'read-model'];
+    await project.compose('stop', ...programs);
+    const ids = (await project.compose('ps', '--all', '--quiet', ...programs)).split('\n');
     const codes = await Promise.all(ids.map((id) => docker(['inspect', '--format', '{{.State.ExitCode}}', id])));
-    assert.deepEqual(codes, ['0', '0']);
+    assert.deepEqual(codes, ['0', '0', '0']);
   });
 
   const nightly = process.env['TEST_NIGHTLY'] === '1';

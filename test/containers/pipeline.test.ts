@@ -76,7 +76,7 @@ describe('the pipeline in containers', () => {
     assert.deepEqual(names, [['c', null, 'Ada'], ['u', 'Ada', 'Ada L.'], ['d', 'Ada L.', null], null]);
   });
 
-  test('Kafka paused and Connect killed under load: everything recovers by itself, nothing is lost or doubled', async () => {
+  test('Kafka paused, Connect and the poller killed under load: everything recovers by itself, nothing is lost or doubled', async () => {
     await underLoad(10, async () => {
       await stack.kafka.pause();
       // Longer than anybody waits for an answer: clients are given up, and must be made anew. Shorter than Kafka's own patience with the only
@@ -84,9 +84,9 @@ describe('the pipeline in containers', () => {
       await delay(2 * requestTimeoutMs);
       await stack.kafka.unpause();
       await delay(1000);
-      await stack.connect.kill();
+      await Promise.all([stack.connect.kill(), poller.kill()]);
       await delay(1000);
-      await stack.connect.start();
+      await Promise.all([stack.connect.start(), poller.start()]);
     });
   });
 

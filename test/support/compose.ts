@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { Client } from 'pg';
-import { loadConfig, nodeFlags, type PipelineConfig } from '#pipeline/index.ts';
+import { describeError, loadConfig, nodeFlags, type PipelineConfig } from '#pipeline/index.ts';
+import { lastWords } from './compose-last-words.ts';
 import { docker } from './container-images.ts';
 import { isAlive } from './is-alive.ts';
 
@@ -26,6 +27,8 @@ export type ComposeProject = AsyncDisposable & {
   readonly cdc: (...args: readonly string[]) => Promise<string>;
   /** The pipeline.yaml of the repository, as commands on this machine see it. */
   readonly config: () => Promise<PipelineConfig>;
+  /** Runs `work`; its failure then also says how the connector and the read models are and what the services said last. */
+  readonly explained: <T>(work: () => Promise<T>) => Promise<T>;
   /** One statement; the values of the rows as text. */
   readonly sql: (where: 'legacy' | 'read', statement: string) => Promise<string[]>;
 };
@@ -57,14 +60,24 @@ export async function startCompose(options: {
       cause: error,
     });
   }
+  const cdc = async (args: readonly string[], until: AbortSignal): Promise<string> => {
+    const flags = [...nodeFlags, 'cli.ts', ...args];
+    return (await run(process.execPath, flags, { cwd: root, env: { ...process.env, ...environment }, signal: until })).stdout;
+  };
   const resources = opened.move();
   return {
     name,
     environment,
     compose: (...args) => compose(args, signal),
-    cdc: async (...args) => {
-      const flags = [...nodeFlags, 'cli.ts', ...args];
-      return (await run(process.execPath, flags, { cwd: root, env: { ...process.env, ...environment }, signal })).stdout;
+    cdc: (...args) => cdc(args, signal),
+    explained: async (work) => {
+      try {
+        return await work();
+      } catch (error) {
+        // Not under the test's own time, which may be what is over.
+        const words = await lastWords({ compose, cdc }, AbortSignal.timeout(60_000));
+        throw new Error(`${describeError(error)}\n${words}`, { cause: error });
+      }
     },
     config: () => loadConfig(join(root, 'pipeline.yaml'), environment),
     sql: async (where, statement) => {

@@ -18,6 +18,7 @@ export type Victim = {
   readonly start: () => Promise<void>;
   /** Takes it off the network: nothing is refused or closed, packets go nowhere. */
   readonly disconnect: () => Promise<void>;
+  /** Back under the same name with another address, so that every connection it had is dead without a word. */
   readonly reconnect: () => Promise<void>;
 };
 
@@ -223,13 +224,25 @@ function onNetwork(config: PipelineConfig): unknown {
 function victim(container: StartedTestContainer, network: StartedNetwork, alias: string): Victim {
   const handle = async () => (await dockerode()).getContainer(container.getId());
   const link = async () => (await dockerode()).getNetwork(network.getId());
+  const address = async () => (await (await handle()).inspect()).NetworkSettings.Networks[network.getName()]?.IPAddress;
+  let left: string | undefined;
   return {
     pause: async () => void (await (await handle()).pause()),
     unpause: async () => void (await (await handle()).unpause()),
     kill: async () => void (await (await handle()).kill()),
     start: async () => void (await (await handle()).start()),
-    disconnect: async () => void (await (await link()).disconnect({ Container: container.getId(), Force: true })),
-    reconnect: async () => void (await (await link()).connect({ Container: container.getId(), EndpointConfig: { Aliases: [alias] } })),
+    disconnect: async () => {
+      left = await address();
+      await (await link()).disconnect({ Container: container.getId(), Force: true });
+    },
+    reconnect: async () => {
+      // An engine gives the first address that is free: the one just left, and connections would live on. So somebody takes that.
+      await using taken = new AsyncDisposableStack();
+      const squatter = new GenericContainer(image('CDC_IMAGE_APP')).withEntrypoint(['sleep', 'infinity']);
+      taken.use(await squatter.withNetwork(network).withLabels(testLabels).start());
+      await (await link()).connect({ Container: container.getId(), EndpointConfig: { Aliases: [alias] } });
+      assert.notEqual(await address(), left, 'the address after the cut');
+    },
   };
 }
 
