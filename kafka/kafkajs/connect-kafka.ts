@@ -19,6 +19,8 @@ import { ownTransactionalId, placedPartitioner } from './producer.ts';
 const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
 
 const connectTimeoutMs = 3000;
+const defaultSessionMs = 10_000;
+const rebalanceTimeoutMs = 30_000;
 
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
@@ -82,9 +84,11 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       };
       const makeMember = (): KafkaJsMember => {
         const { client, sockets } = makeClient();
-        const consumer = groupConsumer(client, options, sticky);
+        const sessionTimeoutMs = options.sessionTimeoutMs ?? defaultSessionMs;
+        const consumer = groupConsumer(client, options, sessionTimeoutMs, sticky);
         if (sticky !== null) consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => sticky.keep(payload.memberAssignment));
-        return { consumer, sockets };
+        // A member that heard nothing for its session is expelled; a rebalance and one more request may come on top.
+        return { consumer, sockets, silenceMs: sessionTimeoutMs + rebalanceTimeoutMs + config.requestTimeoutMs };
       };
       await requireTopics();
       return await runConsumer(makeMember, options, { translate, logger });
@@ -109,14 +113,18 @@ function clientOptions(config: KafkaConfig, logger: Logger): KafkaJsConfig {
   };
 }
 
-function groupConsumer(client: KafkaJs, options: ConsumerOptions, sticky: StickyAssigner | null): ReturnType<KafkaJs['consumer']> {
-  const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
+function groupConsumer(
+  client: KafkaJs,
+  options: ConsumerOptions,
+  sessionTimeout: number,
+  sticky: StickyAssigner | null,
+): ReturnType<KafkaJs['consumer']> {
   return client.consumer({
     groupId: options.groupId,
     readUncommitted: options.readUncommitted ?? false,
     sessionTimeout,
     heartbeatInterval: Math.ceil(sessionTimeout / 5),
-    rebalanceTimeout: 30_000,
+    rebalanceTimeout: rebalanceTimeoutMs,
     maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
     ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
     maxWaitTimeInMs: options.maxWaitMs ?? 100,

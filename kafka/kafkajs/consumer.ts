@@ -7,6 +7,8 @@ type Context = { readonly translate: (error: unknown, doing: string) => unknown;
 
 /** Longest wait before the group is joined again, in ms. */
 const maxPauseMs = 2000;
+/** How often it is said that joining fails still, and why. */
+const sayEveryMs = 30_000;
 /** Who has been a member for this long, in ms, failed for the first time. */
 const calmMs = 10_000;
 
@@ -33,13 +35,16 @@ export async function runConsumer(
     closed.reject(translate(error, doing));
   };
 
+  let nextSaid = 0;
   /** Null when it was stopped, or has failed for good. */
   const joinAgain = async (why: unknown, failures: number): Promise<Life | null> => {
     let error = why;
     for (let attempt = failures; !signal.aborted; attempt += 1) {
       const ms = Math.min(maxPauseMs, 100 * 2 ** attempt);
-      // Said aloud once: an outage may last.
-      logger[attempt === 0 ? 'warn' : 'debug']({ nextTryInMs: ms }, `joining group ${options.groupId} again: ${describeError(error)}`);
+      // An outage may last: it is not said at every try, and not forgotten either, also when each join is soon followed by the next failure.
+      const isLoud = attempt === 0 || performance.now() >= nextSaid;
+      if (isLoud) nextSaid = performance.now() + sayEveryMs;
+      logger[isLoud ? 'warn' : 'debug']({ attempt, nextTryInMs: ms }, `joining group ${options.groupId} again: ${describeError(error)}`);
       await pause(ms, signal);
       try {
         return await startMember(make(), options, signal);

@@ -1,12 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { isKafkaJsError } from './errors.ts';
+import { watchPulse } from './pulse.ts';
 import { createRests } from './rests.ts';
 import { close, unanswered, type Sockets } from './sockets.ts';
 
 /** A kafkajs consumer that was never started, with sockets of its own. */
-export type KafkaJsMember = { readonly consumer: Consumer; readonly sockets: Sockets };
+export type KafkaJsMember = {
+  readonly consumer: Consumer;
+  readonly sockets: Sockets;
+  /** Without a heartbeat that the broker took, or a join, for this long the member is given up: the broker has done so long ago. */
+  readonly silenceMs: number;
+};
 
 /** A kafkajs consumer from its first join on; its end may have come already. */
 export type Life = {
@@ -27,7 +34,11 @@ const leaveGraceMs = 5000;
  *
  * @throws what kafkajs threw when it could not connect; the signal's reason when it was aborted before the join
  */
-export async function startMember({ consumer, sockets }: KafkaJsMember, options: ConsumerOptions, signal: AbortSignal): Promise<Life> {
+export async function startMember(
+  { consumer, sockets, silenceMs }: KafkaJsMember,
+  options: ConsumerOptions,
+  signal: AbortSignal,
+): Promise<Life> {
   const ended = Promise.withResolvers<Ending>();
   const working = new Set<Promise<void>>();
   let over = false;
@@ -38,24 +49,29 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
     // What ended it has been told: the group is left as well as it can be.
     void leave();
   };
+  const giveUp = (error: Error): void => {
+    sockets.cut(error);
+    end({ error, by: 'kafka' });
+  };
+  // Whatever kafkajs waits for then, and says nothing of.
+  const pulse = watchPulse(silenceMs, () => giveUp(new CdcError('KAFKA_UNREACHABLE', `no heartbeat for ${silenceMs / 1000} s`)));
   const leave = async (): Promise<void> => {
     over = true;
+    pulse[Symbol.dispose]();
     const left = consumer.disconnect().catch(() => undefined);
     await Promise.allSettled(working);
     await close({ disconnect: () => left }, sockets, leaveGraceMs);
   };
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    pulse.beat();
     if (!over) options.onAssigned?.(payload.memberAssignment);
   });
   consumer.on(consumer.events.HEARTBEAT, () => {
+    pulse.beat();
     if (!over) options.onConfirmed?.();
   });
-  consumer.on(consumer.events.REQUEST_TIMEOUT, (event) => {
-    const error = unanswered(event);
-    sockets.cut(error);
-    end({ error, by: 'kafka' });
-  });
+  consumer.on(consumer.events.REQUEST_TIMEOUT, (event) => giveUp(unanswered(event)));
   consumer.on(consumer.events.CRASH, ({ payload }) => end({ error: payload.error, by: 'kafka' }));
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     // While stopping, batches pass by unread: nothing may be concluded from their end.
@@ -106,6 +122,7 @@ export async function startMember({ consumer, sockets }: KafkaJsMember, options:
     await Promise.race([sockets.whileOpen(start()), aborted.promise]);
   } catch (error) {
     over = true;
+    pulse[Symbol.dispose]();
     // Not disconnected: kafkajs would go on starting. Without sockets it gives up.
     sockets.cut();
     throw error;

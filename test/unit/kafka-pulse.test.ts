@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { watchPulse } from '#kafka/kafkajs/pulse.ts';
+
+test('silence is told once, after its limit, and only when nothing was heard', () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  try {
+    let told = 0;
+    using pulse = watchPulse(50_000, () => {
+      told += 1;
+    });
+    for (let second = 0; second < 100; second += 5) {
+      mock.timers.tick(5000);
+      pulse.beat();
+    }
+    assert.equal(told, 0);
+    mock.timers.tick(49_999);
+    assert.equal(told, 0);
+    mock.timers.tick(1);
+    assert.equal(told, 1);
+    mock.timers.tick(100_000);
+    assert.equal(told, 1);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('after its end nothing is told', () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  try {
+    let told = 0;
+    watchPulse(50_000, () => {
+      told += 1;
+    })[Symbol.dispose]();
+    mock.timers.tick(100_000);
+    assert.equal(told, 0);
+  } finally {
+    mock.timers.reset();
+  }
+});
