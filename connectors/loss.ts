@@ -51,6 +51,15 @@ export function judgeLoss(slotName: string, slot: SlotState | null, position: Ls
   );
 }
 
+/**
+ * What a verdict is worth when the position is an old one, because Connect does not say where it is now: the slot may be ahead of it since
+ * the connector has moved on. What has lost the slot altogether has lost it for any position.
+ */
+export function ofOldPosition(verdict: LossVerdict): LossVerdict {
+  if (verdict.kind !== 'lost' || verdict.reason !== 'made-anew') return verdict;
+  return { kind: 'unknown', text: 'Kafka Connect does not tell the position: whether the slot is ahead of it cannot be seen' };
+}
+
 function lost(reason: 'dropped' | 'invalidated' | 'made-anew', text: string): LossVerdict {
   return { kind: 'lost', reason, text };
 }

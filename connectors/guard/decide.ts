@@ -90,6 +90,7 @@ export function decide(policy: GuardConfig, memory: GuardMemory, view: GuardView
 /** An alarm whose condition cannot be looked at now: it neither ends nor begins. */
 function isUnseen(alarm: AlarmName, { connector, source }: GuardView): boolean {
   if (alarm === 'heartbeat') return source.kind === 'unknown' || connector === 'unknown';
+  if (alarm === 'loss' && source.kind === 'seen' && source.loss.kind === 'unknown') return true;
   if (alarm === 'loss' || alarm === 'unpublished' || alarm === 'retention') return source.kind === 'unknown';
   return (alarm === 'failed' || alarm === 'given-up' || alarm === 'absent') && connector === 'unknown';
 }

@@ -3,7 +3,7 @@ import { lossOf, readBinlogState } from '../binlog/lag.ts';
 import { isMariadb, type MariadbSource, type Source } from '../binlog/mariadb-source.ts';
 import { binlogPositionOf } from '../binlog/position.ts';
 import type { ConnectorConfig } from '../config-file.ts';
-import { judgeLoss, positionOf } from '../loss.ts';
+import { judgeLoss, ofOldPosition, positionOf, type LossVerdict } from '../loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
 import { hasHeartbeat, publicationOf, unpublishedTables } from '../source/expectations.ts';
@@ -25,7 +25,7 @@ export type Look = { readonly view: GuardView; readonly offsets: ConnectorOffset
 
 /**
  * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastOffsets` stand in for
- * the position while Connect is away, so that a loss in the source is seen then too.
+ * the position while Connect is away, so that a slot that is gone is seen then too.
  */
 export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, signal: AbortSignal): Promise<Look> {
   const { name, config, client, source } = guarded;
@@ -36,6 +36,10 @@ export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, sign
   const asked = await attempt(() => ask(client, name, signal), signal);
   const offsets = 'value' in asked ? asked.value.offsets : lastOffsets;
   const position = positionOf(offsets);
+  const judge = (slot: SourceState['slot']): LossVerdict => {
+    const verdict = judgeLoss(slotName, slot, position);
+    return 'value' in asked ? verdict : ofOldPosition(verdict);
+  };
   const beats = hasHeartbeat(config) && 'value' in asked && asked.value.streams;
   return {
     offsets,
@@ -43,7 +47,7 @@ export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, sign
       ...connectorView(asked),
       source:
         'value' in seen
-          ? sourceView(config, slotName, beats ? seen.value : { ...seen.value, beatAgeMs: null }, position)
+          ? sourceView(config, beats ? seen.value : { ...seen.value, beatAgeMs: null }, judge)
           : { kind: 'unknown', cause: seen.failure },
     },
   };
@@ -79,15 +83,14 @@ function connectorView(asked: Attempt<Answer>): Omit<GuardView, 'source'> {
 
 function sourceView(
   config: ConnectorConfig,
-  slotName: string,
   { slot, beatAgeMs, published }: SourceState,
-  position: ReturnType<typeof positionOf>,
+  judge: (slot: SourceState['slot']) => LossVerdict,
 ): GuardView['source'] {
   return {
     kind: 'seen',
     slot: slot === null ? null : { name: slot.name, retainedBytes: slot.retainedBytes },
     beatAgeMs,
-    loss: judgeLoss(slotName, slot, position),
+    loss: judge(slot),
     unpublished: unpublishedTables(config, published),
     publication: publicationOf(config),
   };

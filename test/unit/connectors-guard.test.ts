@@ -55,6 +55,16 @@ test('a FAILED connector is restarted after a wait that doubles, and at most so 
   );
 });
 
+test('a loss that was told holds while it cannot be looked at, and what cannot be looked at is no loss', () => {
+  const unseen = seen({ loss: { kind: 'unknown', text: 'Connect is silent' } });
+  const views = [view(0, 'failed', seen({ loss })), view(1000, 'unknown', unseen), view(2000, 'running')];
+  assert.deepEqual(
+    follow(policyOf(), views).actions.map((each) => brief(each).filter((action) => action.endsWith(' loss'))),
+    [['alarm loss'], [], ['clear loss']],
+  );
+  assert.deepEqual(follow(policyOf(), [view(0, 'unknown', unseen)]).actions.flatMap(brief), ['alarm connect-unknown']);
+});
+
 /** It fails, is restarted, and runs for so long. */
 function spell(at: number, healthyMs: number): GuardView[] {
   return [view(at, 'failed'), view(at + 8000, 'failed'), view(at + 8100, 'running'), view(at + 8100 + healthyMs, 'running')];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judgeLoss, positionOf } from '#connectors/loss.ts';
+import { judgeLoss, ofOldPosition, positionOf } from '#connectors/loss.ts';
 import { judgeMove, parseOffsets, refuseLossyMove } from '#connectors/offsets.ts';
 import { formatBytes, formatLsn, parseLsn } from '#connectors/source/lsn.ts';
 import type { SlotState } from '#connectors/source/slot-state.ts';
@@ -50,6 +50,13 @@ test('a slot that is gone, invalidated, or past the position is a loss that name
   assert.match(lost(slot({ walStatus: 'lost', confirmedLsn: null }), at(1n)), /invalidated by the server: the changes after 1\/1 are lost/);
   assert.match(lost(slot({ invalidation: 'wal_removed' })), /\(wal_removed\): what it had not delivered/);
   assert.match(lost(slot(), at(99n)), /begins at 1\/64, after the position 1\/63: .*1 bytes of log/);
+});
+
+test('while Connect is silent a slot ahead of the last known position is no loss, and one that is gone is', () => {
+  assert.equal(ofOldPosition(judgeLoss('cdc_slot', slot(), at(99n))).kind, 'unknown');
+  assert.equal(ofOldPosition(judgeLoss('cdc_slot', null, at(99n))).kind, 'lost');
+  assert.equal(ofOldPosition(judgeLoss('cdc_slot', slot({ invalidation: 'wal_removed' }), at(99n))).kind, 'lost');
+  assert.deepEqual(ofOldPosition(judgeLoss('cdc_slot', slot(), at(200n))), { kind: 'none' });
 });
 
 test('a move is judged by what it skips, repeats, or cannot have any more', () => {
