@@ -37,11 +37,11 @@ test('a member without a heartbeat for its time is given up, and keeps no connec
 test('one that heartbeats within its time stays', async () => {
   const heard = Promise.withResolvers<void>();
   let beats = 0;
-  const { ended, leave } = await member(4000, () => {
+  const life = await member(4000, () => {
     beats += 1;
     if (beats === 4) heard.resolve();
   });
-  const outcome = await Promise.race([heard.promise.then(() => 'four heartbeats'), ended.then(() => 'given up')]);
+  const outcome = await Promise.race([heard.promise.then(() => 'four heartbeats'), life.ended.then(() => 'given up')]);
   assert.equal(outcome, 'four heartbeats');
-  await leave();
+  await life.leave();
 });
