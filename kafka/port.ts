@@ -32,6 +32,8 @@ export type ConsumedBatch = {
   /** The offset to read next when this batch is done: past its last record, control records included where known. */
   readonly nextOffset: bigint;
   readonly highWatermark: bigint;
+  /** The offset that was asked for: what lies between it and the first message was no message for us. Absent where the client does not tell. */
+  readonly fetchedFrom?: bigint;
 };
 
 export type TopicSpec = {

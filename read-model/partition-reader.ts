@@ -104,6 +104,15 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     if (first.offset > holding.submittedTo) {
       if (holding.state === 'unplaced') return turnDown();
       await requireNothingLost(admin, batch, holding.submittedTo);
+      if ((batch.fetchedFrom ?? 0n) > holding.submittedTo) {
+        // Not a gap of the log, but one of the client's: events may lie in it.
+        const { fetchedFrom } = batch;
+        logger.warn(
+          { topic, partition, fetchedFrom: String(fetchedFrom), wanted: String(holding.submittedTo) },
+          'Kafka was read past what is applied: reading it again',
+        );
+        return turnDown();
+      }
     }
     holding.state = 'placed';
     const halted = halts.of(batch);

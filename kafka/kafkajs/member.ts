@@ -145,7 +145,14 @@ function toBatch({ batch }: EachBatchPayload): ConsumedBatch {
     messages: batch.messages.map(toMessage),
     nextOffset: BigInt(batch.lastOffset()) + 1n,
     highWatermark: BigInt(batch.highWatermark),
+    ...fetchedFrom(batch),
   };
+}
+
+/** kafkajs has it in its batches, and leaves it out of their type. */
+function fetchedFrom(batch: object): { readonly fetchedFrom?: bigint } {
+  const offset: unknown = Reflect.get(batch, 'fetchedOffset');
+  return typeof offset === 'string' ? { fetchedFrom: BigInt(offset) } : {};
 }
 
 function toMessage({ offset, key, value, timestamp, headers }: KafkaMessage): ConsumedMessage {
