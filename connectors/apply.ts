@@ -3,6 +3,7 @@ import type { ConnectorConfig, ConnectorFile } from './config-file.ts';
 import { stopAndWait } from './offsets.ts';
 import { planChanges, type Plan } from './plan.ts';
 import type { ConnectClient } from './rest/client.ts';
+import type { ConnectorOffsets } from './rest/schemas.ts';
 import { failed, waitForPosition, waitUntilHalted, waitUntilRunning, type WaitOptions } from './running.ts';
 import { summarizeStatus, type StatusSummary } from './status.ts';
 import { configProblems, formatProblems, unknownKeys } from './validation.ts';
@@ -57,11 +58,11 @@ export async function applyConnector(client: ConnectClient, file: ConnectorFile,
   }
   progress?.(`${name}: validating`);
   const ignored = await validateConnector(client, file, signal);
-  const before = previous === null ? [] : await client.offsets(name, signal);
   const halted = previous !== null && (await isHalted(client, name, signal));
   try {
+    let before: ConnectorOffsets = [];
     if (previous === null) await client.putConfig(name, config, signal);
-    else await replaceConfig(client, name, config, halted, wait);
+    else before = await replaceConfig(client, name, config, halted, wait);
     if (halted) return { name, ...plan, status: await waitUntilHalted(client, name, wait), unknownKeys: ignored, positionSeen: true };
     const status = await waitUntilRunning(client, name, wait);
     const positionSeen = await waitForPosition(client, name, before, { ...wait, timeoutMs: options.positionTimeoutMs ?? 15_000 });
@@ -74,20 +75,26 @@ export async function applyConnector(client: ConnectClient, file: ConnectorFile,
   }
 }
 
-/** Stops first: a status read after that speaks of the new tasks, where RUNNING could otherwise still be the old ones'. */
+/**
+ * Stops first: a status read after that speaks of the new tasks, where RUNNING could otherwise still be the old ones'. Returns the position
+ * at which the old tasks ended: one that was read while they ran is overtaken by what they write when they stop, which would pass for the
+ * new tasks' first.
+ */
 async function replaceConfig(
   client: ConnectClient,
   name: string,
   config: ConnectorConfig,
   halted: boolean,
   wait: WaitOptions,
-): Promise<void> {
+): Promise<ConnectorOffsets> {
   if (!halted) {
     wait.progress?.(`${name}: stopping to change its settings`);
     await stopAndWait(client, name, wait);
   }
+  const ended = await client.offsets(name, wait.signal);
   await client.putConfig(name, config, wait.signal);
   if (!halted) await client.resume(name, wait.signal);
+  return ended;
 }
 
 /** Runs without the caller's signal: an abort must not leave the connector stopped. Returns what is in force now, in one sentence. */

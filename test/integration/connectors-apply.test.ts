@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
-import { applyConnector, connectClient, dropSlot, planChanges, summarizeStatus, type ConnectorFile } from '#connectors/index.ts';
+import {
+  applyConnector,
+  connectClient,
+  dropSlot,
+  planChanges,
+  summarizeStatus,
+  type ConnectClient,
+  type ConnectorFile,
+} from '#connectors/index.ts';
 import { prepareTestConnector, removeConnector, startTestConnector, testConnect } from '#test/support/connect.ts';
+import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
@@ -130,6 +139,41 @@ test('one connector through its life', async (t) => {
     assert.equal(result.status.state, 'STOPPED');
     assert.deepEqual(await client.config(name), connector.config);
   });
+});
+
+test('a position that the old tasks leave when they stop is not the new ones’ first', async () => {
+  await using db = await createLegacyDatabase();
+  const write = async (customer: string): Promise<void> => {
+    await db.query('INSERT INTO customers (name, email) VALUES ($1, $2)', [customer, `${customer}@example.org`]);
+  };
+  // A row of the snapshot makes the topic.
+  await write('seed');
+  await using connector = await startTestConnector({ database: db, overrides: { 'heartbeat.interval.ms': '0' } });
+  const { client, name, config } = connector;
+  await waitFor(async () => (await client.offsets(name)).length > 0);
+  await using customers = await observeTopics(await testKafka(), [connector.topic('public.customers')], uniqueName('observer'));
+  const writeAndSee = async (customer: string): Promise<void> => {
+    await write(customer);
+    await customers.until(
+      () => customers.messages.some(({ value }) => value?.includes(`${customer}@`)),
+      () => `no event of ${customer}`,
+    );
+  };
+  // Without a heartbeat it is a first change that ends the snapshot's position.
+  await writeAndSee('first');
+  await connector.streaming();
+  const late: ConnectClient = {
+    ...client,
+    async stop(...args) {
+      await writeAndSee('late');
+      await client.stop(...args);
+    },
+  };
+  const before = await client.offsets(name);
+  const file = { name, config: { ...config, 'poll.interval.ms': '20' } };
+  const result = await applyConnector(late, file, { positionTimeoutMs: 1500 });
+  assert.notDeepEqual(await client.offsets(name), before);
+  assert.equal(result.positionSeen, false, 'nothing was written since the new tasks began');
 });
 
 test('a new connector that does not come up is deleted again', async () => {
