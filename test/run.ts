@@ -44,6 +44,9 @@ const nodeOptions = process.env['NODE_OPTIONS'] ?? '';
 delete process.env['NODE_OPTIONS'];
 delete process.env['NODE_TEST_CONTEXT'];
 
+/** Said again at the end: between a failure and the last line stand hundreds of tests that passed. */
+const failing: string[] = [];
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -65,6 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (interrupted.signal.aborted) break;
     tally = addTallies(tally, await runPhase(phase, parts));
   }
+  for (const text of failing) say(`\nFailed in ${text}`);
   if (tally.passed + tally.failed === 0) say('No test ran: that is a failure.');
   if (interrupted.signal.aborted) say('Interrupted: not all tests ran.');
   say(summary(tally));
@@ -84,6 +88,7 @@ async function runPhase(phase: Phase, parts: readonly string[]): Promise<Tally> 
       signal: interrupted.signal,
       root,
       write: (text) => process.stdout.write(text),
+      onFailing: (text) => failing.push(text),
     });
   const around = { unit: (work: () => Promise<Tally>) => work(), integration: withStack, containers: withImages } satisfies Record<
     Phase,

@@ -11,6 +11,7 @@ import { translateKafkaError } from './errors.ts';
 import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
+import { mendReadCommitted } from './read-committed.ts';
 
 /**
  * Retries inside kafkajs bridge what lasts a moment (a coordinator that loads, a leader that moves). What lasts longer comes to the
@@ -25,6 +26,7 @@ const rebalanceTimeoutMs = 30_000;
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
+  mendReadCommitted();
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { suite, test } from 'node:test';
-import { connectKafka, readToEnd, type ConsumedMessage, type GroupConsumer, type Kafka } from '#kafka/index.ts';
+import { connectKafka, readToEnd, type ConsumedMessage, type GroupConsumer, type Kafka, type KafkaTransaction } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { observeTopics, testKafka, testKafkaConfig } from '#test/support/kafka.ts';
@@ -47,6 +47,28 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       await after.commit();
       const values = await readValues(kafka, topic);
       assert.deepEqual(values.toSorted(), ['1', '2', 'null']);
+    });
+
+    // The broker names aborted transactions in the order in which they ended.
+    test('transactions of several producers that were aborted in another order than they began are not read, and what was committed between them is', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using producers = new AsyncDisposableStack();
+      const open: KafkaTransaction[] = [];
+      for (const name of ['a', 'b', 'c', 'd']) {
+        const producer = producers.use(await kafka.transactionalProducer({ transactionalId: `${topic}-${name}` }));
+        const transaction = await producer.begin();
+        await transaction.send(topic, [{ key: name, value: `aborted ${name}` }]);
+        open.push(transaction);
+      }
+      await using keeper = await kafka.transactionalProducer({ transactionalId: topic });
+      for (const transaction of open.toReversed()) {
+        const kept = await keeper.begin();
+        await kept.send(topic, [{ key: 'kept', value: 'kept' }]);
+        await kept.commit();
+        await transaction.abort();
+      }
+      assert.deepEqual(await readValues(kafka, topic), ['kept', 'kept', 'kept', 'kept']);
     });
 
     test('a newer producer of the same transactional id fences the older and ends its transaction', async () => {

@@ -33,7 +33,9 @@ test('a real run: crashed, empty and hanging files are failures, and are named',
     const runner = join(folder, 'runner.ts');
     const code = `import { runFiles, summary } from ${JSON.stringify(join(root, 'test', 'support', 'run-files.ts'))};
       const write = (text) => process.stdout.write(text);
-      const tally = await runFiles(${JSON.stringify(paths)}, { concurrency: 5, fileLimitMs: 3000, signal: new AbortController().signal, root: '/', write });
+      const failing = [];
+      const tally = await runFiles(${JSON.stringify(paths)}, { concurrency: 5, fileLimitMs: 3000, signal: new AbortController().signal, root: '/', write, onFailing: (text) => failing.push(text) });
+      write('\\nAT THE END\\n' + failing.join('\\n'));
       write('\\n' + summary(tally));`;
     await writeFile(runner, code);
     const { lines } = await runNode([runner]);
@@ -41,6 +43,10 @@ test('a real run: crashed, empty and hanging files are failures, and are named',
     assert.equal(lines.at(-1), '3 passed, 4 failed');
     assert.match(output, /crash\.test\.ts: 0 passed, 1 failed/);
     assert.match(output, /empty\.test\.ts holds no test\./);
+    const end = output.slice(output.indexOf('AT THE END'));
+    for (const name of ['bad', 'crash', 'empty', 'open']) assert.match(end, new RegExp(`${name}\\.test\\.ts: `), 'said again');
+    assert.match(end, /Error: x/);
+    assert.doesNotMatch(end, /good/);
     assert.match(output, /open\.test\.ts was ended: it had not finished after 3\.0 s/);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -70,7 +70,11 @@ export type RunOptions = {
   /** File names are shown relative to it. */
   readonly root: string;
   readonly write: (text: string) => void;
+  /** Told, of a file in which something failed, what did and how; cut where it is long. */
+  readonly onFailing: (text: string) => void;
 };
+
+const failingLinesMax = 80;
 
 /** Runs test files, each in a process of its own, and shows each one's results (spec reporter) when it has ended. */
 export async function runFiles(files: readonly string[], options: RunOptions): Promise<Tally> {
@@ -86,7 +90,7 @@ export async function runFiles(files: readonly string[], options: RunOptions): P
   return tally;
 }
 
-async function runFile(file: string, { fileLimitMs, signal, root, write }: RunOptions): Promise<Tally> {
+async function runFile(file: string, { fileLimitMs, signal, root, write, onFailing }: RunOptions): Promise<Tally> {
   const started = performance.now();
   const limit = AbortSignal.timeout(fileLimitMs);
   const counter = createCounter();
@@ -104,9 +108,17 @@ async function runFile(file: string, { fileLimitMs, signal, root, write }: RunOp
   for await (const text of stream.compose(spec)) report += String(text);
   const tally = counter.tally();
   const name = relative(root, file);
-  write(`\n${name}: ${summary(tally)} (${formatSeconds(performance.now() - started)})\n${withoutFigures(report)}`);
-  if (!limit.aborted) return tally.passed + tally.failed + tally.skipped === 0 && !signal.aborted ? empty(name, write) : tally;
-  write(`${name} was ended: it had not finished after ${formatSeconds(fileLimitMs)} (a hanging test, or a handle left open).\n`);
+  const shown = withoutFigures(report);
+  write(`\n${name}: ${summary(tally)} (${formatSeconds(performance.now() - started)})\n${shown}`);
+  const holdsNothing = tally.passed + tally.failed + tally.skipped === 0 && !signal.aborted;
+  const why = limit.aborted
+    ? `${name} was ended: it had not finished after ${formatSeconds(fileLimitMs)} (a hanging test, or a handle left open).\n`
+    : holdsNothing
+      ? `${name} holds no test.\n`
+      : '';
+  write(why);
+  if (tally.failed === 0 && why === '') return tally;
+  onFailing(`${name}: ${summary(tally)}\n${why}${failingOf(shown)}`);
   return { ...tally, failed: Math.max(1, tally.failed) };
 }
 
@@ -117,7 +129,8 @@ function withoutFigures(report: string): string {
   return lines.join('\n');
 }
 
-function empty(name: string, write: (text: string) => void): Tally {
-  write(`${name} holds no test.\n`);
-  return { ...emptyTally, failed: 1 };
+/** What the spec reporter says at its end of the tests that failed. */
+function failingOf(report: string): string {
+  const lines = report.slice(Math.max(0, report.lastIndexOf('✖ failing tests:'))).split('\n');
+  return lines.slice(0, failingLinesMax).join('\n');
 }
