@@ -7,6 +7,7 @@ import { openAdmin, type AdminConnection } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import type { KafkaJsMember } from './member.ts';
+import { mendEndOfTopic } from './end-of-topic.ts';
 import { translateKafkaError } from './errors.ts';
 import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
@@ -27,6 +28,7 @@ const rebalanceTimeoutMs = 30_000;
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
   mendReadCommitted();
+  mendEndOfTopic();
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);

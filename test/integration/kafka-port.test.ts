@@ -193,6 +193,61 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       assert.deepEqual(await readValues(kafka, topic), ['before', 'after']);
     });
 
+    test('aborted transactions that lie in one another are not seen, wherever a fetch begins among them', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      // Three producers with open transactions, as the tables of a poller have when Kafka halts. They do not end in the order in which they began, and a reader stops before the middle one.
+      const opened = [];
+      await using clients = new AsyncDisposableStack();
+      for (const name of ['first', 'middle', 'last']) {
+        const producer = clients.use(await kafka.transactionalProducer({ transactionalId: `${topic}-${name}` }));
+        const transaction = await producer.begin();
+        await transaction.send(topic, [{ key: name, value: `aborted ${name}` }]);
+        opened.push({ name, producer, transaction });
+      }
+      for (const { name, transaction } of opened.toReversed()) if (name !== 'middle') await transaction.abort();
+      const values: string[] = [];
+      let next = 0n;
+      const consumer = await kafka.consumer({
+        groupId: uniqueName('group'),
+        topics: [topic],
+        maxWaitMs: 20,
+        onBatch: async ({ messages }) => {
+          values.push(...messages.map(({ value }) => String(value)));
+        },
+        onProgress: (_topic, _partition, offset) => {
+          next = offset;
+        },
+      });
+      clients.use(consumer);
+      await until('the reader stops before the transaction in the middle', () => next === 1n);
+      for (const { name, transaction } of opened) if (name === 'middle') await transaction.abort();
+      for (const { name, producer } of opened) {
+        const transaction = await producer.begin();
+        await transaction.send(topic, [{ key: name, value: `kept ${name}` }]);
+        await transaction.commit();
+      }
+      await until('the last one that was kept', () => next >= 11n);
+      assert.deepEqual(values, ['kept first', 'kept middle', 'kept last']);
+    });
+
+    test('a topic is read to its end, also to what was committed behind a transaction that is still open', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using slow = await kafka.transactionalProducer({ transactionalId: `${topic}-slow` });
+      await using quick = await kafka.transactionalProducer({ transactionalId: `${topic}-quick` });
+      const open = await slow.begin();
+      await open.send(topic, [{ key: 'slow', value: 'slow' }]);
+      const committed = await quick.begin();
+      await committed.send(topic, [{ key: 'quick', value: 'quick' }]);
+      await committed.commit();
+      await using admin = await kafka.admin();
+      assert.deepEqual(await admin.offsetsOf(topic), [{ partition: 0, low: 0n, high: 3n }]);
+      const reading = readValues(kafka, topic);
+      await open.commit();
+      assert.deepEqual(await reading, ['slow', 'quick']);
+    });
+
     test('text beyond ASCII, bytes, nulls and headers arrive as they were sent', async () => {
       const kafka = await testKafka(client);
       const topic = await makeTopic(kafka, 1);

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ownerKey, positionTopic, positionTopicSpec } from '#cdc-poller/position/position-topic.ts';
+import { startPosition, type Basis, type Position } from '#cdc-poller/position/position.ts';
+import { TableJournal } from '#cdc-poller/position/table-journal.ts';
 import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table-publisher.ts';
-import { CdcError } from '#pipeline/index.ts';
+import type { Kafka } from '#kafka/index.ts';
+import { CdcError, type KafkaConfig } from '#pipeline/index.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
-const table = 'public.t';
-
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`a process that lost Kafka in the middle of a commit has its table again before that transaction times out (${client})`, async () => {
+    const table = 'public.t';
     const kafka = await testKafka(client);
     const pollerName = uniqueName('takeover');
     {
@@ -32,4 +34,85 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       (error) => error instanceof CdcError && error.code === 'PRODUCER_FENCED',
     );
   });
+
+  test(`a table is taken over where it was committed, however many tables lost Kafka in the middle of a commit (${client})`, async () => {
+    const scene = await threeTables(client);
+    // Kafka halts: each has written its next position, and none is told that the broker has it, or commits. Who wrote first is taken over last.
+    for (const table of tables) {
+      await using lost = await scene.kafka.transactionalProducer({ transactionalId: scene.idOf(table) });
+      await (await lost.begin()).send(scene.topic, new TableJournal(table, undefined).entry(positionAt(2n), []).messages);
+    }
+    for (const table of tables.toReversed()) await scene.take(table);
+    for (const table of tables) {
+      await using taken = await openTablePublisher(scene.optionsOf(table));
+      assert.equal(taken.journal.position?.floor, 1n, table);
+    }
+  });
+
+  test(`a table is taken over at its last commit, also behind a transaction that another table has left open (${client})`, async () => {
+    const scene = await threeTables(client);
+    await using slow = await scene.kafka.transactionalProducer({ transactionalId: scene.idOf('public.a') });
+    await (await slow.begin()).send(scene.topic, new TableJournal('public.a', undefined).entry(positionAt(2n), []).messages);
+    {
+      const { messages } = new TableJournal('public.c', undefined).entry(positionAt(3n), []);
+      await using quick = await scene.kafka.transactionalProducer({ transactionalId: scene.idOf('public.c') });
+      const transaction = await quick.begin();
+      await transaction.send(scene.topic, messages);
+      await transaction.commit();
+    }
+    const stopped = Promise.withResolvers<void>();
+    const kafka: Kafka = {
+      ...scene.kafka,
+      consumer: (options) =>
+        scene.kafka.consumer({
+          ...options,
+          onProgress: (...place) => {
+            options.onProgress?.(...place);
+            stopped.resolve();
+          },
+        }),
+    };
+    const taking = openTablePublisher({ ...scene.optionsOf('public.c'), kafka });
+    // What is before the open transaction has been read.
+    await stopped.promise;
+    await scene.take('public.a');
+    await using taken = await taking;
+    assert.equal(taken.journal.position?.floor, 3n);
+  });
+}
+
+const tables = ['public.a', 'public.b', 'public.c'] as const;
+
+/** Three tables of a poller, each with a position whose floor is 1. */
+async function threeTables(client: KafkaConfig['client']) {
+  const kafka = await testKafka(client);
+  const pollerName = uniqueName('takeover');
+  const topic = positionTopic(pollerName);
+  const signal = AbortSignal.timeout(30_000);
+  const idOf = (table: string): string => `${pollerName}/${table}`;
+  const optionsOf = (table: string): PublisherOptions => ({ kafka, pollerName, table, topic, owner: 'me', reclaim: false, signal });
+  {
+    await using admin = await kafka.admin();
+    await admin.ensureTopics([positionTopicSpec(pollerName, 1)]);
+  }
+  for (const table of tables) {
+    await using publisher = await openTablePublisher(optionsOf(table));
+    await publisher.commit(positionAt(1n), []);
+  }
+  return {
+    kafka,
+    topic,
+    idOf,
+    optionsOf,
+    /** Ends the table's open transaction, as whoever takes it over does. */
+    take: async (table: string) => {
+      await (await kafka.transactionalProducer({ transactionalId: idOf(table) }))[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function positionAt(floor: bigint): Position {
+  const seen = { clock: floor, open: new Set<string>(), snapshot: { xmin: 1n, xmax: 1n } };
+  const basis: Basis = { capture: 'time', by: ['updated_at'], order: ['updated_at', 'id'], key: ['id'] };
+  return startPosition({ systemIdentifier: '1', timeline: '1', basis, relation: null, start: 'everything', margin: 0n, high: null }, seen);
 }
