@@ -35,6 +35,11 @@ export class RememberedKeys {
     }
   }
 
+  clear(): void {
+    this.#keysByXid.clear();
+    this.#size = 0;
+  }
+
   *entries(): IterableIterator<readonly [xid: bigint, keys: ReadonlySet<string>]> {
     yield* this.#keysByXid;
   }

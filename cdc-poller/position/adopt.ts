@@ -21,8 +21,9 @@ export type Present = {
 /**
  * The position to go on from in the table as it is now, null to load it. Pure.
  *
- * A table that was dropped and made again, or renamed over, is another one: its rows are new versions whatever their timestamps, so the
- * floor falls to the beginning for one poll, and the horizon tells which are new. The same after TRUNCATE where asked for: ids may begin again.
+ * A table that was dropped and made again, or renamed over, is another one: all its rows are new whatever their timestamps and transactions, so the
+ * floor falls to the beginning for one poll, and there is no horizon. After TRUNCATE, where asked for, the floor falls too, as ids may begin again, and
+ * the horizon tells which rows are new.
  * Where ids begin again below a window on them, everything is loaded again. In the middle of a load there is no horizon yet, and the load begins again.
  *
  * @throws CdcError SOURCE_CHANGED, TABLE_CHANGED
@@ -41,9 +42,10 @@ export function adoptPosition(position: Position | null, present: Present): Posi
   if (present.basis.capture === 'whole') return isOther ? { ...adopted, pass: null } : adopted;
   if (position.pass?.kind === 'load') return null;
   const rescanned: Position = { ...adopted, floor: beginning, high: null };
-  // Of another table, nothing has been read yet: neither the pass nor the repair means it. Transactions that are still open hold the
-  // floor down until they have ended, as always. Of a rewritten one, both may have been half-way: they go on.
-  return isOther ? { ...rescanned, pass: null, repair: null } : rescanned;
+  // Of another table, nothing has been read yet: neither the pass nor the repair means it, and no transaction is behind it, for the table may have
+  // been filled long before it was given this name. Transactions that are still open hold the floor down until they have ended, as always. Of a
+  // rewritten one, both may have been half-way: they go on.
+  return isOther ? { ...rescanned, horizon: null, pass: null, repair: null } : rescanned;
 }
 
 function refuseOtherServer(position: Position, { table, systemIdentifier, timeline, log }: Present): void {

@@ -46,8 +46,10 @@ export class TableJournal {
     this.#forget();
   }
 
-  /** Takes the position as the table is now (adoptPosition); null begins anew. */
+  /** Takes the position as the table is now (adoptPosition); null begins anew. Keys that are remembered of another table of that name mean nothing. */
   adopt(position: Position | null): void {
+    const was = this.#position?.relation?.oid;
+    if (position === null || (was !== undefined && was !== position.relation?.oid)) this.#remembered.clear();
     this.#position = position;
   }
 

@@ -4,7 +4,7 @@ import type { Mark } from '../fence/floor.ts';
 import { formatMicros } from '../fence/micros.ts';
 import type { Pass } from '../fence/pass.ts';
 import { narrowXid } from '../fence/xid.ts';
-import { columnsHashSql, drawnSql } from './relation-state.ts';
+import { drawnSql, pageStateSql } from './relation-state.ts';
 import type { OrderTerm, TableShape } from './table-shape.ts';
 
 /** SQL with the values for its $1, $2 … */
@@ -17,7 +17,7 @@ export const pagePrefix = 2;
 const builder: Knex = knex({ client: 'pg' });
 
 /**
- * One page of a pass: each row's xmin; the xmax of the page's snapshot with the hash of the table's columns in that snapshot; then the columns
+ * One page of a pass: each row's xmin; the xmax of the page's snapshot with what relation, columns and key are in that snapshot; then the columns
  * that are read, in the table's order. (Null for xmin and the rest where the source is a view or a query.)
  *
  * `(timestamp, id) > (…, …)` is a row value, which an index on both columns answers directly; the equivalent OR is not. Rows of
@@ -34,7 +34,7 @@ export function pageQuery(shape: TableShape, pass: Pass, limit: number): PageQue
       builder.raw(
         relation === null
           ? 'NULL AS seen'
-          : `(SELECT pg_snapshot_xmax(pg_current_snapshot()) || '/' || ${columnsHashSql(relation.oid)}) AS seen`,
+          : `(SELECT pg_snapshot_xmax(pg_current_snapshot()) || '/' || ${pageStateSql(shape.id).replaceAll('?', String.raw`\?`)}) AS seen`,
       ),
     )
     .select(columns.map(({ name }) => name))

@@ -6,6 +6,7 @@ import { isWindow } from '../position/position.ts';
 import type { RawRow } from '../encoding/event-encoder.ts';
 import type { Cursor } from '../fence/pass.ts';
 import { pagePrefix } from './page-query.ts';
+import { pageStateOf } from './relation-state.ts';
 import type { TextRows } from './source-session.ts';
 import type { TableShape } from './table-shape.ts';
 import { TableReshaped } from './table-reshaped.ts';
@@ -25,13 +26,14 @@ const never = 2n ** 63n;
 /**
  * The rows of a page.
  *
- * @throws TableReshaped when the page's snapshot shows other columns than the shape has: what was read may lack some
+ * @throws TableReshaped when the page's snapshot shows another relation, other columns or another key than the shape has: what was read may lack
+ *   columns, or would go out under a key that consumers do not hold the row by
  */
 export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] {
   const [first] = rows;
   if (first === undefined) return [];
-  const [xmax = '0', columnsHash] = (first[1] ?? '0').split('/');
-  if (shape.relation !== null && columnsHash !== shape.relation.columnsHash) throw new TableReshaped();
+  const [xmax = '0', ...state] = (first[1] ?? '0').split('/');
+  if (shape.relation !== null && state.join('/') !== pageStateOf(shape.relation)) throw new TableReshaped();
   const snapshotXmax = BigInt(xmax);
   const isOwn = isWindow(shape.capture);
   // Rows of one transaction often stand together.

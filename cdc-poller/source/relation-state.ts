@@ -1,3 +1,5 @@
+import { escapeLiteral } from 'pg';
+import type { TableId } from '#change-events/index.ts';
 import type { CatalogTable } from './table-shape.ts';
 
 /**
@@ -6,15 +8,42 @@ import type { CatalogTable } from './table-shape.ts';
  */
 
 /** Columns of the relation with this oid, hashed; the oid is an SQL expression. Null when the relation is gone. */
-export function columnsHashSql(oid: string): string {
+function columnsHashSql(oid: string): string {
   return `(SELECT hashtextextended(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull), ',' ORDER BY a.attnum), 0)
     FROM pg_attribute a WHERE a.attrelid = ${oid} AND a.attnum > 0 AND NOT a.attisdropped)`;
 }
 
+/** The index of its primary key, 0 without one; as above. */
+function keyIndexSql(oid: string): string {
+  return `coalesce((SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ${oid} AND i.indisprimary), 0)`;
+}
+
 /** The state's text, from a row of pg_class. */
 export function relationStateSql(pgClass: string): string {
-  return `concat_ws('/', ${pgClass}.oid, ${pgClass}.relfilenode, ${columnsHashSql(`${pgClass}.oid`)},
-    coalesce((SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ${pgClass}.oid AND i.indisprimary), 0))`;
+  const oid = `${pgClass}.oid`;
+  return `concat_ws('/', ${oid}, ${pgClass}.relfilenode, ${columnsHashSql(oid)}, ${keyIndexSql(oid)})`;
+}
+
+/** Something of the relation that now has this name; `what` takes its row of pg_class. Null when there is none. */
+export function ofRelationSql({ schema, table }: TableId, what: (pgClass: string) => string): string {
+  return `(SELECT ${what('c')} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ${escapeLiteral(schema)} AND c.relname = ${escapeLiteral(table)} AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))`;
+}
+
+/**
+ * What the rows of a page mean hangs on: which relation has the name, its columns and its key. Not its file: rows of another file are its rows all
+ * the same. Asked by name in the page's own snapshot, which is taken when the table is locked: what is told is of the relation that is read.
+ */
+export function pageStateSql(id: TableId): string {
+  return ofRelationSql(
+    id,
+    (pgClass) => `concat_ws('/', ${pgClass}.oid, ${columnsHashSql(`${pgClass}.oid`)}, ${keyIndexSql(`${pgClass}.oid`)})`,
+  );
+}
+
+/** The same of what was read before. */
+export function pageStateOf({ oid, columnsHash, keyIndex }: NonNullable<CatalogTable['relation']>): string {
+  return [oid, columnsHash, keyIndex].join('/');
 }
 
 export function parseRelationState(text: string): NonNullable<CatalogTable['relation']> {

@@ -1,13 +1,11 @@
-import { escapeLiteral } from 'pg';
 import type { TableShape } from './table-shape.ts';
-import { drawnSql, formatRelationState, relationStateSql } from './relation-state.ts';
+import { drawnSql, formatRelationState, ofRelationSql, relationStateSql } from './relation-state.ts';
 import { TableReshaped } from './table-reshaped.ts';
 
 /** What every observation of a table asks besides: an SQL scalar. */
 export function watchSql({ relation, id, sequence }: TableShape): string {
   if (relation === null) return 'NULL';
-  const state = `(SELECT ${relationStateSql('c')} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ${escapeLiteral(id.schema)} AND c.relname = ${escapeLiteral(id.table)} AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))`;
+  const state = ofRelationSql(id, relationStateSql);
   return sequence === null ? state : `concat_ws(' ', ${state}, ${drawnSql(sequence)})`;
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { waitFor } from '#stack/index.ts';
 import { startTestPoller, untilPublished, type TestPoller } from '#test/support/poller.ts';
 import { assertExactTable, createPollerScene, valuesOf, type PollerScene } from '#test/support/poller-scene.ts';
 
@@ -8,7 +10,21 @@ import { assertExactTable, createPollerScene, valuesOf, type PollerScene } from 
 let scene: PollerScene;
 let poller: TestPoller;
 
-const names = ['added', 'dropped', 'widened', 'rewritten', 'renamed', 'tracked', 'remade', 'swapped', 'gone', 'revoked', 'steady'] as const;
+const names = [
+  'added',
+  'dropped',
+  'widened',
+  'rewritten',
+  'renamed',
+  'tracked',
+  'remade',
+  'swapped',
+  'replaced',
+  'keyed',
+  'gone',
+  'revoked',
+  'steady',
+] as const;
 
 before(async () => {
   scene = await createPollerScene(
@@ -127,6 +143,48 @@ test('a table that another one is renamed over is read whole', async () => {
   await scene.until('swapped', (all) => valuesOf(all, 'value').filter((value) => value === 'swapped in').length >= 5, 'the other rows');
   await assertExactTable(scene, 'swapped');
 });
+
+test('a table that was filled long before it takes the place of another is read whole', async () => {
+  await scene.query(
+    "CREATE TABLE replaced_next (LIKE replaced INCLUDING ALL); INSERT INTO replaced_next SELECT id, 'in place', amount, updated_at FROM replaced",
+  );
+  // Polled since: the poller has seen the end of every transaction until now.
+  await assertOthersGoOn();
+  await scene.query("INSERT INTO replaced (value) VALUES ('before')");
+  await scene.until('replaced', (all) => all.length >= 6, 'the row that was written after the other table');
+  await scene.query('BEGIN; ALTER TABLE replaced RENAME TO replaced_last; ALTER TABLE replaced_next RENAME TO replaced; COMMIT');
+  await scene.until('replaced', (all) => valuesOf(all, 'value').filter((value) => value === 'in place').length >= 5, 'the other rows');
+});
+
+test('a key that changes between a look at the table and the reading of its rows: nothing goes out under the former key', async () => {
+  const owner = await scene.connect();
+  await owner.query('BEGIN');
+  await owner.query('ALTER TABLE keyed DROP CONSTRAINT keyed_pkey');
+  await owner.query('ALTER TABLE keyed ADD PRIMARY KEY (id, updated_at)');
+  await owner.query("INSERT INTO keyed (value) VALUES ('under another key')");
+  // The poller has looked at what it sees, the former key, and waits to read the rows.
+  await waitFor(async () => ((await waitingFor(owner, 'keyed')) > 0 ? true : null), {
+    signal: AbortSignal.timeout(60_000),
+    timeoutMs: 50_000,
+    describe: 'the poller waits for the lock',
+  });
+  await owner.query('COMMIT');
+  await assertOthersGoOn();
+  const waiting = await scene.published('keyed');
+  assert.ok(!valuesOf(waiting, 'value').includes('under another key'));
+  await scene.query('ALTER TABLE keyed DROP CONSTRAINT keyed_pkey; ALTER TABLE keyed ADD PRIMARY KEY (id)');
+  await scene.until('keyed', (all) => valuesOf(all, 'value').includes('under another key'), 'the row, when the key is put back');
+  await assertExactTable(scene, 'keyed');
+});
+
+/** Sessions that wait for a lock on a table. */
+async function waitingFor(client: Client, table: string): Promise<number> {
+  const { rows } = await client.query<{ waiting: string }>(
+    'SELECT count(*)::text AS waiting FROM pg_locks WHERE NOT granted AND relation = $1::regclass',
+    [`public.${table}`],
+  );
+  return Number(rows[0]?.waiting ?? 0);
+}
 
 test('a table that is dropped waits alone, and is polled again when there is one of its name', async () => {
   await scene.query('DROP TABLE gone');
