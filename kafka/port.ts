@@ -59,7 +59,8 @@ export type KafkaTransaction = {
 
 /**
  * A producer that owns its transactional id. To become its owner (`transactionalProducer`) fences every older owner: their next
- * `send` or `commit` fails with CdcError PRODUCER_FENCED, and their open transaction is aborted. One transaction at a time.
+ * `send` or `commit` fails with CdcError PRODUCER_FENCED, and their open transaction is aborted. One transaction at a time. After a failure all
+ * it does fails as well, to abort included: what the broker has of it is not known.
  */
 export type TransactionalProducer = AsyncDisposable & { begin(): Promise<KafkaTransaction> };
 

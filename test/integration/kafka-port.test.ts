@@ -22,6 +22,7 @@ async function readValues(kafka: Kafka, topic: string): Promise<string[]> {
 
 const asBytes = (content: string | Buffer | null): Buffer | null => (typeof content === 'string' ? Buffer.from(content) : content);
 const nothing = (): void => undefined;
+const refused = (error: unknown): boolean => error instanceof CdcError && error.code === 'KAFKA_MESSAGE_TOO_LARGE';
 
 async function until(describe: string, condition: () => boolean): Promise<void> {
   await waitFor(async () => condition(), { signal: AbortSignal.timeout(30_000), timeoutMs: 20_000, describe });
@@ -125,7 +126,24 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
           error.message.includes('{"id":7}') &&
           error.message.includes(topic),
       );
-      await transaction.abort();
+    });
+
+    test('a producer that failed is spent: nothing it does later can be taken for what the broker has of it', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1, { 'max.message.bytes': '20000' });
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const transaction = await producer.begin();
+      await transaction.send(topic, [{ key: 'a', value: 'aborted' }]);
+      await assert.rejects(transaction.send(topic, [{ key: 'a', value: randomBytes(40_000).toString('base64') }]), refused);
+      await assert.rejects(transaction.send(topic, [{ key: 'a', value: 'in its place' }]), refused);
+      await assert.rejects(transaction.commit(), refused);
+      await assert.rejects(transaction.abort(), refused);
+      await assert.rejects(producer.begin(), refused);
+      await using next = await kafka.transactionalProducer({ transactionalId: topic });
+      const kept = await next.begin();
+      await kept.send(topic, [{ key: 'a', value: 'kept' }]);
+      await kept.commit();
+      assert.deepEqual(await readValues(kafka, topic), ['kept']);
     });
 
     test('a consumer goes where it seeks, and what onBatch throws stops it', async () => {
