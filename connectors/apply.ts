@@ -25,6 +25,8 @@ export type ApplyResult = {
   readonly unknownKeys: readonly string[];
   /** Whether the connector reported a new source position; false: it runs, but has nothing to say yet, or is retrying. */
   readonly positionSeen: boolean;
+  /** Nothing differed, but it had FAILED with these very settings, and was restarted. */
+  readonly restarted: boolean;
 };
 
 /**
@@ -42,7 +44,8 @@ export async function validateConnector(client: ConnectClient, file: ConnectorFi
 /**
  * Makes Connect run `file`: validates on the server, creates or updates, waits until the connector and every task is RUNNING and a
  * position was reported. If that fails, or is aborted, the previous settings are put back and run again (a new connector is deleted).
- * When nothing differs, nothing is touched: no restart. A connector that somebody paused or stopped keeps that state.
+ * When nothing differs and it runs, nothing is touched: no restart. One that has FAILED with the same settings is restarted, once, and judged by what
+ * comes of it: the cause may be gone. A connector that somebody paused or stopped keeps that state.
  *
  * @throws CdcError CONNECTOR_CONFIG_INVALID (nothing was changed), CONNECTOR_FAILED (it says what is in force now), CONNECT_*
  */
@@ -53,8 +56,8 @@ export async function applyConnector(client: ConnectClient, file: ConnectorFile,
   const previous = await client.config(name, signal);
   const plan = planChanges(previous, config);
   if (previous !== null && plan.action === 'none') {
-    const status = await settled(client, name, wait);
-    return { name, ...plan, status, unknownKeys: [], positionSeen: true };
+    const positionWait = { ...wait, timeoutMs: options.positionTimeoutMs ?? 15_000 };
+    return { name, ...plan, unknownKeys: [], ...(await settled(client, name, wait, positionWait)) };
   }
   progress?.(`${name}: validating`);
   const ignored = await validateConnector(client, file, signal);
@@ -63,10 +66,12 @@ export async function applyConnector(client: ConnectClient, file: ConnectorFile,
     let before: ConnectorOffsets = [];
     if (previous === null) await client.putConfig(name, config, signal);
     else before = await replaceConfig(client, name, config, halted, wait);
-    if (halted) return { name, ...plan, status: await waitUntilHalted(client, name, wait), unknownKeys: ignored, positionSeen: true };
+    const restarted = false;
+    if (halted)
+      return { name, ...plan, status: await waitUntilHalted(client, name, wait), unknownKeys: ignored, positionSeen: true, restarted };
     const status = await waitUntilRunning(client, name, wait);
     const positionSeen = await waitForPosition(client, name, before, { ...wait, timeoutMs: options.positionTimeoutMs ?? 15_000 });
-    return { name, ...plan, status, unknownKeys: ignored, positionSeen };
+    return { name, ...plan, status, unknownKeys: ignored, positionSeen, restarted };
   } catch (error) {
     progress?.(`${name}: failed; undoing`);
     const outcome = await undo(client, name, previous, halted);
@@ -113,9 +118,46 @@ async function undo(client: ConnectClient, name: string, previous: ConnectorConf
   }
 }
 
-async function settled(client: ConnectClient, name: string, wait: WaitOptions): Promise<StatusSummary> {
-  if (await isHalted(client, name, wait.signal)) return summary(client, name);
-  return waitUntilRunning(client, name, wait);
+type Settled = Pick<ApplyResult, 'status' | 'positionSeen' | 'restarted'>;
+
+/** Of a connector whose settings are as they should be: waits until it runs. What has FAILED is restarted once. */
+async function settled(client: ConnectClient, name: string, wait: WaitOptions, positionWait: WaitOptions): Promise<Settled> {
+  if (await isHalted(client, name, wait.signal)) return { status: await summary(client, name), positionSeen: true, restarted: false };
+  let before: string;
+  try {
+    return { status: await waitUntilRunning(client, name, wait), positionSeen: true, restarted: false };
+  } catch (error) {
+    const found = await client.status(name, wait.signal);
+    if (!isFailure(error) || found === null || summarizeStatus(found).health !== 'failed') throw error;
+    before = error.message;
+  }
+  wait.progress?.(`${before}; nothing differs: restarting it`);
+  try {
+    const ended = await restartAll(client, name, wait);
+    const status = await waitUntilRunning(client, name, wait);
+    return { status, positionSeen: await waitForPosition(client, name, ended, positionWait), restarted: true };
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw new CdcError(error.code, `${error.message}\nNothing differs from the file; it had FAILED before, and was restarted once.`, {
+      cause: error,
+      remedy: error.remedy,
+    });
+  }
+}
+
+/** Stopped and resumed rather than restarted: FAILED could otherwise still be the old task's word. Returns the position at which the old tasks ended. */
+async function restartAll(client: ConnectClient, name: string, wait: WaitOptions): Promise<ConnectorOffsets> {
+  try {
+    await stopAndWait(client, name, wait);
+    return await client.offsets(name, wait.signal);
+  } finally {
+    // Without the caller's signal: an abort must not leave it stopped.
+    await client.resume(name);
+  }
+}
+
+function isFailure(error: unknown): error is CdcError {
+  return error instanceof CdcError && error.code === 'CONNECTOR_FAILED';
 }
 
 async function isHalted(client: ConnectClient, name: string, signal: AbortSignal | undefined): Promise<boolean> {

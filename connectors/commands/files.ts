@@ -79,10 +79,10 @@ async function refuseLoss(context: CliContext, client: ConnectClient, replicator
 
 const done = { none: 'no changes', create: 'created', update: 'updated' } as const;
 
-function formatResult({ name, action, status }: ApplyResult): string {
+function formatResult({ name, action, status, restarted }: ApplyResult): string {
   const { state, tasks } = status;
   const hint = status.health === 'halted' ? ' (as it was; cdc connectors resume starts it)' : '';
-  return `${name}: ${done[action]}; ${state}, ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}${hint}`;
+  return `${name}: ${restarted ? 'no changes, but it had FAILED: restarted' : done[action]}; ${state}, ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}${hint}`;
 }
 
 function warn(context: CliContext, { name, config }: ConnectorFile, unknown: readonly string[]): void {

@@ -176,6 +176,44 @@ test('a position that the old tasks leave when they stop is not the new ones’ 
   assert.equal(result.positionSeen, false, 'nothing was written since the new tasks began');
 });
 
+test('applied again with nothing changed, a connector that has FAILED is restarted once, and judged by what comes of it', async (t) => {
+  await using db = await createLegacyDatabase();
+  await using connector = await startTestConnector({ database: db, overrides: { 'heartbeat.interval.ms': '500' } });
+  const { client, name, config, publication } = connector;
+  const hasFailed = async (): Promise<boolean> => (await client.status(name))?.tasks.some(({ state }) => state === 'FAILED') ?? false;
+  await client.stop(name);
+  await waitFor(async () => (await client.status(name))?.tasks.length === 0);
+  await db.query(`ALTER PUBLICATION ${publication} RENAME TO ${publication}_away`);
+  await client.resume(name);
+  await waitFor(hasFailed);
+
+  await t.test('while the cause is there, it says so, and that it was restarted; the connector is not left stopped', async () => {
+    const told: string[] = [];
+    await assert.rejects(applyConnector(client, { name, config }, { progress: (text) => told.push(text) }), {
+      code: 'CONNECTOR_FAILED',
+      message: /task 0 failed: .*[Pp]ublication.*\nNothing differs from the file; it had FAILED before, and was restarted once\./,
+      remedy: /cdc connectors prepare/,
+    });
+    assert.equal(told.filter((text) => /failed: .*[Pp]ublication.*; nothing differs: restarting it$/.test(text)).length, 1);
+    await waitFor(hasFailed);
+  });
+
+  await t.test('when the cause is gone it runs, and reports a position', async () => {
+    await db.query(`ALTER PUBLICATION ${publication}_away RENAME TO ${publication}`);
+    const { action, restarted, positionSeen, status } = await applyConnector(client, { name, config });
+    assert.deepEqual(
+      { action, restarted, positionSeen, health: status.health },
+      { action: 'none', restarted: true, positionSeen: true, health: 'running' },
+    );
+  });
+
+  await t.test('running again, it is left alone', async () => {
+    const pid = await walsender(db, connector.slot);
+    assert.equal((await applyConnector(client, { name, config })).restarted, false);
+    assert.equal(await walsender(db, connector.slot), pid);
+  });
+});
+
 test('a new connector that does not come up is deleted again', async () => {
   await using db = await createLegacyDatabase();
   const client = await testConnect();
