@@ -3,10 +3,11 @@ import { after, before, suite, test } from 'node:test';
 import getPort from 'get-port';
 import { createConnection } from 'mysql2/promise';
 import { doctorCommand } from '#connectors/index.ts';
+import { waitFor } from '#stack/index.ts';
 import { briefly, findingOf } from '#test/support/doctor.ts';
 import { healthyTable, startMariadbDoctor, type MariadbDoctor, type MariadbSetup } from '#test/support/doctor-mariadb.ts';
 import { whyNoMariadb } from '#test/support/mariadb.ts';
-import { rootUser } from '#test/support/own-mariadb.ts';
+import { createOwnMariadb, rootUser } from '#test/support/own-mariadb.ts';
 import { terminal, type Terminal } from '#test/support/terminal.ts';
 
 const replicator = "cdc_replicator@'127.0.0.1'";
@@ -83,6 +84,60 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     await doctor.run("GRANT REPLICA MONITOR ON *.* TO cdc_poller@'127.0.0.1'");
     assert.deepEqual(await query(), [`warning SOURCE_IS_REPLICA ${name.host}:${name.port}`]);
     await doctor.run('RESET SLAVE ALL', "REVOKE REPLICA MONITOR ON *.* FROM cdc_poller@'127.0.0.1'");
+  });
+
+  test('a transaction that has been open for longer than the window is wide, to whom may see it', async () => {
+    const writer = await createConnection(doctor.server.login(rootUser).connection);
+    const reader = await createConnection(doctor.server.login(rootUser).connection);
+    const brief = polled('orders', { overlapMs: 1000 });
+    try {
+      await reader.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+      await writer.query('BEGIN');
+      await writer.query("UPDATE shop.orders SET value = 'late' WHERE id = 1");
+      assert.deepEqual(await query(brief), []);
+      await doctor.run("GRANT PROCESS ON *.* TO cdc_poller@'127.0.0.1'");
+      const told = `warning TRANSACTION_OUTLASTS_WINDOW connection ${writer.threadId}`;
+      await waitFor(async () => ((await query(brief)).includes(told) ? true : null), {
+        signal: AbortSignal.timeout(20_000),
+        timeoutMs: 15_000,
+        describe: told,
+      });
+      assert.deepEqual(await query(brief), [told]);
+      assert.deepEqual(await query(), [], 'the window of a minute is wide enough');
+      const remedy = findingOf(await doctor.examine(['query'], brief), 'TRANSACTION_OUTLASTS_WINDOW')?.remedy ?? '';
+      await doctor.run(/KILL \d+/.exec(remedy)?.[0] ?? assert.fail(remedy));
+      await waitFor(async () => ((await query(brief)).length === 0 ? true : null), {
+        signal: AbortSignal.timeout(20_000),
+        timeoutMs: 15_000,
+        describe: 'it has ended',
+      });
+    } finally {
+      await doctor.run("REVOKE PROCESS ON *.* FROM cdc_poller@'127.0.0.1'");
+      writer.destroy();
+      reader.destroy();
+    }
+  });
+
+  test('a replica that has the connector’s number, to whom may see the replicas', async () => {
+    const { host, port } = doctor.server.location;
+    await using own = await createOwnMariadb();
+    await using replica = await own.start(await getPort(), ['--server-id=184054', '--report-host=replica.example']);
+    const { user, password } = rootUser;
+    await replica.query(
+      `CHANGE MASTER TO master_host = '${host}', master_port = ${port}, master_user = '${user}', master_password = '${password}', master_use_gtid = current_pos, master_ssl = 0`,
+    );
+    await replica.query('START SLAVE');
+    await waitFor(async () => ((await doctor.server.query('SHOW SLAVE HOSTS')).length > 0 ? true : null), {
+      signal: AbortSignal.timeout(20_000),
+      timeoutMs: 15_000,
+      describe: 'the replica is connected',
+    });
+    assert.deepEqual(await log(), []);
+    await doctor.run(`GRANT REPLICATION MASTER ADMIN ON *.* TO ${replicator}`);
+    assert.deepEqual(await log(), ['error SERVER_ID_CLASH legacy-mariadb']);
+    assert.match(findingOf(await doctor.examine(['log']), 'SERVER_ID_CLASH')?.cause ?? '', /184054.*replica\.example:\d+/);
+    assert.deepEqual(await log({ overrides: { 'database.server.id': '184055' } }), []);
+    await doctor.run(`REVOKE REPLICATION MASTER ADMIN ON *.* FROM ${replicator}`);
   });
 
   test('a database that the server leaves out of its binlog, or the connector file leaves out', async () => {

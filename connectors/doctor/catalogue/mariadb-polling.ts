@@ -58,4 +58,13 @@ export const mariadbPollingFindings = {
     blastRadius:
       'Times are read as others than they are: rows lie hours outside the overlap window and are missed, or are read again for hours.',
   },
+  TRANSACTION_OUTLASTS_WINDOW: {
+    scope: 'query',
+    severity: 'warning',
+    cause: '{who} has had a transaction open for {age} in which it has written: longer than overlapMs of {tables}.',
+    remedy: 'Let its owner end it, or {sqlEnd} and raise overlapMs above what the longest transaction takes; or capture by the log.',
+    privilege: 'owner of the session, or the DBA; overlapMs: who edits pipeline.yaml',
+    blastRadius:
+      'Rows of these tables that it has written are never published when it commits now: their times are behind the window. No error tells of it.',
+  },
 } as const satisfies Record<string, FindingEntry>;

@@ -91,6 +91,9 @@ async function look(query: MariadbQuery, { captures, connect, onlooker, settings
       ...judgeFiles(
         captures.map(({ file }) => file),
         server,
+        new Set(
+          captures.map(({ file }) => file.name).filter((name) => factsOf(name)?.status?.tasks.some(({ state }) => state === 'RUNNING')),
+        ),
       ),
     );
     if (server.replicaBy !== undefined) {

@@ -11,6 +11,7 @@ import type { MariadbQuery } from '../../binlog/mariadb-source.ts';
 import { readGrants } from '../../binlog/grants.ts';
 import { judgePolledTable } from './judge-polled.ts';
 import { judgeTable } from './judge-table.ts';
+import { judgeOpenTransactions, readOpenTransactions } from './open-transactions.ts';
 import { readMariadbClock, readMariadbServer } from './probe-server.ts';
 import { readMariadbTable, readMariadbTableNames } from './probe-table.ts';
 import { lookAt, probeFinding } from './session.ts';
@@ -40,7 +41,10 @@ async function look(query: MariadbQuery, request: MariadbRequest, onlooker: Onlo
   const isWide = configured.some(({ table }) => isTablePattern(table));
   const names = isWide ? await see('the names of tables', () => readMariadbTableNames(query)) : [];
   const tables: string[] = [];
-  for (const polled of polledTables(configured, names ?? [])) {
+  const polledOnes = polledTables(configured, names ?? []);
+  const open = await see('open transactions', () => readOpenTransactions(query));
+  findings.push(...judgeOpenTransactions(open ?? [], polledOnes));
+  for (const polled of polledOnes) {
     const name = formatTableId(polled.id);
     if (polled.isQuery) {
       findings.push(mariadbFinding('POLLED_QUERY', 'query', { kind: 'table', name, table: name }, {}));

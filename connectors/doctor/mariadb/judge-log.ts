@@ -68,8 +68,11 @@ export function judgePosition(facts: ConnectorFacts, server: MariadbServer, acco
   return [mariadbFinding('BINLOG_POSITION_UNKNOWN', 'log', subject, { detail: verdict.text, sqlAccount: sqlAccount(account) })];
 }
 
-/** What the files say against the server and against each other. Pure. */
-export function judgeFiles(files: readonly ConnectorFile[], server: MariadbServer): readonly Finding[] {
+/**
+ * What the files say against the server and against each other. `running` are the connectors that read the binlog by now: a reader with the number of one
+ * of them is that connector. Pure.
+ */
+export function judgeFiles(files: readonly ConnectorFile[], server: MariadbServer, running: ReadonlySet<string>): readonly Finding[] {
   const ids = files.flatMap(({ name, config }) => {
     const id = config['database.server.id'];
     return id === undefined || id.includes('${') ? [] : [{ name, id }];
@@ -79,7 +82,15 @@ export function judgeFiles(files: readonly ConnectorFile[], server: MariadbServe
     const subject = { kind: 'connector', name } as const;
     const own = ids.find((one) => one.name === name)?.id;
     const twin = ids.find((one) => one.name !== name && one.id === own);
-    const other = own === server.variable('server_id') ? 'the server itself' : twin === undefined ? undefined : `connector ${twin.name}`;
+    const reader = running.has(name) ? undefined : server.readers.find(({ id }) => id === own);
+    const other =
+      own === server.variable('server_id')
+        ? 'the server itself'
+        : twin !== undefined
+          ? `connector ${twin.name}`
+          : reader !== undefined
+            ? `a replica or connector that is connected (${reader.place})`
+            : undefined;
     if (own !== undefined && other !== undefined) {
       findings.push(mariadbFinding('SERVER_ID_CLASH', 'log', subject, { value: own, other }));
     }

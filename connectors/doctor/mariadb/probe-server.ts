@@ -15,6 +15,8 @@ export type MariadbServer = {
   readonly binlog: BinlogFiles | null;
   /** Databases that are written to the binlog alone, and those that are left out; null where the account may not see it. */
   readonly filter: { readonly only: readonly string[]; readonly without: readonly string[] } | null;
+  /** Who reads its binlog by now and has said its number, connectors among them; empty where the account may not see it (REPLICATION MASTER ADMIN). */
+  readonly readers: readonly { readonly id: string; readonly place: string }[];
 };
 
 const names = [
@@ -36,6 +38,7 @@ export async function readMariadbServer(query: MariadbQuery): Promise<MariadbSer
       : 'is read_only, as a replica is',
     binlog: await readFiles(query),
     filter: await readFilter(query),
+    readers: await readReaders(query),
   };
 }
 
@@ -54,6 +57,19 @@ async function readFilter(query: MariadbQuery): Promise<MariadbServer['filter']>
     return { only: list(only), without: list(without) };
   } catch (error) {
     if (isRefusal(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR')) return null;
+    throw error;
+  }
+}
+
+async function readReaders(query: MariadbQuery): Promise<MariadbServer['readers']> {
+  try {
+    const rows = await query('SHOW SLAVE HOSTS');
+    return rows.map(([id, host, port]) => ({
+      id: id ?? '',
+      place: `${host === '' || host === null || host === undefined ? '(no report_host)' : host}:${port ?? ''}`,
+    }));
+  } catch (error) {
+    if (isRefusal(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR')) return [];
     throw error;
   }
 }
