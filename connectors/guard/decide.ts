@@ -108,7 +108,10 @@ function alarmsOf(policy: GuardConfig, view: GuardView, givenUp: boolean): Reado
     }
     const shouldBeat = connector === 'running' || connector === 'pending' || connector === 'failed';
     if (shouldBeat && beatAgeMs !== null && beatAgeMs > policy.warnHeartbeatMs) {
-      alarms.set('heartbeat', `the last heartbeat in the source is ${Math.round(beatAgeMs / 1000)} s old`);
+      alarms.set(
+        'heartbeat',
+        `the last heartbeat in the source is ${Math.round(beatAgeMs / 1000)} s old${connector === 'running' ? stalled : ''}`,
+      );
     }
   }
   if (connector === 'unknown') alarms.set('connect-unknown', cause);
@@ -117,6 +120,11 @@ function alarmsOf(policy: GuardConfig, view: GuardView, givenUp: boolean): Reado
   if (givenUp) alarms.set('given-up', `still FAILED after ${policy.restartMax} restarts: left to a person`);
   return alarms;
 }
+
+/** What may be behind a connector that runs and captures nothing, in the order in which it is looked for. */
+const stalled =
+  ', though the connector is RUNNING: it captures nothing. Its UPDATE of the heartbeat may wait for a lock or lack its right (pg_blocking_pids, SHOW PROCESSLIST), ' +
+  'somebody else may hold its slot (cdc doctor), or its task hangs: then cdc connectors restart';
 
 function threat({ dropSlotBytes }: GuardConfig): string {
   return dropSlotBytes === undefined ? '' : `; at ${formatBytes(dropSlotBytes)} the policy drops it`;

@@ -169,6 +169,34 @@ test('a connector that Connect calls RUNNING but that captures nothing is known 
   );
 });
 
+test('a connector whose heartbeat waits for a lock in the source is RUNNING and stands still; watch and status tell since when, and what to look for', async () => {
+  await using made = await bench();
+  const { db, connector, terminal } = made;
+  await using owner = await lockHolder(db.owner);
+  await using watch = terminal({ warnHeartbeatMs: 2000 }).start('watch', '--json');
+  // Whoever reads it goes on; the connector's UPDATE waits.
+  await owner.query('BEGIN; LOCK TABLE cdc.heartbeat IN SHARE MODE');
+  await until(
+    () => text(watch),
+    () => events(watch).some(({ alarm }) => alarm === 'heartbeat'),
+  );
+  const before = await connector.client.offsets(connector.name);
+  await db.query("INSERT INTO customers (email, name) VALUES ('late@example.org', 'Late')");
+  const status = await connector.client.status(connector.name);
+  assert.deepEqual([status?.connector.state, status?.tasks.map(({ state }) => state).join()], ['RUNNING', 'RUNNING']);
+  assert.match(
+    events(watch).find(({ alarm }) => alarm === 'heartbeat')?.text ?? '',
+    /though the connector is RUNNING.*lock.*pg_blocking_pids/,
+  );
+  assert.match((await terminal({}).run('status')).printed, /heartbeat: \d+\.\d s ago/);
+  assert.deepEqual(await connector.client.offsets(connector.name), before, 'the position stands still');
+  await owner.query('ROLLBACK');
+  await until(
+    () => text(watch),
+    () => events(watch).some(({ event, alarm }) => event === 'clear' && alarm === 'heartbeat'),
+  );
+});
+
 test('a table that left the publication goes on being called RUNNING by everybody; watch and status say that it is not captured', async () => {
   await using made = await bench();
   const { db, connector, terminal } = made;
@@ -244,3 +272,9 @@ test('with Connect out of reach, the connection that uses the slot is ended, and
   assert.equal(await dropSlotByForce({ name, config, client, source: db.replicator }, slot, AbortSignal.timeout(60_000)), true);
   assert.deepEqual(await slots(), []);
 });
+
+async function lockHolder(login: ClientConfig): Promise<AsyncDisposable & Pick<Client, 'query'>> {
+  const client = new Client(login);
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
