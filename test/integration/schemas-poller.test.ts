@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import getPort from 'get-port';
+import { pollerCommand } from '#cdc-poller/commands.ts';
 import type { Registry } from '#change-events/index.ts';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
@@ -14,6 +15,7 @@ import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { readEvents, schemaIdOf, testRegistry, testRegistryConfig, withRegistry, type ReadEvent } from '#test/support/schema-scene.ts';
 import { uniqueName } from '#test/support/stack.ts';
+import { terminal } from '#test/support/terminal.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
 
 let kafka: Kafka;
@@ -170,6 +172,14 @@ test('a changed table is registered before its first event; what its subject ref
     (await endpoint.get('/metrics')).text,
     /cdc_poller_errors_total\{[^}]*table="public\.changing"[^}]*code="SCHEMA_INCOMPATIBLE"/,
   );
+  const { printed } = await terminal(pollerCommand, config).run('status');
+  assert.match(printed, /public\.changing +│ waiting .*last SCHEMA_INCOMPATIBLE at /);
+  assert.match(
+    printed,
+    /^public\.changing, waiting: SCHEMA_INCOMPATIBLE: table public\.changing .* field "code" added .* The registry says: \S.*\n {2}remedy: .*level/m,
+  );
+  assert.match(printed, /public\.calm +│ polling /);
+  assert.doesNotMatch(printed, /^public\.calm, /m);
   await database.query("INSERT INTO calm (value) VALUES ('goes on')");
   await untilValues(topicOf(config, 'public.calm'), ['goes on']);
   assert.ok(!valuesOf(await readEvents(kafka, topic)).includes('refused'));

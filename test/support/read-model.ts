@@ -136,6 +136,19 @@ export async function createReadModel({
   };
 }
 
+/** kill -9 */
+export async function killed(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+/** Batches that have been applied so far. */
+export async function appliedBatches({ read, schema: model }: ReadModelFixture): Promise<number> {
+  const [row] = await read.query(`SELECT count(*) AS count FROM ${model}.apply_log`);
+  return Number(row?.['count']);
+}
+
 async function stopAll(children: ReadonlySet<ChildProcess>): Promise<void> {
   await Promise.all(
     [...children].map(async (child) => {

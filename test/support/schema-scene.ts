@@ -29,7 +29,7 @@ export type ReadEvent = {
 };
 
 /** Everything committed to a topic, in whatever formats it is, in order within each partition. Nothing of a topic that is still to be made. */
-export async function readEvents(kafka: Kafka, topic: string): Promise<readonly ReadEvent[]> {
+export async function readEvents(kafka: Kafka, topic: string, schemaRegistry?: SchemaRegistryConfig): Promise<readonly ReadEvent[]> {
   const messages: { readonly key: Buffer | null; readonly value: Buffer | null; readonly partition: number; readonly offset: bigint }[] =
     [];
   try {
@@ -38,7 +38,7 @@ export async function readEvents(kafka: Kafka, topic: string): Promise<readonly 
     if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return [];
     throw error;
   }
-  const decoder = eventDecoder(await testRegistryConfig());
+  const decoder = eventDecoder(schemaRegistry ?? (await testRegistryConfig()));
   await decoder.prepare(messages, AbortSignal.timeout(20_000));
   return messages.map(({ key, value, partition, offset }) => {
     const place = { topic, partition, offset: offset.toString() };
