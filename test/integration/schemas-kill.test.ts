@@ -16,7 +16,8 @@ import { eventually } from '#test/support/read-database.ts';
 import { assertAppliedOnce } from '#test/support/read-model-truth.ts';
 import { appliedBatches, createReadModel, killed, type ReadModelFixture } from '#test/support/read-model.ts';
 import { repeat } from '#test/support/repeat.ts';
-import { readEvents, testRegistryConfig } from '#test/support/schema-scene.ts';
+import { testRegistryConfig } from '#test/support/registry.ts';
+import { readEvents } from '#test/support/schema-scene.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 const kafka = await testKafka();
@@ -157,8 +158,7 @@ test('the registry killed under load: known schemas serve, a new shape waits, al
     await database.query("INSERT INTO race (value) VALUES ('known schemas serve')");
     await mirrored('known schemas serve');
     await scene.addColumn('late');
-    const waiting = await endpoint.until('public.race', ({ lastError }) => lastError?.code === 'REGISTRY_UNREACHABLE');
-    assert.equal(waiting.phase, 'waiting');
+    await endpoint.until('public.race', ({ phase, lastError }) => phase === 'waiting' && lastError?.code === 'REGISTRY_UNREACHABLE');
     await poller.kill('SIGKILL');
     await killed(reader);
   }

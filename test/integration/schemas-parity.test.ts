@@ -6,7 +6,7 @@ import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
-import { testRegistry } from '#test/support/schema-scene.ts';
+import { testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
 

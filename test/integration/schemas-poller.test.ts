@@ -8,12 +8,12 @@ import { readToEnd, type Kafka } from '#kafka/index.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy } from '#test/support/mute-proxy.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
-import { readEvents, schemaIdOf, testRegistry, testRegistryConfig, withRegistry, type ReadEvent } from '#test/support/schema-scene.ts';
+import { registryProxy, testRegistry } from '#test/support/registry.ts';
+import { readEvents, schemaIdOf, type ReadEvent } from '#test/support/schema-scene.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { terminal } from '#test/support/terminal.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
@@ -245,13 +245,11 @@ test('a table that was changed while no poller ran waits for its subject, and th
 
 test('the registry is away: at the start an error that says so, or a wait; later known tables go on, a new shape waits, nothing is lost', async () => {
   for (const table of ['known', 'shaped']) await createTable(table);
-  const { url } = await testRegistryConfig();
-  const { hostname, port, pathname } = new URL(url);
-  await using proxy = await createMuteProxy({ host: hostname, port: Number(port) });
-  const away = { url: `http://127.0.0.1:${proxy.port}${pathname}`, requestTimeoutMs: 500 };
+  await using proxy = await registryProxy();
+  const { schemaRegistry } = proxy;
   const httpPort = await getPort();
   const base = await configOf('avro', ['public.known', 'public.shaped'], { http: { port: httpPort } });
-  const config = await withRegistry(base, away);
+  const config = { ...base, schemaRegistry };
   const endpoint = pollerEndpoint(httpPort, config.poller?.name ?? '');
   const [known, shaped] = [topicOf(config, 'public.known'), topicOf(config, 'public.shaped')];
 
@@ -278,8 +276,7 @@ test('the registry is away: at the start an error that says so, or a wait; later
   await database.query("TRUNCATE known; INSERT INTO known (value) VALUES ('after a new session')");
   await untilValues(known, ['after a new session']);
   await database.query("ALTER TABLE shaped ADD COLUMN note text; INSERT INTO shaped (value, note) VALUES ('new shape', 'n')");
-  const waiting = await endpoint.until('public.shaped', ({ lastError }) => lastError?.code === 'REGISTRY_UNREACHABLE');
-  assert.equal(waiting.phase, 'waiting');
+  await endpoint.until('public.shaped', ({ phase, lastError }) => phase === 'waiting' && lastError?.code === 'REGISTRY_UNREACHABLE');
   await database.query("INSERT INTO known (value) VALUES ('meanwhile'); INSERT INTO shaped (value, note) VALUES ('newer', 'n')");
   await untilValues(known, ['meanwhile']);
   assert.deepEqual(valuesOf(await readEvents(kafka, shaped)), ['first']);

@@ -1,24 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Command } from 'commander';
 import { eventDecoder, frameOf, type ChangeEvent } from '#change-events/index.ts';
 import { readToEnd } from '#kafka/index.ts';
-import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
-import { readModelCommand } from '#read-model/commands.ts';
-import { avroOrders, schemasOfOrders, testRegistry, testRegistryConfig } from '#test/support/avro-orders.ts';
+import { pipelineSchema } from '#pipeline/index.ts';
+import { avroOrders, schemasOfOrders } from '#test/support/avro-orders.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy, type MuteProxy } from '#test/support/mute-proxy.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { registryProxy, testRegistry, testRegistryConfig } from '#test/support/registry.ts';
 import { repeat } from '#test/support/repeat.ts';
 import { assertMirror, createSamples, insertSamples, lostByContract, lostByDebezium, sampleRows } from '#test/support/samples-table.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
+import { cdcReadModel } from '#test/support/terminal.ts';
 
 async function statuses(model: ReadModelFixture): Promise<Readonly<Record<string, string | null>>> {
   const rows = await model.read.query('SELECT id, status FROM model.orders ORDER BY id');
@@ -31,23 +30,6 @@ async function untilStatuses(model: ReadModelFixture, expected: Readonly<Record<
     (now) => JSON.stringify(now) === JSON.stringify(expected),
   );
   assert.deepEqual(found, expected);
-}
-
-/** Runs `cdc read-model …` and gives what it prints. */
-async function cdc(config: PipelineConfig, ...args: readonly string[]): Promise<string> {
-  const printed: string[] = [];
-  const command: Command = readModelCommand({
-    config: async () => config,
-    configFolder: () => '.',
-    print: (text) => printed.push(text),
-    progress: () => undefined,
-    setExitCode: () => undefined,
-    logger: silentLogger,
-    signal: new AbortController().signal,
-    stackFolder: () => '.',
-  });
-  await command.exitOverride().parseAsync(args, { from: 'user' });
-  return printed.join('\n');
 }
 
 function select(schema: string): string {
@@ -184,21 +166,12 @@ async function seedOrders(db: LegacyDatabase): Promise<void> {
   );
 }
 
-/** A way to the registry that can be cut. */
-async function registryProxy(): Promise<
-  MuteProxy & { readonly schemaRegistry: { readonly url: string; readonly requestTimeoutMs: number } }
-> {
-  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
-  const way = await createMuteProxy({ host: hostname, port: Number(port) });
-  return Object.assign(way, { schemaRegistry: { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 } });
-}
-
 type HaltedPartition = { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } };
 
 /** The partitions that stand still, as the status tells them. */
 async function halted(model: ReadModelFixture): Promise<readonly HaltedPartition[]> {
   const found: (Omit<HaltedPartition, 'halted'> & { readonly halted: HaltedPartition['halted'] | null })[] = JSON.parse(
-    await cdc(model.config, 'status', '--json'),
+    await cdcReadModel(model.config, 'status', '--json'),
   );
   return found.flatMap(({ partition, halted: halt }) => (halt === null ? [] : [{ partition, halted: halt }]));
 }
@@ -258,7 +231,7 @@ test('the connector’s transactions in Avro become visible whole, also after a 
   assert.ok(states.size > 2, `saw ${states.size} states`);
   // The connector's heartbeats are Avro too.
   await eventually(
-    async () => await cdc(model.config, 'status'),
+    async () => await cdcReadModel(model.config, 'status'),
     (said) => said.includes('model: complete up to'),
   );
   assert.deepEqual(await model.read.query('SELECT torn_transactions FROM model.model_version'), [{ torn_transactions: '0' }]);
@@ -292,7 +265,7 @@ test('the registry is away: what is known serves, a new id waits in its partitio
     );
     const [halt, ...others] = await waiting();
     assert.deepEqual([halt?.partition, halt?.halted.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
-    assert.match(halt?.halted.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
+    assert.match(halt?.halted.cause ?? '', new RegExp(`//127.0.0.1:${way.port}`));
     assert.equal((await statuses(model))['3'], undefined);
     way.unmute();
     await untilStatuses(model, { 1: 'known', 2: 'still serves', 3: 'waits', 4: 'json goes on' });
@@ -334,7 +307,7 @@ test('an id that the registry does not know is parked with its cause and a reada
   await untilStatuses(model, { 2: 'other' });
   await model.send('orders', [known.upsert(1, 'second', 'u'), upsert('orders', order(1, 1, 'third'), 'u'), ...remove('orders', 2)]);
   await untilStatuses(model, {});
-  const listed: { key: string; code: string; cause: string }[] = JSON.parse(await cdc(model.config, 'parked', 'list', '--json'));
+  const listed: { key: string; code: string; cause: string }[] = JSON.parse(await cdcReadModel(model.config, 'parked', 'list', '--json'));
   assert.deepEqual(
     listed.map(({ key, code }) => [key, code]),
     [
@@ -347,13 +320,13 @@ test('an id that the registry does not know is parked with its cause and a reada
     listed[0]?.cause ?? '',
     new RegExp(`knows no schema .* topic ${model.topic('orders')}, partition 0, offset 0, schema id ${unknown.ids.value}`),
   );
-  assert.match(await cdc(model.config, 'parked', 'list'), /\{"id":1\}/);
+  assert.match(await cdcReadModel(model.config, 'parked', 'list'), /\{"id":1\}/);
 
   const [, value] = schemasOfOrders(unlike);
   for (let id = 0, turn = 0; id < unknown.ids.value; turn += 1) {
     id = await registry.register(`${unlike}-more`, { schemaType: 'AVRO', schema: JSON.stringify({ ...value, doc: `${turn}` }) });
   }
-  assert.match(await cdc(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys/);
+  assert.match(await cdcReadModel(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys/);
   await untilStatuses(model, { 1: 'third' });
   void running;
 });

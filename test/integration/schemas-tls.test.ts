@@ -4,16 +4,15 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { schemasCommand } from '#change-events/commands.ts';
 import { CdcError, type PipelineConfig } from '#pipeline/index.ts';
-import { readModelCommand } from '#read-model/commands.ts';
 import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
-import { testRegistryConfig } from '#test/support/schema-scene.ts';
+import { testRegistryConfig } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
-import { terminal } from '#test/support/terminal.ts';
+import { cdcReadModel, terminal } from '#test/support/terminal.ts';
 import { createTlsFront } from '#test/support/tls-front.ts';
 
 const login = { username: 'berta', password: 'top:secret-ä' };
@@ -82,7 +81,7 @@ test('a registry behind HTTPS and a login: poller, read model and cdc schemas wo
       await assert.rejects(poller.ended, told);
       await using running = await refused.start();
       const printed = await eventually(
-        async () => (await terminal(readModelCommand, refused.config).run('status')).printed,
+        () => cdcReadModel(refused.config, 'status'),
         (said) => said.includes(code),
       );
       void running;

@@ -1,23 +1,7 @@
-import { eventDecoder, openRegistry, type ChangeEvent, type Registry, type Row } from '#change-events/index.ts';
+import { eventDecoder, type ChangeEvent, type Row } from '#change-events/index.ts';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
-import { CdcError, pipelineSchema, type PipelineConfig, type SchemaRegistryConfig } from '#pipeline/index.ts';
-import { testStack } from './stack.ts';
-
-/** The shared stack's registry as configuration. */
-export async function testRegistryConfig(more: Readonly<Record<string, unknown>> = {}): Promise<SchemaRegistryConfig> {
-  const { schemaRegistry } = await testStack();
-  if (schemaRegistry === undefined) throw new TypeError('the stack has no schema registry (cdc stack up --with schema-registry)');
-  return pipelineSchema.shape.schemaRegistry.unwrap().parse({ url: schemaRegistry.url, ...more });
-}
-
-export async function testRegistry(): Promise<Registry> {
-  return openRegistry(await testRegistryConfig());
-}
-
-/** The configuration with the stack's registry, or another way to it. */
-export async function withRegistry(config: PipelineConfig, more: Readonly<Record<string, unknown>> = {}): Promise<PipelineConfig> {
-  return { ...config, schemaRegistry: await testRegistryConfig(more) };
-}
+import { CdcError, type SchemaRegistryConfig } from '#pipeline/index.ts';
+import { testRegistryConfig } from './registry.ts';
 
 /** A message of a topic as its reader sees it, and as it stands there. */
 export type ReadEvent = {
