@@ -65,10 +65,7 @@ test('schemas check, list, show and types follow a table through what it does', 
     const row: unknown = rows.find((each: { readonly subject: string }) => each.subject === subject);
     assert.ok(typeof row === 'object' && row !== null && 'id' in row);
     assert.deepEqual({ ...row, id: 0 }, { subject, type: 'AVRO', versions: [1], id: 0, compatibility: 'BACKWARD' });
-    assert.match(
-      (await cli.run('show', subject)).printed,
-      new RegExp(`${subject}, version 1, id ${String(row.id)}, AVRO\\n\\{\\n`),
-    );
+    assert.match((await cli.run('show', subject)).printed, new RegExp(`${subject}, version 1, id ${String(row.id)}, AVRO\\n\\{\\n`));
     assert.equal((await cli.run('show', `${subject}@1`)).printed, (await cli.run('show', subject)).printed);
     await assert.rejects(cli.run('show', `${subject}@2`), { code: 'SUBJECT_UNKNOWN' });
   });
