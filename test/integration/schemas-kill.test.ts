@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import getPort from 'get-port';
 import { openRegistry } from '#change-events/index.ts';
 import type { PipelineConfig, SchemaRegistryConfig } from '#pipeline/index.ts';
-import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
+import { deleteTopicsOf, observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { startOwnRegistry } from '#test/support/own-registry.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
@@ -13,6 +13,7 @@ import { spawnPoller, untilPublished } from '#test/support/poller.ts';
 import { assertExact } from '#test/support/published.ts';
 import { createRaceTable, race } from '#test/support/race.ts';
 import { eventually } from '#test/support/read-database.ts';
+import { halted } from '#test/support/read-model-orders.ts';
 import { assertAppliedOnce } from '#test/support/read-model-truth.ts';
 import { appliedBatches, createReadModel, killed, type ReadModelFixture } from '#test/support/read-model.ts';
 import { repeat } from '#test/support/repeat.ts';
@@ -94,11 +95,11 @@ async function createScene(
 test('in Avro too: poller and read model killed again and again under load, while columns come: nothing lost, published twice or applied twice', async () => {
   await using scene = await createScene(20_000, await testRegistryConfig());
   const { database, config, model, topic } = scene;
-  const load = repeat(async () => {
+  await using load = repeat(async () => {
     await race(database, { writers: 4, seconds: 1 });
   });
   let readersKilled = 0;
-  const readers = repeat(async () => {
+  await using readers = repeat(async () => {
     // A group of its own: Kafka would otherwise wait for the dead one's session. The stored offsets are the same.
     const reader = model.spawn({ groupId: uniqueName('kill') });
     const before = await appliedBatches(model);
@@ -110,25 +111,31 @@ test('in Avro too: poller and read model killed again and again under load, whil
     await killed(reader);
     readersKilled += 1;
   });
-  await using admin = await kafka.admin();
-  const written = async (): Promise<bigint> => (await admin.offsetsOf(topic)).reduce((sum, { high }) => sum + high, 0n);
+  await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
+  const { messages } = observer;
+  const moreThan = (seen: number): Promise<void> =>
+    observer.until(
+      () => messages.length > seen,
+      () => `more than ${seen} events`,
+      60_000,
+    );
   for (let kill = 0; kill < kills; kill += 1) {
-    const before = await written();
+    const seen = messages.length;
     await using poller = await spawnPoller(config);
-    // Some kills come while it starts, takes over or registers; most amid pages or between polls.
-    if (kill % 3 === 2) {
-      await scene.addColumn(`c${kill}`);
-      await delay(Math.random() * 1500);
-    } else {
-      await eventually(written, (now) => now > before);
-      await delay(Math.random() * 200);
+    // Some kills come at the moment when events have become visible, some while it starts, takes over and registers, some soon after a column came.
+    if (kill % 3 === 1) await delay(Math.random() * 1500);
+    else {
+      await moreThan(seen);
+      if (kill % 3 === 2) await scene.addColumn(`c${kill}`);
     }
+    if (kill % 3 === 2) await moreThan(messages.length);
     await poller.kill('SIGKILL');
   }
   await using poller = await spawnPoller(config);
+  // While there still is something to read: a reader is killed after some progress.
+  await readers.stop();
   await load.stop();
   await untilPublished(kafka, config, database, 60_000);
-  await readers.stop();
   assert.ok(readersKilled > 1, `${readersKilled} readers were killed`);
   model.spawn();
   await scene.assertExact();
@@ -141,33 +148,40 @@ test('the registry killed under load: known schemas serve, a new shape waits, al
   await using scene = await createScene(1000, registry.config, { http: { port } });
   const { database, config, model } = scene;
   const endpoint = pollerEndpoint(port, config.poller?.name ?? '');
-  const mirrored = (value: string): Promise<unknown> =>
-    eventually(
-      () => model.read.query('SELECT id FROM model.race WHERE value = $1', [value]).catch(() => []),
+  /** By its id: the load soon gives it another value. */
+  const newRowIsMirrored = async (): Promise<void> => {
+    const [row] = await database.query("INSERT INTO race (value) VALUES ('new') RETURNING id::text");
+    await eventually(
+      () => model.read.query('SELECT id FROM model.race WHERE id = $1', [row?.['id']]),
       (rows) => rows.length === 1,
     );
-  const load = repeat(async () => {
+  };
+  await using load = repeat(async () => {
     await race(database, { writers: 2, seconds: 1 });
   });
   const reader = model.spawn();
   {
     await using poller = await spawnPoller(config);
-    await database.query("INSERT INTO race (value) VALUES ('before')");
-    await mirrored('before');
+    await newRowIsMirrored();
     await registry.kill();
-    await database.query("INSERT INTO race (value) VALUES ('known schemas serve')");
-    await mirrored('known schemas serve');
+    await newRowIsMirrored();
+    await killed(reader);
+    const { rowsPublished } = await endpoint.table('public.race');
+    await endpoint.until('public.race', (now) => now.rowsPublished > rowsPublished);
     await scene.addColumn('late');
     await endpoint.until('public.race', ({ phase, lastError }) => phase === 'waiting' && lastError?.code === 'REGISTRY_UNREACHABLE');
     await poller.kill('SIGKILL');
-    await killed(reader);
   }
-  // These know nothing yet: the poller waits at its start, the reader with the first event.
+  // These know nothing yet: the poller waits at its start, the reader with the first event that nobody has read.
   await using poller = await spawnPoller(config);
   model.spawn({ groupId: uniqueName('kill') });
   await eventually(
     async () => poller.log(),
     (log) => log.includes('REGISTRY_UNREACHABLE'),
+  );
+  await eventually(
+    () => halted(model),
+    (found) => found.some(({ halted: { code } }) => code === 'REGISTRY_UNREACHABLE'),
   );
   await registry.start();
   await load.stop();

@@ -78,15 +78,6 @@ test('the read database is away while a partition waits for a schema, and goes b
     await model.send('orders', messages);
     sent += messages.length;
   };
-  /** Until the registry was asked, without an answer, after what was done. */
-  const askedInVainAfter = async (act: () => Promise<void>): Promise<void> => {
-    const before = way.saidInVain();
-    await act();
-    await eventually(
-      async () => way.saidInVain(),
-      (now) => now > before,
-    );
-  };
   await using running = await model.start();
   await send(at(0, first.upsert(1, 'one')), at(1, first.upsert(2, 'two')));
   await untilStatuses(model, { 1: 'one', 2: 'two' });
@@ -99,7 +90,12 @@ test('the read database is away while a partition waits for a schema, and goes b
     (found) => found.length === 1,
   );
   const back = await model.read.refuseConnections();
-  await askedInVainAfter(() => send(at(1, first.upsert(2, 'meanwhile', 'u')), at(0, second.upsert(3, 'still waits', 'u'))));
+  const askedBefore = way.saidInVain();
+  await send(at(1, first.upsert(2, 'meanwhile', 'u')), at(0, second.upsert(3, 'still waits', 'u')));
+  await eventually(
+    async () => way.saidInVain() > askedBefore && /applying to model failed for now/.test(model.log()),
+    (asked) => asked,
+  );
   way.unmute();
   await send(at(0, second.upsert(4, 'the schema is here')));
   await back();
@@ -109,8 +105,10 @@ test('the read database is away while a partition waits for a schema, and goes b
   // The database is away before the wait can be told; it is back first.
   const backAgain = await model.read.refuseConnections();
   way.mute();
-  await askedInVainAfter(() =>
-    send(at(0, third.upsert(5, 'newest')), at(1, first.upsert(2, 'at last', 'u')), ...third.remove(1).map((message) => at(0, message))),
+  await send(at(0, third.upsert(5, 'newest')), at(1, first.upsert(2, 'at last', 'u')), ...third.remove(1).map((message) => at(0, message)));
+  await eventually(
+    async () => /making it known that \S+\/0 of model waits failed for now/.test(model.log()),
+    (failed) => failed,
   );
   await backAgain();
   const [halt] = await eventually(
