@@ -68,7 +68,10 @@ function whatWentWrong(error: unknown, url: string, path: string): Error {
   const status = numberOf(error, 'status');
   const code = numberOf(error, 'errorCode');
   if (status === undefined || code === undefined) return unreachable(url, describeCode(error));
-  const message = describeError(error).replace(/; Error code: -?\d+$/, '');
+  const message = describeError(error)
+    .replace(/; Error code: -?\d+$/, '')
+    // What the client says where the answer has no words of a registry: a proxy's page, Karapace's refusal of a login.
+    .replace(/^Unknown error: Request failed with status code \d+$/, 'no reason given');
   if (status === 401 || status === 403)
     return new CdcError('REGISTRY_REFUSED', `the schema registry at ${url} refuses ${path} (${status}): ${message}`);
   if (isAnswer(status, code)) return new RegistryAnswer(status, message);

@@ -71,6 +71,7 @@ const failures: readonly (readonly [status: number, body: string, code: string, 
   [404, '{"error_code":404,"message":"no such path"}', 'REGISTRY_UNREACHABLE', /no such path/],
   [200, '<html>a login page</html>', 'REGISTRY_UNREACHABLE', /not as a schema registry does/],
   [401, '{"error_code":40101,"message":"who are you"}', 'REGISTRY_REFUSED', /who are you/],
+  [401, '"Not authenticated"', 'REGISTRY_REFUSED', /\(401\): no reason given$/],
   [403, '{"error_code":40301,"message":"not you"}', 'REGISTRY_REFUSED', /not you/],
 ];
 
