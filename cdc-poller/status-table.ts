@@ -32,7 +32,14 @@ export function statusTable(rows: readonly StatusRow[]): string {
       ]);
     }
   }
-  return table.toString();
+  return [table.toString(), ...rows.flatMap(({ live }) => (live === null ? [] : whyItStands(live)))].join('\n');
+}
+
+/** What a table waits for or failed with, in the words that its log has; nothing of a table that goes on. */
+function whyItStands({ table, phase, lastError }: TableFigures): readonly string[] {
+  if (lastError === null || (phase !== 'waiting' && phase !== 'failed')) return [];
+  const { code, message, remedy } = lastError;
+  return [`${table}, ${phase}: ${code}: ${message}${remedy === null ? '' : `\n  remedy: ${remedy}`}`];
 }
 
 function positionsTable(rows: readonly StatusRow[]): string {

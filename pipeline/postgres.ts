@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { ClientConfig } from 'pg';
 import type { Credentials, LegacyDbConfig, TlsConfig } from './config/schema.ts';
-import { CdcError } from './errors.ts';
+import { CdcError, describeError } from './errors.ts';
 
 /** Where a Postgres database is, as pipeline.yaml says it. */
 export type DatabaseLocation = {
@@ -37,12 +37,24 @@ export function postgresClientConfig(location: DatabaseLocation, credentials: Cr
   };
 }
 
-/** Node's TLS options from files; also for Kafka. */
+/**
+ * Node's TLS options from files, for every server there is.
+ *
+ * @throws CdcError CONFIG_INVALID when a file cannot be read
+ */
 export function tlsOptions(tls: TlsConfig): ConnectionOptions {
   return {
     rejectUnauthorized: tls.rejectUnauthorized,
-    ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
-    ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile, 'utf8') }),
-    ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile, 'utf8') }),
+    ...(tls.caFile === undefined ? {} : { ca: pem('caFile', tls.caFile) }),
+    ...(tls.certFile === undefined ? {} : { cert: pem('certFile', tls.certFile) }),
+    ...(tls.keyFile === undefined ? {} : { key: pem('keyFile', tls.keyFile) }),
   };
+}
+
+function pem(setting: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CdcError('CONFIG_INVALID', `tls.${setting}: ${describeError(error)}`, { cause: error });
+  }
 }

@@ -67,8 +67,18 @@ function statusTable(status: readonly PartitionStatus[]): string {
     const progress = [String(appliedOffset), String(endOffset ?? 'no topic'), String(lag ?? '-')];
     table.push([model, topic, partition, ...progress, parked, consistency, appliedAt]);
   }
-  const halts = status.flatMap(({ halted }) => (halted === null ? [] : [`${halted.code}: ${halted.cause}\n  remedy: ${halted.remedy}`]));
-  return [table.toString(), ...halts].join('\n');
+  return [table.toString(), ...haltsOf(status)].join('\n');
+}
+
+/** Why partitions stand still, each reason once: a server that is away is away for all of them. */
+function haltsOf(status: readonly PartitionStatus[]): readonly string[] {
+  const places = new Map<string, string[]>();
+  for (const { topic, partition, halted } of status) {
+    if (halted === null) continue;
+    const why = `${halted.code}: ${halted.cause}\n  remedy: ${halted.remedy}`;
+    places.set(why, [...(places.get(why) ?? []), `${topic}/${partition}`]);
+  }
+  return [...places].map(([why, standing]) => `${standing.join(', ')}: ${why}`);
 }
 
 /** Offsets are integers of 64 bits: as text they survive every JSON reader. */

@@ -1,5 +1,6 @@
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { answersAt } from './answers-at.ts';
 import { javaFlags, propertiesFile, serverEnvironment } from './java.ts';
 import type { ServerSpec } from './server-process.ts';
 
@@ -45,16 +46,7 @@ export function connectServer(options: ConnectOptions): ServerSpec {
         env: serverEnvironment(options.environment),
       };
     },
-    ready: async (signal) => {
-      try {
-        const response = await fetch(`${url}/health`, { signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) });
-        await response.body?.cancel();
-        return response.status === 200;
-      } catch {
-        signal.throwIfAborted();
-        return false;
-      }
-    },
+    ready: (signal) => answersAt(`${url}/health`, signal),
     stopSignal: 'SIGTERM',
     startLimitMs: 120_000,
     stopLimitMs: 60_000,

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { answersAt } from './answers-at.ts';
 import { javaFlags, serverEnvironment } from './java.ts';
 import type { ServerSpec } from './server-process.ts';
 
@@ -48,16 +49,7 @@ export function registryServer({ name, port, dataFolder, runtime }: RegistryOpti
         }),
       };
     },
-    ready: async (signal) => {
-      try {
-        const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]) });
-        await response.body?.cancel();
-        return response.status === 200;
-      } catch {
-        signal.throwIfAborted();
-        return false;
-      }
-    },
+    ready: (signal) => answersAt(`${url}/health/ready`, signal),
     stopSignal: 'SIGTERM',
     startLimitMs: 120_000,
     stopLimitMs: 30_000,

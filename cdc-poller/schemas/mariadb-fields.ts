@@ -10,13 +10,14 @@ const types: Readonly<Record<string, PlainType>> = {
   mediumint: { base: 'int' },
   int: { base: 'int' },
   bigint: { base: 'long' },
-  year: { base: 'int' },
+  year: { base: 'int', meaning: 'io.debezium.time.Year' },
   double: { base: 'double' },
   date: meaning('time.IsoDate'),
   datetime: meaning('time.IsoTimestamp'),
   timestamp: meaning('time.ZonedTimestamp'),
   time: meaning('time.IsoTime'),
   json: meaning('data.Json'),
+  uuid: meaning('data.Uuid'),
   enum: meaning('data.Enum'),
   set: meaning('data.EnumSet'),
 };
@@ -42,6 +43,9 @@ export function mariadbFieldType({ name, modifier }: ColumnType, detail: ColumnD
 
 /** `int(10) unsigned` → INT UNSIGNED of length 10. */
 export function mariadbDeclared({ name }: ColumnType, detail: ColumnDetail | undefined): DeclaredAs {
+  const labels = detail?.allowed;
+  // The longest text of a set has every label, of one character each to Debezium, and the commas between them.
+  if (labels) return { type: name.toUpperCase(), length: String(name === 'set' ? labels.split(/(?<!\\),/).length * 2 - 1 : 1) };
   const declared = detail?.declared ?? name;
   const [, list = ''] = /\(([\d,]+)\)/.exec(declared) ?? [];
   const [length, scale] = list.split(',');

@@ -72,10 +72,18 @@ async function check(
   url: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
+  const against = (versions: string): Promise<unknown> =>
+    request('POST', `/compatibility/subjects/${encodeURIComponent(subject)}/${versions}?verbose=true`, schema, signal);
   const answer = await orNull(() =>
-    orExplained(subject, () =>
-      request('POST', `/compatibility/subjects/${encodeURIComponent(subject)}/versions?verbose=true`, schema, signal),
-    ),
+    orExplained(subject, async () => {
+      try {
+        return await against('versions');
+      } catch (error) {
+        // Karapace compares with a version that is named, and with no others.
+        if (error instanceof CdcError && error.cause instanceof RegistryAnswer) return against('versions/latest');
+        throw error;
+      }
+    }),
   );
   if (answer === null) return [];
   const { is_compatible: compatible, messages, reason } = parse(checkAnswer, answer, url);

@@ -68,11 +68,14 @@ function whatWentWrong(error: unknown, url: string, path: string): Error {
   const status = numberOf(error, 'status');
   const code = numberOf(error, 'errorCode');
   if (status === undefined || code === undefined) return unreachable(url, describeCode(error));
-  const message = describeError(error).replace(/; Error code: -?\d+$/, '');
+  const message = describeError(error)
+    .replace(/; Error code: -?\d+$/, '')
+    // What the client says where the answer has no words of a registry: a proxy's page, Karapace's refusal of a login.
+    .replace(/^Unknown error: Request failed with status code \d+$/, 'no reason given');
   if (status === 401 || status === 403)
     return new CdcError('REGISTRY_REFUSED', `the schema registry at ${url} refuses ${path} (${status}): ${message}`);
   if (isAnswer(status, code)) return new RegistryAnswer(status, message);
-  return unreachable(url, `it answered ${status} (${message})`);
+  return unreachable(url, `it answered ${status} (${message})`, status === 404 ? new RegistryAnswer(status, message) : undefined);
 }
 
 /** Above 40400 are the registry's own words for "no such subject, version, schema"; another 404 is not a registry speaking. */
@@ -80,8 +83,9 @@ function isAnswer(status: number, code: number): boolean {
   return status === 400 || status === 409 || status === 422 || (status === 404 && code > 40_400);
 }
 
-export function unreachable(url: string, why: string): CdcError {
-  return new CdcError('REGISTRY_UNREACHABLE', `no usable answer from the schema registry at ${url}: ${why}`);
+/** With a {@link RegistryAnswer} as its cause where somebody answers who does not know the path. */
+export function unreachable(url: string, why: string, cause?: RegistryAnswer): CdcError {
+  return new CdcError('REGISTRY_UNREACHABLE', `no usable answer from the schema registry at ${url}: ${why}`, { cause });
 }
 
 function describeCode(error: unknown): string {

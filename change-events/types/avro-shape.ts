@@ -68,10 +68,10 @@ function plainShape(type: AvroType, shapeOf: (type: AvroType) => TypeShape): Typ
   }
 }
 
-/** The labels of a database's enum. */
+/** The labels of a database's enum. MariaDB's connector and poller put a backslash before a comma of a label; of Postgres' labels nothing tells. */
 function allowedOf({ connectName, parameters }: Meaning): readonly string[] | null {
   const allowed = connectName === 'io.debezium.data.Enum' ? parameters?.['allowed'] : undefined;
-  return allowed === undefined ? null : allowed.split(',');
+  return allowed === undefined ? null : allowed.split(/(?<!\\),/).map((label) => label.replaceAll(String.raw`\,`, ','));
 }
 
 /** Declared lengths that say something; of other types they are what a driver shows. */

@@ -8,7 +8,8 @@ import { mariadbSamples } from '#test/support/mariadb-samples.ts';
 import { startTestPoller } from '#test/support/poller.ts';
 import { rawMember } from '#test/support/raw-json.ts';
 import { eventually } from '#test/support/read-database.ts';
-import { readEvents, withRegistry } from '#test/support/schema-scene.ts';
+import { testRegistryConfig } from '#test/support/registry.ts';
+import { readEvents } from '#test/support/schema-scene.ts';
 
 const types = Object.entries(mariadbSamples);
 const depth = Math.max(...types.map(([, samples]) => samples.length));
@@ -18,10 +19,11 @@ const expected = Array.from({ length: depth }, (_, at) => types.map(([, samples]
 /** A poller of the same tables in Avro: what is read from it is what JSON has, but for numbers that no long holds. */
 async function assertAvro(scene: MariadbScene): Promise<void> {
   const { config, kafka, name, database } = scene;
-  const { poller } = await withRegistry(config);
+  const { poller } = config;
   assert.ok(poller !== undefined);
   const avro = {
-    ...(await withRegistry(config)),
+    ...config,
+    schemaRegistry: await testRegistryConfig(),
     poller: { ...poller, name: `${name}-avro`, topicPrefix: `${name}-avro`, format: 'avro' as const },
   };
   await using running = startTestPoller(avro);

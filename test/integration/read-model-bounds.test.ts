@@ -3,13 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, escapeIdentifier } from 'pg';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { postgresClientConfig } from '#pipeline/index.ts';
 import { order, product, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
-import { testStack } from '#test/support/stack.ts';
 
 async function number(model: ReadModelFixture, sql: string): Promise<number> {
   const [row] = await model.read.query(`SELECT (${sql})::text AS number`);
@@ -64,19 +61,7 @@ suite('longer than a session, no membership is lost and nothing is repeated', { 
   );
 
   test('while the database refuses connections, which are tried again with growing pauses', { timeout: 60_000 }, () =>
-    heldBack(async (model) => {
-      const { readServer } = await testStack();
-      const { host, port, superuser } = readServer;
-      const server = new Client(postgresClientConfig({ host, port, database: 'postgres' }, superuser, 'test bounds'));
-      await server.connect();
-      const name = escapeIdentifier(model.read.name);
-      await server.query(`ALTER DATABASE ${name} CONNECTION LIMIT 0`);
-      await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [model.read.name]);
-      return async () => {
-        await server.query(`ALTER DATABASE ${name} CONNECTION LIMIT -1`);
-        await server.end();
-      };
-    }),
+    heldBack((model) => model.read.refuseConnections()),
   );
 });
 

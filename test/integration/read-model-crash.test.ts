@@ -5,36 +5,14 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { orderHistory, randomBelow, type History } from '#test/support/order-history.ts';
 import { eventually } from '#test/support/read-database.ts';
-import { assertMirrors, assertViewIsTrue } from '#test/support/read-model-truth.ts';
-import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { assertAppliedOnce, assertMirrors, assertViewIsTrue } from '#test/support/read-model-truth.ts';
+import { appliedBatches, createReadModel, killed, type ReadModelFixture } from '#test/support/read-model.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
 
 async function sendNext(model: ReadModelFixture, history: History, changes: number): Promise<void> {
   for (const [table, messages] of history.next(changes)) await model.send(table, messages);
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
-}
-
-async function appliedBatches(model: ReadModelFixture): Promise<number> {
-  const [row] = await model.read.query('SELECT count(*) AS count FROM model.apply_log');
-  return Number(row?.['count']);
-}
-
-/** Every message was applied by one batch, no offset by two. */
-async function assertAppliedOnce(model: ReadModelFixture, history: History): Promise<void> {
-  assert.deepEqual(await model.read.query('SELECT sum(events) AS events FROM model.apply_log'), [{ events: String(history.messages()) }]);
-  const overlaps = await model.read.query(
-    `SELECT a.topic, a.partition, a.first_offset, b.first_offset AS again
-       FROM model.apply_log a JOIN model.apply_log b USING (topic, partition)
-      WHERE a.id < b.id AND a.first_offset < b.next_offset AND b.first_offset < a.next_offset`,
-  );
-  assert.deepEqual(overlaps, []);
 }
 
 /** Locks that hold up a batch after it has written its rows, and before it has written anything. */
@@ -57,7 +35,7 @@ test(`kill -9 in the middle of a batch, early and late, applies every event once
     const holdUp = holdUps[round % 3];
     if (holdUp === undefined) {
       await delay(below(60));
-      await kill(child);
+      await killed(child);
     } else {
       await killHeldUp(model, child, holdUp, () => sendNext(model, history, 500));
     }
@@ -66,7 +44,7 @@ test(`kill -9 in the middle of a batch, early and late, applies every event once
   await model.caughtUp();
   await assertMirrors(model.read, model.schema, history.tables);
   await assertViewIsTrue(model.read, model.schema);
-  await assertAppliedOnce(model, history);
+  await assertAppliedOnce(model.read, history.messages());
   void running;
 });
 
@@ -83,7 +61,7 @@ async function killHeldUp(model: ReadModelFixture, child: ChildProcess, holdUp: 
       () => model.read.query(waiting),
       (rows) => rows.length > 0,
     );
-    await kill(child);
+    await killed(child);
     await lock.query('ROLLBACK');
   } finally {
     lock.release();
@@ -103,13 +81,13 @@ test(`members that join, leave and die while events come leave no trace (seed ${
   assert.deepEqual(await left, [0, null]);
   await progress(model);
   const third = await join(model);
-  await kill(first);
+  await killed(first);
   await progress(model);
   await feeding.stop();
   await model.caughtUp();
   await assertMirrors(model.read, model.schema, history.tables);
   await assertViewIsTrue(model.read, model.schema);
-  await assertAppliedOnce(model, history);
+  await assertAppliedOnce(model.read, history.messages());
   assert.equal(third.exitCode, null);
 });
 

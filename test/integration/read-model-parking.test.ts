@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Command } from 'commander';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { CdcError, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { applyBatches } from '#read-model/apply-transaction.ts';
-import { readModelCommand } from '#read-model/commands.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
@@ -13,30 +11,14 @@ import { order, upsert, type Columns } from '#test/support/order-events.ts';
 import { randomBelow } from '#test/support/order-history.ts';
 import { assertViewIsTrue } from '#test/support/read-model-truth.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { cdcReadModel } from '#test/support/terminal.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
-
-/** Runs `cdc read-model …` and gives what it prints. */
-async function cdc(config: PipelineConfig, ...args: readonly string[]): Promise<string> {
-  const printed: string[] = [];
-  const command: Command = readModelCommand({
-    config: async () => config,
-    configFolder: () => '.',
-    print: (text) => printed.push(text),
-    progress: () => undefined,
-    setExitCode: () => undefined,
-    logger: silentLogger,
-    signal: new AbortController().signal,
-    stackFolder: () => '.',
-  });
-  await command.exitOverride().parseAsync(args, { from: 'user' });
-  return printed.join('\n');
-}
 
 type Listed = { readonly id: string; readonly key: string | null; readonly offset: string; readonly code: string; readonly cause: string };
 
 async function parkedList(model: ReadModelFixture): Promise<readonly Listed[]> {
-  const listed: Listed[] = JSON.parse(await cdc(model.config, 'parked', 'list', '--json'));
+  const listed: Listed[] = JSON.parse(await cdcReadModel(model.config, 'parked', 'list', '--json'));
   return listed;
 }
 
@@ -83,19 +65,19 @@ test(
       ],
     );
     assert.match(parked[0]?.cause ?? '', /refuse_bad/);
-    assert.match(await cdc(model.config, 'parked', 'show', parked[0]?.id ?? ''), /"status":"bad"/);
-    const status: { readonly topic: string; readonly parked: number }[] = JSON.parse(await cdc(model.config, 'status', '--json'));
+    assert.match(await cdcReadModel(model.config, 'parked', 'show', parked[0]?.id ?? ''), /"status":"bad"/);
+    const status: { readonly topic: string; readonly parked: number }[] = JSON.parse(await cdcReadModel(model.config, 'status', '--json'));
     assert.deepEqual(
       status.filter(({ parked: count }) => count > 0).map(({ topic, parked: count }) => [topic, count]),
       [[model.topic('orders'), 3]],
     );
 
     // Nothing is mended yet: a retry changes nothing and says so.
-    assert.match(await cdc(model.config, 'parked', 'retry'), /Applied 0 events of 1 keys; 1 keys still wait/);
+    assert.match(await cdcReadModel(model.config, 'parked', 'retry'), /Applied 0 events of 1 keys; 1 keys still wait/);
     assert.equal((await parkedList(model)).length, 3);
     await model.read.query(acceptBad);
-    assert.match(await cdc(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys$/);
-    assert.equal(await cdc(model.config, 'parked', 'list'), 'Nothing is parked.');
+    assert.match(await cdcReadModel(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys$/);
+    assert.equal(await cdcReadModel(model.config, 'parked', 'list'), 'Nothing is parked.');
     await model.send('orders', [upsert('orders', order(5, 1, 'live'), 'u')]);
     await model.caughtUp();
     assert.deepEqual(await model.read.query('SELECT status FROM model.orders WHERE id = 5'), [{ status: 'live' }]);
@@ -130,19 +112,19 @@ test('what is no event at all is parked by its key bytes; discarding it lets its
       ['5', 'EVENT_UNDECODABLE'],
     ],
   );
-  await cdc(model.config, 'parked', 'discard', parked[0]?.id ?? '');
-  await cdc(model.config, 'parked', 'retry', parked[1]?.id ?? '');
+  await cdcReadModel(model.config, 'parked', 'discard', parked[0]?.id ?? '');
+  await cdcReadModel(model.config, 'parked', 'retry', parked[1]?.id ?? '');
   assert.deepEqual(await statuses(model), [
     { id: '1', status: 'behind' },
     { id: '2', status: 'flows' },
   ]);
-  const all: { readonly state: string }[] = JSON.parse(await cdc(model.config, 'parked', 'list', '--all', '--json'));
+  const all: { readonly state: string }[] = JSON.parse(await cdcReadModel(model.config, 'parked', 'list', '--all', '--json'));
   assert.deepEqual(
     all.map(({ state }) => state),
     ['discarded', 'applied', 'parked', 'parked', 'parked', 'parked'],
   );
   await assert.rejects(
-    cdc(model.config, 'parked', 'discard', '99'),
+    cdcReadModel(model.config, 'parked', 'discard', '99'),
     (error) => error instanceof CdcError && error.code === 'READ_MODEL_PARKED_UNKNOWN',
   );
   void running;
@@ -192,7 +174,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
   // And all of them in order, once the mirror takes them: the model is as if nothing had happened.
   await model.read.query(acceptBad);
   await model.read.query(`UPDATE model.parked_events SET state = 'discarded' WHERE value = 'junk'`);
-  await cdc(model.config, 'parked', 'retry');
+  await cdcReadModel(model.config, 'parked', 'retry');
   const last = new Map(sent.flatMap(({ id, status }) => (status === null ? [] : [[id, status] as const])));
   assert.deepEqual(
     await model.read.query('SELECT id, status FROM model.orders ORDER BY id'),

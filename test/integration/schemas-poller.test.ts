@@ -2,18 +2,20 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import getPort from 'get-port';
+import { pollerCommand } from '#cdc-poller/commands.ts';
 import type { Registry } from '#change-events/index.ts';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import { deleteTopicsOf, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy } from '#test/support/mute-proxy.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
-import { readEvents, schemaIdOf, testRegistry, testRegistryConfig, withRegistry, type ReadEvent } from '#test/support/schema-scene.ts';
+import { registryProxy, testRegistry } from '#test/support/registry.ts';
+import { readEvents, schemaIdOf, type ReadEvent } from '#test/support/schema-scene.ts';
 import { uniqueName } from '#test/support/stack.ts';
+import { terminal } from '#test/support/terminal.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
 
 let kafka: Kafka;
@@ -170,6 +172,14 @@ test('a changed table is registered before its first event; what its subject ref
     (await endpoint.get('/metrics')).text,
     /cdc_poller_errors_total\{[^}]*table="public\.changing"[^}]*code="SCHEMA_INCOMPATIBLE"/,
   );
+  const { printed } = await terminal(pollerCommand, config).run('status');
+  assert.match(printed, /public\.changing +│ waiting .*last SCHEMA_INCOMPATIBLE at /);
+  assert.match(
+    printed,
+    /^public\.changing, waiting: SCHEMA_INCOMPATIBLE: table public\.changing .* field "code" added .* The registry says: \S.*\n {2}remedy: .*level/m,
+  );
+  assert.match(printed, /public\.calm +│ polling /);
+  assert.doesNotMatch(printed, /^public\.calm, /m);
   await database.query("INSERT INTO calm (value) VALUES ('goes on')");
   await untilValues(topicOf(config, 'public.calm'), ['goes on']);
   assert.ok(!valuesOf(await readEvents(kafka, topic)).includes('refused'));
@@ -235,13 +245,11 @@ test('a table that was changed while no poller ran waits for its subject, and th
 
 test('the registry is away: at the start an error that says so, or a wait; later known tables go on, a new shape waits, nothing is lost', async () => {
   for (const table of ['known', 'shaped']) await createTable(table);
-  const { url } = await testRegistryConfig();
-  const { hostname, port, pathname } = new URL(url);
-  await using proxy = await createMuteProxy({ host: hostname, port: Number(port) });
-  const away = { url: `http://127.0.0.1:${proxy.port}${pathname}`, requestTimeoutMs: 500 };
+  await using proxy = await registryProxy();
+  const { schemaRegistry } = proxy;
   const httpPort = await getPort();
   const base = await configOf('avro', ['public.known', 'public.shaped'], { http: { port: httpPort } });
-  const config = await withRegistry(base, away);
+  const config = { ...base, schemaRegistry };
   const endpoint = pollerEndpoint(httpPort, config.poller?.name ?? '');
   const [known, shaped] = [topicOf(config, 'public.known'), topicOf(config, 'public.shaped')];
 
@@ -268,8 +276,7 @@ test('the registry is away: at the start an error that says so, or a wait; later
   await database.query("TRUNCATE known; INSERT INTO known (value) VALUES ('after a new session')");
   await untilValues(known, ['after a new session']);
   await database.query("ALTER TABLE shaped ADD COLUMN note text; INSERT INTO shaped (value, note) VALUES ('new shape', 'n')");
-  const waiting = await endpoint.until('public.shaped', ({ lastError }) => lastError?.code === 'REGISTRY_UNREACHABLE');
-  assert.equal(waiting.phase, 'waiting');
+  await endpoint.until('public.shaped', ({ phase, lastError }) => phase === 'waiting' && lastError?.code === 'REGISTRY_UNREACHABLE');
   await database.query("INSERT INTO known (value) VALUES ('meanwhile'); INSERT INTO shaped (value, note) VALUES ('newer', 'n')");
   await untilValues(known, ['meanwhile']);
   assert.deepEqual(valuesOf(await readEvents(kafka, shaped)), ['first']);

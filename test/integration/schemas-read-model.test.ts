@@ -1,54 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Command } from 'commander';
 import { eventDecoder, frameOf, type ChangeEvent } from '#change-events/index.ts';
 import { readToEnd } from '#kafka/index.ts';
-import { pipelineSchema, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
-import { readModelCommand } from '#read-model/commands.ts';
-import { avroOrders, schemasOfOrders, testRegistry, testRegistryConfig } from '#test/support/avro-orders.ts';
+import { pipelineSchema } from '#pipeline/index.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { createMuteProxy, type MuteProxy } from '#test/support/mute-proxy.ts';
-import { customer, order, remove, upsert } from '#test/support/order-events.ts';
+import { upsert } from '#test/support/order-events.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { eventually } from '#test/support/read-database.ts';
+import { halted } from '#test/support/read-model-orders.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { registryProxy, testRegistry, testRegistryConfig } from '#test/support/registry.ts';
 import { repeat } from '#test/support/repeat.ts';
 import { assertMirror, createSamples, insertSamples, lostByContract, lostByDebezium, sampleRows } from '#test/support/samples-table.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { typeSamples } from '#test/support/value-samples.ts';
-
-async function statuses(model: ReadModelFixture): Promise<Readonly<Record<string, string | null>>> {
-  const rows = await model.read.query('SELECT id, status FROM model.orders ORDER BY id');
-  return Object.fromEntries(rows.map(({ id, status }) => [id, status]));
-}
-
-async function untilStatuses(model: ReadModelFixture, expected: Readonly<Record<string, string>>): Promise<void> {
-  const found = await eventually(
-    () => statuses(model),
-    (now) => JSON.stringify(now) === JSON.stringify(expected),
-  );
-  assert.deepEqual(found, expected);
-}
-
-/** Runs `cdc read-model …` and gives what it prints. */
-async function cdc(config: PipelineConfig, ...args: readonly string[]): Promise<string> {
-  const printed: string[] = [];
-  const command: Command = readModelCommand({
-    config: async () => config,
-    configFolder: () => '.',
-    print: (text) => printed.push(text),
-    progress: () => undefined,
-    setExitCode: () => undefined,
-    logger: silentLogger,
-    signal: new AbortController().signal,
-    stackFolder: () => '.',
-  });
-  await command.exitOverride().parseAsync(args, { from: 'user' });
-  return printed.join('\n');
-}
+import { cdcReadModel } from '#test/support/terminal.ts';
 
 function select(schema: string): string {
   return `SELECT id, name, price::text, note FROM ${schema}.wares ORDER BY id`;
@@ -184,25 +153,6 @@ async function seedOrders(db: LegacyDatabase): Promise<void> {
   );
 }
 
-/** A way to the registry that can be cut. */
-async function registryProxy(): Promise<
-  MuteProxy & { readonly schemaRegistry: { readonly url: string; readonly requestTimeoutMs: number } }
-> {
-  const { hostname, port, pathname } = new URL((await testRegistryConfig()).url);
-  const way = await createMuteProxy({ host: hostname, port: Number(port) });
-  return Object.assign(way, { schemaRegistry: { url: `http://127.0.0.1:${way.port}${pathname}`, requestTimeoutMs: 300 } });
-}
-
-type HaltedPartition = { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } };
-
-/** The partitions that stand still, as the status tells them. */
-async function halted(model: ReadModelFixture): Promise<readonly HaltedPartition[]> {
-  const found: (Omit<HaltedPartition, 'halted'> & { readonly halted: HaltedPartition['halted'] | null })[] = JSON.parse(
-    await cdc(model.config, 'status', '--json'),
-  );
-  return found.flatMap(({ partition, halted: halt }) => (halt === null ? [] : [{ partition, halted: halt }]));
-}
-
 test('the connector’s transactions in Avro become visible whole, also after a start without the registry', async () => {
   await using way = await registryProxy();
   const { schemaRegistry } = way;
@@ -258,102 +208,9 @@ test('the connector’s transactions in Avro become visible whole, also after a 
   assert.ok(states.size > 2, `saw ${states.size} states`);
   // The connector's heartbeats are Avro too.
   await eventually(
-    async () => await cdc(model.config, 'status'),
+    async () => await cdcReadModel(model.config, 'status'),
     (said) => said.includes('model: complete up to'),
   );
   assert.deepEqual(await model.read.query('SELECT torn_transactions FROM model.model_version'), [{ torn_transactions: '0' }]);
-  void running;
-});
-
-test('the registry is away: what is known serves, a new id waits in its partition and is told, nothing is lost or parked; at the start too', async () => {
-  await using way = await registryProxy();
-  const { schemaRegistry } = way;
-  await using model = await createReadModel({ partitions: 2, schemaRegistry });
-  const [first, second] = [await avroOrders(uniqueName('known')), await avroOrders(uniqueName('later'))];
-  const at = (partition: number, message: ReturnType<typeof first.upsert>) => ({ ...message, partition });
-  const waiting = (): Promise<readonly HaltedPartition[]> => halted(model);
-
-  {
-    await using running = await model.start();
-    await model.send('orders', [at(0, first.upsert(1, 'one')), at(1, first.upsert(2, 'two'))]);
-    await untilStatuses(model, { 1: 'one', 2: 'two' });
-    way.mute();
-    await model.send('orders', [
-      at(0, first.upsert(1, 'known', 'u')),
-      at(0, second.upsert(3, 'waits')),
-      at(1, first.upsert(2, 'serves', 'u')),
-    ]);
-    await model.send('customers', [upsert('customers', customer(1))]);
-    await eventually(waiting, (found) => found.length > 0);
-    await model.send('orders', [at(1, upsert('orders', order(4, 1, 'json goes on'))), at(1, first.upsert(2, 'still serves', 'u'))]);
-    await eventually(
-      () => statuses(model),
-      (now) => now['4'] === 'json goes on' && now['2'] === 'still serves',
-    );
-    const [halt, ...others] = await waiting();
-    assert.deepEqual([halt?.partition, halt?.halted.code, others], [0, 'REGISTRY_UNREACHABLE', []]);
-    assert.match(halt?.halted.cause ?? '', new RegExp(`http://127.0.0.1:${way.port}`));
-    assert.equal((await statuses(model))['3'], undefined);
-    way.unmute();
-    await untilStatuses(model, { 1: 'known', 2: 'still serves', 3: 'waits', 4: 'json goes on' });
-    assert.deepEqual(await waiting(), []);
-    void running;
-  }
-
-  way.mute();
-  await model.send('orders', [at(0, second.upsert(3, 'after a restart', 'u')), ...second.remove(1).map((message) => at(0, message))]);
-  {
-    await using restarted = await model.start();
-    await eventually(waiting, (found) => found.some(({ partition }) => partition === 0));
-    void restarted;
-  }
-  // What another process left behind as waiting is no reason for other partitions of the table to stand.
-  await using again = await model.start();
-  await model.send('orders', [at(1, upsert('orders', order(4, 1, 'json after a restart'), 'u'))]);
-  await eventually(
-    () => statuses(model),
-    (now) => now['4'] === 'json after a restart',
-  );
-  assert.equal((await statuses(model))['3'], 'waits');
-  way.unmute();
-  await untilStatuses(model, { 2: 'still serves', 3: 'after a restart', 4: 'json after a restart' });
-  assert.deepEqual(await model.read.query('SELECT cause FROM model.parked_events'), []);
-  void again;
-});
-
-test('an id that the registry does not know is parked with its cause and a readable key, later events of the row in any format wait, a retry drains', async () => {
-  const schemaRegistry = await testRegistryConfig();
-  const registry = await testRegistry();
-  await using model = await createReadModel({ partitions: 1, schemaRegistry });
-  const unlike = uniqueName('unknown');
-  const known = await avroOrders(unlike);
-  // Ids are given one after the other, to other tests as well: one that will be given soon.
-  const unknown = await avroOrders(unlike, { key: known.ids.key, value: known.ids.value + 12 });
-  await using running = await model.start();
-  await model.send('orders', [unknown.upsert(1, 'first'), known.upsert(2, 'other')]);
-  await untilStatuses(model, { 2: 'other' });
-  await model.send('orders', [known.upsert(1, 'second', 'u'), upsert('orders', order(1, 1, 'third'), 'u'), ...remove('orders', 2)]);
-  await untilStatuses(model, {});
-  const listed: { key: string; code: string; cause: string }[] = JSON.parse(await cdc(model.config, 'parked', 'list', '--json'));
-  assert.deepEqual(
-    listed.map(({ key, code }) => [key, code]),
-    [
-      ['{"id":1}', 'EVENT_UNDECODABLE'],
-      ['{"id":1}', 'BEHIND'],
-      ['{"id":1}', 'BEHIND'],
-    ],
-  );
-  assert.match(
-    listed[0]?.cause ?? '',
-    new RegExp(`knows no schema .* topic ${model.topic('orders')}, partition 0, offset 0, schema id ${unknown.ids.value}`),
-  );
-  assert.match(await cdc(model.config, 'parked', 'list'), /\{"id":1\}/);
-
-  const [, value] = schemasOfOrders(unlike);
-  for (let id = 0, turn = 0; id < unknown.ids.value; turn += 1) {
-    id = await registry.register(`${unlike}-more`, { schemaType: 'AVRO', schema: JSON.stringify({ ...value, doc: `${turn}` }) });
-  }
-  assert.match(await cdc(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys/);
-  await untilStatuses(model, { 1: 'third' });
   void running;
 });

@@ -1,23 +1,8 @@
-import assert from 'node:assert/strict';
-import { frameOf, openRegistry, queryConnector, type Registry } from '#change-events/index.ts';
+import { frameOf, queryConnector } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { pipelineSchema } from '#pipeline/index.ts';
 import { avroEnvelope, avroField, encodeAvro } from './avro-events.ts';
 import { nextLsn, order } from './order-events.ts';
-import { testStack } from './stack.ts';
-
-/** The shared stack's registry, as pipeline.yaml says it. */
-export async function testRegistryConfig(): Promise<{ readonly url: string }> {
-  const { schemaRegistry } = await testStack();
-  assert.ok(schemaRegistry, 'the stack runs without a schema registry (cdc stack up --with schema-registry)');
-  return schemaRegistry;
-}
-
-export async function testRegistry(): Promise<Registry> {
-  const config = pipelineSchema.shape.schemaRegistry.parse(await testRegistryConfig());
-  assert.ok(config);
-  return openRegistry(config);
-}
+import { testRegistry } from './registry.ts';
 
 /** Writes events of `orders` in Avro, as Debezium's connector would, with schemas of their own. */
 export type AvroOrders = {

@@ -6,6 +6,8 @@ export type MuteProxy = AsyncDisposable & {
   readonly port: number;
   /** Connections there are, and those to come, go silent. */
   mute(): void;
+  /** How often somebody has said something that went nowhere. */
+  saidInVain(): number;
   /** New connections get through; those that were silent stay so, as after a cut that outlasted the system's patience. */
   unmute(): void;
 };
@@ -13,15 +15,24 @@ export type MuteProxy = AsyncDisposable & {
 export async function createMuteProxy(target: { readonly host: string; readonly port: number }): Promise<MuteProxy> {
   const sockets = new Set<Socket>();
   let muted = false;
+  let saidInVain = 0;
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
     return socket;
   };
+  const swallow = (socket: Socket): void => {
+    socket
+      .unpipe()
+      .on('data', () => {
+        saidInVain += 1;
+      })
+      .resume();
+  };
   const server = createServer((incoming) => {
     keep(incoming);
-    if (muted) return;
+    if (muted) return swallow(incoming);
     const outgoing = keep(connect(target));
     incoming.pipe(outgoing).pipe(incoming);
   });
@@ -33,8 +44,9 @@ export async function createMuteProxy(target: { readonly host: string; readonly 
     port: address.port,
     mute() {
       muted = true;
-      for (const socket of sockets) socket.unpipe().pause();
+      for (const socket of sockets) swallow(socket);
     },
+    saidInVain: () => saidInVain,
     unmute() {
       muted = false;
     },

@@ -1,5 +1,6 @@
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
+import { testRegistryConfig } from './registry.ts';
 import { testStack } from './stack.ts';
 
 export type TestPollerSettings = {
@@ -17,7 +18,7 @@ export async function testPipelineConfig(database: LegacyDatabase, poller?: Test
   return pipelineSchema.parse({
     legacyDb: database.config,
     kafka: { brokers: kafka.brokers, partitions: 3, replicationFactor: 1, client: process.env['CDC_TEST_KAFKA_CLIENT'] },
-    ...(schemaRegistry === undefined ? {} : { schemaRegistry }),
+    ...(schemaRegistry === undefined ? {} : { schemaRegistry: await testRegistryConfig() }),
     ...(poller === undefined ? {} : { poller: { topicPrefix: poller.name, ...poller } }),
   });
 }

@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict';
-import { decodeChangeEvent, type ChangeEvent } from '#change-events/index.ts';
+import { eventDecoder, stringifyLossless, type ChangeEvent } from '#change-events/index.ts';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
+import type { SchemaRegistryConfig } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 
 export type PublishedEvent = { readonly key: string; readonly event: ChangeEvent };
 
-/** All committed events of a topic; tombstones left out. */
-export async function readPublished(kafka: Kafka, topic: string): Promise<readonly PublishedEvent[]> {
-  const published: PublishedEvent[] = [];
-  await readToEnd(kafka, topic, ({ key, value, offset }, partition) => {
-    const event = decodeChangeEvent(value, { topic, partition, offset: offset.toString() });
-    if (event !== null) published.push({ key: String(key), event });
+/** All committed events of a topic; tombstones left out. Those with a schema's id need its registry; their keys come as JSON text too. */
+export async function readPublished(
+  kafka: Kafka,
+  topic: string,
+  schemaRegistry?: SchemaRegistryConfig,
+): Promise<readonly PublishedEvent[]> {
+  const messages: { readonly key: Buffer | null; readonly value: Buffer | null; readonly offset: bigint; readonly partition: number }[] =
+    [];
+  await readToEnd(kafka, topic, ({ key, value, offset }, partition) => messages.push({ key, value, offset, partition }));
+  const decoder = eventDecoder(schemaRegistry);
+  await decoder.prepare(messages, AbortSignal.timeout(20_000));
+  return messages.flatMap(({ key, value, offset, partition }) => {
+    const place = { topic, partition, offset: offset.toString() };
+    const event = decoder.decodeChangeEvent(value, place);
+    if (event === null) return [];
+    return [{ key: key?.[0] === 0 ? stringifyLossless(decoder.decodeKey(key, place)) : String(key), event }];
   });
-  return published;
 }
 
 /** `key@xmin` of each event. */
@@ -27,8 +37,14 @@ export async function finalVersions(database: LegacyDatabase, table: string): Pr
 }
 
 /** Every version that stands in the table was published, and no version twice. */
-export async function assertExact(kafka: Kafka, database: LegacyDatabase, table: string, topic: string): Promise<void> {
-  const versions = versionsOf(await readPublished(kafka, topic));
+export async function assertExact(
+  kafka: Kafka,
+  database: LegacyDatabase,
+  table: string,
+  topic: string,
+  schemaRegistry?: SchemaRegistryConfig,
+): Promise<void> {
+  const versions = versionsOf(await readPublished(kafka, topic, schemaRegistry));
   const distinct = new Set(versions);
   const missing = (await finalVersions(database, table)).filter((version) => !distinct.has(version));
   assert.deepEqual(missing, [], 'final row versions that were never published');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Pool, Client, escapeIdentifier, type ClientConfig } from 'pg';
+import { Pool, Client, escapeIdentifier, escapeLiteral, type ClientConfig } from 'pg';
 import { postgresClientConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import { testStack, uniqueName } from './stack.ts';
 import { rawText } from './raw-text.ts';
@@ -17,6 +17,8 @@ export type ReadDatabase = AsyncDisposable & {
   readonly pool: Pool;
   /** Runs SQL as the owner; values come as text. */
   readonly query: (sql: string, values?: readonly unknown[]) => Promise<ReadRow[]>;
+  /** Cuts every connection and refuses new ones, this fixture's own too, until what it gives is called. */
+  readonly refuseConnections: () => Promise<() => Promise<void>>;
 };
 
 /** A database of its own in the shared stack's read server, owned by the read-model role. Disposing it drops it. */
@@ -43,6 +45,11 @@ export async function createReadDatabase(): Promise<ReadDatabase> {
     config,
     owner,
     pool,
+    refuseConnections: async () => {
+      await maintain(`ALTER DATABASE ${escapeIdentifier(name)} CONNECTION LIMIT 0`);
+      await maintain(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${escapeLiteral(name)}`);
+      return () => maintain(`ALTER DATABASE ${escapeIdentifier(name)} CONNECTION LIMIT -1`);
+    },
     query: async (sql, values = []) => (await pool.query<ReadRow>({ text: sql, values: [...values], types: rawText })).rows,
     async [Symbol.asyncDispose]() {
       await pool.end();

@@ -39,3 +39,16 @@ export async function assertMirrors(
     assert.deepEqual(rows, expected, table);
   }
 }
+
+/** Every message was applied by one batch, no offset by two. `topic` where others are not to be counted. */
+export async function assertAppliedOnce(read: ReadDatabase, messages: number, topic: string | null = null): Promise<void> {
+  assert.deepEqual(await read.query('SELECT sum(events) AS events FROM model.apply_log WHERE topic = coalesce($1, topic)', [topic]), [
+    { events: String(messages) },
+  ]);
+  const overlaps = await read.query(
+    `SELECT a.topic, a.partition, a.first_offset, b.first_offset AS again
+       FROM model.apply_log a JOIN model.apply_log b USING (topic, partition)
+      WHERE a.id < b.id AND a.first_offset < b.next_offset AND b.first_offset < a.next_offset`,
+  );
+  assert.deepEqual(overlaps, []);
+}

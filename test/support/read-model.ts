@@ -1,14 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { pino } from 'pino';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
-import {
-  createLogger,
-  pipelineSchema,
-  silentLogger,
-  type KafkaConfig,
-  type PipelineConfig,
-  type ReadModelConfig,
-} from '#pipeline/index.ts';
+import { pipelineSchema, type KafkaConfig, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import { migrate, startReadModel, type RunningReadModel } from '#read-model/index.ts';
 import { testKafka, testKafkaConfig } from './kafka.ts';
 import { topicOf } from './order-events.ts';
@@ -31,6 +25,8 @@ export type ReadModelFixture = AsyncDisposable & {
   send(table: string, messages: readonly OutgoingMessage[]): Promise<void>;
   /** Starts a consumer in this process. */
   start(): Promise<RunningReadModel>;
+  /** What consumers in this process have logged so far: JSON lines. */
+  log(): string;
   /** Starts a consumer as a process of its own. */
   spawn(options?: { readonly groupId?: string; readonly client?: KafkaConfig['client'] }): ChildProcess;
   /** Resolves when everything that is in the topics now is applied. */
@@ -83,7 +79,12 @@ export async function createReadModel({
   const children = new Set<ChildProcess>();
   stack.defer(() => stopAll(children));
   let failure: { readonly error: unknown } | undefined;
-  const logger = process.env['LOG_LEVEL'] === undefined ? silentLogger : createLogger('test');
+  let log = '';
+  const write = (line: string): void => {
+    log += line;
+    if (process.env['LOG_LEVEL'] !== undefined) process.stderr.write(line);
+  };
+  const logger = pino({ level: process.env['LOG_LEVEL'] ?? 'info' }, { write });
   return {
     read,
     kafka,
@@ -98,6 +99,7 @@ export async function createReadModel({
       await transaction.send(topicOf(prefix, table), messages);
       await transaction.commit();
     },
+    log: () => log,
     start: async () => {
       const running = await startReadModel({ config, logger, signal: new AbortController().signal });
       running.closed.catch((error: unknown) => (failure = { error }));
@@ -134,6 +136,19 @@ export async function createReadModel({
       await stack.disposeAsync();
     },
   };
+}
+
+/** kill -9 */
+export async function killed(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+/** Batches that have been applied so far. */
+export async function appliedBatches({ read, schema: model }: ReadModelFixture): Promise<number> {
+  const [row] = await read.query(`SELECT count(*) AS count FROM ${model}.apply_log`);
+  return Number(row?.['count']);
 }
 
 async function stopAll(children: ReadonlySet<ChildProcess>): Promise<void> {

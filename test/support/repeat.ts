@@ -1,5 +1,5 @@
 /** Something done again and again beside a test. */
-export type Repeating = {
+export type Repeating = AsyncDisposable & {
   /** Lets the step that is under way end, and fails with what a step failed with. */
   stop(): Promise<void>;
 };
@@ -14,6 +14,11 @@ export function repeat(step: () => Promise<void>): Repeating {
     async stop() {
       stopped.abort();
       await running;
+    },
+    // Of a test that has failed already: what its steps then fail with is not the reason.
+    async [Symbol.asyncDispose]() {
+      stopped.abort();
+      await running.catch(() => undefined);
     },
   };
 }

@@ -1,23 +1,7 @@
-import { eventDecoder, openRegistry, type ChangeEvent, type Registry, type Row } from '#change-events/index.ts';
+import { eventDecoder, type ChangeEvent, type Row } from '#change-events/index.ts';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
-import { CdcError, pipelineSchema, type PipelineConfig, type SchemaRegistryConfig } from '#pipeline/index.ts';
-import { testStack } from './stack.ts';
-
-/** The shared stack's registry as configuration. */
-export async function testRegistryConfig(more: Readonly<Record<string, unknown>> = {}): Promise<SchemaRegistryConfig> {
-  const { schemaRegistry } = await testStack();
-  if (schemaRegistry === undefined) throw new TypeError('the stack has no schema registry (cdc stack up --with schema-registry)');
-  return pipelineSchema.shape.schemaRegistry.unwrap().parse({ url: schemaRegistry.url, ...more });
-}
-
-export async function testRegistry(): Promise<Registry> {
-  return openRegistry(await testRegistryConfig());
-}
-
-/** The configuration with the stack's registry, or another way to it. */
-export async function withRegistry(config: PipelineConfig, more: Readonly<Record<string, unknown>> = {}): Promise<PipelineConfig> {
-  return { ...config, schemaRegistry: await testRegistryConfig(more) };
-}
+import { CdcError, type SchemaRegistryConfig } from '#pipeline/index.ts';
+import { testRegistryConfig } from './registry.ts';
 
 /** A message of a topic as its reader sees it, and as it stands there. */
 export type ReadEvent = {
@@ -29,7 +13,7 @@ export type ReadEvent = {
 };
 
 /** Everything committed to a topic, in whatever formats it is, in order within each partition. Nothing of a topic that is still to be made. */
-export async function readEvents(kafka: Kafka, topic: string): Promise<readonly ReadEvent[]> {
+export async function readEvents(kafka: Kafka, topic: string, schemaRegistry?: SchemaRegistryConfig): Promise<readonly ReadEvent[]> {
   const messages: { readonly key: Buffer | null; readonly value: Buffer | null; readonly partition: number; readonly offset: bigint }[] =
     [];
   try {
@@ -38,7 +22,7 @@ export async function readEvents(kafka: Kafka, topic: string): Promise<readonly 
     if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return [];
     throw error;
   }
-  const decoder = eventDecoder(await testRegistryConfig());
+  const decoder = eventDecoder(schemaRegistry ?? (await testRegistryConfig()));
   await decoder.prepare(messages, AbortSignal.timeout(20_000));
   return messages.map(({ key, value, partition, offset }) => {
     const place = { topic, partition, offset: offset.toString() };

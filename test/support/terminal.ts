@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { connectorsCommand } from '#connectors/index.ts';
 import { describeError, pipelineSchema, silentLogger, type CliContext } from '#pipeline/index.ts';
+import { readModelCommand } from '#read-model/commands.ts';
 
 export type Terminal = {
   readonly run: (...words: string[]) => Promise<Outcome>;
@@ -13,6 +14,11 @@ export type RunningCommand = AsyncDisposable & { readonly printed: readonly stri
 /** `cdc connectors …`, see {@link terminal}. */
 export function connectorsTerminal(pipeline: unknown, folder: string): Terminal {
   return terminal(connectorsCommand, pipeline, folder);
+}
+
+/** What `cdc read-model …` prints. */
+export async function cdcReadModel(pipeline: unknown, ...words: readonly string[]): Promise<string> {
+  return (await terminal(readModelCommand, pipeline).run(...words)).printed;
 }
 
 /** A command of cdc's in this process, with `pipeline` as pipeline.yaml in `folder`. */

@@ -71,6 +71,7 @@ const failures: readonly (readonly [status: number, body: string, code: string, 
   [404, '{"error_code":404,"message":"no such path"}', 'REGISTRY_UNREACHABLE', /no such path/],
   [200, '<html>a login page</html>', 'REGISTRY_UNREACHABLE', /not as a schema registry does/],
   [401, '{"error_code":40101,"message":"who are you"}', 'REGISTRY_REFUSED', /who are you/],
+  [401, '"Not authenticated"', 'REGISTRY_REFUSED', /\(401\): no reason given$/],
   [403, '{"error_code":40301,"message":"not you"}', 'REGISTRY_REFUSED', /not you/],
 ];
 
@@ -92,6 +93,26 @@ for (const [status, body, code, text] of failures) {
     assert.equal(server.requests.length, 1);
   });
 }
+
+test('a registry that compares with one version at a time (Karapace) is asked for the newest', async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    if (request.url?.includes('/versions/latest') === true) response.end('{"is_compatible":false,"messages":["reader is longer"]}');
+    else response.writeHead(404).end('{"detail":"Not Found"}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  try {
+    const registry = openRegistry({ url: `http://127.0.0.1:${address.port}`, requestTimeoutMs: 5000 });
+    assert.deepEqual(await registry.check('s', { schemaType: 'AVRO', schema: '"int"' }), ['reader is longer']);
+    assert.equal(asked.length, 2);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
 
 test('a login goes with each request; an abort ends it with its own reason; unknown ids and subjects are no errors', async () => {
   await using server = await answering(404, '{"error_code":40403,"message":"Schema not found"}');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CdcError, loadConfig, parseConfig, type Environment } from '#pipeline/index.ts';
+import { CdcError, loadConfig, parseConfig, type Environment, tlsOptions } from '#pipeline/index.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 
 /** The least that is valid: 5 lines, so what a test adds starts in line 6. */
@@ -101,4 +101,13 @@ test('a file that is not there is named', async () => {
     exitCode: 78,
     message: /^\/nowhere\/pipeline\.yaml: /,
   });
+});
+
+test('a TLS file that cannot be read is an error of the configuration that names it, before anybody is asked', () => {
+  for (const setting of ['caFile', 'certFile', 'keyFile']) {
+    assert.throws(() => tlsOptions({ rejectUnauthorized: true, [setting]: '/no/such.pem' }), {
+      code: 'CONFIG_INVALID',
+      message: new RegExp(`tls\\.${setting}: ENOENT.*/no/such\\.pem`),
+    });
+  }
 });

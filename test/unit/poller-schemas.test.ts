@@ -186,7 +186,7 @@ test('a default is taken over when it is a plain constant, to the digit, and nev
 
 test('the types of MariaDB are those of its connector, or what JSON has', () => {
   const cases: Readonly<Record<string, string>> = {
-    'tinyint(1)': 'int int16', 'smallint unsigned': 'int', 'int(10)': 'int', 'int(10) unsigned': 'long', 'bigint(20)': 'long', 'bigint(20) unsigned': 'string', 'year(4)': 'int',
+    'tinyint(1)': 'int int16', 'smallint unsigned': 'int', 'int(10)': 'int', 'int(10) unsigned': 'long', 'bigint(20)': 'long', 'bigint(20) unsigned': 'string', 'year(4)': 'int io.debezium.time.Year', uuid: 'string io.debezium.data.Uuid',
     float: 'float', 'float(7,3)': 'double', double: 'double', 'bit(1)': 'boolean', 'bit(5)': 'bytes io.debezium.data.Bits', 'decimal(20,4)': 'string', longblob: 'bytes', point: 'bytes',
     'datetime(6)': 'string io.debezium.time.IsoTimestamp', "enum('a','x,y')": 'string io.debezium.data.Enum', 'varchar(50)': 'string', json: 'string io.debezium.data.Json',
   }; // prettier-ignore

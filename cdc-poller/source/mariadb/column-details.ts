@@ -37,13 +37,10 @@ function withSign({ type, sqlType }: CatalogColumn): string {
   return `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
 }
 
-/** `enum('a','it''s')` → `a,it's` */
+/** `enum('a','it''s','x,y')` → `a,it's,x\,y`: as Debezium lists them. */
 function labels(columnType: string): string {
-  return columnType
-    .slice(columnType.indexOf('(') + 2, -2)
-    .split("','")
-    .map((label) => label.replaceAll("''", "'"))
-    .join(',');
+  const quoted = columnType.matchAll(/'(?<label>(?:[^']|'')*)'/g);
+  return [...quoted].map(({ groups }) => (groups?.['label'] ?? '').replaceAll("''", "'").replaceAll(',', String.raw`\,`)).join(',');
 }
 
 /** MariaDB writes a text in quotes; MySQL does not, and its texts are then no plain constants here. */
