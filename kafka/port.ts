@@ -74,7 +74,7 @@ export type KafkaAdmin = AsyncDisposable & {
   deleteGroup(groupId: string): Promise<void>;
   /** Number of partitions. @throws CdcError TOPIC_MISSING */
   partitionsOf(topic: string): Promise<number>;
-  /** Low and high watermark of each partition. @throws CdcError TOPIC_MISSING */
+  /** Low and high watermark of each partition; the high one is past what open transactions have written, too. @throws CdcError TOPIC_MISSING */
   offsetsOf(topic: string): Promise<readonly PartitionOffsets[]>;
 };
 

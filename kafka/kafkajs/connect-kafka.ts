@@ -12,6 +12,7 @@ import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
 import { mendReadCommitted } from './read-committed.ts';
+import { askForTrueEnds } from './true-ends.ts';
 
 /**
  * Retries inside kafkajs bridge what lasts a moment (a coordinator that loads, a leader that moves). What lasts longer comes to the
@@ -37,6 +38,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   };
   const connectAdmin = async (): Promise<AdminConnection> => {
     const { client, sockets } = makeClient();
+    askForTrueEnds(client);
     const admin = client.admin();
     admin.on(admin.events.REQUEST_TIMEOUT, (event) => sockets.cut(unanswered(event)));
     try {

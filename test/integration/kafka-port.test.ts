@@ -71,6 +71,20 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       assert.deepEqual(await readValues(kafka, topic), ['kept', 'kept', 'kept', 'kept']);
     });
 
+    test('a partition ends past what an open transaction has written: who waits for an end leaves nothing out that is being committed', async () => {
+      const kafka = await testKafka(client);
+      const topic = await makeTopic(kafka, 1);
+      await using admin = await kafka.admin();
+      await using producer = await kafka.transactionalProducer({ transactionalId: topic });
+      const open = await producer.begin();
+      await open.send(topic, [
+        { key: 'a', value: '1' },
+        { key: 'b', value: '2' },
+      ]);
+      assert.deepEqual(await admin.offsetsOf(topic), [{ partition: 0, low: 0n, high: 2n }]);
+      await open.abort();
+    });
+
     test('a newer producer of the same transactional id fences the older and ends its transaction', async () => {
       const kafka = await testKafka(client);
       const topic = await makeTopic(kafka);
