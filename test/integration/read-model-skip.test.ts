@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedBatch, ConsumerOptions, Kafka } from '#kafka/index.ts';
-import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import { inTransaction, openPool } from '#read-model/database.ts';
-import { loadMirrors } from '#read-model/mirror-catalogue.ts';
-import { orderView } from '#read-model/order-view.ts';
-import { runModel } from '#read-model/run-model.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { runWith } from '#test/support/run-model.ts';
 
 /** What a client does that hands over the first five messages of its first long batch only. */
 type Skip = (batch: ConsumedBatch, options: ConsumerOptions) => void;
@@ -49,44 +44,23 @@ async function rowsOf(model: ReadModelFixture): Promise<number> {
 /** Twenty orders of which a client hands over five, and then one more. Gives how often it skipped, and how many rows there are in the end. */
 async function applyWith(client: 'kafkajs' | 'platformatic', consistency: 'row' | 'transaction', skip: Skip): Promise<object> {
   await using model = await createReadModel({ partitions: 1 });
-  const orders = Array.from({ length: 20 }, (_, index) => upsert('orders', order(index + 1, 1)));
-  await model.send('orders', orders);
-  const pool = openPool(postgresClientConfig(model.read.config, model.read.config, 'test model'), silentLogger, 4);
-  const stop = new AbortController();
-  const mirrors = await inTransaction(pool, model.schema, (database) => loadMirrors(database, model.schema));
-  let skips = 0;
-  const run = runModel(
-    {
-      schema: model.schema,
-      projections: [orderView],
-      decoder: eventDecoder(undefined),
-      topicPrefix: model.prefix,
-      groupId: model.groupId,
-      mirrors,
-      consistency,
-      bufferBytes: 2 ** 20,
-      kafka: skippingOnce(await testKafka(client), skip, () => {
-        skips += 1;
-      }),
-      admin: model.admin,
-      pool,
-      logger: silentLogger,
-    },
-    stop.signal,
+  await model.send(
+    'orders',
+    Array.from({ length: 20 }, (_, index) => upsert('orders', order(index + 1, 1))),
   );
-  try {
-    await eventually(
-      async () => skips > 0 && (await rowsOf(model)) >= 5,
-      (begun) => begun,
-    );
-    await model.send('orders', [upsert('orders', order(21, 1))]);
-    await model.caughtUp();
-    return { skips, rows: await rowsOf(model) };
-  } finally {
-    stop.abort();
-    await run;
-    await pool.end();
-  }
+  let skips = 0;
+  const kafka = skippingOnce(await testKafka(client), skip, () => {
+    skips += 1;
+  });
+  await using running = await runWith(model, kafka, { consistency });
+  await eventually(
+    async () => skips > 0 && (await rowsOf(model)) >= 5,
+    (begun) => begun,
+  );
+  await model.send('orders', [upsert('orders', order(21, 1))]);
+  await model.caughtUp();
+  void running;
+  return { skips, rows: await rowsOf(model) };
 }
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
