@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
 import {
   createLogger,
+  nodeFlags,
   pipelineSchema,
   silentLogger,
   type KafkaConfig,
@@ -106,7 +107,7 @@ export async function createReadModel({
     spawn: (options = {}) => {
       const own = configFor(options.groupId ?? groupId);
       const childConfig = options.client === undefined ? own : { ...own, kafka: { ...own.kafka, client: options.client } };
-      const child = spawn(process.execPath, [new URL('./read-model-process.ts', import.meta.url).pathname], {
+      const child = spawn(process.execPath, [...nodeFlags, new URL('./read-model-process.ts', import.meta.url).pathname], {
         env: { ...process.env, READ_MODEL_CONFIG: JSON.stringify(childConfig) },
         stdio: ['ignore', 'inherit', 'inherit'],
       });
