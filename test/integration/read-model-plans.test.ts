@@ -61,7 +61,6 @@ test(
     await eventually(
       () => wholeReads(direct),
       (found) => found.length === 0,
-      10_000,
     );
   },
 );
