@@ -16,6 +16,7 @@ export type {
   KafkaTransaction,
   OutgoingMessage,
   PartitionOffsets,
+  PassedOffsets,
   TopicSpec,
   TransactionalProducer,
 } from './port.ts';

@@ -32,9 +32,12 @@ export type ConsumedBatch = {
   /** The offset to read next when this batch is done: past its last record, control records included where known. */
   readonly nextOffset: bigint;
   readonly highWatermark: bigint;
-  /** The offset that was asked for: what lies between it and the first message was no message for us. Absent where the client does not tell. */
-  readonly fetchedFrom?: bigint;
+  /** The offset that was asked for: what lies between it and the first message was no message for us. */
+  readonly fetchedFrom: bigint;
 };
+
+/** Offsets of a partition that were asked for, from `from` to before `to`, and held no message for us: control records, aborted messages. */
+export type PassedOffsets = { readonly topic: string; readonly partition: number; readonly from: bigint; readonly to: bigint };
 
 export type TopicSpec = {
   readonly topic: string;
@@ -75,7 +78,7 @@ export type KafkaAdmin = AsyncDisposable & {
   deleteGroup(groupId: string): Promise<void>;
   /** Number of partitions. @throws CdcError TOPIC_MISSING */
   partitionsOf(topic: string): Promise<number>;
-  /** Low and high watermark of each partition. @throws CdcError TOPIC_MISSING */
+  /** Low and high watermark of each partition; the high one is past what open transactions have written, too. @throws CdcError TOPIC_MISSING */
   offsetsOf(topic: string): Promise<readonly PartitionOffsets[]>;
 };
 
@@ -109,6 +112,8 @@ export type ConsumerOptions = {
   readonly onBatch: (batch: ConsumedBatch, control: BatchControl) => Promise<void>;
   /** Told how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
   readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
+  /** Told what onBatch never sees. It may have been asked for before a seek: only `from` tells whether it follows what was handed over. */
+  readonly onPassed?: (passed: PassedOffsets) => void;
   /** Told when this member joined (again): its partitions by topic. State of partitions that are not listed is to be forgotten. */
   readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
   /** Told when the group has confirmed, by a heartbeat, that this member's assignment still holds. */

@@ -12,6 +12,7 @@ import { isPoison } from './parking/poison.ts';
 import { HaltedTableError } from './schema/halts.ts';
 import { MismatchError, type Mismatch } from './schema/mismatch.ts';
 import { isRetryable, retrying } from './retry.ts';
+import { analyzeUnknown } from './statistics.ts';
 
 /**
  * Applied (or parked); or nothing was: `stale`, somebody else holds or has moved one of the partitions; `outdated`, a mirror has other
@@ -58,6 +59,7 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
       await applyGroup(group);
       applying -= 1;
       transactions += 1;
+      if (isPowerOfTwo(transactions)) await analyzeUnknown(pool, model.schema).catch(() => undefined);
       if (transactions % pruneEvery === 0) await prune(pool, model.schema).catch(() => undefined);
     }
     running -= 1;
@@ -173,6 +175,11 @@ async function explain(pool: Pool, model: ModelSchema, batches: readonly Partiti
   const { batch, change } = culprit;
   const place = { topic: batch.topic, partition: batch.partition, offset: String(change.offset) };
   return inapplicable(place, change.kind === 'truncate' ? null : change.key, describeError(error), error);
+}
+
+/** Between two looks a table that is being filled has at most doubled. */
+function isPowerOfTwo(count: number): boolean {
+  return Number.isInteger(Math.log2(count));
 }
 
 async function prune(pool: Pool, schema: string): Promise<void> {

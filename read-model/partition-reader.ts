@@ -1,5 +1,5 @@
 import type { EventDecoder } from '#change-events/index.ts';
-import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, KafkaAdmin } from '#kafka/index.ts';
+import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, KafkaAdmin, PassedOffsets } from '#kafka/index.ts';
 import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { Applier, ApplyOutcome } from './applier.ts';
@@ -21,10 +21,10 @@ type Holding = {
   /** Everything before it is at least with the applier; what is submitted next expects the database to stand here by then. */
   submittedTo: bigint;
   readonly epoch: bigint;
-  /** unplaced: Kafka still reads where it happens to stand; placed: it was told to read at submittedTo, or does. */
-  state: 'unplaced' | 'placed';
   /** How what was submitted last ended. One submission of a partition is on its way at a time. */
   last: Promise<ApplyOutcome | 'failed'>;
+  /** What held nothing for us is passed; the next batch waits for it. */
+  moving: Promise<void>;
 };
 
 export type ReaderContext = {
@@ -61,13 +61,11 @@ const decodedBytes = 32 * 2 ** 20;
  * While a slice of a partition is applied the next one is fetched and decoded: onBatch resolves when its last slice is submitted. What is
  * decoded ahead is bounded by bytes.
  */
-export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onProgress'> {
+export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onPassed'> {
   const { schema, pool, admin, applier, mirrors, schemas, logger, signal, onFailure } = context;
   const holdings = new Map<string, Promise<Holding>>();
   const decoded = byteBudget(decodedBytes);
   const halts = createHalts(pool, schema, logger, signal);
-  /** The end of the batch that onBatch had last: that Kafka is past it says nothing, since it may have been turned down. */
-  const offered = new Map<string, bigint>();
 
   const claim = (places: readonly { readonly topic: string; readonly partition: number }[]): void => {
     if (places.length === 0) return;
@@ -90,11 +88,10 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     if (!holdings.has(place)) claim([{ topic, partition }]);
     const held = holdings.get(place);
     const holding = await held;
+    await holding?.moving;
     if (holding === undefined || !control.isCurrent()) return;
-    const turnDown = (): void => {
-      holding.state = 'placed';
-      control.seek(holding.submittedTo);
-    };
+    if (holdings.get(place) !== held) return read(batch, control);
+    const turnDown = (): void => control.seek(holding.submittedTo);
     const messages = batch.messages.filter(({ offset }) => offset >= holding.submittedTo);
     const [first] = messages;
     if (first === undefined) {
@@ -102,19 +99,9 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
       return;
     }
     if (first.offset > holding.submittedTo) {
-      if (holding.state === 'unplaced') return turnDown();
       await requireNothingLost(admin, batch, holding.submittedTo);
-      if ((batch.fetchedFrom ?? 0n) > holding.submittedTo) {
-        // Not a gap of the log, but one of the client's: events may lie in it.
-        const { fetchedFrom } = batch;
-        logger.warn(
-          { topic, partition, fetchedFrom: String(fetchedFrom), wanted: String(holding.submittedTo) },
-          'Kafka was read past what is applied: reading it again',
-        );
-        return turnDown();
-      }
+      if (isAhead(batch, batch.fetchedFrom, holding.submittedTo, logger)) return turnDown();
     }
-    holding.state = 'placed';
     const halted = halts.of(batch);
     if (halted === 'table') {
       await halts.load();
@@ -187,7 +174,6 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
         holdings.delete(nameOf(place));
       } else {
         holding.submittedTo = holding.appliedTo;
-        holding.state = 'placed';
         holding.last = Promise.resolve('applied');
       }
       control.seek(holding.appliedTo);
@@ -204,41 +190,32 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
       claim(Object.entries(assignment).flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition }))));
     },
     async onBatch(batch, control) {
-      offered.set(nameOf(batch), batch.nextOffset);
       try {
         await withHeartbeats(control, (lost) => unlessAborted(read(batch, control), lost));
       } catch (error) {
         if (!signal.aborted) throw error;
       }
     },
-    onProgress(topic, partition, nextOffset) {
-      const place = nameOf({ topic, partition });
-      if (offered.get(place) === nextOffset) {
-        offered.delete(place);
-        return;
-      }
-      const held = holdings.get(place);
-      if (held === undefined || signal.aborted) return;
-      // The next batch of the partition waits for this.
-      const moved = held.then(async (holding) => {
-        await moveOn({ topic, partition }, holding, nextOffset);
-        return holding;
-      });
-      moved.catch(onFailure);
-      if (holdings.get(place) === held) holdings.set(place, moved);
+    onPassed(passed) {
+      if (signal.aborted) return;
+      holdings
+        .get(nameOf(passed))
+        ?.then((holding) => {
+          holding.moving = holding.moving.then(() => moveOn(passed, holding));
+          return holding.moving;
+        })
+        .catch(onFailure);
     },
   };
 
-  /** Stores that Kafka has nothing more for us up to `nextOffset`: what lay there were control records and aborted events. */
-  async function moveOn(
-    place: { readonly topic: string; readonly partition: number },
-    holding: Holding,
-    nextOffset: bigint,
-  ): Promise<void> {
-    if ((await holding.last) !== 'applied' || nextOffset <= holding.submittedTo || holding.state === 'unplaced') return;
+  /** Stores that Kafka has nothing for us before `to`: unless it was asked for behind what is applied, after a batch that comes again. */
+  async function moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets, holding: Holding): Promise<void> {
+    if ((await holding.last) !== 'applied' || nextOffset <= holding.submittedTo) return;
+    const place = { topic, partition };
+    if (isAhead(place, from, holding.submittedTo, logger)) return;
     await requireNothingLost(admin, place, holding.submittedTo);
     const { submittedTo: expectedOffset, epoch } = holding;
-    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(place.topic)), expectedOffset, epoch, nextOffset });
+    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
     if (outcome !== 'applied') holdings.delete(nameOf(place));
     else holding.appliedTo = holding.submittedTo = nextOffset;
   }
@@ -258,7 +235,20 @@ function toHolding(positions: readonly Position[], { topic, partition }: { reado
   const position = positions.find((candidate) => candidate.topic === topic && candidate.partition === partition);
   if (position === undefined) throw new TypeError(`partition ${topic}/${partition} was not claimed`);
   const { nextOffset, epoch } = position;
-  return { appliedTo: nextOffset, submittedTo: nextOffset, epoch, state: 'unplaced', last: Promise.resolve('applied') };
+  return { appliedTo: nextOffset, submittedTo: nextOffset, epoch, last: Promise.resolve('applied'), moving: Promise.resolve() };
+}
+
+/** Whether Kafka was asked behind `wanted`, so that events may lie in between: a gap not of the log, but of the client's. */
+export function isAhead(
+  { topic, partition }: { readonly topic: string; readonly partition: number },
+  fetchedFrom: bigint,
+  wanted: bigint,
+  logger: Logger,
+): boolean {
+  if (fetchedFrom <= wanted) return false;
+  const place = { topic, partition, fetchedFrom: String(fetchedFrom), wanted: String(wanted) };
+  logger.warn(place, 'Kafka was read past what is applied: reading it again');
+  return true;
 }
 
 export function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {

@@ -1,11 +1,12 @@
 import { createRequire } from 'node:module';
 import type { OutgoingMessage } from '../port.ts';
 import { RecordWriter, roomFor } from '../record-writer.ts';
+import { createRecordDecoder, type DecodeRecord } from './faster-records.ts';
 
 /**
- * Two functions of kafkajs 2.2.4, on which it spends two fifths of a load's CPU, are replaced in memory by ones that give the same: the writer of a
- * record (a zeroed buffer of 512 bytes for each record and one for each number in it) and the grouping of a request's messages (which copies a
- * partition's messages for each further one). kafkajs is no longer developed, or this would be a change to it. Another version is left as it
+ * Three functions of kafkajs 2.2.4, on which it spends two fifths of a load's CPU, are replaced in memory by ones that give the same: the writer of a
+ * record (a zeroed buffer of 512 bytes for each record and one for each number in it), the grouping of a request's messages (which copies a
+ * partition's messages for each further one), and the reader of a record (faster-records.ts). kafkajs is no longer developed, or this would be a change to it. Another version is left as it
  * is: slower, not wrong. test/unit/kafka-faster-internals.test.ts compares the bytes with kafkajs's own.
  */
 const knownVersion = '2.2.4';
@@ -56,7 +57,7 @@ export function groupMessages<Message>({ topic, partitionMetadata, messages, par
 }
 
 /**
- * Replaces both, in this process, once. kafkajs takes the grouping when it is first imported: this module is imported before it, or the grouping
+ * Replaces them, in this process, once. kafkajs takes the grouping when it is first imported: this module is imported before it, or the grouping
  * stays kafkajs's. False when this is another version.
  */
 function replaceInternals(): boolean {
@@ -65,6 +66,9 @@ function replaceInternals(): boolean {
   replace('kafkajs/src/producer/groupMessagesPerPartition', () => groupMessages);
   replace('kafkajs/src/protocol/recordBatch/record/v0', (original) =>
     isRecordEncoder(original) ? createRecordEncoder(original) : original,
+  );
+  replace('kafkajs/src/protocol/recordBatch/record/v0/decoder', (original) =>
+    isRecordDecoder(original) ? createRecordDecoder(original) : original,
   );
   return true;
 }
@@ -76,6 +80,10 @@ function replace(id: string, replacement: (original: unknown) => unknown): void 
 }
 
 function isRecordEncoder(value: unknown): value is Parameters<typeof createRecordEncoder>[0] {
+  return typeof value === 'function';
+}
+
+function isRecordDecoder(value: unknown): value is DecodeRecord {
   return typeof value === 'function';
 }
 

@@ -3,6 +3,7 @@ import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { isKafkaJsError } from './errors.ts';
+import { fetchedOffset } from './fetched-offset.ts';
 import { watchPulse } from './pulse.ts';
 import { createRests } from './rests.ts';
 import { close, unanswered, type Sockets } from './sockets.ts';
@@ -75,7 +76,11 @@ export async function startMember(
   consumer.on(consumer.events.CRASH, ({ payload }) => end({ error: payload.error, by: 'kafka' }));
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     // While stopping, batches pass by unread: nothing may be concluded from their end.
-    if (!over) options.onProgress?.(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n);
+    if (over) return;
+    const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
+    const to = BigInt(lastOffset) + 1n;
+    options.onProgress?.(topic, partition, to);
+    if (batchSize === 0) options.onPassed?.({ topic, partition, from: BigInt(firstOffset), to });
   });
 
   const rest = createRests(consumer);
@@ -145,14 +150,8 @@ function toBatch({ batch }: EachBatchPayload): ConsumedBatch {
     messages: batch.messages.map(toMessage),
     nextOffset: BigInt(batch.lastOffset()) + 1n,
     highWatermark: BigInt(batch.highWatermark),
-    ...fetchedFrom(batch),
+    fetchedFrom: fetchedOffset(batch),
   };
-}
-
-/** kafkajs has it in its batches, and leaves it out of their type. */
-function fetchedFrom(batch: object): { readonly fetchedFrom?: bigint } {
-  const offset: unknown = Reflect.get(batch, 'fetchedOffset');
-  return typeof offset === 'string' ? { fetchedFrom: BigInt(offset) } : {};
 }
 
 function toMessage({ offset, key, value, timestamp, headers }: KafkaMessage): ConsumedMessage {

@@ -32,15 +32,18 @@ export type ReaderContext = {
   readonly signal: AbortSignal;
 };
 
+/** What a fetch at `from` brought. */
+type Fetched = { readonly from: bigint; readonly run: Run; readonly highWatermark: bigint };
+
 export function createReader({ topic, partition, options, slots, wake, fail, signal }: ReaderContext): PartitionReader {
   let fetchFrom: bigint | null = null;
-  let waiting: { readonly run: Run; readonly highWatermark: bigint } | null = null;
+  let waiting: Fetched | null = null;
   let working: Promise<void> | null = null;
   let revoked = false;
   let restsUntil = 0;
   const isCurrent = (): boolean => !revoked && !signal.aborted;
 
-  const handle = async (run: Run, highWatermark: bigint): Promise<void> => {
+  const handle = async ({ from, run, highWatermark }: Fetched): Promise<void> => {
     const { messages, nextOffset } = run;
     let seeked = false;
     const control: BatchControl = {
@@ -59,17 +62,19 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
       },
       isCurrent,
     };
-    if (messages.length > 0) await options.onBatch({ topic, partition, messages, nextOffset, highWatermark }, control);
-    if (!seeked && isCurrent()) options.onProgress?.(topic, partition, nextOffset);
+    if (messages.length > 0) await options.onBatch({ topic, partition, messages, nextOffset, highWatermark, fetchedFrom: from }, control);
+    if (seeked || !isCurrent()) return;
+    options.onProgress?.(topic, partition, nextOffset);
+    if (messages.length === 0) options.onPassed?.({ topic, partition, from, to: nextOffset });
   };
 
   const work = async (): Promise<void> => {
     for (let next = waiting; next !== null; next = waiting) {
-      const { run, highWatermark } = next;
+      const fetched = next;
       waiting = null;
       wake();
       await slots.run(async () => {
-        if (isCurrent()) await handle(run, highWatermark);
+        if (isCurrent()) await handle(fetched);
       });
     }
   };
@@ -105,7 +110,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
     offer(from, run, highWatermark) {
       if (fetchFrom !== from || waiting !== null || !isCurrent()) return;
       fetchFrom = run.nextOffset;
-      waiting = { run, highWatermark };
+      waiting = { from, run, highWatermark };
       kick();
     },
     revoke() {

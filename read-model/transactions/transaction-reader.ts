@@ -1,22 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId } from '#change-events/index.ts';
-import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '#kafka/index.ts';
+import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, PartitionOffsets, PassedOffsets } from '#kafka/index.ts';
 import type { PartitionBatch } from '../apply-transaction.ts';
 import { qualified } from '../database.ts';
-import { decode, nameOf, noEvents, restMs, withHeartbeats, type ReaderContext } from '../partition-reader.ts';
+import { decode, isAhead, nameOf, noEvents, restMs, withHeartbeats, type ReaderContext } from '../partition-reader.ts';
 import { claimPartitions, requireNothingLost, type TopicPartition } from '../positions.ts';
 import { retrying, unlessAborted } from '../retry.ts';
 import { readEnd, transactionOf } from './boundary.ts';
 import { createSequencer, type Sequencer, type Taken } from './sequencer.ts';
 
 /** What this member knows of a partition. Its events up to `stored` are applied; the sequencer knows how far it is read. */
-type Holding = TopicPartition & { stored: bigint; readonly epoch: bigint; placed: boolean };
+type Holding = TopicPartition & { stored: bigint; readonly epoch: bigint };
 
 /** One assignment of all partitions. */
 type Session = { readonly sequencer: Sequencer; readonly holdings: ReadonlyMap<string, Holding>; readonly boundary: Boundary };
 
 /** The transaction topic's partition: how far it is read. Its events are the sequencer's ends. */
 type Boundary = { readTo: bigint };
+
+/** Where the partitions of each topic ended. */
+type Ends = ReadonlyMap<string, readonly PartitionOffsets[]>;
+
+/** A look at a transaction that lacks events: its end's offset and the last known one's, and where the topics ended after that. */
+type Look = { readonly first: bigint; readonly through: bigint; readonly ends: Ends };
 
 export type TransactionReaderContext = ReaderContext & {
   /** The transaction topic, of one partition. */
@@ -36,11 +42,12 @@ const nothing: Taken = { messages: new Map(), torn: [] };
  * Reads all partitions of a model and gives the applier whole source transactions, in commit order. Positions of all partitions move with
  * them, so that what is stored is always between two transactions.
  */
-export function transactionReader(context: TransactionReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onProgress'> {
+export function transactionReader(context: TransactionReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onPassed'> {
   const { schema, pool, admin, mirrors, decoder, schemas, logger, signal, boundaryTopic, bufferBytes, onFailure } = context;
   let session: Promise<Session> | undefined;
   let draining: Promise<void> = Promise.resolve();
-  const offered = new Map<string, bigint>();
+  /** What held nothing for us is passed, in its order; the next batch waits for it. */
+  let moving: Promise<void> = Promise.resolve();
 
   const open = async (places: readonly TopicPartition[]): Promise<Session> => {
     const positions = await retrying(`claiming partitions for ${schema}`, logger, signal, () =>
@@ -52,7 +59,7 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
     const holdings = new Map<string, Holding>();
     const boundary: Boundary = { readTo: 0n };
     for (const { topic, partition, nextOffset, epoch } of positions) {
-      holdings.set(nameOf({ topic, partition }), { topic, partition, stored: nextOffset, epoch, placed: false });
+      holdings.set(nameOf({ topic, partition }), { topic, partition, stored: nextOffset, epoch });
       if (topic === boundaryTopic) boundary.readTo = nextOffset;
       else sequencer.addLane(nameOf({ topic, partition }), formatTableId(mirrors.of(topic).source), nextOffset);
     }
@@ -60,16 +67,14 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
   };
 
   const read = async (batch: ConsumedBatch, control: BatchControl): Promise<void> => {
+    await moving;
     const current = await session;
     const name = nameOf(batch);
     const holding = current?.holdings.get(name);
     if (current === undefined || holding === undefined || !control.isCurrent()) return;
     const { sequencer } = current;
     const readTo = readToOf(current, holding);
-    const turnDown = (): void => {
-      holding.placed = true;
-      control.seek(readTo);
-    };
+    const turnDown = (): void => control.seek(readTo);
     const messages = batch.messages.filter(({ offset }) => offset >= readTo);
     const [first] = messages;
     if (first === undefined) {
@@ -77,10 +82,9 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       return;
     }
     if (first.offset > readTo) {
-      if (!holding.placed) return turnDown();
       await requireNothingLost(admin, batch, readTo);
+      if (isAhead(batch, batch.fetchedFrom, readTo, logger)) return turnDown();
     }
-    holding.placed = true;
     if (!(await schemas.ready(batch, messages))) {
       control.rest(restMs);
       return turnDown();
@@ -179,41 +183,54 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
 
   /**
    * A transaction whose end is known but whose events are not in their topics (deleted, or applied before this mode was switched on) is
-   * waited for in vain: then all of that topic is read.
+   * waited for in vain: then all is read that was in those topics when its end was known.
    */
   const watchForLosses = async (current: Session): Promise<void> => {
-    let before: bigint | undefined;
+    const { sequencer } = current;
+    let look: Look | undefined;
     for (;;) {
       await delay(lostCheckMs, undefined, { signal });
       if ((await session) !== current) return;
-      const first = current.sequencer.firstEnd()?.offset;
-      const lacking = current.sequencer.lacking();
-      const waits = first !== undefined && first === before;
-      before = first;
-      if (!waits || lacking === null || lacking.size === 0) continue;
-      const through = current.sequencer.lastEnd() ?? first;
-      const exhausted = new Set<string>();
-      for (const topic of mirrors.topics) {
-        const collection = formatTableId(mirrors.of(topic).source);
-        const places = [...current.holdings.values()].filter((holding) => holding.topic === topic);
-        if (places.length === 0) continue;
-        const highs = await admin.offsetsOf(topic);
-        const isRead = ({ partition }: TopicPartition): boolean =>
-          current.sequencer.readTo(nameOf({ topic, partition })) >= (highs.find((one) => one.partition === partition)?.high ?? 0n);
-        if (places.every(isRead)) exhausted.add(collection);
+      const first = sequencer.firstEnd()?.offset;
+      const lacking = sequencer.lacking();
+      if (first === undefined || lacking === null || lacking.size === 0) {
+        look = undefined;
+      } else if (look?.first === first) {
+        const exhausted = exhaustedOf(current, look.ends);
+        if (![...lacking].every((collection) => exhausted.has(collection))) continue;
+        const { through } = look;
+        await inTurn(() => apply(current, sequencer.giveUp(exhausted, through)));
+        await drain(current);
+      } else {
+        const through = sequencer.lastEnd() ?? first;
+        const ends = await Promise.all(mirrors.topics.map(async (topic) => [topic, await endsOf(current, topic)] as const));
+        look = { first, through, ends: new Map(ends) };
       }
-      if (![...lacking].every((collection) => exhausted.has(collection))) continue;
-      await inTurn(() => apply(current, current.sequencer.giveUp(exhausted, through)));
-      await drain(current);
     }
   };
 
+  const endsOf = async ({ holdings }: Session, topic: string): Promise<readonly PartitionOffsets[]> => {
+    const isHeld = [...holdings.values()].some((holding) => holding.topic === topic);
+    return isHeld ? admin.offsetsOf(topic) : [];
+  };
+
+  /** The collections of the topics that are read to these ends. */
+  const exhaustedOf = ({ sequencer, holdings }: Session, ends: Ends): ReadonlySet<string> => {
+    const exhausted = mirrors.topics.filter((topic) => {
+      const places = [...holdings.values()].filter((holding) => holding.topic === topic);
+      const end = (partition: number): bigint => ends.get(topic)?.find((one) => one.partition === partition)?.high ?? 0n;
+      return places.length > 0 && places.every((place) => sequencer.readTo(nameOf(place)) >= end(place.partition));
+    });
+    return new Set(exhausted.map((topic) => formatTableId(mirrors.of(topic).source)));
+  };
+
   /** Past control records and aborted events only: nothing to apply, but the position moves. */
-  const moveOn = async (topic: string, partition: number, nextOffset: bigint): Promise<void> => {
+  const moveOn = async ({ topic, partition, from, to: nextOffset }: PassedOffsets): Promise<void> => {
     const name = nameOf({ topic, partition });
     const current = await session;
     const holding = current?.holdings.get(name);
-    if (current === undefined || holding?.placed !== true || nextOffset <= readToOf(current, holding)) return;
+    if (current === undefined || holding === undefined || nextOffset <= readToOf(current, holding)) return;
+    if (isAhead(holding, from, readToOf(current, holding), logger)) return;
     await requireNothingLost(admin, holding, readToOf(current, holding));
     // A batch may have come meanwhile.
     if (nextOffset <= readToOf(current, holding)) return;
@@ -233,21 +250,15 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       });
     },
     async onBatch(batch, control) {
-      offered.set(nameOf(batch), batch.nextOffset);
       try {
         await withHeartbeats(control, (lost) => unlessAborted(read(batch, control), AbortSignal.any([lost, signal])));
       } catch (error) {
         if (!signal.aborted) throw error;
       }
     },
-    onProgress(topic, partition, nextOffset) {
-      const name = nameOf({ topic, partition });
-      if (offered.get(name) === nextOffset) {
-        offered.delete(name);
-        return;
-      }
-      const moved = moveOn(topic, partition, nextOffset);
-      moved.catch((error: unknown) => {
+    onPassed(passed) {
+      moving = moving.then(() => moveOn(passed));
+      moving.catch((error: unknown) => {
         if (!signal.aborted) onFailure(error);
       });
     },

@@ -42,7 +42,7 @@ test(`kill -9 in the middle of a batch, early and late, applies every event once
   }
   await using running = await model.start();
   await model.caughtUp();
-  await assertMirrors(model.read, model.schema, history.tables);
+  await assertMirrors(model.read, model.schema, history.tables, model);
   await assertViewIsTrue(model.read, model.schema);
   await assertAppliedOnce(model.read, history.messages());
   void running;
@@ -85,7 +85,7 @@ test(`members that join, leave and die while events come leave no trace (seed ${
   await progress(model);
   await feeding.stop();
   await model.caughtUp();
-  await assertMirrors(model.read, model.schema, history.tables);
+  await assertMirrors(model.read, model.schema, history.tables, model);
   await assertViewIsTrue(model.read, model.schema);
   await assertAppliedOnce(model.read, history.messages());
   assert.equal(third.exitCode, null);

@@ -102,7 +102,7 @@ test(`a rebuild that is killed in its mirrors and in its views goes on where it 
 
   const last = startRebuild(model);
   assert.deepEqual(await once(last, 'exit'), [0, null]);
-  await assertMirrors(model.read, 'model__v2', history.tables);
+  await assertMirrors(model.read, 'model__v2', history.tables, model);
   await assertViewIsTrue(model.read, 'model__v2');
   await assertAppliedOnce(model, 'model__v2', history);
   // Nobody has switched: the old version serves, empty as it is.
@@ -141,7 +141,7 @@ test(
     }
     await model.caughtUp();
     assert.deepEqual(await watching.stop(), { versions: ['1', '2', '1', '2'], backwards: 0 });
-    await assertMirrors(model.read, 'model', history.tables);
+    await assertMirrors(model.read, 'model', history.tables, model);
     await assertViewIsTrue(model.read, 'model');
     await assertAppliedOnce(model, 'model', history);
     assert.deepEqual(await model.read.query(`SELECT has_table_privilege('public', 'model.order_view', 'SELECT') AS may`), [{ may: 't' }]);
@@ -164,7 +164,7 @@ test('a model whose views were made by other projections is refused, and a rebui
   await using running = await model.start();
   await send(model, history, 200);
   await model.caughtUp();
-  await assertMirrors(model.read, 'model', history.tables);
+  await assertMirrors(model.read, 'model', history.tables, model);
   await assertViewIsTrue(model.read, 'model');
   assert.deepEqual(await dropVersions(optionsOf(model), 'previous'), [1]);
   await assert.rejects(switchBack(optionsOf(model)), (error) => error instanceof CdcError && error.code === 'READ_MODEL_VERSION_MISSING');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
-import type { OutgoingMessage } from '#kafka/index.ts';
+import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { applyBatches, type PartitionBatch } from '#read-model/apply-transaction.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
@@ -14,6 +14,7 @@ import { groupHolders } from '#test/support/group-holders.ts';
 import { customer, order, product, upsert } from '#test/support/order-events.ts';
 import { eventually, type ReadRow } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
+import { runWith } from '#test/support/run-model.ts';
 
 type Halted = { readonly topic: string; readonly partition: number; readonly cause: string; readonly remedy: string };
 
@@ -228,6 +229,55 @@ test(
     assert.deepEqual(await halted(model), []);
     void one;
     void other;
+  },
+);
+
+/** Counts how often a partition is told to rest. */
+function countingRests(kafka: Kafka, onRest: () => void): Kafka {
+  return {
+    ...kafka,
+    consumer: (options) =>
+      kafka.consumer({
+        ...options,
+        onBatch: (batch, control) =>
+          options.onBatch(batch, {
+            ...control,
+            rest: (ms) => {
+              onRest();
+              control.rest(ms);
+            },
+          }),
+      }),
+  };
+}
+
+test(
+  'a partition that is refused since its table stands at another process rests, and is not tried again and again',
+  { timeout: 60_000 },
+  async () => {
+    await using model = await createReadModel({ partitions: 2 });
+    let rests = 0;
+    const kafka = countingRests(model.kafka, () => {
+      rests += 1;
+    });
+    await using running = await runWith(model, kafka, { mismatches: 'halt', tablesStandWhole: true });
+    await model.send('orders', inPartition(1, order(1, 1)));
+    await model.caughtUp();
+    // Another process, after this one had looked.
+    await model.read.query(
+      `INSERT INTO model.halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ($1, 0, 0, 'c', 'c', 'r')`,
+      [model.topic('orders')],
+    );
+    await model.send('orders', inPartition(1, order(2, 1)));
+    await eventually(
+      async () => rests,
+      (count) => count >= 2,
+    );
+    await sameRows(model, 'SELECT id FROM model.orders ORDER BY id', [{ id: '1' }]);
+    await model.read.query('DELETE FROM model.halted_partitions');
+    await model.caughtUp();
+    await sameRows(model, 'SELECT id FROM model.orders ORDER BY id', [{ id: '1' }, { id: '2' }]);
+    void running;
   },
 );
 

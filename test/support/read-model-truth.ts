@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+import { readToEnd } from '#kafka/index.ts';
 import type { Columns } from './order-events.ts';
 import type { ReadDatabase } from './read-database.ts';
+import type { ReadModelFixture } from './read-model.ts';
 
 /** The order view as one plain query over the mirrors says it should be, written apart from the read model's own SQL. */
 const viewQuery = `
@@ -24,11 +27,12 @@ export async function assertViewIsTrue(read: ReadDatabase, schema: string): Prom
   assert.deepEqual(await read.query(inSchema(storedQuery)), await read.query(inSchema(viewQuery)));
 }
 
-/** Fails unless the mirrors hold exactly the rows of `tables`. */
+/** Fails unless the mirrors hold exactly the rows of `tables`; with `topics`, it says where the events of the rows that differ stand. */
 export async function assertMirrors(
   read: ReadDatabase,
   schema: string,
   tables: ReadonlyMap<string, ReadonlyMap<number, Columns>>,
+  topics?: Pick<ReadModelFixture, 'kafka' | 'topic'>,
 ): Promise<void> {
   const told = { customers: 'name', products: 'name', orders: 'status', order_items: 'unit_price' };
   for (const [table, column] of Object.entries(told)) {
@@ -36,7 +40,11 @@ export async function assertMirrors(
     const expected = [...(tables.get(table) ?? [])]
       .toSorted(([a], [b]) => a - b)
       .map(([id, row]) => ({ id: String(id), told: row[column] }));
-    assert.deepEqual(rows, expected, table);
+    if (isDeepStrictEqual(rows, expected)) continue;
+    const ids = new Set([...rows, ...expected].map(({ id }) => id));
+    const differing = [...ids].filter((id) => !isDeepStrictEqual(rows.filter(isOf(id)), expected.filter(isOf(id))));
+    const where = topics === undefined ? [] : await whereEventsStand(read, schema, topics, table, differing);
+    assert.deepEqual(rows, expected, [`${schema}.${table} differs in ${differing.join(', ')}`, ...where].join('\n'));
   }
 }
 
@@ -51,4 +59,30 @@ export async function assertAppliedOnce(read: ReadDatabase, messages: number, to
       WHERE a.id < b.id AND a.first_offset < b.next_offset AND b.first_offset < a.next_offset`,
   );
   assert.deepEqual(overlaps, []);
+}
+
+function isOf(id: string | null | undefined): (row: { readonly id?: string | null }) => boolean {
+  return (row) => row.id === id;
+}
+
+/** The last three events of each key, with the offset up to which their partition is applied. */
+async function whereEventsStand(
+  read: ReadDatabase,
+  schema: string,
+  { kafka, topic }: Pick<ReadModelFixture, 'kafka' | 'topic'>,
+  table: string,
+  ids: readonly (string | null | undefined)[],
+): Promise<readonly string[]> {
+  const applied = await read.query(`SELECT partition, next_offset, epoch, updated_at FROM ${schema}.applied_offsets WHERE topic = $1`, [
+    topic(table),
+  ]);
+  const events = new Map(ids.map((id) => [`{"id":${id}}`, new Array<string>()]));
+  await readToEnd(kafka, topic(table), ({ key, value, offset }, partition) => {
+    const at = applied.find((row) => row['partition'] === String(partition));
+    const lies = BigInt(at?.['next_offset'] ?? 0) > offset ? 'applied' : 'not applied';
+    events
+      .get(String(key))
+      ?.push(`${String(key)} ${partition}/${offset}: ${lies} (at ${at?.['next_offset']}, epoch ${at?.['epoch']}): ${String(value)}`);
+  });
+  return [...events.values()].flatMap((lines) => lines.slice(-3));
 }

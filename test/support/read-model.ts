@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { pino } from 'pino';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
-import { pipelineSchema, type KafkaConfig, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
+import { nodeFlags, pipelineSchema, type KafkaConfig, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import { migrate, startReadModel, type RunningReadModel } from '#read-model/index.ts';
 import { testKafka, testKafkaConfig } from './kafka.ts';
 import { topicOf } from './order-events.ts';
@@ -108,7 +108,7 @@ export async function createReadModel({
     spawn: (options = {}) => {
       const own = configFor(options.groupId ?? groupId);
       const childConfig = options.client === undefined ? own : { ...own, kafka: { ...own.kafka, client: options.client } };
-      const child = spawn(process.execPath, [new URL('./read-model-process.ts', import.meta.url).pathname], {
+      const child = spawn(process.execPath, [...nodeFlags, new URL('./read-model-process.ts', import.meta.url).pathname], {
         env: { ...process.env, READ_MODEL_CONFIG: JSON.stringify(childConfig) },
         stdio: ['ignore', 'inherit', 'inherit'],
       });
