@@ -23,8 +23,8 @@ const fileLimitMs = {
   integration: nightly ? 40 * 60_000 : 240_000,
   containers: nightly ? 15 * 60_000 : 300_000,
 } satisfies Record<Phase, number>;
-/** Integration tests wait for servers more than they work. */
-const concurrency = { unit: 2, integration: 3, containers: 1 } satisfies Record<Phase, number>;
+/** Tests with servers wait for them more than they work. */
+const concurrency = { unit: 2, integration: 3, containers: 2 } satisfies Record<Phase, number>;
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
