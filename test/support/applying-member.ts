@@ -73,7 +73,8 @@ export function createMember(direct: DirectModel, world: SourceWorld): Member {
         await before;
         // Only its own death fails a submission; what it held then is forgotten.
         const outcome = await submit(table, number, from, to, holding.epoch).catch(() => 'died');
-        if (outcome !== 'applied') mine.delete(place);
+        // Claimed anew meanwhile, it is held under another epoch: the old submission's end says nothing of that.
+        if (outcome !== 'applied' && mine.get(place) === holding) mine.delete(place);
       };
       holding.busy = work();
     },
