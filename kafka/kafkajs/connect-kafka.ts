@@ -1,5 +1,5 @@
 // Before kafkajs itself.
-import { hasFasterInternals } from './faster-internals.ts';
+import { hasFasterInternals, mendKafkaJs } from './mend.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type SASLOptions } from 'kafkajs';
 import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
@@ -7,12 +7,10 @@ import { openAdmin, type AdminConnection } from './admin.ts';
 import { registerZstd } from './compression.ts';
 import { runConsumer } from './consumer.ts';
 import type { KafkaJsMember } from './member.ts';
-import { mendEndOfTopic } from './end-of-topic.ts';
 import { translateKafkaError } from './errors.ts';
 import { createSockets, unanswered, type Sockets } from './sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
-import { mendReadCommitted } from './read-committed.ts';
 
 /**
  * Retries inside kafkajs bridge what lasts a moment (a coordinator that loads, a leader that moves). What lasts longer comes to the
@@ -27,8 +25,7 @@ const rebalanceTimeoutMs = 30_000;
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
-  mendReadCommitted();
-  mendEndOfTopic();
+  mendKafkaJs();
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);

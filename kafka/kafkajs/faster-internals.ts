@@ -1,16 +1,13 @@
-import { createRequire } from 'node:module';
 import type { OutgoingMessage } from '../port.ts';
 import { RecordWriter, roomFor } from '../record-writer.ts';
 import { createRecordDecoder, type DecodeRecord } from './faster-records.ts';
+import { isKnownVersion, isLoaded, replaceInternal } from './internals.ts';
 
 /**
  * Three functions of kafkajs 2.2.4, on which it spends two fifths of a load's CPU, are replaced in memory by ones that give the same: the writer of a
  * record (a zeroed buffer of 512 bytes for each record and one for each number in it), the grouping of a request's messages (which copies a
- * partition's messages for each further one), and the reader of a record (faster-records.ts). kafkajs is no longer developed, or this would be a change to it. Another version is left as it
- * is: slower, not wrong. test/unit/kafka-faster-internals.test.ts compares the bytes with kafkajs's own.
+ * partition's messages for each further one), and the reader of a record (faster-records.ts). Another version is left as it is: slower, not wrong. test/unit/kafka-faster-internals.test.ts compares the bytes with kafkajs's own.
  */
-const knownVersion = '2.2.4';
-const require = createRequire(import.meta.url);
 const slabBytes = 128 * 1024;
 
 /** What kafkajs hands to its writer of records. */
@@ -57,26 +54,21 @@ export function groupMessages<Message>({ topic, partitionMetadata, messages, par
 }
 
 /**
- * Replaces them, in this process, once. kafkajs takes the grouping when it is first imported: this module is imported before it, or the grouping
- * stays kafkajs's. False when this is another version.
+ * Replaces them, in this process. kafkajs takes the grouping when it is first imported: this must come before that, or the grouping stays kafkajs's.
+ *
+ * @returns whether this process' kafkajs has them all
  */
-function replaceInternals(): boolean {
-  const { version }: { version: unknown } = require('kafkajs/package.json');
-  if (version !== knownVersion) return false;
-  replace('kafkajs/src/producer/groupMessagesPerPartition', () => groupMessages);
-  replace('kafkajs/src/protocol/recordBatch/record/v0', (original) =>
+export function replaceWithFaster(): boolean {
+  if (!isKnownVersion()) return false;
+  const isInTime = !isLoaded('src/producer/sendMessages');
+  replaceInternal('src/producer/groupMessagesPerPartition', () => groupMessages);
+  replaceInternal('src/protocol/recordBatch/record/v0', (original) =>
     isRecordEncoder(original) ? createRecordEncoder(original) : original,
   );
-  replace('kafkajs/src/protocol/recordBatch/record/v0/decoder', (original) =>
+  replaceInternal('src/protocol/recordBatch/record/v0/decoder', (original) =>
     isRecordDecoder(original) ? createRecordDecoder(original) : original,
   );
-  return true;
-}
-
-function replace(id: string, replacement: (original: unknown) => unknown): void {
-  const original: unknown = require(id);
-  const module = require.cache[require.resolve(id)];
-  if (module !== undefined) module.exports = replacement(original);
+  return isInTime;
 }
 
 function isRecordEncoder(value: unknown): value is Parameters<typeof createRecordEncoder>[0] {
@@ -86,6 +78,3 @@ function isRecordEncoder(value: unknown): value is Parameters<typeof createRecor
 function isRecordDecoder(value: unknown): value is DecodeRecord {
   return typeof value === 'function';
 }
-
-/** Whether this process' kafkajs has them. */
-export const hasFasterInternals = replaceInternals();

@@ -1,16 +1,14 @@
-import { createRequire } from 'node:module';
+import { builtOtherwise, mendProtocol } from './internals.ts';
 
 /**
  * kafkajs 2.2.4 hands over messages of aborted transactions as if they were committed. It takes the broker's list of aborted transactions for
  * ordered by where they begin, and takes up one of them for each message; the broker lists them in the order in which they ended. So where
  * several producers write to one partition (the poller's positions), and several of their transactions are aborted at once (Kafka was away),
- * some count as committed: a position that passes rows whose events were aborted with it. kafkajs is no longer developed, or this would be a
- * change to it. What it decodes of a fetch is corrected in memory before it looks at it; that works whoever has imported kafkajs before.
+ * some count as committed: a position that passes rows whose events were aborted with it. What it decodes of a fetch is corrected before it
+ * looks at it.
  *
  * Technique: KafkaConsumer of Apache Kafka (CompletedFetch: begins in a queue by first offset, all taken up that are due).
  */
-const fetchModule = 'kafkajs/src/protocol/requests/fetch';
-const require = createRequire(import.meta.url);
 
 /** What kafkajs has decoded of a record. */
 export type FetchedRecord = {
@@ -53,47 +51,21 @@ export function leaveOutAborted(partition: FetchedPartition): void {
   }
 }
 
-type Response = { readonly decode: (raw: unknown) => Promise<unknown> };
-type Exchange = { readonly response: Response };
-type Protocol = (version: { readonly version: number }) => (question: unknown) => Exchange;
+type Exchange = { readonly response: { readonly decode: (raw: unknown) => Promise<unknown> } };
 
-let mended = false;
-
-/**
- * Mends the kafkajs of this process, once.
- *
- * @throws Error when it is built otherwise than version 2.2.4: better no reading than a wrong one
- */
+/** @throws Error when kafkajs is built otherwise */
 export function mendReadCommitted(): void {
-  if (mended) return;
-  const fetch: unknown = require(fetchModule);
-  if (!isFetchDefinition(fetch)) throw builtOtherwise();
-  const { protocol } = fetch;
-  fetch.protocol = (version) => {
-    const ask = protocol(version);
-    return (question) => {
-      const exchange = ask(question);
-      const { response } = exchange;
-      return { ...exchange, response: { ...response, decode: async (raw) => withoutAborted(await response.decode(raw)) } };
-    };
-  };
-  mended = true;
+  mendProtocol<unknown, Exchange>('fetch', (ask) => (question) => {
+    const exchange = ask(question);
+    const { response } = exchange;
+    return { ...exchange, response: { ...response, decode: async (raw) => withoutAborted(await response.decode(raw)) } };
+  });
 }
 
 function withoutAborted(fetched: unknown): unknown {
-  if (!isFetched(fetched)) throw builtOtherwise();
+  if (!isFetched(fetched)) throw builtOtherwise('fetched records');
   for (const { partitions } of fetched.responses) for (const partition of partitions) leaveOutAborted(partition);
   return fetched;
-}
-
-function builtOtherwise(): Error {
-  return new Error(
-    'the installed kafkajs is not built as version 2.2.4 is, whose reading of transactions is mended here: install that version',
-  );
-}
-
-function isFetchDefinition(value: unknown): value is { protocol: Protocol } {
-  return typeof value === 'object' && value !== null && 'protocol' in value && typeof value.protocol === 'function';
 }
 
 function isFetched(value: unknown): value is { readonly responses: readonly { readonly partitions: readonly FetchedPartition[] }[] } {
