@@ -43,7 +43,7 @@ export type TablePublisher = AsyncDisposable & {
 /**
  * Takes the table over and reads where it stands.
  *
- * @throws CdcError PRODUCER_FENCED when `reclaim` finds another owner; POSITION_INVALID; KAFKA_UNREACHABLE
+ * @throws CdcError PRODUCER_FENCED when `reclaim` finds another owner; POSITION_INVALID; POSITION_INCOMPLETE; KAFKA_UNREACHABLE
  */
 export async function openTablePublisher(options: PublisherOptions): Promise<TablePublisher> {
   const { kafka, pollerName, table, owner, reclaim, signal } = options;

@@ -22,6 +22,8 @@ export function positionTopicSpec(pollerName: string, replicationFactor: number)
 /** What the topic holds of one table. */
 export type StoredTable = {
   readonly head: PositionHead | null;
+  /** Where the head's record stands, in words; empty without one. */
+  readonly place: string;
   readonly chunks: ReadonlyMap<number, RememberedChunk>;
   /** The process that last took the table over. */
   readonly owner: string | null;
@@ -55,21 +57,26 @@ export async function readPositionTopic(kafka: Kafka, pollerName: string, signal
   await readToEnd(
     kafka,
     topic,
-    ({ key, value, offset }) => {
+    ({ key, value, offset }, partition) => {
       const name = String(key);
       if (value === null) records.delete(name);
-      else records.set(name, { text: value.toString(), place: `topic ${topic}, offset ${offset}` });
+      else records.set(name, { text: value.toString(), place: `topic ${topic}, partition ${partition}, offset ${offset}` });
     },
     signal,
   );
-  const tables = new Map<string, { head: PositionHead | null; chunks: Map<number, RememberedChunk>; owner: string | null }>();
+  const tables = new Map<
+    string,
+    { head: PositionHead | null; place: string; chunks: Map<number, RememberedChunk>; owner: string | null }
+  >();
   for (const [key, { text, place }] of records) {
     const { table, chunk, owner } = parseKey(key);
-    const stored = tables.get(table) ?? { head: null, chunks: new Map(), owner: null };
+    const stored = tables.get(table) ?? { head: null, place: '', chunks: new Map(), owner: null };
     tables.set(table, stored);
     if (owner) stored.owner = text;
-    else if (chunk === null) stored.head = decodeHead(text, place);
-    else stored.chunks.set(chunk, decodeChunk(text, place));
+    else if (chunk === null) {
+      stored.head = decodeHead(text, place);
+      stored.place = place;
+    } else stored.chunks.set(chunk, decodeChunk(text, place));
   }
   return tables;
 }

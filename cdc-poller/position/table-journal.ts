@@ -1,4 +1,5 @@
 import type { OutgoingMessage } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { RememberedKeys } from '../fence/remembered-keys.ts';
 import { encodeChunk, encodeHead, type RememberedChunk } from './codec.ts';
 import type { Position } from './position.ts';
@@ -22,12 +23,15 @@ export class TableJournal {
   #position: Position | null;
   #chunks: readonly number[];
 
+  /** @throws CdcError POSITION_INCOMPLETE */
   constructor(table: string, stored: StoredTable | undefined) {
     this.#table = table;
     this.#position = stored?.head?.position ?? null;
     this.#chunks = stored?.head?.chunks ?? [];
     for (const chunk of this.#chunks) {
-      for (const [xid, keys] of stored?.chunks.get(chunk) ?? []) for (const key of keys) this.#remembered.add(xid, key);
+      const content = stored?.chunks.get(chunk);
+      if (content === undefined) throw chunkMissing(table, chunk, stored?.place ?? '');
+      for (const [xid, keys] of content) for (const key of keys) this.#remembered.add(xid, key);
     }
     this.#forget();
   }
@@ -85,6 +89,20 @@ export class TableJournal {
     const horizon = this.#position?.horizon ?? null;
     if (horizon !== null) this.#remembered.forgetBelow(horizon);
   }
+}
+
+/**
+ * A commit writes and drops chunks with the head that lists them, and compaction keeps the last record of a key: only from outside can one be taken
+ * away. Without it, what is remembered as published there would be published again.
+ */
+function chunkMissing(table: string, chunk: number, place: string): CdcError {
+  return new CdcError(
+    'POSITION_INCOMPLETE',
+    `the position of table ${table} (${place}) lists remembered keys (record ${chunkKey(table, chunk)}) that are not in that topic any more`,
+    {
+      remedy: `Give the topic cleanup.policy=compact alone, if it has another, and run cdc poller reset --table ${table}, which loads the table again.`,
+    },
+  );
 }
 
 function groupByXid(added: readonly (readonly [xid: bigint, key: string])[]): RememberedChunk {

@@ -59,6 +59,12 @@ export const pollerErrors = {
     remedy: 'Run the version that wrote it, or cdc poller reset, which loads the tables again.',
     exitCode: 65,
   },
+  POSITION_INCOMPLETE: {
+    cause:
+      'Of a stored position, remembered keys are gone from the positions topic: by a retention (cleanup.policy is not compact alone), or somebody deleted records. Going on would publish rows twice.',
+    remedy: 'Set cleanup.policy=compact on the topic, and run cdc poller reset for the table, which loads it again.',
+    exitCode: 65,
+  },
   SWEEP_TOO_MANY_KEYS: {
     cause: 'A key sweep holds the published keys in memory, and the table has more than it may hold.',
     remedy: 'Raise sweep.maxKeys (about 60 bytes a key), or use the log-based strategy for this table.',

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ownerKey, positionTopic, positionTopicSpec } from '#cdc-poller/position/position-topic.ts';
+import kafkajs from 'kafkajs';
+import { chunkKey, ownerKey, positionTopic, positionTopicSpec, tombstone } from '#cdc-poller/position/position-topic.ts';
 import { startPosition, type Basis, type Position } from '#cdc-poller/position/position.ts';
+import { resetPositions } from '#cdc-poller/positions-view.ts';
 import { TableJournal } from '#cdc-poller/position/table-journal.ts';
 import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table-publisher.ts';
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, type KafkaConfig } from '#pipeline/index.ts';
-import { testKafka } from '#test/support/kafka.ts';
+import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
@@ -78,6 +80,78 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
     await scene.take('public.a');
     await using taken = await taking;
     assert.equal(taken.journal.position?.floor, 3n);
+  });
+}
+
+/** Ways in which others can take remembered keys away; a topic that is compacted alone gives nothing away by itself. */
+const losses: readonly (readonly [how: string, policy: string, lose: (topic: string, kafka: Kafka) => Promise<void>])[] = [
+  // As a retention does: the topic was made by somebody else.
+  [
+    'a retention has deleted the oldest records',
+    'delete',
+    async (topic) => {
+      const { brokers } = await testKafkaConfig();
+      const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+      await admin.connect();
+      try {
+        // Which tells it of the topic.
+        await admin.fetchTopicOffsets(topic);
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
+      } finally {
+        await admin.disconnect();
+      }
+    },
+  ],
+  [
+    'somebody has deleted a key',
+    'compact',
+    async (topic, kafka) => {
+      await using other = await kafka.transactionalProducer({ transactionalId: uniqueName('other') });
+      const transaction = await other.begin();
+      await transaction.send(topic, [tombstone(chunkKey('public.t', 0))]);
+      await transaction.commit();
+    },
+  ],
+];
+
+for (const [how, policy, lose] of losses) {
+  test(`${how}: a position whose remembered keys are gone is refused with its place, and only a reset goes on`, async () => {
+    const kafka = await testKafka();
+    const pollerName = uniqueName('incomplete');
+    const topic = positionTopic(pollerName);
+    const table = 'public.t';
+    const options: PublisherOptions = { kafka, pollerName, table, topic, owner: 'me', reclaim: false, signal: AbortSignal.timeout(30_000) };
+    {
+      await using admin = await kafka.admin();
+      await admin.ensureTopics([{ ...positionTopicSpec(pollerName, 1), config: { 'cleanup.policy': policy } }]);
+    }
+    {
+      // Owner 0, keys 2, position 3, keys 5, position 6; between them are the markers of the transactions.
+      await using publisher = await openTablePublisher(options);
+      await publisher.commit(positionAt(1n), [[5n, 'first']]);
+      await publisher.commit(positionAt(2n), [[6n, 'second']]);
+    }
+    {
+      await using whole = await openTablePublisher(options);
+      assert.deepEqual(
+        [...whole.journal.remembered.entries()],
+        [
+          [5n, new Set(['first'])],
+          [6n, new Set(['second'])],
+        ],
+      );
+    }
+    await lose(topic, kafka);
+    await assert.rejects(openTablePublisher(options), (error) => {
+      assert.ok(error instanceof CdcError);
+      assert.equal(error.code, 'POSITION_INCOMPLETE');
+      assert.match(error.message, new RegExp(`table public\\.t \\(topic ${topic}, partition 0, offset 6\\).*"chunk":0`));
+      assert.match(error.remedy, /cdc poller reset --table public\.t/);
+      return true;
+    });
+    assert.deepEqual(await resetPositions(kafka, pollerName, [table]), [table]);
+    await using anew = await openTablePublisher(options);
+    assert.equal(anew.journal.position, null);
   });
 }
 
