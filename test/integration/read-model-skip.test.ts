@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { Client } from 'pg';
 import type { ConsumedBatch, ConsumerOptions, Kafka } from '#kafka/index.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { runWith } from '#test/support/run-model.ts';
+import { uniqueName } from '#test/support/stack.ts';
 
 /** What a client does that hands over the first five messages of its first long batch only. */
 type Skip = (batch: ConsumedBatch, options: ConsumerOptions) => void;
@@ -63,7 +65,63 @@ async function applyWith(client: 'kafkajs' | 'platformatic', consistency: 'row' 
   return { skips, rows: await rowsOf(model) };
 }
 
+/** Tells of the first batch that was handed over, and of the control records that are passed after it. */
+function observed(kafka: Kafka, onBatch: () => void, onPassed: () => void): Kafka {
+  let handedOver = false;
+  return {
+    ...kafka,
+    consumer: (options) =>
+      kafka.consumer({
+        ...options,
+        onBatch: async (batch, control) => {
+          await options.onBatch(batch, control);
+          if (!handedOver) onBatch();
+          handedOver = true;
+        },
+        onPassed: (passed) => {
+          options.onPassed?.(passed);
+          if (handedOver) onPassed();
+        },
+      }),
+  };
+}
+
+/** A mirror is about to be changed while orders are applied to it: they must be decoded anew. Gives how many rows there are in the end. */
+async function applyToChangedMirror(client: 'kafkajs' | 'platformatic'): Promise<number> {
+  await using model = await createReadModel({ partitions: 1 });
+  const [handedOver, passed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const kafka = observed(await testKafka(client), handedOver.resolve, passed.resolve);
+  await using aborting = await model.kafka.transactionalProducer({ transactionalId: uniqueName('aborting') });
+  const changing = new Client(model.read.owner);
+  await changing.connect();
+  try {
+    await changing.query(`BEGIN; UPDATE model.mirrored_tables SET columns_version = columns_version + 1 WHERE mirror_table = 'orders'`);
+    await using running = await runWith(model, kafka, { consistency: 'row' });
+    await model.send('orders', [upsert('orders', order(1, 1)), upsert('orders', order(2, 1))]);
+    await handedOver.promise;
+    const aborted = await aborting.begin();
+    await aborted.send(model.topic('orders'), [upsert('orders', order(3, 1))]);
+    await aborted.abort();
+    await passed.promise;
+    assert.equal(await rowsOf(model), 0, 'the batch is on its way');
+    await changing.query('COMMIT');
+    await model.caughtUp();
+    void running;
+  } finally {
+    await changing.end();
+  }
+  return rowsOf(model);
+}
+
 for (const client of ['kafkajs', 'platformatic'] as const) {
+  test(
+    `a partition goes on when control records were passed while a batch of it was on its way that was then refused (${client})`,
+    { timeout: 60_000 },
+    async () => {
+      assert.equal(await applyToChangedMirror(client), 2);
+    },
+  );
+
   for (const consistency of ['row', 'transaction'] as const) {
     suite(`${client}, consistency: ${consistency}`, () => {
       test('a client that goes on behind messages it never handed over is sent back', { timeout: 60_000 }, async () => {
