@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { openRegistry, type Registry } from '#change-events/index.ts';
 import { connectKafka } from '#kafka/index.ts';
-import { isTablePattern, CdcError, describeError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import {
+  isTablePattern,
+  CdcError,
+  describeError,
+  pause,
+  type Logger,
+  type PipelineConfig,
+  type PollerTableConfig,
+} from '#pipeline/index.ts';
 import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import { startPollerHttp } from './metrics/http-server.ts';
 import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
@@ -11,7 +19,6 @@ import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
 import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
-import { pause } from './supervisor/try-again.ts';
 
 export type PollerOptions = {
   readonly config: PipelineConfig;

@@ -1,4 +1,4 @@
-import type { Logger } from '#pipeline/index.ts';
+import { pause, type Logger } from '#pipeline/index.ts';
 import type { EventEncoder } from './encoding/event-encoder.ts';
 import type { Cursor } from './fence/pass.ts';
 import { followClock, type ClockReference } from './fence/clock.ts';
@@ -15,7 +15,6 @@ import type { Oversize } from './oversize.ts';
 import { runPass, type PassResult } from './run-pass.ts';
 import type { SourceSession } from './source/source-session.ts';
 import type { TableShape } from './source/table-shape.ts';
-import { pause } from './supervisor/try-again.ts';
 import type { SweepView, TableSweeper } from './sweep/table-sweeper.ts';
 import type { TablePublisher } from './table-publisher.ts';
 

@@ -39,4 +39,5 @@ export {
   type TableKeys,
 } from './polled-table.ts';
 export { nodeFlags } from './node-flags.ts';
+export { atMost, pause } from './pause.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from '#kafka/index.ts';
-import { describeError, type Logger } from '#pipeline/index.ts';
+import { describeError, pause, type Logger } from '#pipeline/index.ts';
 import { backOffMs } from '../back-off.ts';
 import { tablesTopic, type TableSlots } from './table-slots.ts';
 
@@ -89,7 +88,7 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
         return;
       } catch (error) {
         logger.warn({ nextTryInMs: backOffMs(attempt, 0) }, `left the group that shares the tables: ${describeError(error)}`);
-        await delay(backOffMs(attempt, Math.random()), undefined, { signal: leaving.signal }).catch(() => undefined);
+        await pause(backOffMs(attempt, Math.random()), leaving.signal);
         if (leaving.signal.aborted) return;
         consumer = await join().catch(() => consumer);
         // Left while it joined: nobody else would take the new member out, and it would hold its tables for ever.

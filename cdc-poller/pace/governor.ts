@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '#pipeline/index.ts';
 import type { SourceSession, TextRows } from '../source/source-session.ts';
 import { charge, noLoad, waitMs, type LoadLimit, type QueryCost } from './load-limit.ts';
 
@@ -38,7 +38,7 @@ export function governed(session: SourceSession, governors: readonly Governor[],
     for (;;) {
       const ms = Math.max(...governors.map((governor) => governor.waitMs()));
       if (ms <= 0 || signal.aborted) return;
-      await delay(ms, undefined, { signal }).catch(() => undefined);
+      await pause(ms, signal);
     }
   };
   const within = async <T>(work: () => Promise<T>, statements: number, rowsOf: (result: T) => number): Promise<T> => {

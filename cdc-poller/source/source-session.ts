@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
+import { atMost, CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
 import { escapeIdentifier, escapeLiteral, Client, DatabaseError } from 'pg';
 import { sessionSettings } from '../encoding/value-encoders.ts';
 import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
@@ -139,14 +138,8 @@ function sessionSetup(statementTimeoutMs: number): string {
 
 /** Ends a connection, also one that the network has lost. */
 async function end(client: Client): Promise<void> {
-  const over = new AbortController();
-  const ended = client.end().catch(() => undefined);
-  try {
-    await Promise.race([ended, delay(endGraceMs, undefined, { signal: over.signal })]);
-  } finally {
-    over.abort();
-    client.connection.stream.destroy();
-  }
+  await atMost(endGraceMs, client.end());
+  client.connection.stream.destroy();
 }
 
 /** What the server did not say itself is about the way to it. */

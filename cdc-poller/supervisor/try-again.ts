@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { CdcError, describeError, type Logger } from '#pipeline/index.ts';
+import { CdcError, describeError, pause, type Logger } from '#pipeline/index.ts';
 import { backOffMs } from '../back-off.ts';
 
 /** Logs what went wrong and waits before try number `attempt + 1`; less when the signal is aborted. */
@@ -12,14 +11,4 @@ export async function waitAfter(
   const code = error instanceof CdcError ? { code: error.code, remedy: error.remedy } : {};
   logger.warn({ ...code, nextTryInMs: ms }, describeError(error));
   await pause(ms, signal);
-}
-
-/** Waits, at the longest until the signal is aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return;
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
-    // Aborted: the caller's loop sees it.
-  }
 }

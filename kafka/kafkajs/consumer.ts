@@ -1,7 +1,7 @@
-import { describeError, type Logger } from '#pipeline/index.ts';
+import { describeError, pause, type Logger } from '#pipeline/index.ts';
 import type { ConsumerOptions, GroupConsumer } from '../port.ts';
 import { isPassing } from './errors.ts';
-import { pause, startMember, type KafkaJsMember, type Life } from './member.ts';
+import { startMember, type KafkaJsMember, type Life } from './member.ts';
 
 type Context = { readonly translate: (error: unknown, doing: string) => unknown; readonly logger: Logger };
 

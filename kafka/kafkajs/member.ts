@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
 import { CdcError } from '#pipeline/index.ts';
@@ -136,11 +135,6 @@ export async function startMember(
     aborted.promise.catch(() => undefined);
   }
   return { ended: ended.promise, leave };
-}
-
-/** Waits, at the longest until the signal is aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function toBatch({ batch }: EachBatchPayload): ConsumedBatch {

@@ -1,7 +1,6 @@
 import { connect, isIP, Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { CdcError } from '#pipeline/index.ts';
+import { atMost, CdcError } from '#pipeline/index.ts';
 import type { ISocketFactory, RequestTimeoutEvent } from 'kafkajs';
 
 /**
@@ -80,14 +79,8 @@ function silent(broker: string, request: string): CdcError {
 
 /** Disconnects within a grace, in ms; then nothing of the client lives on. */
 export async function close(client: { disconnect(): Promise<void> }, sockets: Sockets, graceMs = 2000): Promise<void> {
-  const over = new AbortController();
-  const disconnected = client.disconnect().catch(() => undefined);
-  try {
-    await Promise.race([disconnected, delay(graceMs, undefined, { signal: over.signal })]);
-  } finally {
-    over.abort();
-    sockets.cut();
-  }
+  await atMost(graceMs, client.disconnect());
+  sockets.cut();
 }
 
 /** A socket that fails before it is anything. */

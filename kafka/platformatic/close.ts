@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { atMost } from '#pipeline/index.ts';
 import type { Base, Consumer } from '@platformatic/kafka';
 
 const graceMs = 2000;
@@ -8,18 +8,12 @@ const graceMs = 2000;
  * has lost it is never.
  */
 export async function close(client: Base, graceful: () => Promise<void> = () => client.close()): Promise<void> {
-  const over = new AbortController();
   // Those that closing takes out of the pool are to be found here.
   const connections = [...client.connections].map(([, connection]) => connection);
-  const closed = graceful().catch(() => undefined);
-  try {
-    await Promise.race([closed, delay(graceMs, undefined, { signal: over.signal })]);
-  } finally {
-    over.abort();
-    // A consumer that could not leave its group is still open, and would make new connections.
-    client.connections.close().catch(() => undefined);
-    for (const { socket } of connections) if (!socket.destroyed) socket.destroy();
-  }
+  await atMost(graceMs, graceful());
+  // A consumer that could not leave its group is still open, and would make new connections.
+  client.connections.close().catch(() => undefined);
+  for (const { socket } of connections) if (!socket.destroyed) socket.destroy();
 }
 
 /** Leaves the group as well as it can be left: the broker takes the member out when its session times out. */

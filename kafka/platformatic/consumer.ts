@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '#pipeline/index.ts';
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumerOptions, GroupConsumer } from '../port.ts';
 import { backOffMs, attempts } from './client-options.ts';
@@ -161,14 +161,6 @@ export async function runConsumer(
       closed.resolve();
     },
   };
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
-    // Aborted: the loop sees it.
-  }
 }
 
 /** Readers that nobody has seeked begin where the options say. */

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '#pipeline/index.ts';
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumerOptions } from '../port.ts';
 import { breakConnections } from './close.ts';
@@ -34,7 +34,7 @@ export async function joinGroup(consumer: Consumer, options: ConsumerOptions, ho
       } catch (error) {
         if (signal.aborted) return;
         if (!isPassing(error)) throw error;
-        await delay(backOffMs(attempt), undefined, { signal }).catch(() => undefined);
+        await pause(backOffMs(attempt), signal);
       }
     }
   };

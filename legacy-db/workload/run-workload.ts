@@ -1,9 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { ClientConfig } from 'pg';
-import { CdcError } from '#pipeline/index.ts';
+import { CdcError, pause } from '#pipeline/index.ts';
 import { explainError, openClient } from '../connect.ts';
 import type { Operation } from './operation.ts';
-import { pause } from './pace.ts';
 import { planWorkload } from './plan.ts';
 import { loadRowPools, type RowPools } from './row-pools.ts';
 import { countStart, createTally, summarise, type Tally, type WorkloadStatistics } from './statistics.ts';

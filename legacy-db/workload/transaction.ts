@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { ItemToOrder, Pick, PooledTable, Step, Transaction, Values } from './operation.ts';
-import { pause } from './pace.ts';
+import { pause } from '#pipeline/index.ts';
 import type { RowPools } from './row-pools.ts';
 
 /** What a transaction did, as its own application sees it. */

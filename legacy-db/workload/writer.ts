@@ -1,8 +1,7 @@
 import { DatabaseError, type ClientConfig } from 'pg';
-import { CdcError } from '#pipeline/index.ts';
+import { CdcError, pause } from '#pipeline/index.ts';
 import { explainError, isConnectionLoss, openClient, type OpenClient } from '../connect.ts';
 import type { Operation, Transaction } from './operation.ts';
-import { pause } from './pace.ts';
 import type { RowPools } from './row-pools.ts';
 import type { Tally } from './statistics.ts';
 import { runTransaction, type ChooseRow } from './transaction.ts';

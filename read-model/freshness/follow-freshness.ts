@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId, heartbeatOf, heartbeatTopic, topicName, type EventDecoder, type TableId } from '#change-events/index.ts';
 import type { ConsumedBatch, Kafka, KafkaAdmin } from '#kafka/index.ts';
-import { describeError, type Logger } from '#pipeline/index.ts';
+import { describeError, pause, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { Heartbeats } from './heartbeats.ts';
 import { moveFreshness, proofOf, type Proof } from './proof.ts';
@@ -91,8 +90,4 @@ function noteAll(heartbeats: Heartbeats, decoder: EventDecoder, { topic, partiti
     const beat = event === null ? null : heartbeatOf(event);
     if (beat !== null) heartbeats.note(beat);
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }

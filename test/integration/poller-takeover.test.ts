@@ -8,7 +8,7 @@ import { TableJournal } from '#cdc-poller/position/table-journal.ts';
 import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table-publisher.ts';
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, type KafkaConfig } from '#pipeline/index.ts';
-import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
+import { testKafka, testKafkaConfig, withConsumers } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
@@ -63,17 +63,12 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       await transaction.commit();
     }
     const stopped = Promise.withResolvers<void>();
-    const kafka: Kafka = {
-      ...scene.kafka,
-      consumer: (options) =>
-        scene.kafka.consumer({
-          ...options,
-          onProgress: (...place) => {
-            options.onProgress?.(...place);
-            stopped.resolve();
-          },
-        }),
-    };
+    const kafka = withConsumers(scene.kafka, (options) => ({
+      onProgress: (...place) => {
+        options.onProgress?.(...place);
+        stopped.resolve();
+      },
+    }));
     const taking = openTablePublisher({ ...scene.optionsOf('public.c'), kafka });
     // What is before the open transaction has been read.
     await stopped.promise;

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
 import { boundaryTopic } from '#read-model/transactions/boundary.ts';
+import { withConsumers } from '#test/support/kafka.ts';
 import { customer, item, order, upsert } from '#test/support/order-events.ts';
 import { eventually, type ReadRow } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -66,22 +67,17 @@ async function createScene(): Promise<Scene> {
 
 /** A Kafka that tells when the reader has got the transaction's END, and keeps back what `isHeld` says. */
 function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (topic: string) => boolean = () => false): Kafka {
-  return {
-    ...kafka,
-    consumer: (options) =>
-      kafka.consumer({
-        ...options,
-        onBatch: async (batch, control) => {
-          if (isHeld(batch.topic)) {
-            control.seek(batch.fetchedFrom);
-            control.rest(100);
-            return;
-          }
-          if (batch.topic === boundary) onEnd();
-          await options.onBatch(batch, control);
-        },
-      }),
-  };
+  return withConsumers(kafka, (options) => ({
+    onBatch: async (batch, control) => {
+      if (isHeld(batch.topic)) {
+        control.seek(batch.fetchedFrom);
+        control.rest(100);
+        return;
+      }
+      if (batch.topic === boundary) onEnd();
+      await options.onBatch(batch, control);
+    },
+  }));
 }
 
 /** An admin that has told how far `topic` goes, and does `then` before it says so. */

@@ -11,6 +11,7 @@ import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { createDirectModel } from '#test/support/direct-apply.ts';
 import { groupHolders } from '#test/support/group-holders.ts';
+import { withConsumers } from '#test/support/kafka.ts';
 import { customer, order, product, upsert } from '#test/support/order-events.ts';
 import { eventually, type ReadRow } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -234,21 +235,16 @@ test(
 
 /** Counts how often a partition is told to rest. */
 function countingRests(kafka: Kafka, onRest: () => void): Kafka {
-  return {
-    ...kafka,
-    consumer: (options) =>
-      kafka.consumer({
-        ...options,
-        onBatch: (batch, control) =>
-          options.onBatch(batch, {
-            ...control,
-            rest: (ms) => {
-              onRest();
-              control.rest(ms);
-            },
-          }),
+  return withConsumers(kafka, (options) => ({
+    onBatch: (batch, control) =>
+      options.onBatch(batch, {
+        ...control,
+        rest: (ms) => {
+          onRest();
+          control.rest(ms);
+        },
       }),
-  };
+  }));
 }
 
 test(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Client } from 'pg';
 import type { ConsumedBatch, ConsumerOptions, Kafka } from '#kafka/index.ts';
-import { testKafka } from '#test/support/kafka.ts';
+import { testKafka, withConsumers } from '#test/support/kafka.ts';
 import { order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -21,21 +21,16 @@ const passes: Skip = ({ topic, partition, nextOffset }, options) =>
 
 function skippingOnce(kafka: Kafka, skip: Skip, onSkip: () => void): Kafka {
   let skipped = false;
-  return {
-    ...kafka,
-    consumer: (options) =>
-      kafka.consumer({
-        ...options,
-        onBatch: async (batch, control) => {
-          const sixth = batch.messages[5];
-          if (skipped || sixth === undefined) return options.onBatch(batch, control);
-          skipped = true;
-          await options.onBatch({ ...batch, messages: batch.messages.slice(0, 5), nextOffset: sixth.offset }, control);
-          skip(batch, options);
-          onSkip();
-        },
-      }),
-  };
+  return withConsumers(kafka, (options) => ({
+    onBatch: async (batch, control) => {
+      const sixth = batch.messages[5];
+      if (skipped || sixth === undefined) return options.onBatch(batch, control);
+      skipped = true;
+      await options.onBatch({ ...batch, messages: batch.messages.slice(0, 5), nextOffset: sixth.offset }, control);
+      skip(batch, options);
+      onSkip();
+    },
+  }));
 }
 
 async function rowsOf(model: ReadModelFixture): Promise<number> {
@@ -68,22 +63,17 @@ async function applyWith(client: 'kafkajs' | 'platformatic', consistency: 'row' 
 /** Tells of the first batch that was handed over, and of the control records that are passed after it. */
 function observed(kafka: Kafka, onBatch: () => void, onPassed: () => void): Kafka {
   let handedOver = false;
-  return {
-    ...kafka,
-    consumer: (options) =>
-      kafka.consumer({
-        ...options,
-        onBatch: async (batch, control) => {
-          await options.onBatch(batch, control);
-          if (!handedOver) onBatch();
-          handedOver = true;
-        },
-        onPassed: (passed) => {
-          options.onPassed?.(passed);
-          if (handedOver) onPassed();
-        },
-      }),
-  };
+  return withConsumers(kafka, (options) => ({
+    onBatch: async (batch, control) => {
+      await options.onBatch(batch, control);
+      if (!handedOver) onBatch();
+      handedOver = true;
+    },
+    onPassed: (passed) => {
+      options.onPassed?.(passed);
+      if (handedOver) onPassed();
+    },
+  }));
 }
 
 /** A mirror is about to be changed while orders are applied to it: they must be decoded anew. Gives how many rows there are in the end. */

@@ -1,4 +1,4 @@
-import { connectKafka, type ConsumedMessage, type Kafka } from '#kafka/index.ts';
+import { connectKafka, type ConsumedMessage, type ConsumerOptions, type Kafka } from '#kafka/index.ts';
 import { pipelineSchema, silentLogger, type KafkaConfig } from '#pipeline/index.ts';
 import { testStack } from './stack.ts';
 
@@ -10,6 +10,11 @@ export async function testKafkaConfig(client: KafkaConfig['client'] = 'kafkajs')
 
 export async function testKafka(client: KafkaConfig['client'] = 'kafkajs'): Promise<Kafka> {
   return connectKafka(await testKafkaConfig(client), silentLogger);
+}
+
+/** A Kafka whose consumers have other options, or their own changed. */
+export function withConsumers(kafka: Kafka, change: (options: ConsumerOptions) => Partial<ConsumerOptions>): Kafka {
+  return { ...kafka, consumer: (options) => kafka.consumer({ ...options, ...change(options) }) };
 }
 
 /** A running observer of topics: all committed messages, in the order in which they came. */

@@ -1,19 +1,8 @@
-import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { createRecordEncoder, groupMessages, type KafkaJsRecord } from '#kafka/kafkajs/faster-internals.ts';
-
-/** kafkajs's own, of a second copy of its modules: those of this process are replaced. */
-function ownOf(id: string): unknown {
-  const require = createRequire(import.meta.url);
-  const path = require.resolve(id);
-  const replaced = require.cache[path];
-  delete require.cache[path];
-  const own: unknown = require(id);
-  if (replaced !== undefined) require.cache[path] = replaced;
-  return own;
-}
+import { ownOf } from '#test/support/kafkajs-modules.ts';
 
 type Encode = (record: KafkaJsRecord) => { readonly buf: Buffer; readonly buffer: Buffer };
 

@@ -7,6 +7,7 @@ import { groupMessages } from '#kafka/kafkajs/faster-internals.ts';
 import { fetchedOffset } from '#kafka/kafkajs/fetched-offset.ts';
 import { hasFasterInternals } from '#kafka/kafkajs/mend.ts';
 import { silentLogger } from '#pipeline/index.ts';
+import { ownOf } from '#test/support/kafkajs-modules.ts';
 
 const require = createRequire(import.meta.url);
 connectKafka(
@@ -21,16 +22,6 @@ connectKafka(
   },
   silentLogger,
 );
-
-/** Of a second copy of kafkajs's module: that of this process may be replaced. */
-function ownOf(id: string): unknown {
-  const path = require.resolve(id);
-  const replaced = require.cache[path];
-  delete require.cache[path];
-  const own: unknown = require(id);
-  if (replaced !== undefined) require.cache[path] = replaced;
-  return own;
-}
 
 type Batch = { firstOffset(): string | null };
 
