@@ -35,7 +35,7 @@ export function pollerCommand(context: CliContext): Command {
     .action(async ({ json = false, sweep = false, url }: StatusFlags) => {
       const config = await configOf(sweep);
       const poller = pollerOf(config);
-      const rows = await statusRows(config, poller, url, context.signal);
+      const rows = await statusRows(config, poller, url, context);
       context.print(json ? JSON.stringify(rows, null, 2) : statusTable(rows));
       if (rows.some(({ live }) => live?.stuck === true)) context.setExitCode(1);
     });
@@ -49,7 +49,7 @@ export function pollerCommand(context: CliContext): Command {
       const poller = pollerOf(config);
       const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || matchesTable(entry, name)));
       if (unknown !== undefined) throw new CdcError('TABLE_UNKNOWN', `table ${unknown} is not among poller.tables and has no position`);
-      const known = (await readStatus(config.kafka, poller, context.signal)).map((row) => row.table);
+      const known = (await readStatus(config.kafka, poller, context.signal, context.progress)).map((row) => row.table);
       const reset = await resetPositions(connectKafka(config.kafka, context.logger), poller.name, table ?? known);
       context.print(reset.length === 0 ? 'no table had a position' : `reset ${reset.join(', ')}`);
     });
@@ -60,11 +60,11 @@ async function statusRows(
   config: PipelineConfig,
   poller: PollerConfig,
   urls: readonly string[] | undefined,
-  signal: AbortSignal,
+  { signal, progress }: CliContext,
 ): Promise<readonly StatusRow[]> {
   const asked = urls ?? [httpUrlOf(poller)].filter((url) => url !== null);
   const [rows, ...processes] = await Promise.all([
-    readStatus(config.kafka, poller, signal),
+    readStatus(config.kafka, poller, signal, progress),
     ...asked.map((url) => fetchFigures(url, poller.name)),
   ]);
   const live = new Map(processes.flatMap((figures) => figures?.tables ?? []).map((figures) => [figures.table, figures]));

@@ -3,6 +3,7 @@ import { isTablePattern, matchesTable, CdcError, silentLogger, type KafkaConfig,
 import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
 import { isWindow, type Position } from './position/position.ts';
+import type { Progress } from './position/tell-waits.ts';
 import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
 
 /** What `cdc poller status` shows of a table. */
@@ -18,9 +19,14 @@ export type TableStatus = {
   readonly repairPending: boolean;
 };
 
-/** The committed positions of a poller's tables: those that are configured by name, and those that have a position. */
-export async function readStatus(config: KafkaConfig, poller: PollerConfig, signal?: AbortSignal): Promise<readonly TableStatus[]> {
-  const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal);
+/** The committed positions of a poller's tables: those that are configured by name, and those that have a position. `progress` is told what it waits for when it lasts. */
+export async function readStatus(
+  config: KafkaConfig,
+  poller: PollerConfig,
+  signal?: AbortSignal,
+  progress?: Progress,
+): Promise<readonly TableStatus[]> {
+  const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal, progress);
   const named = poller.tables.map(({ table }) => table).filter((table) => !isTablePattern(table));
   return [...new Set([...named, ...stored.keys()])].map((table) => {
     const position = stored.get(table)?.head?.position;
@@ -104,9 +110,11 @@ export async function resetPositions(kafka: Kafka, pollerName: string, tables: r
 }
 
 /** A poller that has never run has no topic, and so no positions. */
-async function readStored(kafka: Kafka, pollerName: string, signal?: AbortSignal): ReturnType<typeof readPositionTopic> {
+async function readStored(
+  ...[kafka, pollerName, signal, progress]: Parameters<typeof readPositionTopic>
+): ReturnType<typeof readPositionTopic> {
   try {
-    return await readPositionTopic(kafka, pollerName, signal);
+    return await readPositionTopic(kafka, pollerName, signal, progress);
   } catch (error) {
     if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return new Map();
     throw error;

@@ -4,6 +4,7 @@ import type { LeftOutRows } from './metrics/table-monitor.ts';
 import { TableJournal } from './position/table-journal.ts';
 import { ownerKey, positionTopic, readOwner, readPositionTopic } from './position/position-topic.ts';
 import type { Position } from './position/position.ts';
+import type { Progress } from './position/tell-waits.ts';
 
 export type PublisherOptions = {
   readonly kafka: Kafka;
@@ -16,6 +17,8 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
+  /** Told what taking over waits for when it lasts. */
+  readonly progress?: Progress;
   /** Told how many events each commit published to the table's topic. */
   readonly onCommitted?: (events: number) => void;
   /** Told the rows that a commit's position passes without their event. */
@@ -57,7 +60,7 @@ export async function openTablePublisher(options: PublisherOptions): Promise<Tab
   }
   const producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
   try {
-    const stored = (await readPositionTopic(kafka, pollerName, signal)).get(table);
+    const stored = (await readPositionTopic(kafka, pollerName, signal, options.progress)).get(table);
     if (stored?.owner !== owner) await claim(producer, pollerName, table, owner);
     return createPublisher(producer, new TableJournal(table, stored), options);
   } catch (error) {

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { ConsumedMessage, Kafka } from './port.ts';
 
+export type ReadToEndOptions = {
+  /** Default false. */
+  readonly readUncommitted?: boolean;
+  /** Told how far a partition has been read. */
+  readonly onReached?: (partition: number, nextOffset: bigint) => void;
+};
+
 /**
  * Reads a whole topic, as committed, up to where it ended when the call began, in offset order per partition. Waits for transactions
  * that are open below that end, unless it reads what is uncommitted too. For topics that hold little: positions, statuses.
@@ -12,7 +19,7 @@ export async function readToEnd(
   topic: string,
   onMessage: (message: ConsumedMessage, partition: number) => void,
   signal?: AbortSignal,
-  { readUncommitted = false }: { readonly readUncommitted?: boolean } = {},
+  { readUncommitted = false, onReached }: ReadToEndOptions = {},
 ): Promise<void> {
   await using admin = await kafka.admin();
   const unread = new Map(
@@ -35,6 +42,7 @@ export async function readToEnd(
         for (const message of messages) onMessage(message, partition);
       },
       onProgress: (_topic, partition, nextOffset) => {
+        onReached?.(partition, nextOffset);
         const end = unread.get(partition);
         if (end !== undefined && nextOffset >= end) unread.delete(partition);
         if (unread.size === 0) done.resolve();

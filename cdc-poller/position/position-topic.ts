@@ -1,5 +1,6 @@
 import { readToEnd, type Kafka, type OutgoingMessage, type TopicSpec } from '#kafka/index.ts';
 import { decodeChunk, decodeHead, type PositionHead, type RememberedChunk } from './codec.ts';
+import { tellWaits, type Progress } from './tell-waits.ts';
 
 /**
  * Positions live in one compacted topic per poller name. A table has a head record, and records with chunks of remembered keys that the
@@ -47,12 +48,18 @@ export function tombstone(key: string): OutgoingMessage {
 
 /**
  * Reads all committed positions of a poller. The caller owns the transactional ids of the tables that matter to it: then nothing of
- * theirs is still open.
+ * theirs is still open. Waits for what other tables have open; `progress` is told of it when that lasts.
  *
  * @throws CdcError POSITION_INVALID, TOPIC_MISSING, KAFKA_UNREACHABLE
  */
-export async function readPositionTopic(kafka: Kafka, pollerName: string, signal?: AbortSignal): Promise<ReadonlyMap<string, StoredTable>> {
+export async function readPositionTopic(
+  kafka: Kafka,
+  pollerName: string,
+  signal?: AbortSignal,
+  progress: Progress = () => undefined,
+): Promise<ReadonlyMap<string, StoredTable>> {
   const topic = positionTopic(pollerName);
+  using waits = tellWaits(kafka, topic, (key) => parseKey(key).table, progress);
   const records = new Map<string, { readonly text: string; readonly place: string }>();
   await readToEnd(
     kafka,
@@ -63,6 +70,7 @@ export async function readPositionTopic(kafka: Kafka, pollerName: string, signal
       else records.set(name, { text: value.toString(), place: `topic ${topic}, partition ${partition}, offset ${offset}` });
     },
     signal,
+    { onReached: waits.reached },
   );
   const tables = new Map<
     string,

@@ -91,7 +91,7 @@ async function keepAfter(error: unknown, publisher: TablePublisher | null): Prom
 }
 
 function publisherOptions(
-  { kafka, poller, owner }: PollerContext,
+  { kafka, poller, owner, logger }: PollerContext,
   { table, signal, monitor }: Tenure,
   reclaim: boolean,
 ): Parameters<typeof openTablePublisher>[0] {
@@ -103,6 +103,7 @@ function publisherOptions(
     owner,
     reclaim,
     signal,
+    progress: (text) => logger.info({ table: table.table }, text),
     onCommitted: (events) => monitor.published(events),
     onLeftOut: (rows) => monitor.leftOut(rows),
   };

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import kafkajs from 'kafkajs';
+import { pollerCommand } from '#cdc-poller/commands.ts';
 import { chunkKey, ownerKey, positionTopic, positionTopicSpec, tombstone } from '#cdc-poller/position/position-topic.ts';
 import { startPosition, type Basis, type Position } from '#cdc-poller/position/position.ts';
 import { resetPositions } from '#cdc-poller/positions-view.ts';
 import { TableJournal } from '#cdc-poller/position/table-journal.ts';
 import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table-publisher.ts';
 import type { Kafka } from '#kafka/index.ts';
-import { CdcError, type KafkaConfig } from '#pipeline/index.ts';
+import { CdcError, pipelineSchema, type KafkaConfig } from '#pipeline/index.ts';
 import { testKafka, testKafkaConfig, withConsumers } from '#test/support/kafka.ts';
+import { eventually } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
+import { terminal } from '#test/support/terminal.ts';
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`a process that lost Kafka in the middle of a commit has its table again before that transaction times out (${client})`, async () => {
@@ -150,6 +153,36 @@ for (const [how, policy, lose] of losses) {
   });
 }
 
+for (const client of ['kafkajs', 'platformatic'] as const) {
+  test(`status that waits for a table's open transaction says which, and goes on when that table is taken over (${client})`, async () => {
+    const scene = await threeTables(client);
+    await using killed = await scene.kafka.transactionalProducer({ transactionalId: scene.idOf('public.b') });
+    await (await killed.begin()).send(scene.topic, new TableJournal('public.b', undefined).entry(positionAt(2n), []).messages);
+    const config = pipelineSchema.parse({
+      legacyDb: { database: 'none', roles: { poller: { user: 'none' } } },
+      kafka: await testKafkaConfig(client),
+      poller: { name: scene.pollerName, topicPrefix: scene.pollerName, tables: tables.map((table) => ({ table })) },
+    });
+    await using status = terminal(pollerCommand, config).start('status');
+    const [line] = await eventually(
+      async () => status.progress,
+      (lines) => lines.length > 0,
+    );
+    assert.match(
+      line ?? '',
+      new RegExp(
+        `^reading ${scene.topic} \\(\\d+ s\\): it waits for the end of a transaction of table public\\.b \\(partition 0, offset \\d+\\)`,
+      ),
+    );
+    assert.deepEqual(status.printed, []);
+    await scene.take('public.b');
+    await eventually(
+      async () => status.printed,
+      (printed) => /public\.b +│ loading/.test(printed.join()),
+    );
+  });
+}
+
 const tables = ['public.a', 'public.b', 'public.c'] as const;
 
 /** Three tables of a poller, each with a position whose floor is 1. */
@@ -170,6 +203,7 @@ async function threeTables(client: KafkaConfig['client']) {
   }
   return {
     kafka,
+    pollerName,
     topic,
     idOf,
     optionsOf,
