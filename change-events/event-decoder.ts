@@ -78,6 +78,7 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
   };
   return {
     prepare: (messages, signal) => {
+      if (registry === undefined) return undefined;
       let wanted: Set<number> | undefined;
       for (const { key, value } of messages) {
         if (key !== null && isFramed(key)) wanted = cache().want(key, wanted);

@@ -1,4 +1,12 @@
-import { parseLossless, type EventDecoder, type JsonValue, type MessagePlace, type Row, type RowChange, type RowValues } from '#change-events/index.ts';
+import {
+  parseLossless,
+  type EventDecoder,
+  type JsonValue,
+  type MessagePlace,
+  type Row,
+  type RowChange,
+  type RowValues,
+} from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { lsnColumn } from './mirror-catalogue.ts';
