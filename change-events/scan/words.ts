@@ -21,16 +21,16 @@ export function toLiteral(bytes: Uint8Array): Literal {
   };
 }
 
-let lastView: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
+let lastView: DataView = new DataView(new ArrayBuffer(0));
 
 /** The memory that `bytes` are part of; messages that came together share one, and so its view. */
-export function viewOf(bytes: Buffer): DataView<ArrayBufferLike> {
+export function viewOf(bytes: Buffer): DataView {
   if (bytes.buffer !== lastView.buffer) lastView = new DataView(bytes.buffer);
   return lastView;
 }
 
 /** Where `literal` ends, if it stands at `at` and before `end`; -1 if not. */
-export function endOfLiteral(view: DataView<ArrayBufferLike>, at: number, end: number, { length, words, rest }: Literal): number {
+export function endOfLiteral(view: DataView, at: number, end: number, { length, words, rest }: Literal): number {
   if (end - at < length) return -1;
   let place = at;
   for (let index = 0; index < words.length; index += 1) {
@@ -45,7 +45,7 @@ export function endOfLiteral(view: DataView<ArrayBufferLike>, at: number, end: n
 }
 
 /** The first byte from `at` on, before `end`, that is no digit; `end` when all are. */
-export function endOfDigits(view: DataView<ArrayBufferLike>, at: number, end: number): number {
+export function endOfDigits(view: DataView, at: number, end: number): number {
   let place = at;
   while (place + wordBytes <= end && areDigits(view.getUint32(place))) place += wordBytes;
   while (place < end && isDigit(view.getUint8(place))) place += 1;
@@ -62,7 +62,7 @@ function areDigits(word: number): boolean {
 }
 
 /** The first byte from `at` on, before `end`, that ends a plain run of JSON text: a quote, a backslash, a control character or no ASCII; -1 without. */
-export function endOfPlainText(view: DataView<ArrayBufferLike>, at: number, end: number): number {
+export function endOfPlainText(view: DataView, at: number, end: number): number {
   let place = at;
   while (place + wordBytes <= end && isPlain(view.getUint32(place))) place += wordBytes;
   for (; place < end; place += 1) {

@@ -93,8 +93,8 @@ function withDigits(text: string, digits: readonly number[]): string {
 test('what the decoder remembers of earlier events changes nothing of what it sees in later ones', () => {
   const digits = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 3, maxLength: 40 });
   const change = fc.record({ event: fc.nat(2), digits: fc.option(digits), op: fc.option(fc.constantFrom('c', 'u', 'd', 'r')) });
-  const members = ['before', 'after', 'source', 'op', 'ts_ms', 'transaction'];
-  const order = fc.oneof(fc.constant(members), fc.shuffledSubarray(members, { minLength: members.length }));
+  const usual = ['before', 'after', 'source', 'op', 'ts_ms', 'transaction'];
+  const order = fc.oneof(fc.constant(usual), fc.shuffledSubarray(usual, { minLength: usual.length }));
   fc.assert(
     fc.property(
       fc.array(envelope, { minLength: 3, maxLength: 3 }),

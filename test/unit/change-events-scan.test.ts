@@ -124,17 +124,18 @@ test('what is no row of the known columns is not read: other names, another orde
   for (const other of others) assert.equal(layout.read(Buffer.from(`${other},"op":"c"}`), 0), null, other);
 });
 
+function parsed(row: string): unknown {
+  try {
+    return parseLossless(row);
+  } catch {
+    return null;
+  }
+}
+
 test('a damaged row is refused, or read as the lossless parser reads it', () => {
   const text = '{"id":12,"note":"some text","tags":["x",null],"big":-1234567890123456789,"part":1.5,"no":null,"yes":true}';
   const layout = createRowLayout();
   layout.learn(Object.keys(JSON.parse(text)));
-  const parsed = (row: string): unknown => {
-    try {
-      return parseLossless(row);
-    } catch {
-      return null;
-    }
-  };
   for (let at = 0; at < text.length; at += 1) {
     for (let byte = 0; byte < 256; byte += 1) {
       const bytes = Buffer.from(`${text},"op":"c"}`);
@@ -178,30 +179,31 @@ test('a tail that is the same but for its digits says the same, with its own lsn
   assert.equal(tails.match(within(Buffer.from(tail.slice(0, -2)), '', '5}'), 0), null);
 });
 
+function tailWith(word: string, op = 'c'): Buffer {
+  return Buffer.from(`,"source":{"table":"${word}","lsn":null},"op":"${op}","ts_ms":5}`);
+}
+
 test('tails of several operations are known at a time; one without an lsn has none', () => {
   const tails = createEventTails();
-  const of = (op: string): Buffer => Buffer.from(`,"source":{"table":"t","lsn":null},"op":"${op}","ts_ms":5}`);
-  for (const op of ['c', 'u', 'd', 'r'] as const) tails.learn(of(op), 0, op, -1);
-  for (const op of ['c', 'u', 'd', 'r', 'c']) assert.deepEqual(tails.match(of(op), 0), { op, lsn: null });
+  for (const op of ['c', 'u', 'd', 'r'] as const) tails.learn(tailWith('t', op), 0, op, -1);
+  for (const op of ['c', 'u', 'd', 'r', 'c']) assert.deepEqual(tails.match(tailWith('t', op), 0), { op, lsn: null });
 });
 
 test('of a topic with ever new tails the last eight are known', () => {
   const tails = createEventTails();
-  const of = (word: string): Buffer => Buffer.from(`,"source":{"table":"${word}"},"op":"c"}`);
   const words = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
-  for (const word of words) tails.learn(of(word), 0, 'c', -1);
+  for (const word of words) tails.learn(tailWith(word), 0, 'c', -1);
   assert.deepEqual(
-    words.filter((word) => tails.match(of(word), 0) === null),
+    words.filter((word) => tails.match(tailWith(word), 0) === null),
     ['a'],
   );
 });
 
 test('a topic whose tails do not repeat is not compared with them for ever', () => {
   const tails = createEventTails();
-  const of = (word: string): Buffer => Buffer.from(`,"source":{"table":"${word}"},"op":"c"}`);
-  tails.learn(of('x'), 0, 'c', -1);
-  for (let miss = 0; miss < 999; miss += 1) assert.equal(tails.match(of('y'), 0), null);
-  assert.notEqual(tails.match(of('x'), 0), null);
-  for (let miss = 0; miss < 1000; miss += 1) assert.equal(tails.match(of('y'), 0), null);
-  assert.equal(tails.match(of('x'), 0), null);
+  tails.learn(tailWith('x'), 0, 'c', -1);
+  for (let miss = 0; miss < 999; miss += 1) assert.equal(tails.match(tailWith('y'), 0), null);
+  assert.notEqual(tails.match(tailWith('x'), 0), null);
+  for (let miss = 0; miss < 1000; miss += 1) assert.equal(tails.match(tailWith('y'), 0), null);
+  assert.equal(tails.match(tailWith('x'), 0), null);
 });
