@@ -4,6 +4,16 @@ import type { JsonValue } from './lossless-json.ts';
 /** One row as it stands in an event: column name → value in the contract's representation (docs/change-event.md). */
 export type Row = { readonly [column: string]: JsonValue };
 
+/**
+ * A {@link Row} as two lists. Rows of the same columns may share the list of names: whoever works out something of the names alone can keep
+ * it by that list.
+ */
+export type RowValues = { readonly names: readonly string[]; readonly values: readonly JsonValue[] };
+
+export function toRowValues(row: Row): RowValues {
+  return { names: Object.keys(row), values: Object.values(row) };
+}
+
 /** Create, update, delete, read (snapshot), truncate; Debezium's letters. */
 export type Operation = 'c' | 'u' | 'd' | 'r' | 't';
 

@@ -1,8 +1,8 @@
 import { CdcError, describeError } from '#pipeline/index.ts';
 import * as z from 'zod';
-import { changeEventSchema, isRow, type ChangeEvent, type Operation, type Row } from './change-event.ts';
+import { changeEventSchema, isRow, toRowValues, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
 import { parseLossless, type JsonValue } from './lossless-json.ts';
-import { rowAt, scanEvent } from './scan-event.ts';
+import { createScanMemory, rowAt, scanEvent, type ScanMemory } from './scan/scan-event.ts';
 
 /** Where a message stands in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
 export type MessagePlace = {
@@ -50,7 +50,7 @@ export function toChangeEvent(value: JsonValue, place: MessagePlace): ChangeEven
 /** The part of a {@link ChangeEvent} that says what becomes of the row. */
 export type RowChange = {
   readonly op: Operation;
-  readonly after: Row | null;
+  readonly after: RowValues | null;
   /** The row before the change. @throws CdcError EVENT_UNDECODABLE */
   readonly before: () => Row | null;
   /** The log's position; null when the strategy knows none. */
@@ -61,18 +61,19 @@ export type RowChange = {
  * {@link decodeChangeEvent} for whoever reads many events and of each only what becomes of the row: several times faster, with the same
  * values and the same errors. Of the members that it leaves out it only sees that brackets and quotes match.
  *
+ * @param memory of events of the same topic that were read before
  * @throws CdcError EVENT_UNDECODABLE that names topic, partition and offset
  */
-export function decodeRowChange(value: Buffer | null, place: MessagePlace): RowChange | null {
+export function decodeRowChange(value: Buffer | null, place: MessagePlace, memory: ScanMemory = createScanMemory()): RowChange | null {
   if (value === null) return null;
-  const scanned = scanEvent(value);
+  const scanned = scanEvent(value, memory);
   if (scanned === null) return toRowChange(toChangeEvent(parse(value, 'value', place), place));
   const { op, after, lsn, before } = scanned;
   return { op, after, lsn, before: () => (before === null ? null : (rowAt(value, before) ?? malformed(value, place))) };
 }
 
 export function toRowChange({ op, after, before, source }: ChangeEvent): RowChange {
-  return { op, after, before: () => before, lsn: source.lsn ?? null };
+  return { op, after: after === null ? null : toRowValues(after), before: () => before, lsn: source.lsn ?? null };
 }
 
 /** The full decoder says what is wrong. */

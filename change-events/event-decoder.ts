@@ -14,6 +14,7 @@ import type { JsonValue } from './lossless-json.ts';
 import { isFramed } from './framed/frame.ts';
 import { openRegistry } from './registry/client.ts';
 import { transactionIdOf } from './transaction-id.ts';
+import { createScanMemory, type ScanMemory } from './scan/scan-event.ts';
 import { schemaCache, type SchemaCache, type SchemaSource } from './framed/schema-cache.ts';
 
 /** The bytes of a message that a decoder looks at. */
@@ -61,6 +62,15 @@ export function eventDecoder(registry: SchemaRegistryConfig | undefined): EventD
 /** {@link eventDecoder} with schemas from anywhere. */
 export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
   let made: SchemaCache | undefined;
+  const memories = new Map<string, ScanMemory>();
+  let last = { topic: '', memory: createScanMemory() };
+  const memoryOf = (topic: string): ScanMemory => {
+    if (topic === last.topic) return last.memory;
+    const memory = memories.get(topic) ?? createScanMemory();
+    memories.set(topic, memory);
+    last = { topic, memory };
+    return memory;
+  };
   const cache = (): SchemaCache => (made ??= schemaCache(registry));
   const read = (bytes: Buffer, where: MessagePlace): { readonly value: JsonValue; readonly place: MessagePlace } => {
     const { reader, place } = cache().readerOf(bytes, where);
@@ -68,6 +78,7 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
   };
   return {
     prepare: (messages, signal) => {
+      if (registry === undefined) return undefined;
       let wanted: Set<number> | undefined;
       for (const { key, value } of messages) {
         if (key !== null && isFramed(key)) wanted = cache().want(key, wanted);
@@ -76,7 +87,7 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
       return wanted === undefined ? undefined : cache().load(wanted, signal);
     },
     decodeRowChange: (bytes, where) => {
-      if (bytes === null || !isFramed(bytes)) return decodeRowChange(bytes, where);
+      if (bytes === null || !isFramed(bytes)) return decodeRowChange(bytes, where, memoryOf(where.topic));
       const { reader, place } = cache().readerOf(bytes, where);
       return reader.change(bytes, place);
     },

@@ -3,7 +3,7 @@
  * registry, whose client is here; the lossless decoder of them all; the names of topics. Imports nobody but pipeline/ (errors, configuration).
  * Does not talk to Kafka: that is kafka/'s work.
  */
-export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row } from './change-event.ts';
+export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
 export { eventDecoder, type EncodedMessage, type EventDecoder } from './event-decoder.ts';
 export { frameOf, isFramed } from './framed/frame.ts';

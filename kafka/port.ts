@@ -15,6 +15,7 @@ export type OutgoingMessage = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
+/** What a consumer gets. Its members may be made when they are asked for: take them by name, a spread would leave them behind. */
 export type ConsumedMessage = {
   readonly offset: bigint;
   readonly key: Buffer | null;

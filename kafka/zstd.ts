@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, zstdCompress, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -15,6 +15,11 @@ export function compressZstd(bytes: Buffer): Promise<Buffer> {
 /** On Node's thread pool. */
 export function decompressZstd(bytes: Buffer): Promise<Buffer> {
   return decompress(bytes, { chunkSize: chunkFor(bytes.length * 10) });
+}
+
+/** On this thread. */
+export function decompressZstdSync(bytes: Buffer): Buffer {
+  return zstdDecompressSync(bytes, { chunkSize: chunkFor(bytes.length * 10) });
 }
 
 /** zlib hands its output over in chunks, each with a turn through the thread pool: a few large ones cost half of many small ones. */

@@ -1,4 +1,12 @@
-import { parseLossless, type EventDecoder, type JsonValue, type MessagePlace, type Row, type RowChange } from '#change-events/index.ts';
+import {
+  parseLossless,
+  type EventDecoder,
+  type JsonValue,
+  type MessagePlace,
+  type Row,
+  type RowChange,
+  type RowValues,
+} from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { lsnColumn } from './mirror-catalogue.ts';
@@ -52,12 +60,13 @@ const newKeyHeader = '__debezium.newkey';
  * READ_MODEL_EVENT_INAPPLICABLE.
  */
 export function changeReader(decoder: EventDecoder, mirror: Mirror, onDemand: (demand: ColumnDemand) => void): ChangeReader {
+  const upsert = upsertMaker(mirror, onDemand);
   return (message, place) => {
     const event = decoder.decodeRowChange(message.value, place);
     try {
       if (event === null) return deletion(mirror, decoder.decodeKey(message.key, place), message.offset);
       if (event.op === 't') return { kind: 'truncate', lsn: event.lsn, offset: message.offset };
-      if (event.op !== 'd') return withOldKey(mirror, upsert(mirror, event, message.offset, onDemand), message);
+      if (event.op !== 'd') return withOldKey(mirror, upsert(event, message.offset), message);
       const change = deletion(mirror, event.before() ?? decoder.decodeKey(message.key, place), message.offset);
       return event.lsn !== null && message.headers[newKeyHeader] !== undefined ? { ...change, moves: { lsn: event.lsn } } : change;
     } catch (error) {
@@ -80,40 +89,62 @@ export function inapplicable(place: MessagePlace, key: string | null, why: strin
 
 type Upsert = Change & { readonly kind: 'upsert' };
 
-function upsert(mirror: Mirror, { op, after, lsn }: RowChange, offset: bigint, onDemand: (demand: ColumnDemand) => void): Upsert {
-  if (after === null) throw new TypeError(`op ${op} without after`);
-  const cells: CellText[] = [];
-  let present = 0;
-  let partial = false;
-  for (const column of mirror.columns) {
-    const value = after[column.name];
-    if (value !== undefined) present += 1;
-    if (value === undefined || value === null) {
-      // Dropped at the source, or null there by now.
-      if (column.required) onDemand({ kind: 'nullable', column: column.name });
-      cells.push(null);
-    } else if (column.isUnavailable(value)) {
-      partial = true;
-      cells.push(undefined);
-    } else {
-      if (column.widerFor !== null) {
-        const type = wider(column.name, value, column.widerFor);
-        if (type !== null) onDemand({ kind: 'widen', column: column.name, type });
+/** Where a row's values go: per column of the mirror their place among them, -1 for one that the row lacks. */
+type Places = {
+  readonly names: readonly string[];
+  readonly columns: readonly number[];
+  /** Places of values that no column takes. */
+  readonly others: readonly number[];
+};
+
+function placesOf(mirror: Mirror, names: readonly string[]): Places {
+  const columns = mirror.columns.map(({ name }) => names.indexOf(name));
+  const others = names.flatMap((name, place) => (mirror.columnNames.has(name) || name === lsnColumn ? [] : [place]));
+  return { names, columns, others };
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index]);
+}
+
+/** Makes upserts of one mirror; remembers where the values of the last row went. */
+function upsertMaker(mirror: Mirror, onDemand: (demand: ColumnDemand) => void): (change: RowChange, offset: bigint) => Upsert {
+  const blank: readonly CellText[] = mirror.columns.map(() => null);
+  let places = placesOf(mirror, []);
+  return ({ op, after, lsn }, offset) => {
+    if (after === null) throw new TypeError(`op ${op} without after`);
+    const { names, values } = after;
+    if (names !== places.names && !isSame(names, places.names)) places = placesOf(mirror, names);
+    const cells = [...blank];
+    let partial = false;
+    for (let index = 0; index < cells.length; index += 1) {
+      const column = mirror.columns[index];
+      const value = values[places.columns[index] ?? -1];
+      if (column === undefined) continue;
+      if (value === undefined || value === null) {
+        // Dropped at the source, or null there by now.
+        if (column.required) onDemand({ kind: 'nullable', column: column.name });
+      } else if (column.isUnavailable(value)) {
+        partial = true;
+        cells[index] = undefined;
+      } else {
+        if (column.widerFor !== null) {
+          const type = wider(column.name, value, column.widerFor);
+          if (type !== null) onDemand({ kind: 'widen', column: column.name, type });
+        }
+        cells[index] = convert(column.name, value, column.toParameter);
       }
-      cells.push(convert(column.name, value, column.toParameter));
     }
-  }
-  const names = Object.keys(after);
-  if (names.length > present) demandColumns(mirror, names, after, onDemand);
-  return { kind: 'upsert', key: keyOf(mirror, cells), cells, partial, lsn, offset, isNew: op !== 'u' };
+    if (places.others.length > 0) demandColumns(after, places.others, onDemand);
+    return { kind: 'upsert', key: keyOf(mirror, cells), cells, partial, lsn, offset, isNew: op !== 'u' };
+  };
 }
 
 /** A column that the mirror lacks is asked for with its first value: until then it is null in every row, as a missing one. */
-function demandColumns(mirror: Mirror, names: readonly string[], after: Row, onDemand: (demand: ColumnDemand) => void): void {
-  for (const name of names) {
-    const value = after[name];
-    if (value === undefined || value === null || mirror.columnNames.has(name) || name === lsnColumn) continue;
-    onDemand({ kind: 'add', column: name, type: addedType(value) });
+function demandColumns({ names, values }: RowValues, others: readonly number[], onDemand: (demand: ColumnDemand) => void): void {
+  for (const place of others) {
+    const [name, value] = [names[place], values[place]];
+    if (name !== undefined && value !== undefined && value !== null) onDemand({ kind: 'add', column: name, type: addedType(value) });
   }
 }
 

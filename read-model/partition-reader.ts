@@ -92,7 +92,9 @@ export function partitionReader(context: ReaderContext): Pick<ConsumerOptions, '
     if (holding === undefined || !control.isCurrent()) return;
     if (holdings.get(place) !== held) return read(batch, control);
     const turnDown = (): void => control.seek(holding.submittedTo);
-    const messages = batch.messages.filter(({ offset }) => offset >= holding.submittedTo);
+    // Most batches begin there.
+    const isWhole = (batch.messages[0]?.offset ?? 0n) >= holding.submittedTo;
+    const messages = isWhole ? batch.messages : batch.messages.filter(({ offset }) => offset >= holding.submittedTo);
     const [first] = messages;
     if (first === undefined) {
       if (batch.nextOffset < holding.submittedTo) turnDown();

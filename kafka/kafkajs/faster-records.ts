@@ -1,3 +1,5 @@
+import { RecordMessage, type RecordBase } from './record-message.ts';
+
 /**
  * Reading a record as kafkajs does, save that it reckons in numbers: kafkajs makes BigInts, and texts of them, for every number of every
  * record, which is a tenth of what applying its event costs. What is unusual (headers, numbers beyond 2^53) is left to kafkajs.
@@ -15,17 +17,46 @@ export type RecordContext = {
 
 type RecordDecoder = { readonly buffer: Buffer; readonly offset: number };
 
-type KafkaJsDecodedRecord = {
-  readonly magicByte: number | undefined;
-  readonly attributes: number;
-  readonly timestamp: string;
-  readonly offset: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly isControlRecord: boolean;
+/** A record as kafkajs knows one; what it is asked for is made then. */
+export class PlainRecord {
+  /** What a consumer is to get of it. */
+  readonly message: RecordMessage;
   readonly batchContext: RecordContext;
-};
+  readonly attributes: number;
+  /** kafkajs leaves such records out. */
+  isControlRecord: boolean;
+
+  constructor(message: RecordMessage, batchContext: RecordContext, attributes: number) {
+    this.message = message;
+    this.batchContext = batchContext;
+    this.attributes = attributes;
+    this.isControlRecord = batchContext.isControlBatch ?? false;
+  }
+
+  get magicByte(): number | undefined {
+    return this.batchContext.magicByte;
+  }
+
+  get timestamp(): string {
+    return String(this.message.timestamp);
+  }
+
+  get offset(): string {
+    return String(this.message.offset);
+  }
+
+  get key(): Buffer | null {
+    return this.message.key;
+  }
+
+  get value(): Buffer | null {
+    return this.message.value;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.message.headers;
+  }
+}
 
 export type DecodeRecord = (decoder: RecordDecoder, context: RecordContext) => unknown;
 
@@ -48,35 +79,35 @@ function readNumber(bytes: Buffer, cursor: Cursor): number {
   return Number.NaN;
 }
 
-function readBytes(bytes: Buffer, cursor: Cursor): Buffer | null {
-  const length = readNumber(bytes, cursor);
-  if (length === -1) return null;
-  const start = cursor.at;
-  cursor.at += length;
-  return bytes.subarray(start, cursor.at);
+let last: { readonly context: RecordContext; readonly base: RecordBase } | undefined;
+
+/** Records of one batch come one after the other, with one context. */
+function baseOf(context: RecordContext): RecordBase {
+  if (last?.context !== context) {
+    const { firstOffset, firstTimestamp, maxTimestamp, timestampType } = context;
+    const appendTime = timestampType === logAppendTime && maxTimestamp ? Number(maxTimestamp) : null;
+    last = { context, base: { offset: Number(firstOffset), timestamp: Number(firstTimestamp), appendTime } };
+  }
+  return last.base;
 }
 
-function readPlain(bytes: Buffer, batchContext: RecordContext): KafkaJsDecodedRecord | null {
+function readPlain(bytes: Buffer, context: RecordContext): PlainRecord | null {
   const cursor = { at: 1 };
-  const { firstOffset, firstTimestamp, maxTimestamp, timestampType, isControlBatch = false, magicByte } = batchContext;
-  const timestamp = Number(firstTimestamp) + readNumber(bytes, cursor);
-  const offset = Number(firstOffset) + readNumber(bytes, cursor);
-  if (!Number.isSafeInteger(timestamp) || !Number.isSafeInteger(offset)) return null;
-  const key = readBytes(bytes, cursor);
-  const value = readBytes(bytes, cursor);
+  const base = baseOf(context);
+  const timestampDelta = readNumber(bytes, cursor);
+  const offsetDelta = readNumber(bytes, cursor);
+  if (!Number.isSafeInteger(base.timestamp + timestampDelta) || !Number.isSafeInteger(base.offset + offsetDelta)) return null;
+  if (!Number.isSafeInteger(base.appendTime ?? 0)) return null;
+  const keyLength = readNumber(bytes, cursor);
+  const keyAt = keyLength === -1 ? -1 : cursor.at;
+  const keyEnd = keyLength === -1 ? 0 : (cursor.at += keyLength);
+  const valueLength = readNumber(bytes, cursor);
+  const valueAt = valueLength === -1 ? -1 : cursor.at;
+  const valueEnd = valueLength === -1 ? 0 : (cursor.at += valueLength);
   // Nothing but the number of headers is left: none. A length that was too long has made a NaN of the place.
   if (cursor.at !== bytes.length - 1 || bytes[cursor.at] !== 0) return null;
-  return {
-    magicByte,
-    attributes: bytes.readInt8(0),
-    timestamp: timestampType === logAppendTime && maxTimestamp ? maxTimestamp : String(timestamp),
-    offset: String(offset),
-    key,
-    value,
-    headers: {},
-    isControlRecord: isControlBatch,
-    batchContext,
-  };
+  const parts = { offsetDelta, timestampDelta, keyAt, keyEnd, valueAt, valueEnd };
+  return new PlainRecord(new RecordMessage(bytes, base, parts), context, bytes.readInt8(0));
 }
 
 export function createRecordDecoder(original: DecodeRecord): DecodeRecord {

@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs
 import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { isKafkaJsError } from './errors.ts';
+import { PlainRecord } from './faster-records.ts';
 import { fetchedOffset } from './fetched-offset.ts';
 import { watchPulse } from './pulse.ts';
 import { createRests } from './rests.ts';
@@ -148,7 +149,9 @@ function toBatch({ batch }: EachBatchPayload): ConsumedBatch {
   };
 }
 
-function toMessage({ offset, key, value, timestamp, headers }: KafkaMessage): ConsumedMessage {
+function toMessage(record: KafkaMessage): ConsumedMessage {
+  if (record instanceof PlainRecord) return record.message;
+  const { offset, key, value, timestamp, headers } = record;
   return { offset: BigInt(offset), key, value, timestamp: Number(timestamp), headers: headers === undefined ? {} : readHeaders(headers) };
 }
 

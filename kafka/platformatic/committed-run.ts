@@ -8,6 +8,8 @@ const logAppendTime = 8;
 const transactional = 16;
 const control = 32;
 const abortMarker = 0;
+/** One for all: messages live until their events are applied. */
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
  * The messages of a fetched partition from `from` on, without control records and, unless everything is wanted, without those of aborted
@@ -51,6 +53,6 @@ function toMessage(batch: RecordsBatch, { offsetDelta, timestampDelta, key, valu
     key: key ?? null,
     value: value ?? null,
     timestamp: Number(isAppendTime ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta),
-    headers: Object.fromEntries(headers.map(([name, text]) => [String(name), String(text)])),
+    headers: headers.length === 0 ? noHeaders : Object.fromEntries(headers.map(([name, text]) => [String(name), String(text)])),
   };
 }

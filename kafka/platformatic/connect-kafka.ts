@@ -7,9 +7,11 @@ import { clientOptions } from './client-options.ts';
 import { runConsumer } from './consumer.ts';
 import { translateError } from './errors.ts';
 import { ownTransactionalId } from './producer.ts';
+import { registerZstd } from './zstd.ts';
 
 /** A Kafka of the port over @platformatic/kafka 2. Wants Kafka 3.0 or newer. */
 export function connectPlatformatic(config: KafkaConfig, logger: Logger): Kafka {
+  registerZstd();
   const options = clientOptions(config);
   const translate = (error: unknown, doing: string): unknown => translateError(error, config.brokers, doing);
   /** What a connection says after it failed is not news: whoever asked over it was told. */

@@ -120,7 +120,7 @@ test('every type and edge value in Avro, by the connector (in whole source trans
     const messages: { readonly value: Buffer | null; readonly key: Buffer | null }[] = [];
     await readToEnd(kafka, topic, (message) => messages.push(message));
     await decoder.prepare(messages);
-    const rows = messages.map(({ value }) => decoder.decodeRowChange(value, { topic, partition: 0, offset: '' })?.after ?? null);
+    const rows = messages.map(({ value }) => decoder.decodeChangeEvent(value, { topic, partition: 0, offset: '' })?.after ?? null);
     return new Map(rows.map((row) => [typeof row?.['name'] === 'string' ? row['name'] : '', row]));
   };
   const [log, query] = [await afterByName(connector.topic('public.samples')), await afterByName(`${name}.public.samples`)];

@@ -33,7 +33,9 @@ export async function observeTopics(kafka: Kafka, topics: readonly string[], gro
     topics,
     maxWaitMs: 20,
     onBatch: async (batch) => {
-      for (const message of batch.messages) messages.push({ ...message, topic: batch.topic, partition: batch.partition });
+      for (const { offset, key, value, timestamp, headers } of batch.messages) {
+        messages.push({ offset, key, value, timestamp, headers, topic: batch.topic, partition: batch.partition });
+      }
       for (const check of waiting) check();
     },
   });

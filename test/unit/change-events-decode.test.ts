@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { createScanMemory, type ScanMemory } from '#change-events/scan/scan-event.ts';
 import { decodeChangeEvent, decodeRowChange, parseLossless, stringifyLossless, type JsonValue, type Row } from '#change-events/index.ts';
+import { toRow } from '../support/row-values.ts';
 
 const place = { topic: 't', partition: 0, offset: '7' };
 
@@ -55,9 +57,11 @@ function expected(bytes: Buffer): unknown {
   return event === null ? null : { op: event.op, after: event.after, before: event.before, lsn: event.source.lsn ?? null };
 }
 
-function actual(bytes: Buffer): unknown {
-  const change = decodeRowChange(bytes, place);
-  return change === null ? null : { op: change.op, after: change.after, before: change.before(), lsn: change.lsn };
+function actual(bytes: Buffer, memory?: ScanMemory): unknown {
+  const change = decodeRowChange(bytes, place, memory);
+  if (change === null) return null;
+  const { op, after, before, lsn } = change;
+  return { op, after: after && toRow(after), before: before(), lsn };
 }
 
 function outcome(decode: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
@@ -79,16 +83,67 @@ test('the fast decoder sees in every event what the full one sees', () => {
   );
 });
 
+/** The same event with other digits, as many as a number of fifteen digits has: what it left out stays valid. */
+function withDigits(text: string, digits: readonly number[]): string {
+  let next = 0;
+  const digit = (): number => digits[next++ % digits.length] ?? 1;
+  return text.replaceAll(/\d+/g, () => Array.from({ length: 1 + (digit() % 15) }, digit).join(''));
+}
+
+test('what the decoder remembers of earlier events changes nothing of what it sees in later ones', () => {
+  const digits = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 3, maxLength: 40 });
+  const change = fc.record({ event: fc.nat(2), digits: fc.option(digits), op: fc.option(fc.constantFrom('c', 'u', 'd', 'r')) });
+  const usual = ['before', 'after', 'source', 'op', 'ts_ms', 'transaction'];
+  const order = fc.oneof(fc.constant(usual), fc.shuffledSubarray(usual, { minLength: usual.length }));
+  fc.assert(
+    fc.property(
+      fc.array(envelope, { minLength: 3, maxLength: 3 }),
+      fc.array(change, { maxLength: 12 }),
+      order,
+      (events, changes, names) => {
+        const memory = createScanMemory();
+        for (const { event, digits: other, op } of changes) {
+          const members = Object.entries({ ...events[event], ...(op === null ? {} : { op }) });
+          const text = stringifyLossless(Object.fromEntries(members.toSorted(([a], [b]) => names.indexOf(a) - names.indexOf(b))));
+          const bytes = Buffer.from(other === null ? text : withDigits(text, other));
+          assert.deepEqual(
+            outcome((read) => actual(read, memory), bytes),
+            outcome(expected, bytes),
+            bytes.toString(),
+          );
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
 function good(after: Row): string {
   return stringifyLossless({ after, source: { connector: 'c', name: 'n', db: 'd', schema: 's', table: 't', lsn: 1 }, op: 'c' });
 }
 
+const broken: Row = {
+  id: 1,
+  note: 'a "quoted" \\ text',
+  tags: ['x', null],
+  name: 'plain text',
+  big: -1234567890123456789n,
+  part: 1.5,
+  no: null,
+};
+
 test('what is broken where the fast decoder looks is refused with the full one’s error', () => {
   fc.assert(
     fc.property(fc.nat(), fc.nat(255), (position, byte) => {
-      const bytes = Buffer.from(good({ id: 1, note: 'a "quoted" \\ text', tags: ['x', null] }));
+      const bytes = Buffer.from(good(broken));
       bytes[position % bytes.length] = byte;
       assert.deepEqual(outcome(actual, bytes), outcome(expected, bytes));
+      const memory = createScanMemory();
+      for (const earlier of [good(broken), good(broken)]) actual(Buffer.from(earlier), memory);
+      assert.deepEqual(
+        outcome((read) => actual(read, memory), bytes),
+        outcome(expected, bytes),
+      );
     }),
     { numRuns: 3000 },
   );

@@ -1,4 +1,4 @@
-import { isRow, type Operation, type Row } from '../../change-event.ts';
+import { isRow, toRowValues, type Operation, type Row } from '../../change-event.ts';
 import type { RowChange } from '../../decode.ts';
 import type { JsonValue } from '../../lossless-json.ts';
 import { payloadStart } from '../frame.ts';
@@ -47,7 +47,7 @@ function changePlan(type: RecordType, readLsn: (cursor: Cursor) => JsonValue, co
       } else skip(cursor);
     }
     if (op === undefined || cursor.at !== bytes.length || !(after === null || isRow(after)) || !isLsn(lsn)) return undefined;
-    return { op, after, before, lsn };
+    return { op, after: after === null ? null : toRowValues(after), before, lsn };
   };
 }
 
