@@ -47,7 +47,9 @@ delete process.env['NODE_TEST_CONTEXT'];
 /** Said again at the end: between a failure and the last line stand hundreds of tests that passed. */
 const failing: string[] = [];
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// All is said. Processes of a file that was ended at its limit may still hold that file's output, and must not hold this run.
+process.exit(exitCode);
 
 async function main(args: readonly string[]): Promise<number> {
   const wanted = phases.filter((phase) => args.includes(phase));
