@@ -6,6 +6,7 @@ import { configProblems, formatProblems } from '../validation.ts';
 import { ConnectAnswer, connectRequests, type ConnectLocation, type Method } from './request.ts';
 import {
   configSchema,
+  connectorsSchema,
   infoSchema,
   namesSchema,
   offsetsSchema,
@@ -27,6 +28,8 @@ export type ConnectClient = {
   connectors(signal?: AbortSignal): Promise<readonly string[]>;
   /** The settings as they were given, references unresolved; null when there is no such connector. */
   config(name: string, signal?: AbortSignal): Promise<ConnectorConfig | null>;
+  /** The same of every connector. Connect tells these from memory, also while Kafka is away, which keeps {@link config} waiting. */
+  configs(signal?: AbortSignal): Promise<ReadonlyMap<string, ConnectorConfig>>;
   /** Creates or replaces. @throws CdcError CONNECTOR_CONFIG_INVALID naming the fields, where Connect answers a misleading 500 */
   putConfig(name: string, config: ConnectorConfig, signal?: AbortSignal): Promise<void>;
   /** The server's own opinion on `config`, by field. */
@@ -85,6 +88,10 @@ export function connectClient(location: ConnectLocation): ConnectClient {
     info: (signal) => ask(infoSchema, 'GET', '/', undefined, signal),
     connectors: (signal) => ask(namesSchema, 'GET', '/connectors', undefined, signal),
     config: (name, signal) => orNull(ask(configSchema, 'GET', path(name, '/config'), undefined, signal)),
+    async configs(signal) {
+      const all = await ask(connectorsSchema, 'GET', '/connectors?expand=info', undefined, signal);
+      return new Map(Object.entries(all).map(([name, { info }]) => [name, info.config]));
+    },
     async putConfig(name, config, signal) {
       try {
         await orRefused(request('PUT', path(name, '/config'), config, signal), `PUT of connector ${name}`);

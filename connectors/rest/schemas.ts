@@ -4,6 +4,9 @@ import * as z from 'zod';
 
 export const configSchema = z.record(z.string(), z.string());
 
+/** `GET /connectors?expand=info` */
+export const connectorsSchema = z.record(z.string(), z.object({ info: z.object({ config: configSchema }) }));
+
 const part = { state: z.string(), worker_id: z.string(), trace: z.string().optional() };
 
 export const statusSchema = z.object({

@@ -13,6 +13,7 @@ import {
   type ConnectorConfig,
   type ConnectorFile,
 } from '#connectors/index.ts';
+import type { Report } from '#connectors/doctor/report.ts';
 import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
@@ -124,6 +125,67 @@ test('a task that FAILED under a RUNNING connector is told, with who holds its s
   } finally {
     await thief.end();
   }
+});
+
+test('a connector that is RUNNING and stands still is told, with who is in its way; one that is idle, or only behind, is not', async (t) => {
+  await using made = await preparedConnector();
+  const { db, file, halt } = made;
+  const { name } = file;
+  const quick = { ...file, config: { ...file.config, 'heartbeat.interval.ms': '300' } };
+  const look = (warnHeartbeatMs: number): Promise<Report> =>
+    db.examine(['log'], { topicPrefix: name, connectUrl: client.url, files: [quick], warnHeartbeatMs });
+  const states = async (): Promise<readonly string[]> => {
+    const status = await client.status(name);
+    return [status?.connector.state ?? '', ...(status?.tasks.map(({ state }) => state) ?? [])];
+  };
+  await applyConnector(client, quick);
+  await waitForStreaming(client, name, { timeoutMs: 60_000 });
+  const beatIsOlder = async (ms: number): Promise<void> => {
+    const isOlder = async (): Promise<boolean> =>
+      (await db.run(`SELECT FROM cdc.heartbeat WHERE beat_at < clock_timestamp() - interval '${ms} ms'`)).length > 0;
+    await waitFor(isOlder, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: `no beat for ${ms} ms` });
+  };
+
+  await t.test('idle: nobody writes, and its own beats move it', async () => {
+    await waitFor(async () => (await db.run('SELECT FROM cdc.heartbeat WHERE beat_at IS NOT NULL')).length > 0, {
+      signal: AbortSignal.timeout(20_000),
+      timeoutMs: 20_000,
+      describe: 'it beats',
+    });
+    assert.deepEqual(briefly(await look(1000)), []);
+  });
+  await t.test('stopped for a while, then resumed: late at the first look, beating at the second', async () => {
+    await halt();
+    await beatIsOlder(1500);
+    assert.deepEqual(briefly(await look(1000)), [`warning CONNECTOR_HALTED ${name}`, `warning SLOT_INACTIVE ${name}`]);
+    await client.resume(name);
+    const reads = async (): Promise<boolean> =>
+      (await db.run(`SELECT FROM pg_replication_slots WHERE slot_name = '${name}' AND active`)).length > 0;
+    await waitFor(reads, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: 'it reads its slot again' });
+    assert.deepEqual(briefly(await look(1000)), []);
+  });
+  await t.test('its heartbeat waits for a lock', async () => {
+    const holder = new Client(db.login('owner'));
+    await holder.connect();
+    try {
+      await holder.query('BEGIN; LOCK TABLE cdc.heartbeat IN SHARE MODE');
+      await beatIsOlder(1500);
+      assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+      assert.deepEqual(briefly(await look(60_000)), [], 'not late yet by connect.guard.warnHeartbeatMs');
+      const report = await look(1000);
+      assert.deepEqual(briefly(report), [`error CONNECTOR_STALLED ${name}`]);
+      assert.match(
+        findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
+        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and stood still for the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
+      );
+    } finally {
+      await holder.end();
+    }
+  });
+  await t.test('the lock is gone: it goes on by itself', async () => {
+    assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+    assert.deepEqual(briefly(await look(1000)), []);
+  });
 });
 
 test('settings that the server would not take are told, and Connect not reached is a finding', async () => {
