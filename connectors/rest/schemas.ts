@@ -35,6 +35,8 @@ export const offsetsSchema = z.object({
 });
 export type ConnectorOffsets = z.output<typeof offsetsSchema>['offsets'];
 
+export const pluginsSchema = z.array(z.object({ class: z.string(), type: z.string() }));
+
 export const infoSchema = z.object({ version: z.string(), commit: z.string(), kafka_cluster_id: z.string() });
 export type ConnectInfo = z.output<typeof infoSchema>;
 

@@ -126,6 +126,7 @@ test('a task that FAILED is restarted with growing waits until it runs again or 
     const look = await terminal({}).run('watch', '--once');
     assert.equal(look.exitCode, 1);
     assert.match(look.printed, /ERROR failed: .*[Pp]ublication/);
+    assert.match((await terminal({}).run('list')).printed, new RegExp(`^${name}  RUNNING, task 0 FAILED$`, 'm'));
   });
 
   await t.test('once the cause is gone, the next restart brings it back', async () => {

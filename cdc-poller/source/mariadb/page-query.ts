@@ -19,13 +19,13 @@ const builder: Knex = knex({ client: 'mysql2' });
  */
 export function mariadbPageQuery(shape: TableShape, pass: Pass, limit: number): PageQuery {
   const { columns, order, relation, id } = shape;
-  const name = [id.schema, id.table];
+  const table = [id.schema, id.table];
   const query = from(shape)
     .select(
       builder.raw('NULL AS xmin'),
       relation === null
         ? builder.raw('NULL AS seen')
-        : builder.raw(`CONCAT('0/', ?, '/', ${columnsHashSql('?', '?')}, '/') AS seen`, [relation.oid, ...name, ...name]),
+        : builder.raw(`CONCAT('0/', ?, '/', ${columnsHashSql('?', '?')}, '/') AS seen`, [relation.oid, ...table, ...table]),
     )
     .select(columns.map(({ name, type }) => readSql(name, type.name)))
     .limit(limit);
