@@ -29,8 +29,6 @@ export type Rhythm = { readonly everyMs: number; readonly lateMs: number; readon
 /** A worker without exactly-once stores positions this often (offset.flush.interval.ms), if nobody has changed that. */
 const storesEveryMs = 60_000;
 const longestWaitMs = 15_000;
-/** One whose session is younger than this may just have started. */
-const youngMs = 10_000;
 
 export function rhythmOf(config: ConnectorConfig, warnMs: number, published: boolean): Rhythm {
   const everyMs = beatEveryMs(config);
@@ -51,7 +49,12 @@ export function looksStalled({ pulse, offsets }: Movement, rhythm: Rhythm): bool
 
 /** How long to wait for the second look: a connector that has just started has beaten by then. */
 export function secondLookMs({ everyMs }: Rhythm): number {
-  return Math.min(longestWaitMs, 2 * everyMs + 3000);
+  return Math.min(longestWaitMs, startMs(everyMs));
+}
+
+/** Within this one that has connected has beaten. */
+function startMs(everyMs: number): number {
+  return 2 * everyMs + 3000;
 }
 
 /** Two looks at a connector that {@link looksStalled}. What moves in between is only behind. Pure. */
@@ -73,7 +76,7 @@ export function judgeMovement(connector: ConnectorFacts, first: Movement, second
   const { blockers, readerMs } = second.pulse;
   const waits = blockers.length === 0 ? '' : `; a session of its role waits for a lock of ${blockers.join(' and ')}`;
   const told = `its last heartbeat in the source is ${ageText(beatAgeMs / 1000)} old (one is due every ${ageText(rhythm.everyMs / 1000)}), ${positionText}${waits}`;
-  if (readerMs !== null && readerMs < Math.max(youngMs, 2 * rhythm.everyMs))
+  if (readerMs !== null && readerMs < startMs(rhythm.everyMs))
     return tell(`${told}; it connected ${ageText(readerMs / 1000)} ago and may be about to`, 'unknown');
   if (waited < rhythm.everyMs) return tell(`${told}; doctor did not look long enough to see whether the next one comes`, 'unknown');
   return tell(told);
