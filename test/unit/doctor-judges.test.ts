@@ -190,6 +190,9 @@ test('a connector is stalled when two looks see no beat, or no position, move; o
     [],
     'it has just begun again',
   );
+  const quick = rhythmOf({ 'heartbeat.interval.ms': '300' }, 1000, false);
+  const once = [seenAt(100_000, { beatAgeMs: 2000 }), seenAt(103_600, { beatAgeMs: 3500 })] as const;
+  assert.deepEqual(stalled(...once, quick), [], 'it beat after the first look, if not since');
   const gone = [
     { ...still[0], offsets: null },
     { ...still[1], offsets: null },
