@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import {
   applyConnector,
@@ -17,6 +18,7 @@ import type { Report } from '#connectors/doctor/report.ts';
 import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
+import { takeSlot } from '#test/support/take-slot.ts';
 import { briefly, findingOf, startDoctorBench, type DoctorBench, type DoctorDatabase } from '#test/support/doctor.ts';
 
 let bench: DoctorBench;
@@ -185,6 +187,34 @@ test('a connector that is RUNNING and stands still is told, with who is in its w
   await t.test('the lock is gone: it goes on by itself', async () => {
     assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
     assert.deepEqual(briefly(await look(1000)), []);
+  });
+  await t.test('its slot is taken, and another connector beats in the same row: its position tells', async () => {
+    await using thief = await takeSlot(db.login('replicator'), name, 'cdc_publication');
+    assert.ok(thief);
+    const over = new AbortController();
+    const beats = (async (): Promise<void> => {
+      while (!over.signal.aborted) {
+        await db.run('UPDATE cdc.heartbeat SET beat_at = clock_timestamp()');
+        await delay(100);
+      }
+    })();
+    try {
+      const isOld = async (): Promise<boolean> => {
+        const [position] = await client.offsets(name);
+        return Date.now() - Number(position?.offset?.['ts_usec'] ?? Infinity) / 1000 > 2000;
+      };
+      await waitFor(isOld, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: 'its position is old' });
+      const report = await look(1000);
+      assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+      assert.deepEqual(briefly(report), [`error SLOT_BUSY ${name}`, `warning CONNECTOR_STALLED ${name}`]);
+      assert.match(
+        findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
+        /the heartbeat is young, but its position is [\d.]+ s old and stood still/,
+      );
+    } finally {
+      over.abort();
+      await beats;
+    }
   });
 });
 

@@ -72,7 +72,7 @@ export function judgeMovement(connector: ConnectorFacts, first: Movement, second
     const particulars = { state, detail, connector: connector.name };
     return [finding('CONNECTOR_STALLED', 'log', { kind: 'connector', name: connector.name }, particulars, severity)];
   };
-  if (!isLate) return tell(`it beats its heartbeat, but ${positionText} (a transaction of gigabytes looks so until it is read)`, 'warning');
+  if (!isLate) return tell(`the heartbeat is young, but ${positionText} (a transaction of gigabytes looks so until it is read)`, 'warning');
   const { blockers, readerMs } = second.pulse;
   const waits = blockers.length === 0 ? '' : `; a session of its role waits for a lock of ${blockers.join(' and ')}`;
   const told = `its last heartbeat in the source is ${ageText(beatAgeMs / 1000)} old (one is due every ${ageText(rhythm.everyMs / 1000)}), ${positionText}${waits}`;
