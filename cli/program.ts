@@ -32,7 +32,14 @@ async function createProgram(args: readonly string[], signal: AbortSignal): Prom
   const isFolders = Object.hasOwn(folderCommands, asked);
   for (const [name, load] of Object.entries(folderCommands)) if (!isFolders || name === asked) program.addCommand(await load(context));
   if (!isFolders) program.addCommand(configCommand(context));
+  settle(program, 'cdc');
   return program;
+}
+
+/** Commands that are added keep their own settings: without this each would end the process itself, with 1, which means bad news here. */
+function settle(command: Command, path: string): void {
+  command.exitOverride().showHelpAfterError(`(${path} --help tells what there is)`);
+  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
 
 function createContext(options: () => GlobalOptions, signal: AbortSignal): CliContext {

@@ -72,6 +72,24 @@ export function refuseLossyMove(name: string, move: Move, force: boolean): void 
 }
 
 /**
+ * Refuses a position that belongs to no source of the connector: Connect would take it, and the connector never look at it.
+ *
+ * @throws CdcError OFFSETS_REFUSED
+ */
+export function refuseOtherPartition(name: string, current: ConnectorOffsets, wanted: ConnectorOffsets): void {
+  const known = current.map(({ partition }) => partitionText(partition));
+  const other = wanted.map(({ partition }) => partitionText(partition)).find((partition) => !known.includes(partition));
+  if (other === undefined || known.length === 0) return;
+  throw new CdcError('OFFSETS_REFUSED', `connector ${name} has no position of ${other}; it has one of ${known.join(', ')}`, {
+    remedy: `Take the partition from cdc connectors offsets show ${name} --json.`,
+  });
+}
+
+function partitionText(partition: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(partition).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/**
  * Changes a connector's position in the only safe order: stop and wait until its tasks are gone, `change`, and go on as it was before
  * (a connector that somebody had paused or stopped stays stopped). When `change` fails, it goes on too, from its old position.
  *

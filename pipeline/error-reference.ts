@@ -8,7 +8,7 @@ export const errorReferenceFile = join(import.meta.dirname, '..', 'docs', 'error
 const opening = `# Errors
 
 Every error that \`cdc\` ends with has a code. It prints one sentence with the place (file and line, table and column, topic and offset), then the remedy;
-the exit code tells a script what kind of trouble it is (they follow sysexits.h where one fits). Nothing printed holds a secret.
+the exit code tells a script what kind of trouble it is (they follow sysexits.h where one fits; 64 for a command or option that there is not). Nothing printed holds a secret.
 
 Generated from \`pipeline/error-catalogue/\` by \`npm run docs:errors\`; a test fails when it is out of date.
 `;

@@ -24,7 +24,7 @@ export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli-context.ts';
 export { mariadbConnectionOptions, mariadbIdTypes, mariadbOrderedTypes } from './mariadb.ts';
 export { positiveNumber, wholeNumber } from './number-options.ts';
-export { postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
+export { lacksPassword, postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
 export { CdcError, describeError, type ErrorCode } from './errors.ts';
 export {
   incrementingColumn,

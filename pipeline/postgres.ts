@@ -37,6 +37,11 @@ export function postgresClientConfig(location: DatabaseLocation, credentials: Cr
   };
 }
 
+/** Whether a login failed because the server asks for a password and none is set: pg says so in words of its protocol, and without a code. */
+export function lacksPassword(error: unknown): boolean {
+  return error instanceof Error && /client password must be a/.test(error.message);
+}
+
 /**
  * Node's TLS options from files, for every server there is.
  *

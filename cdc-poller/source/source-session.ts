@@ -1,4 +1,4 @@
-import { atMost, CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
+import { atMost, CdcError, describeError, lacksPassword, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
 import { escapeIdentifier, escapeLiteral, Client, DatabaseError } from 'pg';
 import { sessionSettings } from '../encoding/value-encoders.ts';
 import { parseSnapshot, type Snapshot } from '../fence/xid.ts';
@@ -152,6 +152,10 @@ function lostConnection(error: unknown, place: string): unknown {
 
 function connectionError(error: unknown, place: string, role: string): CdcError {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (lacksPassword(error)) {
+    const text = `the legacy database ${place} asks role ${role} for a password, and none is set`;
+    return new CdcError('LEGACY_LOGIN_REFUSED', text, { cause: error });
+  }
   const problem = `the legacy database ${place} ${code === '' ? 'did not answer' : 'refused'} role ${role} (${describeError(error)})`;
   // 3D000: no such database. Class 28: authentication; 42501: no CONNECT. All else: not there, or not ready.
   if (code === '3D000') return new CdcError('LEGACY_DB_MISSING', problem, { cause: error });

@@ -21,6 +21,28 @@ export async function unfitTable(
   });
 }
 
+/** Why the server would not read a table by a condition; undefined when it would. Asks for the plan only. */
+export async function conditionProblem(source: MariadbSource, table: string, where: string): Promise<string | undefined> {
+  return withMariadb(source, async (query) => {
+    try {
+      await query(`EXPLAIN SELECT 1 FROM ${quoted(table)} WHERE (${where}\n) LIMIT 1`);
+      return undefined;
+    } catch (error) {
+      if (isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR')) return undefined;
+      const state = error instanceof Error && 'sqlState' in error && typeof error.sqlState === 'string' ? error.sqlState : '';
+      if (/^(?:42|22)/.test(state)) return describeError(error);
+      throw error;
+    }
+  });
+}
+
+function quoted(name: string): string {
+  return name
+    .split('.')
+    .map((part) => `\`${part.replaceAll('`', '``')}\``)
+    .join('.');
+}
+
 /**
  * Puts a signal into the signal table. Returns the GTID of its transaction; undefined on a server without such (MySQL). Not the end of
  * the binlog: the connector answers a signal within a millisecond with transactions of its own, and behind the last of these, while
@@ -29,10 +51,7 @@ export async function unfitTable(
  * @throws CdcError SNAPSHOT_FAILED naming table and role, LEGACY_*
  */
 export async function insertBinlogSignal(table: string, { id, type, data }: Signal, source: MariadbSource): Promise<string | undefined> {
-  const name = table
-    .split('.')
-    .map((part) => `\`${part.replaceAll('`', '``')}\``)
-    .join('.');
+  const name = quoted(table);
   return withMariadb(source, async (query) => {
     try {
       await query(`INSERT INTO ${name} VALUES (?, ?, ?)`, [id, type, data]);

@@ -11,10 +11,13 @@ export async function listAll(context: CliContext, { json = false }: JsonOption)
   const names = (await client.connectors(context.signal)).toSorted();
   const summaries = await Promise.all(names.map((name) => summaryOf(client, name, context.signal)));
   if (json) context.print(toJson(summaries));
-  else
-    context.print(
-      summaries.length === 0 ? `no connectors at ${client.url}` : summaries.map(({ name, state }) => `${name}  ${state}`).join('\n'),
-    );
+  else context.print(summaries.length === 0 ? `no connectors at ${client.url}` : summaries.map(inOneLine).join('\n'));
+}
+
+/** Connect goes on calling a connector RUNNING when its task has failed. */
+function inOneLine({ name, state, tasks }: StatusSummary): string {
+  const others = tasks.filter((task) => task.state !== state).map((task) => `, task ${task.id} ${task.state}`);
+  return `${name}  ${state}${others.join('')}`;
 }
 
 /** A connector's state. @throws CdcError CONNECTOR_NOT_FOUND */

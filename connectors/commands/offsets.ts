@@ -5,7 +5,16 @@ import { readBinlogState } from '../binlog/lag.ts';
 import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
 import { binlogPositionOf, judgeBinlogMove } from '../binlog/position.ts';
 import { positionOf } from '../loss.ts';
-import { formatMove, judgeMove, parseOffsets, refuseLossyMove, setOffsets, whileStopped, type Move } from '../offsets.ts';
+import {
+  formatMove,
+  judgeMove,
+  parseOffsets,
+  refuseLossyMove,
+  refuseOtherPartition,
+  setOffsets,
+  whileStopped,
+  type Move,
+} from '../offsets.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
 import { readSourceState } from '../source/slot-state.ts';
 import { dropSlot } from '../source/slot.ts';
@@ -39,7 +48,9 @@ export async function setOffsetsOf(
     name,
     async () => {
       // Compared once it has stopped: before, both places move.
-      const move = await judge(replicator, slotName, await client.offsets(name, signal), wanted);
+      const current = await client.offsets(name, signal);
+      refuseOtherPartition(name, current, wanted);
+      const move = await judge(replicator, slotName, current, wanted);
       refuseLossyMove(name, move, force);
       await setOffsets(client, name, wanted, wait);
       done = formatMove(move);

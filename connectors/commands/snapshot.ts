@@ -1,3 +1,4 @@
+import { formatTableId } from '#change-events/index.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { abortSnapshot, snapshotTables, type SnapshotTarget } from '../snapshot/incremental.ts';
@@ -17,7 +18,10 @@ export type SnapshotOptions = JsonOption & {
 /** Reads captured tables anew beside the running stream, or ends that. */
 export async function snapshot(context: CliContext, tables: readonly string[], options: SnapshotOptions): Promise<void> {
   const silenceMs = options.wait ? Number(options.timeout) * 1000 : 0;
-  if (options.wait && !(silenceMs > 0)) throw new CdcError('CONFIG_INVALID', `--timeout ${options.timeout}: expected a number of seconds`);
+  if (options.wait && !(silenceMs > 0))
+    throw new CdcError('CONFIG_INVALID', `--timeout ${options.timeout}: expected a number of seconds`, {
+      remedy: 'For example: --timeout 120',
+    });
   if (tables.length === 0 && options.abort !== true)
     throw new CdcError('SNAPSHOT_FAILED', 'no table is named', { remedy: 'Name tables as schema.table.' });
   const target = await targetOf(context, options.connector, tables);
@@ -39,13 +43,12 @@ export async function snapshot(context: CliContext, tables: readonly string[], o
 async function targetOf(context: CliContext, name: string | undefined, tables: readonly string[]): Promise<SnapshotTarget> {
   const client = await clientOf(context);
   const files = await filesOf(context, name === undefined ? [] : [name]);
-  const capturing = files.filter((file) => {
-    const captured = new Set(capturedTables(file.name, file.config).map(({ schema, table }) => `${schema}.${table}`));
-    return tables.every((table) => captured.has(table));
-  });
+  const captured = files.map((file) => ({ file, tables: new Set(capturedTables(file.name, file.config).map(formatTableId)) }));
+  const capturing = captured.filter((each) => tables.every((table) => each.tables.has(table))).map((each) => each.file);
   const [file, second] = capturing;
   if (file === undefined) {
-    throw new CdcError('SNAPSHOT_FAILED', `no connector captures ${tables.join(', ')} (table.include.list)`, {
+    const known = [...new Set(captured.flatMap((each) => [...each.tables]))].join(', ');
+    throw new CdcError('SNAPSHOT_FAILED', `no connector captures ${tables.join(', ')} (table.include.list has ${known})`, {
       remedy: 'Name captured tables as schema.table; a new table is added to table.include.list and applied first.',
     });
   }

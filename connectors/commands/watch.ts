@@ -50,5 +50,7 @@ function format({ at, connector, level, event, alarm, text }: GuardEvent): strin
 function portOf(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new CdcError('CONFIG_INVALID', `--metrics-port ${text}: expected a port`);
+  throw new CdcError('CONFIG_INVALID', `--metrics-port ${text}: expected a port`, {
+    remedy: 'For example: --metrics-port 9464; 0 is any free one.',
+  });
 }

@@ -7,17 +7,19 @@ import { finding, type Finding } from './finding.ts';
 import { judgeConnect, judgeFile } from './judge/connector.ts';
 import { judgeIdentity, judgePublishedIdentities } from './judge/identity.ts';
 import { judgeHelperTables, judgeOwner, judgeReplicator, type HelperTables } from './judge/preparation.ts';
-import { judgePublication } from './judge/publication.ts';
+import { isPublished, judgePublication } from './judge/publication.ts';
 import { judgeLogServer, judgeStandby } from './judge/server.ts';
 import { judgeForeignSlot, judgeSlot } from './judge/slot.ts';
 import { judgeAccess } from './judge/table-access.ts';
 import { judgeSlotCreation } from './judge/transactions.ts';
-import { readConnect, type ConnectFacts } from './probe/connect.ts';
+import { readConnect, type ConnectFacts, type ConnectorFacts } from './probe/connect.ts';
+import { readPulse, readableHeartbeat } from './probe/pulse.ts';
 import { readPublications, readReplication, type PublicationFacts, type ReplicationFacts } from './probe/replication.ts';
 import { readServer } from './probe/server.ts';
 import { connectionFinding, openDoctorSession, type DoctorSession, type Onlooker } from './probe/session.ts';
 import { readIsEmpty, readTable, type TableFacts } from './probe/tables.ts';
 import type { DoctorRequest } from './request.ts';
+import { watchMovement, type Watched } from './watch-movement.ts';
 import { watchTransactions } from './watch-transactions.ts';
 
 /** Examines source and Connect for the log-based strategy, the source as the replicator's role. */
@@ -72,6 +74,7 @@ async function lookAsReplicator({ session, request, captures, onlooker, settings
   const named = captures.map(({ publication }) => publication);
   const publications = await see('publications', () => readPublications(session, named));
   const tables: TableFacts[] = [];
+  const moving: Watched[] = [];
   for (const capture of captures) {
     const read = (id: TableId): Promise<TableFacts | undefined> =>
       see(`table ${formatTableId(id)}`, () => readTable(session, id, ownerRole));
@@ -86,13 +89,24 @@ async function lookAsReplicator({ session, request, captures, onlooker, settings
     if (replication === undefined) continue;
     const heartbeat = capture.heartbeatTable === null ? null : await read(capture.heartbeatTable);
     const signal = capture.signalTable === null ? null : await read(capture.signalTable);
-    const readable = heartbeat?.found?.maySelect === true && heartbeat.found.mayUseSchema ? heartbeat.id : undefined;
+    const seen = heartbeat?.found?.maySelect === true && heartbeat.found.mayUseSchema ? heartbeat.id : undefined;
     const isHeartbeatEmpty =
-      readable === undefined ? false : ((await see(`rows of ${formatTableId(readable)}`, () => readIsEmpty(session, readable))) ?? false);
+      seen === undefined ? false : ((await see(`rows of ${formatTableId(seen)}`, () => readIsEmpty(session, seen))) ?? false);
     const helpers = { heartbeat, signal, isHeartbeatEmpty };
     const duties = { role: onlooker.role, ownerRole };
     if (publications !== undefined) findings.push(...judgePreparation(capture, { replication, publications }, captured, helpers, duties));
     findings.push(...judgeOwnSlot(capture, replication, connect, request.database));
+    const publication = publications?.find(({ name }) => name === capture.publication);
+    const readable = readableHeartbeat(heartbeat);
+    moving.push({
+      connector: factsOf(capture, connect),
+      client: request.log.connect,
+      warnMs: request.log.warnHeartbeatMs,
+      published:
+        heartbeat?.found !== undefined && heartbeat.found !== null && isPublished(publication, heartbeat.id, heartbeat.found.partitions),
+      pulse: () => see(`the heartbeat of ${capture.file.name}`, () => readPulse(session, capture.slot, readable)),
+      signal: settings.signal,
+    });
   }
   if (server !== undefined) findings.push(...judgeStandby(server, request.server, 'log'));
   if (replication !== undefined) {
@@ -104,6 +118,7 @@ async function lookAsReplicator({ session, request, captures, onlooker, settings
     const toMake = wanted.find((name) => replication.slots.every((slot) => slot.name !== name));
     if (transactions !== undefined) findings.push(...judgeSlotCreation(transactions, onlooker, toMake, settings.oldSeconds));
   }
+  findings.push(...(await Promise.all(moving.map(watchMovement))).flat());
   return { findings, server, tables, polled: [] };
 }
 
@@ -132,6 +147,9 @@ function judgeOwnSlot(
   database: string,
 ): readonly Finding[] {
   const slot = slots.find(({ name }) => name === capture.slot);
-  const connector = connect?.state === 'reachable' ? connect.connectors.find(({ name }) => name === capture.file.name) : undefined;
-  return judgeSlot(slot, capture, { database, connector: connector ?? null });
+  return judgeSlot(slot, capture, { database, connector: factsOf(capture, connect) ?? null });
+}
+
+function factsOf({ file }: Capture, connect: ConnectFacts | undefined): ConnectorFacts | undefined {
+  return connect?.state === 'reachable' ? connect.connectors.find(({ name }) => name === file.name) : undefined;
 }

@@ -30,6 +30,8 @@ type Request<Login> = {
     readonly replicator: { readonly login: Login; readonly role: string } | undefined;
     readonly ownerRole: string | undefined;
     readonly connect: ConnectClient | undefined;
+    /** connect.guard.warnHeartbeatMs: from when on a heartbeat is late. */
+    readonly warnHeartbeatMs: number;
     readonly topicPrefix: string;
     readonly files: readonly ConnectorFile[];
     /** Files that cannot be read. */
@@ -75,6 +77,7 @@ export async function doctorRequest(
         replicator: roles.replicator === undefined ? undefined : { login: login(roles.replicator), role: roles.replicator.user },
         ownerRole: roles.owner?.user,
         connect: connect === undefined ? undefined : connectClient(connect),
+        warnHeartbeatMs: connect?.guard.warnHeartbeatMs ?? 0,
         topicPrefix: connect?.topicPrefix ?? '',
         ...files,
       },

@@ -1,4 +1,5 @@
 import type { GuardConfig } from '#pipeline/index.ts';
+import { lateAfterMs } from '../heartbeat.ts';
 import type { LossVerdict } from '../loss.ts';
 import { formatBytes } from '../source/lsn.ts';
 import { unpublishedText } from '../source/expectations.ts';
@@ -18,6 +19,8 @@ export type SourceView = {
   readonly kind: 'seen';
   readonly slot: { readonly name: string; readonly retainedBytes: number | null } | null;
   readonly beatAgeMs: number | null;
+  /** How often the connector is to beat. */
+  readonly beatEveryMs: number;
   readonly loss: LossVerdict;
   readonly unpublished: readonly string[];
   /** Null where there are none (a binlog): then `unpublished` are tables that the connector's user does not see. */
@@ -100,14 +103,14 @@ function alarmsOf(policy: GuardConfig, view: GuardView, givenUp: boolean): Reado
   const { connector, source, cause = 'no cause given' } = view;
   if (source.kind === 'unknown') alarms.set('source-unknown', source.cause);
   else {
-    const { slot, beatAgeMs, loss, unpublished, publication } = source;
+    const { slot, beatAgeMs, beatEveryMs, loss, unpublished, publication } = source;
     if (loss.kind === 'lost') alarms.set('loss', loss.text);
     if (unpublished.length > 0) alarms.set('unpublished', unpublishedText(unpublished, publication));
     if (slot !== null && slot.retainedBytes !== null && slot.retainedBytes >= policy.warnBytes) {
       alarms.set('retention', `slot ${slot.name} keeps ${formatBytes(slot.retainedBytes)} of WAL on the source's disk${threat(policy)}`);
     }
     const shouldBeat = connector === 'running' || connector === 'pending' || connector === 'failed';
-    if (shouldBeat && beatAgeMs !== null && beatAgeMs > policy.warnHeartbeatMs) {
+    if (shouldBeat && beatAgeMs !== null && beatAgeMs > lateAfterMs(beatEveryMs, policy.warnHeartbeatMs)) {
       alarms.set(
         'heartbeat',
         `the last heartbeat in the source is ${Math.round(beatAgeMs / 1000)} s old${connector === 'running' ? stalled : ''}`,

@@ -3,6 +3,7 @@ import { lossOf, readBinlogState } from '../binlog/lag.ts';
 import { isMariadb, type MariadbSource, type Source } from '../binlog/mariadb-source.ts';
 import { binlogPositionOf } from '../binlog/position.ts';
 import type { ConnectorConfig } from '../config-file.ts';
+import { beatEveryMs } from '../heartbeat.ts';
 import { judgeLoss, ofOldPosition, positionOf, type LossVerdict } from '../loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
@@ -70,7 +71,18 @@ async function lookAtBinlog(
   const beatAgeMs = hasHeartbeat(config) && 'value' in asked && asked.value.streams ? seen.value.beatAgeMs : null;
   return {
     offsets,
-    view: { ...view, source: { kind: 'seen', slot: null, beatAgeMs, loss, unpublished: seen.value.unseen, publication: null } },
+    view: {
+      ...view,
+      source: {
+        kind: 'seen',
+        slot: null,
+        beatAgeMs,
+        beatEveryMs: beatEveryMs(config),
+        loss,
+        unpublished: seen.value.unseen,
+        publication: null,
+      },
+    },
   };
 }
 
@@ -90,6 +102,7 @@ function sourceView(
     kind: 'seen',
     slot: slot === null ? null : { name: slot.name, retainedBytes: slot.retainedBytes },
     beatAgeMs,
+    beatEveryMs: beatEveryMs(config),
     loss: judge(slot),
     unpublished: unpublishedTables(config, published),
     publication: publicationOf(config),

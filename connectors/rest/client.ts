@@ -6,9 +6,11 @@ import { configProblems, formatProblems } from '../validation.ts';
 import { ConnectAnswer, connectRequests, type ConnectLocation, type Method } from './request.ts';
 import {
   configSchema,
+  connectorsSchema,
   infoSchema,
   namesSchema,
   offsetsSchema,
+  pluginsSchema,
   statusSchema,
   validationSchema,
   type ConnectInfo,
@@ -27,6 +29,8 @@ export type ConnectClient = {
   connectors(signal?: AbortSignal): Promise<readonly string[]>;
   /** The settings as they were given, references unresolved; null when there is no such connector. */
   config(name: string, signal?: AbortSignal): Promise<ConnectorConfig | null>;
+  /** The same of every connector. Connect tells these from memory, also while Kafka is away, which keeps {@link config} waiting. */
+  configs(signal?: AbortSignal): Promise<ReadonlyMap<string, ConnectorConfig>>;
   /** Creates or replaces. @throws CdcError CONNECTOR_CONFIG_INVALID naming the fields, where Connect answers a misleading 500 */
   putConfig(name: string, config: ConnectorConfig, signal?: AbortSignal): Promise<void>;
   /** The server's own opinion on `config`, by field. */
@@ -59,6 +63,15 @@ export function connectClient(location: ConnectLocation): ConnectClient {
       { cause: answer.error },
     );
   }
+  /** What every Connect has. */
+  async function askRoot<T>(schema: z.ZodType<T>, where: string, signal?: AbortSignal): Promise<T> {
+    const answer = await orNull(ask(schema, 'GET', where, undefined, signal));
+    if (answer !== null) return answer;
+    throw new CdcError(
+      'CONNECT_UNREACHABLE',
+      `${location.url} answers, but knows no GET ${where} (404): it is not Kafka Connect's REST address`,
+    );
+  }
   const tell = async (name: string, method: Method, what: string, signal?: AbortSignal): Promise<void> => {
     await orRefused(request(method, path(name, what), undefined, signal), `${method} ${what}`, name);
   };
@@ -82,9 +95,13 @@ export function connectClient(location: ConnectLocation): ConnectClient {
 
   const client: ConnectClient = {
     url: location.url,
-    info: (signal) => ask(infoSchema, 'GET', '/', undefined, signal),
-    connectors: (signal) => ask(namesSchema, 'GET', '/connectors', undefined, signal),
+    info: (signal) => askRoot(infoSchema, '/', signal),
+    connectors: (signal) => askRoot(namesSchema, '/connectors', signal),
     config: (name, signal) => orNull(ask(configSchema, 'GET', path(name, '/config'), undefined, signal)),
+    async configs(signal) {
+      const all = await askRoot(connectorsSchema, '/connectors?expand=info', signal);
+      return new Map(Object.entries(all).map(([name, { info }]) => [name, info.config]));
+    },
     async putConfig(name, config, signal) {
       try {
         await orRefused(request('PUT', path(name, '/config'), config, signal), `PUT of connector ${name}`);
@@ -98,14 +115,22 @@ export function connectClient(location: ConnectLocation): ConnectClient {
         throw new CdcError(error.code, withoutSecrets(error.message, config), { cause: error.cause, remedy: error.remedy });
       }
     },
-    validate: (config, signal) =>
-      ask(
-        validationSchema,
-        'PUT',
-        `/connector-plugins/${encodeURIComponent(config['connector.class'] ?? '')}/config/validate`,
-        config,
-        signal,
-      ),
+    async validate(config, signal) {
+      const type = config['connector.class'] ?? '';
+      try {
+        return await ask(validationSchema, 'PUT', `/connector-plugins/${encodeURIComponent(type)}/config/validate`, config, signal);
+      } catch (error) {
+        // Whatever is wrong with the plugin comes as a 500 of many Java names, or as a 404.
+        const plugins = await askRoot(pluginsSchema, '/connector-plugins', signal).catch(() => []);
+        if (!isRefusal(error) || plugins.length === 0 || plugins.some((plugin) => isNamed(plugin.class, type))) throw error;
+        const known = plugins.flatMap((plugin) => (plugin.type === 'source' ? plugin.class : []));
+        throw new CdcError(
+          'CONNECTOR_CONFIG_INVALID',
+          `connector.class: the Connect worker at ${location.url} has no plugin ${type} (sources that it has: ${known.join(', ') || 'none'})`,
+          { cause: error, remedy: 'Correct connector.class, or put the plugin into a folder of plugin.path of the worker and restart it.' },
+        );
+      }
+    },
     status: (name, signal) => orNull(ask(statusSchema, 'GET', path(name, '/status'), undefined, signal)),
     async offsets(name, signal) {
       const answer = await orRefused(request('GET', path(name, '/offsets'), undefined, signal), 'GET offsets', name);
@@ -123,6 +148,16 @@ export function connectClient(location: ConnectLocation): ConnectClient {
     delete: (name, signal) => tell(name, 'DELETE', '', signal),
   };
   return client;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof CdcError && error.code === 'CONNECT_REQUEST_REFUSED';
+}
+
+/** Connect takes a class by its full name, by its last part, and by that without `Connector`. */
+function isNamed(full: string, name: string): boolean {
+  const last = full.split('.').at(-1) ?? '';
+  return [full, last, last.replace(/Connector$/, '')].includes(name);
 }
 
 function path(name: string, rest = ''): string {

@@ -80,7 +80,10 @@ async function send(
     return { status: incoming.statusCode ?? 0, text: await readText(incoming) };
   } catch (error) {
     if (cancelled.aborted) throw error;
-    const cause = timeout.aborted ? `no answer within ${requestTimeoutMs / 1000} s` : describeError(error);
+    // Connect answers for itself at once; what it has to ask Kafka for waits for Kafka.
+    const cause = timeout.aborted
+      ? `no answer to ${path} within ${requestTimeoutMs / 1000} s (is Kafka up, which it asks?)`
+      : describeError(error);
     throw new CdcError('CONNECT_UNREACHABLE', `no answer from Kafka Connect at ${base}: ${cause}`, { cause: error });
   }
 }

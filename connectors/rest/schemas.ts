@@ -4,6 +4,9 @@ import * as z from 'zod';
 
 export const configSchema = z.record(z.string(), z.string());
 
+/** `GET /connectors?expand=info` */
+export const connectorsSchema = z.record(z.string(), z.object({ info: z.object({ config: configSchema }) }));
+
 const part = { state: z.string(), worker_id: z.string(), trace: z.string().optional() };
 
 export const statusSchema = z.object({
@@ -31,6 +34,8 @@ export const offsetsSchema = z.object({
   offsets: z.array(z.object({ partition: z.record(z.string(), z.unknown()), offset: z.record(z.string(), z.unknown()).nullable() })),
 });
 export type ConnectorOffsets = z.output<typeof offsetsSchema>['offsets'];
+
+export const pluginsSchema = z.array(z.object({ class: z.string(), type: z.string() }));
 
 export const infoSchema = z.object({ version: z.string(), commit: z.string(), kafka_cluster_id: z.string() });
 export type ConnectInfo = z.output<typeof infoSchema>;

@@ -10,6 +10,7 @@ import { askUntil } from '../wait.ts';
 import { formatProgress, snapshotProgress } from './progress.ts';
 import {
   executeSnapshot,
+  requireCondition,
   requireReadable,
   sendSignal,
   signalChannel,
@@ -48,6 +49,7 @@ export type SnapshotResult = { readonly id: string; readonly outcome: 'asked' | 
 export async function snapshotTables(target: SnapshotTarget, request: SnapshotRequest, wait: SnapshotWait): Promise<SnapshotResult> {
   const channel = signalChannel(target.name, target.config);
   await requireReadable(target.source, request.tables);
+  await requireCondition(target.source, request);
   const signal = executeSnapshot(randomUUID(), request);
   const heard = await sendSignal(channel, signal, target);
   if (wait.silenceMs === 0 || heard === undefined) return { id: signal.id, outcome: 'asked' };

@@ -3,7 +3,7 @@ import type { Kafka } from '#kafka/port.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
 import { hasRead } from '../binlog/position.ts';
-import { insertBinlogSignal, unfitTable } from '../binlog/signal.ts';
+import { conditionProblem, insertBinlogSignal, unfitTable } from '../binlog/signal.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import { positionOf } from '../loss.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
@@ -89,6 +89,39 @@ async function unfitPostgresTable(
     ),
   );
   return rows[0];
+}
+
+/**
+ * Debezium says of a condition that the server does not take nothing but a line in the worker's log, and ends the snapshot as if it were
+ * done. So the server is asked before, as the replicator, for the plan only: nothing is read.
+ *
+ * @throws CdcError SNAPSHOT_FAILED with the server's words
+ */
+export async function requireCondition(source: Source, { tables, where }: SnapshotRequest): Promise<void> {
+  if (where === undefined) return;
+  for (const table of tables) {
+    const problem = isMariadb(source) ? await conditionProblem(source, table, where) : await postgresConditionProblem(source, table, where);
+    if (problem === undefined) continue;
+    throw new CdcError('SNAPSHOT_FAILED', `--where ${where}: ${table} cannot be read by it: ${problem}`, {
+      remedy: 'Give one condition on the table\'s columns, as after WHERE: --where "id > 1000"',
+    });
+  }
+}
+
+async function postgresConditionProblem(source: ClientConfig, table: string, where: string): Promise<string | undefined> {
+  const name = table.split('.').map(escapeIdentifier).join('.');
+  return withSource(source, async (client) => {
+    await client.query('BEGIN READ ONLY');
+    try {
+      // With a value of its own the server takes one statement, no more.
+      await client.query(`EXPLAIN SELECT FROM ${name} WHERE (${where}\n) LIMIT $1::bigint`, ['1']);
+      return undefined;
+    } catch (error) {
+      // Syntax, names, types, values. Not a right: the connector may have another user.
+      if (!(error instanceof DatabaseError) || !/^(?:42|22)/.test(error.code ?? '')) throw error;
+      return error.code === '42501' ? undefined : error.message;
+    }
+  });
 }
 
 /** Whether a position is past the place in the log that a signal has: then the connector has heard it. */

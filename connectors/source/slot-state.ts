@@ -1,6 +1,6 @@
 import { Client, DatabaseError, type ClientConfig } from 'pg';
 import * as z from 'zod';
-import { CdcError, describeError } from '#pipeline/index.ts';
+import { CdcError, describeError, lacksPassword } from '#pipeline/index.ts';
 
 const number = z.coerce.number();
 
@@ -82,8 +82,10 @@ export async function connect(client: Client, { host, port, user }: ClientConfig
     await client.connect();
   } catch (error) {
     const server = `${host ?? 'localhost'}:${port ?? 5432}`;
-    if (error instanceof DatabaseError && (error.code ?? '').startsWith('28')) {
-      throw new CdcError('LEGACY_LOGIN_REFUSED', `${server} refuses the login of ${user ?? ''}: ${error.message}`, { cause: error });
+    const noPassword = lacksPassword(error);
+    if (noPassword || (error instanceof DatabaseError && (error.code ?? '').startsWith('28'))) {
+      const why = noPassword ? 'it asks for a password, and none is set' : describeError(error);
+      throw new CdcError('LEGACY_LOGIN_REFUSED', `${server} refuses the login of ${user ?? ''}: ${why}`, { cause: error });
     }
     throw new CdcError('LEGACY_DB_UNREACHABLE', `cannot connect to the legacy database at ${server}: ${describeError(error)}`, {
       cause: error,

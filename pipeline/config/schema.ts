@@ -262,7 +262,11 @@ const guard = z
     dropSlotBytes: int(1)
       .optional()
       .describe('Policy: drops the slot when it keeps more WAL than this. What it had not delivered is then lost. Absent: never.'),
-    warnHeartbeatMs: int(1).default(60_000).describe("Warns when the connector's last heartbeat in the source is older than this."),
+    warnHeartbeatMs: int(1)
+      .default(60_000)
+      .describe(
+        "Warns when the connector's last heartbeat in the source is older than this, and three of its intervals. cdc doctor takes the same measure.",
+      ),
     restartMax: int(0).default(5).describe('Restarts of a FAILED connector in a row; then it is left FAILED and that is said.'),
     restartBackoffMs: int(1).default(5000).describe('Wait before the first restart; doubles with each one.'),
     restartBackoffMaxMs: int(1).default(300_000),

@@ -106,9 +106,29 @@ describe('docker compose', () => {
     await becomes('healthy');
   });
 
-  test('a second up adds nothing to the legacy database', async () => {
+  // The guard has been stopped above: it would be the first to start the connector.
+  test('a second up adds nothing to the legacy database, and starts a connector again that FAILED for what setup mends', async () => {
     const earlier = await project.sql('legacy', 'SELECT count(*) FROM orders');
+    const status = z.object({ tasks: z.array(z.object({ state: z.string() })) });
+    const tasks = async (): Promise<string> => {
+      const answer = await fetch(`${project.environment['CONNECT_URL'] ?? ''}/connectors/legacy-orders/status`, { signal });
+      return status
+        .parse(await answer.json())
+        .tasks.map(({ state }) => state)
+        .join();
+    };
+    const become = (wanted: string): Promise<true> =>
+      waitFor(async () => (await tasks()) === wanted, { signal, timeoutMs: 60_000, describe: `tasks: ${wanted || 'none'}` });
+    await project.cdc('connectors', 'stop', 'legacy-orders');
+    await become('');
+    await project.sql('legacy', 'DROP PUBLICATION cdc_publication');
+    await project.cdc('connectors', 'resume', 'legacy-orders');
+    await become('FAILED');
+    const since = new Date().toISOString();
     await project.compose('up', '--detach', '--wait');
+    const log = await project.compose('logs', '--no-color', '--no-log-prefix', '--since', since, 'setup');
+    assert.match(log, /legacy-orders: no changes, but it had FAILED: restarted; RUNNING, 1 task$/m);
+    assert.equal(await tasks(), 'RUNNING');
     assert.deepEqual(await project.sql('legacy', 'SELECT count(*) FROM orders'), earlier);
   });
 

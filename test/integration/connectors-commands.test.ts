@@ -94,8 +94,20 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       const again = rows.messages.filter(({ value }) => value?.includes('"snapshot":"incremental"'));
       assert.equal(again.length, 2000);
     });
+    await t.test('snapshot by a condition that the server does not take is refused: Debezium would end it as if it were done', async () => {
+      for (const where of ['id >', "id = 'x'", 'nope = 1', 'true); DELETE FROM customers WHERE (true']) {
+        await assert.rejects(cli.run('snapshot', 'public.customers', '--where', where), {
+          code: 'SNAPSHOT_FAILED',
+          message:
+            /^--where .*: public\.customers cannot be read by it: (?:syntax error|invalid input|column "nope"|cannot insert multiple)/,
+        });
+      }
+    });
     await t.test('snapshot of what the connector does not capture is refused, not waited for', async () => {
-      await assert.rejects(cli.run('snapshot', 'public.nope'), { code: 'SNAPSHOT_FAILED', message: /no connector captures public\.nope/ });
+      await assert.rejects(cli.run('snapshot', 'public.nope'), {
+        code: 'SNAPSHOT_FAILED',
+        message: /no connector captures public\.nope \(table\.include\.list has public\.customers, /,
+      });
       await db.query('ALTER TABLE order_items DROP CONSTRAINT order_items_pkey');
       await assert.rejects(cli.run('snapshot', 'public.order_items'), { code: 'SNAPSHOT_FAILED', message: /has no primary key/ });
       await db.query('ALTER TABLE order_items ADD PRIMARY KEY (id)');
@@ -125,6 +137,11 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       await reaches(cli, name, /STOPPED/, 1);
       await writeFile(join(folder, 'ahead.json'), await movedBy(cli, name, 1_000_000));
       await assert.rejects(cli.run('offsets', 'set', name, join(folder, 'ahead.json')), { message: /are skipped/, remedy: /--force/ });
+      await writeFile(join(folder, 'other.json'), '[{"partition":{"server":"elsewhere"},"offset":{"lsn":1}}]');
+      await assert.rejects(cli.run('offsets', 'set', name, join(folder, 'other.json'), '--force'), {
+        code: 'OFFSETS_REFUSED',
+        message: new RegExp(`has no position of \\{"server":"elsewhere"\\}; it has one of \\{"server":"${topicPrefix}"\\}$`),
+      });
       const same = await cli.run('offsets', 'show', name, '--json');
       await writeFile(join(folder, 'same.json'), same.printed);
       assert.equal(

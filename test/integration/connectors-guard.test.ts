@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { connectorsTerminal, type RunningCommand, type Terminal } from '#test/su
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack } from '#test/support/stack.ts';
+import { takeSlot } from '#test/support/take-slot.ts';
 
 type Event = { readonly event: string; readonly alarm?: string; readonly text: string };
 
@@ -76,28 +76,6 @@ async function until(what: () => string, condition: () => boolean | Promise<bool
 
 const text = (watch: RunningCommand): string => [...watch.printed, ...watch.progress].join('\n');
 
-/** Takes the slot away from the connector, as a second consumer by mistake would, until disposed. */
-async function takeSlot({ db, connector }: Bench): Promise<AsyncDisposable> {
-  const { name, publication } = connector;
-  const start = `START_REPLICATION SLOT ${name} LOGICAL 0/0 (proto_version '1', publication_names '${publication}')`;
-  const asWalsender: ClientConfig & { readonly replication: string } = { ...db.replicator, replication: 'database' };
-  for (;;) {
-    const thief = new Client(asWalsender);
-    thief.on('error', () => undefined);
-    await thief.connect();
-    await db.queryAs(db.replicator, 'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [
-      name,
-    ]);
-    const refused = thief.query(start).then(
-      () => false,
-      () => false,
-    );
-    const taken = once(thief.connection, 'replicationStart').then(() => true);
-    if (await Promise.race([taken, refused])) return { [Symbol.asyncDispose]: () => thief.end() };
-    await thief.end();
-  }
-}
-
 function restarts(watch: RunningCommand): number {
   return events(watch).filter(({ event }) => event === 'restart').length;
 }
@@ -126,6 +104,7 @@ test('a task that FAILED is restarted with growing waits until it runs again or 
     const look = await terminal({}).run('watch', '--once');
     assert.equal(look.exitCode, 1);
     assert.match(look.printed, /ERROR failed: .*[Pp]ublication/);
+    assert.match((await terminal({}).run('list')).printed, new RegExp(`^${name}  RUNNING, task 0 FAILED$`, 'm'));
   });
 
   await t.test('once the cause is gone, the next restart brings it back', async () => {
@@ -151,10 +130,11 @@ test('a task that FAILED is restarted with growing waits until it runs again or 
 
 test('a connector that Connect calls RUNNING but that captures nothing is known by its heartbeat', async () => {
   await using made = await bench();
-  const { connector, terminal } = made;
+  const { db, connector, terminal } = made;
   await using watch = terminal({ warnHeartbeatMs: 2000 }).start('watch', '--json');
   {
-    await using thief = await takeSlot(made);
+    const { name, publication } = connector;
+    await using thief = await takeSlot(db.replicator, name, publication);
     assert.ok(thief);
     await until(
       () => text(watch),

@@ -8,11 +8,12 @@ import { createConnection } from 'mysql2/promise';
 import { decodeChangeEvent, type ChangeEvent } from '#change-events/index.ts';
 import { deleteConnector, readConnectorFile, waitForStreaming, type ConnectClient } from '#connectors/index.ts';
 import { examine } from '#connectors/doctor/examine.ts';
+import type { Report } from '#connectors/doctor/report.ts';
 import { doctorRequest } from '#connectors/doctor/request.ts';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { removeTopics, testConnect } from '#test/support/connect.ts';
-import { briefly } from '#test/support/doctor.ts';
+import { briefly, findingOf } from '#test/support/doctor.ts';
 import { observeTopics, testKafka, type TopicObserver } from '#test/support/kafka.ts';
 import { whyNoMariadb } from '#test/support/mariadb.ts';
 import { createOwnMariadb, rootUser, type OwnMariadb, type RunningMariadb } from '#test/support/own-mariadb.ts';
@@ -151,6 +152,35 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
       created().toSorted((a, b) => a - b),
       rows.toSorted((a, b) => a - b),
     );
+  });
+
+  test('its heartbeat waits for a lock: Connect calls it RUNNING, doctor tells that it stands still', async () => {
+    const request = await doctorRequest(config, folder, ['log']);
+    if (request.dialect !== 'mariadb') throw new TypeError('not a MariaDB');
+    const look = async (): Promise<Report> => examine({ ...request, log: { ...request.log, warnHeartbeatMs: 1000 } });
+    const beatIsLate = async (): Promise<boolean> =>
+      (await server.query('SELECT 1 FROM cdc.heartbeat WHERE beat_at < CURRENT_TIMESTAMP(6) - INTERVAL 4 SECOND')).length === 1;
+    const beats = async (): Promise<boolean> =>
+      (await server.query('SELECT 1 FROM cdc.heartbeat WHERE beat_at > CURRENT_TIMESTAMP(6) - INTERVAL 1 SECOND')).length === 1;
+    await waitFor(beats, { ...limit, describe: 'it beats' });
+    assert.deepEqual(briefly(await look()), []);
+    const { host, port } = server.location;
+    const holder = await createConnection({ host, port, user: owner.user, password: owner.password });
+    try {
+      // Whoever reads it goes on; the connector's UPDATE waits.
+      await holder.query('LOCK TABLES cdc.heartbeat READ');
+      await waitFor(beatIsLate, { ...limit, describe: 'its last heartbeat is 4 s old' });
+      const report = await look();
+      assert.deepEqual(briefly(report), [`error CONNECTOR_STALLED ${name}`]);
+      assert.match(
+        findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
+        /shows RUNNING .* its last heartbeat in the source is [\d.]+ s old \(one is due every 1\.0 s\)/,
+      );
+    } finally {
+      await holder.end();
+    }
+    await waitFor(beats, { ...limit, describe: 'it beats again' });
+    assert.deepEqual(briefly(await look()), []);
   });
 
   test('a position of another server, and binlog purged behind a stopped connector: doctor, status, guard and apply say so; reset begins anew', async () => {

@@ -211,6 +211,15 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     await assert.rejects(cli.run('snapshot', `${scene.database}.secret`), { code: 'SNAPSHOT_FAILED' });
   });
 
+  test('a condition that the server does not take is refused: Debezium would end the snapshot as if it were done', async () => {
+    for (const where of ['id >', 'nope = 1', '1); DELETE FROM orders WHERE (1']) {
+      await assert.rejects(cli.run('snapshot', `${scene.database}.orders`, '--where', where), {
+        code: 'SNAPSHOT_FAILED',
+        message: /cannot be read by it: (?:You have an error in your SQL syntax|Unknown column)/,
+      });
+    }
+  });
+
   test('restarted and stopped amid writes: nothing is lost, nothing comes twice', async () => {
     const writing = write(1000);
     await cli.run('restart', name);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import {
   applyConnector,
@@ -13,9 +14,11 @@ import {
   type ConnectorConfig,
   type ConnectorFile,
 } from '#connectors/index.ts';
+import type { Report } from '#connectors/doctor/report.ts';
 import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
+import { takeSlot } from '#test/support/take-slot.ts';
 import { briefly, findingOf, startDoctorBench, type DoctorBench, type DoctorDatabase } from '#test/support/doctor.ts';
 
 let bench: DoctorBench;
@@ -124,6 +127,105 @@ test('a task that FAILED under a RUNNING connector is told, with who holds its s
   } finally {
     await thief.end();
   }
+});
+
+test('a connector that is RUNNING and stands still is told, with who is in its way; one that is idle, or only behind, is not', async (t) => {
+  await using made = await preparedConnector();
+  const { db, file } = made;
+  const { name } = file;
+  const quick = { ...file, config: { ...file.config, 'heartbeat.interval.ms': '300' } };
+  const look = (warnHeartbeatMs: number): Promise<Report> =>
+    db.examine(['log'], { topicPrefix: name, connectUrl: client.url, files: [quick], warnHeartbeatMs });
+  const states = async (): Promise<readonly string[]> => {
+    const status = await client.status(name);
+    return [status?.connector.state ?? '', ...(status?.tasks.map(({ state }) => state) ?? [])];
+  };
+  await applyConnector(client, quick);
+  await waitForStreaming(client, name, { timeoutMs: 60_000 });
+  const beatIsOlder = async (ms: number): Promise<void> => {
+    const isOlder = async (): Promise<boolean> =>
+      (await db.run(`SELECT FROM cdc.heartbeat WHERE beat_at < clock_timestamp() - interval '${ms} ms'`)).length > 0;
+    await waitFor(isOlder, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: `no beat for ${ms} ms` });
+  };
+
+  await t.test('idle: nobody writes, and its own beats move it', async () => {
+    await waitFor(async () => (await db.run('SELECT FROM cdc.heartbeat WHERE beat_at IS NOT NULL')).length > 0, {
+      signal: AbortSignal.timeout(20_000),
+      timeoutMs: 20_000,
+      describe: 'it beats',
+    });
+    assert.deepEqual(briefly(await look(1000)), []);
+  });
+  await t.test('its heartbeat waits for a lock', async () => {
+    const holder = new Client(db.login('owner'));
+    await holder.connect();
+    try {
+      await holder.query('BEGIN; LOCK TABLE cdc.heartbeat IN SHARE MODE');
+      await beatIsOlder(1500);
+      assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+      assert.deepEqual(briefly(await look(60_000)), [], 'not late yet by connect.guard.warnHeartbeatMs');
+      const report = await look(1000);
+      assert.deepEqual(briefly(report), [`error CONNECTOR_STALLED ${name}`]);
+      assert.match(
+        findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
+        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and stood still for the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
+      );
+    } finally {
+      await holder.end();
+    }
+  });
+  await t.test('late at the first look, beating at the second: it was only behind', async () => {
+    const holder = new Client(db.login('owner'));
+    await holder.connect();
+    try {
+      await holder.query('BEGIN; LOCK TABLE cdc.heartbeat IN SHARE MODE');
+      await beatIsOlder(1500);
+      const looking = look(1000);
+      const hasLooked = async (): Promise<boolean> =>
+        (
+          await db.run(
+            `SELECT FROM pg_stat_activity WHERE datname = '${name}' AND application_name = 'cdc doctor' AND state = 'idle' AND query LIKE '%beatAgeMs%'`,
+          )
+        ).length > 0;
+      await waitFor(hasLooked, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, intervalMs: 20, describe: 'the first look' });
+      await holder.query('ROLLBACK');
+      assert.deepEqual(briefly(await looking), []);
+    } finally {
+      await holder.end();
+    }
+  });
+  await t.test('the lock is gone: it goes on by itself', async () => {
+    assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+    assert.deepEqual(briefly(await look(1000)), []);
+  });
+  await t.test('its slot is taken, and another connector beats in the same row: its position tells', async () => {
+    await using thief = await takeSlot(db.login('replicator'), name, 'cdc_publication');
+    assert.ok(thief);
+    const over = new AbortController();
+    const beats = (async (): Promise<void> => {
+      while (!over.signal.aborted) {
+        await db.run('UPDATE cdc.heartbeat SET beat_at = clock_timestamp()');
+        await delay(100);
+      }
+    })();
+    try {
+      const isOld = async (): Promise<boolean> => {
+        const [position] = await client.offsets(name);
+        return Date.now() - Number(position?.offset?.['ts_usec'] ?? Infinity) / 1000 > 2000;
+      };
+      await waitFor(isOld, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: 'its position is old' });
+      const report = await look(1000);
+      assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
+      assert.deepEqual(briefly(report), [`error SLOT_BUSY ${name}`, `warning CONNECTOR_STALLED ${name}`]);
+      assert.match(
+        findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
+        /the heartbeat is young, but its position is [\d.]+ s old and stood still/,
+      );
+    } finally {
+      over.abort();
+      await beats;
+    }
+  });
 });
 
 test('settings that the server would not take are told, and Connect not reached is a finding', async () => {

@@ -357,6 +357,10 @@ test('without a replicator to look as, what it may do is unknown; a login that i
   assert.deepEqual(await told(db, {}, { roles: { replicator: { user: 'cdc_replicator', password: 'wrong' } } }), [
     'error LOGIN_REFUSED cdc_replicator',
   ]);
+  const unset = { roles: { replicator: { user: 'cdc_replicator', password: '' } } };
+  const report = await db.examine(['log'], { files: [await db.file()], ...unset });
+  assert.deepEqual(briefly(report), ['error LOGIN_REFUSED cdc_replicator']);
+  assert.match(findingOf(report, 'LOGIN_REFUSED')?.cause ?? '', /it asks for a password, and none is set\.$/);
 });
 
 function replicationClient(db: DoctorDatabase): Client {

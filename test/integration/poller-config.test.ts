@@ -57,6 +57,12 @@ test('a database that is not there, and a role that may not enter, are named wit
   });
   assert.equal(stranger.code, 'LEGACY_LOGIN_REFUSED');
   assert.doesNotMatch(JSON.stringify(stranger) + stranger.message, /hunter2/);
+  const unset = await refusal({
+    ...config,
+    legacyDb: { ...legacyDb, roles: { ...legacyDb.roles, poller: { ...legacyDb.roles.poller, password: '' } } },
+  });
+  assert.equal(unset.code, 'LEGACY_LOGIN_REFUSED');
+  assert.match(unset.message, /asks role cdc_poller for a password, and none is set/);
   const down = await refusal({ ...config, legacyDb: { ...legacyDb, port: 1 } });
   assert.equal(down.code, 'LEGACY_DB_UNREACHABLE');
   assert.match(down.message, /:1\//);

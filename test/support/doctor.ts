@@ -55,6 +55,7 @@ export type PipelineChanges = {
 export type Setup = PipelineChanges & {
   readonly files?: readonly ConnectorFile[];
   readonly connectUrl?: string;
+  readonly warnHeartbeatMs?: number;
   readonly options?: ExamineOptions;
 };
 
@@ -118,14 +119,20 @@ export async function startDoctorBench(): Promise<DoctorBench> {
           replicator: roles.replicator.user,
         });
       },
-      examine: async (strategies, { files = [], connectUrl, options, ...changes } = {}) => {
+      examine: async (strategies, { files = [], connectUrl, warnHeartbeatMs, options, ...changes } = {}) => {
         const config = pipeline(changes);
         const { connect } = config;
         const located =
           connectUrl === undefined || connect === undefined ? config : { ...config, connect: { ...connect, url: connectUrl } };
         const request = await doctorRequest(located, '/', strategies);
         if (request.dialect !== 'postgres') throw new TypeError('not a Postgres');
-        const log = { ...request.log, files, findings: [], ...(connectUrl === undefined ? { connect: undefined } : {}) };
+        const log = {
+          ...request.log,
+          files,
+          findings: [],
+          ...(connectUrl === undefined ? { connect: undefined } : {}),
+          ...(warnHeartbeatMs === undefined ? {} : { warnHeartbeatMs }),
+        };
         return examine({ ...request, log }, options);
       },
       [Symbol.asyncDispose]: dispose,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { array, assert as assertProperty, boolean, constantFrom, integer, option, property, record } from 'fast-check';
 import { decide, freshMemory, type GuardAction, type GuardMemory, type GuardView, type SourceView } from '#connectors/guard/decide.ts';
+import { beatEveryMs } from '#connectors/heartbeat.ts';
 import { pipelineSchema, type GuardConfig } from '#pipeline/index.ts';
 
 function policyOf(settings: Readonly<Record<string, number>> = {}): GuardConfig {
@@ -14,6 +15,7 @@ const seen = (source: Partial<SourceView> & { readonly retained?: number } = {})
   kind: 'seen',
   slot: { name: 'cdc_slot', retainedBytes: source.retained ?? 10 },
   beatAgeMs: 500,
+  beatEveryMs: 500,
   loss: { kind: 'none' },
   unpublished: [],
   publication: 'cdc_publication',
@@ -161,4 +163,17 @@ test('whatever happens: restarts in a row stay below the maximum, no restart ove
       }
     }),
   );
+});
+
+test('a heartbeat that is due every few minutes is late after three of them, not after warnHeartbeatMs', () => {
+  const views = [350_000, 361_000].map((beatAgeMs) => view(beatAgeMs, 'running', seen({ beatAgeMs, beatEveryMs: 120_000 })));
+  assert.deepEqual(follow(policyOf(), views).actions.map(brief), [[], ['alarm heartbeat']]);
+});
+
+test('how often a connector beats: as its heartbeat says, on a binlog no sooner than it looks after its connection', () => {
+  const maria = { 'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector', 'heartbeat.interval.ms': '5000' };
+  assert.equal(beatEveryMs({ 'heartbeat.interval.ms': '5000' }), 5000);
+  assert.equal(beatEveryMs({}), 0);
+  assert.equal(beatEveryMs(maria), 60_000);
+  assert.equal(beatEveryMs({ ...maria, 'connect.keep.alive.interval.ms': '10000' }), 10_000);
 });

@@ -131,6 +131,39 @@ test('what is not there is null, or an error that names it', async () => {
   await assert.rejects(client.restart('orders'), { code: 'CONNECTOR_NOT_FOUND', message: /no connector orders/ });
 });
 
+test('an address that answers, but is not that of Connect, is told so', async () => {
+  await using server = await answering((_request, response) => response.writeHead(404).end('nginx'));
+  const client = connectClient(server);
+  const expected = {
+    code: 'CONNECT_UNREACHABLE',
+    message: /answers, but knows no GET \/.* \(404\): it is not Kafka Connect's REST address$/,
+  };
+  await assert.rejects(client.info(), expected);
+  await assert.rejects(client.connectors(), expected);
+  await assert.rejects(client.configs(), expected);
+});
+
+test('a class that the worker does not have is told with those that it has; another refusal stays as it is', async () => {
+  const plugins = [
+    { class: 'io.debezium.connector.postgresql.PostgresConnector', type: 'source', version: '3' },
+    { class: 'org.example.FileSink', type: 'sink', version: '3' },
+  ];
+  await using server = await answering((request, response) => {
+    if (request.url === '/connector-plugins') response.end(JSON.stringify(plugins));
+    else response.writeHead(500).end('{"error_code":500,"message":"it broke"}');
+  });
+  const client = connectClient(server);
+  await assert.rejects(client.validate({ 'connector.class': 'io.debezium.PostgresConector' }), {
+    code: 'CONNECTOR_CONFIG_INVALID',
+    message:
+      /has no plugin io\.debezium\.PostgresConector \(sources that it has: io\.debezium\.connector\.postgresql\.PostgresConnector\)$/,
+    remedy: /plugin\.path/,
+  });
+  for (const known of ['io.debezium.connector.postgresql.PostgresConnector', 'PostgresConnector', 'Postgres']) {
+    await assert.rejects(client.validate({ 'connector.class': known }), { code: 'CONNECT_REQUEST_REFUSED', message: /it broke/ });
+  }
+});
+
 test('an abort ends the wait for a rebalance', async () => {
   await using server = await answering((_request, response) => response.writeHead(409).end(rebalance));
   await assert.rejects(connectClient(server).connectors(AbortSignal.timeout(300)));

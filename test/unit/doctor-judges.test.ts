@@ -4,6 +4,7 @@ import type { Capture } from '#connectors/doctor/capture.ts';
 import { readCaptures } from '#connectors/doctor/capture.ts';
 import type { Finding } from '#connectors/doctor/finding.ts';
 import { judgeConnect } from '#connectors/doctor/judge/connector.ts';
+import { judgeMovement, looksStalled, rhythmOf, shouldMove, type Movement, type Pulse } from '#connectors/doctor/judge/movement.ts';
 import { judgeClock } from '#connectors/doctor/judge/server.ts';
 import { judgeForeignSlot, judgeSlot } from '#connectors/doctor/judge/slot.ts';
 import { columnMover } from '#connectors/doctor/judge/timestamp-trigger.ts';
@@ -132,7 +133,7 @@ test('a slot is well with its own connector, however far apart they are in the r
 });
 
 test('a position of a snapshot that is not complete needs no slot: it begins again', () => {
-  const [first] = connector('RUNNING', at(1, 0)).offsets;
+  const [first] = connector('RUNNING', at(1, 0)).offsets ?? [];
   assert.ok(first?.offset);
   const snapshotting = {
     ...connector('RUNNING'),
@@ -166,6 +167,82 @@ test('what Connect tells of a connector', () => {
   assert.deepEqual(told({ ...connector('RUNNING'), running: null, status: null }), []);
   const silent = { state: 'reachable', connectors: [], unreadable: [{ name: 'c', detail: 'x' }] } as const;
   assert.deepEqual(codes(judgeConnect(silent, [file])), ['unknown CONNECTOR_UNREADABLE']);
+});
+
+const rhythm = rhythmOf({ 'heartbeat.interval.ms': '5000', 'exactly.once.support': 'required' }, 60_000, true);
+const seenAt = (moment: number, pulse: Partial<Pulse>, readMs = 0): Movement => ({
+  pulse: { at: moment, sourceMs: moment, beatAgeMs: 1000, readerMs: 1e6, blockers: [], ...pulse },
+  offsets: [{ partition: {}, offset: { lsn: readMs, ts_usec: readMs * 1000 } }],
+});
+const stalled = (first: Movement, second: Movement, its = rhythm): readonly string[] =>
+  codes(judgeMovement(connector('RUNNING', at(1, 0)), first, second, its));
+
+test('a connector is stalled when two looks see no beat, or no position, move; one that moves is only behind', () => {
+  const still = [seenAt(100_000, { beatAgeMs: 90_000 }), seenAt(113_000, { beatAgeMs: 103_000 })] as const;
+  assert.deepEqual(stalled(...still), ['error CONNECTOR_STALLED']);
+  assert.deepEqual(
+    stalled(seenAt(100_000, { beatAgeMs: 90_000 }), seenAt(113_000, { beatAgeMs: 103_000 }, 1)),
+    [],
+    'far behind, but moving',
+  );
+  assert.deepEqual(
+    stalled(seenAt(100_000, { beatAgeMs: 90_000 }), seenAt(113_000, { beatAgeMs: 4000 }, 99_000)),
+    [],
+    'it has just begun again',
+  );
+  const quick = rhythmOf({ 'heartbeat.interval.ms': '300' }, 1000, false);
+  const once = [seenAt(100_000, { beatAgeMs: 2000 }), seenAt(103_600, { beatAgeMs: 3500 })] as const;
+  assert.deepEqual(stalled(...once, quick), [], 'it beat after the first look, if not since');
+  const gone = [
+    { ...still[0], offsets: null },
+    { ...still[1], offsets: null },
+  ] as const;
+  assert.deepEqual(stalled(...gone), ['error CONNECTOR_STALLED'], 'Connect tells no position');
+  const beating = [seenAt(100_000, {}), seenAt(113_000, {})] as const;
+  assert.deepEqual(stalled(...beating), ['warning CONNECTOR_STALLED'], 'what it beats is not stored');
+});
+
+test('whether a connector stands still is unknown when it has just connected, or when its next beat may be due after the look', () => {
+  const first = seenAt(100_000, { beatAgeMs: 90_000 });
+  assert.deepEqual(stalled(first, seenAt(113_000, { beatAgeMs: 103_000, readerMs: 3000 })), ['unknown CONNECTOR_STALLED']);
+  const slow = rhythmOf({ 'heartbeat.interval.ms': '20000' }, 60_000, true);
+  assert.deepEqual(stalled(first, seenAt(113_000, { beatAgeMs: 103_000 }), slow), ['unknown CONNECTOR_STALLED']);
+});
+
+function suspicious(pulse: Partial<Pulse>, config: Readonly<Record<string, string>>, published = true): boolean {
+  return looksStalled(seenAt(100_000, pulse), rhythmOf({ 'heartbeat.interval.ms': '5000', ...config }, 60_000, published));
+}
+
+test('one look is reason for a second only past connect.guard.warnHeartbeatMs, three beats, and the time in which a worker stores positions', () => {
+  assert.equal(suspicious({ beatAgeMs: 61_000 }, {}, false), true);
+  assert.equal(suspicious({ beatAgeMs: 59_000 }, {}, false), false);
+  assert.equal(suspicious({ beatAgeMs: 61_000 }, { 'heartbeat.interval.ms': '30000' }, false), false);
+  assert.equal(suspicious({ beatAgeMs: 1e6 }, { 'heartbeat.interval.ms': '0' }), false, 'it has no heartbeat');
+  assert.equal(suspicious({ beatAgeMs: null }, {}, false), false, 'nothing to be read');
+  // The position of seenAt is 100 s old.
+  assert.equal(suspicious({}, { 'exactly.once.support': 'required' }), true);
+  assert.equal(suspicious({}, { 'exactly.once.support': 'required' }, false), false, 'a beat that is not published moves no position');
+  assert.equal(suspicious({}, {}), false);
+});
+
+test('a connector that is halted, failed or reading its snapshot need not move', () => {
+  assert.deepEqual(
+    [
+      connector('RUNNING', 1),
+      connector('PAUSED', 1),
+      connector('RUNNING', 1, 'FAILED'),
+      connector('RUNNING'),
+      { ...connector('RUNNING'), offsets: null },
+    ].map(shouldMove),
+    [true, false, false, false, true],
+  );
+});
+
+test('Connect that tells all but the position is heard, and the position called unknown', () => {
+  const facts = { ...connector('RUNNING', undefined, 'FAILED'), offsets: null, offsetsProblem: 'no answer within 10 s' };
+  const found = judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]);
+  assert.deepEqual(codes(found), ['error TASK_FAILED', 'unknown CONNECTOR_UNREADABLE']);
+  assert.deepEqual(judged({}, { ...connector('RUNNING'), offsets: null }), []);
 });
 
 test('a pattern takes the tables that it matches, an entry of its own goes before it', () => {

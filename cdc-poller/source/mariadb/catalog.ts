@@ -30,7 +30,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: PollerTa
   const [columns, indexes, [[hash] = []]] = [
     await query(columnsQuery, where),
     await query(indexesQuery, where),
-    await query(`SELECT ${columnsHashSql('?', '?')}`, where),
+    await query(`SELECT ${columnsHashSql('?', '?')}`, [...where, ...where]),
   ];
   const named = indexes.map(([name, unique, list]) => ({ name: name ?? '', unique: unique === '1', names: (list ?? '').split('\n') }));
   const isView = kind !== 'BASE TABLE';

@@ -12,19 +12,20 @@ import { readsThrough } from './types.ts';
 const builder: Knex = knex({ client: 'mysql2' });
 
 /**
- * One page of a pass, as the Postgres one: two columns of its own, of which only the name and the hash of the table's columns and keys are there, then those that are read.
+ * One page of a pass, as the Postgres one: two columns of its own, of which only the name and the hash of the table's columns and key are there, then those that are read.
  *
  * MariaDB answers `(a, b) > (1, 2)` by looking at every row from the index' beginning; of `a > 1 OR (a = 1 AND b > 2)` it makes
  * ranges of the index. The hash is read while the statement holds its own lock on the table's definition, so it is of the columns that the page shows.
  */
 export function mariadbPageQuery(shape: TableShape, pass: Pass, limit: number): PageQuery {
-  const { columns, order, relation } = shape;
+  const { columns, order, relation, id } = shape;
+  const table = [id.schema, id.table];
   const query = from(shape)
     .select(
       builder.raw('NULL AS xmin'),
       relation === null
         ? builder.raw('NULL AS seen')
-        : builder.raw(`CONCAT('0/', ?, '/', ${columnsHashSql('?', '?')}, '/') AS seen`, [relation.oid, shape.id.schema, shape.id.table]),
+        : builder.raw(`CONCAT('0/', ?, '/', ${columnsHashSql('?', '?')}, '/') AS seen`, [relation.oid, ...table, ...table]),
     )
     .select(columns.map(({ name, type }) => readSql(name, type.name)))
     .limit(limit);

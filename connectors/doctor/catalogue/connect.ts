@@ -79,6 +79,16 @@ export const connectFindings = {
     blastRadius:
       'Nothing is captured though the connector looks well, and its slot keeps WAL on the legacy server meanwhile (a MariaDB purges its binlog when its time is over).',
   },
+  CONNECTOR_STALLED: {
+    scope: 'log',
+    severity: 'error',
+    cause: 'Connector {subject} shows {state} and no FAILED task, but it does not move: {detail}.',
+    remedy:
+      "Look in this order, and remove what it is. Who blocks its heartbeat's UPDATE: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE wait_event_type = 'Lock'; (MariaDB: SHOW FULL PROCESSLIST;). Whether Kafka takes writes (Connect's log tells). Who else reads its slot. Else its task hangs: cdc connectors restart {connector}",
+    privilege: `${operator}; the role whose session blocks, or a member of pg_signal_backend`,
+    blastRadius:
+      'Nothing is captured though everything looks well, and its slot keeps WAL on the legacy server meanwhile (a MariaDB purges its binlog when its time is over).',
+  },
   CONNECTOR_HALTED: {
     scope: 'log',
     severity: 'warning',

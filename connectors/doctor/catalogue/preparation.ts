@@ -96,7 +96,7 @@ export const preparationFindings = {
       'Set heartbeat.interval.ms = 5000 and heartbeat.action.query = UPDATE cdc.heartbeat SET beat_at = clock_timestamp() WHERE id = 1.',
     privilege: 'who edits the connector file',
     blastRadius:
-      'While the captured tables are quiet and others are written, the slot does not move: WAL piles up on the legacy server though all is well.',
+      'While the captured tables are quiet and others are written, the slot does not move: WAL piles up on the legacy server though all is well. Nor can anybody tell a connector that rests from one that is stuck.',
   },
   HEARTBEAT_TABLE_MISSING: {
     scope: 'log',

@@ -54,7 +54,8 @@ export const replicationFindings = {
     scope: 'log',
     severity: 'warning',
     cause: 'Nobody reads slot {subject} (database {database}); it keeps {retained} of WAL.',
-    remedy: 'Start its connector (cdc connectors resume), or, if it is abandoned: SELECT pg_drop_replication_slot({sqlSlot});',
+    remedy:
+      'Start its connector (cdc connectors resume; one that is RUNNING connects again by itself, or see CONNECTOR_STALLED), or, if it is abandoned: SELECT pg_drop_replication_slot({sqlSlot});',
     privilege: 'REPLICATION',
     blastRadius: 'The WAL that it keeps grows with every write of the legacy system. Dropping it loses its consumer’s position.',
   },

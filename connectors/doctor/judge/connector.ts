@@ -37,7 +37,7 @@ export function judgeConnect(facts: ConnectFacts, files: readonly ConnectorFile[
   );
   const judged = facts.connectors.flatMap((connector) => {
     const file = files.find(({ name }) => name === connector.name);
-    return [...judgeSettings(connector, file?.config ?? {}), ...judgeState(connector)];
+    return [...judgeSettings(connector, file?.config ?? {}), ...judgeState(connector), ...judgeAnswer(connector)];
   });
   return [...unreadable, ...judged];
 }
@@ -70,6 +70,13 @@ function judgeState({ name, status }: ConnectorFacts): readonly Finding[] {
     );
   }
   return status.health === 'halted' ? [finding('CONNECTOR_HALTED', 'log', subject, { state: status.state, connector: name })] : [];
+}
+
+/** What Connect tells of a connector from memory, it tells also while Kafka is away; not so the position. */
+function judgeAnswer({ name, offsetsProblem }: ConnectorFacts): readonly Finding[] {
+  if (offsetsProblem === undefined) return [];
+  const detail = `its position, which it reads from Kafka, could not be had (${offsetsProblem})`;
+  return [finding('CONNECTOR_UNREADABLE', 'log', { kind: 'connector', name }, { detail, connector: name })];
 }
 
 function sentence(cause: string | undefined): string {

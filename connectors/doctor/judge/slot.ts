@@ -40,7 +40,8 @@ export function judgeSlot(slot: SlotFacts | undefined, capture: Capture, context
 
 /** A snapshot that is not complete begins again, wherever its slot stands. */
 function streamingPosition(connector: ConnectorFacts | null): bigint | undefined {
-  return connector === null || snapshotState(connector.offsets) !== 'streaming' ? undefined : positionOf(connector.offsets);
+  const offsets = connector?.offsets ?? null;
+  return offsets === null || snapshotState(offsets) !== 'streaming' ? undefined : positionOf(offsets);
 }
 
 /** A slot that no connector file names: nobody here reads it, but it may fill the disk all the same. Pure. */

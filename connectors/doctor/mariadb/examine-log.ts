@@ -10,11 +10,13 @@ import { judgeConnect, judgeFile } from '../judge/connector.ts';
 import { readConnect, type ConnectFacts } from '../probe/connect.ts';
 import type { Onlooker } from '../probe/session.ts';
 import type { MariadbRequest } from '../request.ts';
+import { watchMovement } from '../watch-movement.ts';
 import type { MariadbLook } from './examine-polling.ts';
 import { readGrants } from '../../binlog/grants.ts';
 import { judgeHelpers } from './judge-helpers.ts';
 import { judgeDatabases, judgeFiles, judgeLogServer, judgePosition, judgeRights, needsLock } from './judge-log.ts';
 import { judgeCapturedTable, judgeTable } from './judge-table.ts';
+import { readMariadbPulse } from './probe-pulse.ts';
 import { readMariadbServer } from './probe-server.ts';
 import { readMariadbTable, type MariadbTable } from './probe-table.ts';
 import { lookAt, probeFinding } from './session.ts';
@@ -43,7 +45,7 @@ export async function examineMariadbLog(request: MariadbRequest, settings: Setti
     return { findings, tables: [] };
   }
   const onlooker: Onlooker = { strategy: 'log', role: replicator.role, server: place, database };
-  const looked = await lookAt(replicator.login, onlooker, (query) => look(query, { captures, connect, onlooker, settings }));
+  const looked = await lookAt(replicator.login, onlooker, (query) => look(query, { captures, connect, request, onlooker, settings }));
   if ('code' in looked) return { findings: [...findings, looked], tables: [] };
   return { findings: [...findings, ...looked.findings], tables: looked.tables };
 }
@@ -74,11 +76,12 @@ function readCaptures(files: readonly ConnectorFile[]): { captures: readonly Cap
 type Case = {
   readonly captures: readonly Capture[];
   readonly connect: ConnectFacts | undefined;
+  readonly request: MariadbRequest;
   readonly onlooker: Onlooker;
   readonly settings: Settings;
 };
 
-async function look(query: MariadbQuery, { captures, connect, onlooker, settings }: Case): Promise<MariadbLook> {
+async function look(query: MariadbQuery, { captures, connect, request, onlooker, settings }: Case): Promise<MariadbLook> {
   const { findings, see } = attemptsOf(onlooker, settings.signal, probeFinding);
   const grants = await see('its own rights', () => readGrants(query));
   const server = await see('the server', () => readMariadbServer(query));
@@ -126,6 +129,17 @@ async function look(query: MariadbQuery, { captures, connect, onlooker, settings
         ? await see('rows of the heartbeat table', async () => (await query(`SELECT 1 FROM ${sqlTable(beats.id)} LIMIT 1`)).length === 0)
         : false;
     findings.push(...judgeHelpers(file.name, { heartbeat: beats, heartbeatProblem, isHeartbeatEmpty: isEmpty ?? false, signal }));
+    const shows = beats?.state === 'found' && beats.readable && beats.found.columns.some(({ name: column }) => column === 'beat_at');
+    const readable = shows ? beats.id : undefined;
+    const movement = await watchMovement({
+      connector: facts,
+      client: request.log.connect,
+      warnMs: request.log.warnHeartbeatMs,
+      published: true,
+      pulse: () => see(`the heartbeat of ${file.name}`, () => readMariadbPulse(query, readable)),
+      signal: settings.signal,
+    });
+    findings.push(...movement);
   }
   return { findings, tables: seen };
 }

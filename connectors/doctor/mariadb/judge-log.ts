@@ -54,13 +54,13 @@ export function judgeRights(grants: Grants, role: string, captured: readonly Tab
 /** Whether a connector still has a snapshot before it, for which its settings want a lock. Pure. */
 export function needsLock({ config }: ConnectorFile, facts: ConnectorFacts | undefined): boolean {
   if ((config['snapshot.locking.mode'] ?? 'minimal') === 'none') return false;
-  return facts === undefined || snapshotState(facts.offsets) !== 'streaming';
+  return facts === undefined || facts.offsets === null || snapshotState(facts.offsets) !== 'streaming';
 }
 
 /** Can a connector go on from where it stands? Read its position **before** the binlog (judgeBinlogLoss). Pure. */
 export function judgePosition(facts: ConnectorFacts, server: MariadbServer, account: string): readonly Finding[] {
   const { name, offsets } = facts;
-  if (snapshotState(offsets) !== 'streaming') return [];
+  if (offsets === null || snapshotState(offsets) !== 'streaming') return [];
   const subject = { kind: 'connector', name } as const;
   const verdict = lossOf(binlogPositionOf(offsets), server.binlog);
   if (verdict.kind === 'lost') return [mariadbFinding('BINLOG_LOST', 'log', subject, { detail: verdict.text, connector: name })];

@@ -11,7 +11,9 @@ export type ConnectorFacts = {
   readonly name: string;
   readonly running: ConnectorConfig | null;
   readonly status: StatusSummary | null;
-  readonly offsets: ConnectorOffsets;
+  /** Null: Connect did not tell it, and `offsetsProblem` says why. It reads it from Kafka, and the rest from memory. */
+  readonly offsets: ConnectorOffsets | null;
+  readonly offsetsProblem?: string;
   /** Why the server would not take the file's settings. */
   readonly problems: readonly string[];
 };
@@ -24,6 +26,7 @@ export type ConnectFacts =
   | { readonly state: 'reachable'; readonly connectors: readonly ConnectorFacts[]; readonly unreadable: readonly Unreadable[] };
 
 const limitMs = 25_000;
+const offsetsLimitMs = 10_000;
 
 /** Asks; creates nothing (validating makes the worker look at the source, as the connector would). */
 export async function readConnect(client: ConnectClient, files: readonly ConnectorFile[], signal: AbortSignal): Promise<ConnectFacts> {
@@ -31,8 +34,7 @@ export async function readConnect(client: ConnectClient, files: readonly Connect
   const either = AbortSignal.any([signal, limit]);
   const describe = (error: unknown): string => {
     signal.throwIfAborted();
-    const detail = limit.aborted ? `no answer within ${limitMs / 1000} s` : describeError(error);
-    return detail.replaceAll(/\s+/g, ' ').replace(/\.$/, '');
+    return limit.aborted ? `no answer within ${limitMs / 1000} s` : oneLine(error);
   };
   try {
     await twice(() => client.info(either), either);
@@ -66,11 +68,27 @@ async function twice<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> 
 }
 
 async function readConnector(client: ConnectClient, { name, config }: ConnectorFile, signal: AbortSignal): Promise<ConnectorFacts> {
-  const running = await client.config(name, signal);
+  const running = (await client.configs(signal)).get(name) ?? null;
   const status = running === null ? null : await client.status(name, signal);
-  const offsets = running === null ? [] : await client.offsets(name, signal);
-  const problems = await readProblems(client, config, signal);
-  return { name, running, status: status === null ? null : summarizeStatus(status), offsets, problems };
+  const [position, problems] = await Promise.all([
+    running === null ? { offsets: [] } : readOffsets(client, name, signal),
+    readProblems(client, config, signal),
+  ]);
+  return { name, running, status: status === null ? null : summarizeStatus(status), ...position, problems };
+}
+
+async function readOffsets(
+  client: ConnectClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Pick<ConnectorFacts, 'offsets' | 'offsetsProblem'>> {
+  const limit = AbortSignal.timeout(offsetsLimitMs);
+  try {
+    return { offsets: await client.offsets(name, AbortSignal.any([signal, limit])) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { offsets: null, offsetsProblem: limit.aborted ? `no answer within ${offsetsLimitMs / 1000} s` : oneLine(error) };
+  }
 }
 
 async function readProblems(client: ConnectClient, config: ConnectorConfig, signal: AbortSignal): Promise<readonly string[]> {
@@ -81,4 +99,8 @@ async function readProblems(client: ConnectClient, config: ConnectorConfig, sign
     // Connect has been reached: it lacks the plugin, or stumbles over the settings.
     return [describeError(error)];
   }
+}
+
+function oneLine(error: unknown): string {
+  return describeError(error).replaceAll(/\s+/g, ' ').replace(/\.$/, '');
 }

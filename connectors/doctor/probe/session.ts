@@ -1,6 +1,6 @@
 import { Client, DatabaseError, type ClientConfig } from 'pg';
 import type * as z from 'zod';
-import { describeError } from '#pipeline/index.ts';
+import { describeError, lacksPassword } from '#pipeline/index.ts';
 import { finding, type Finding, type Strategy } from '../finding.ts';
 import { sqlName } from '../sql-names.ts';
 
@@ -47,9 +47,10 @@ export async function openDoctorSession(config: ClientConfig): Promise<DoctorSes
 /** Why a role has no session, as a finding. */
 export function connectionFinding(error: unknown, { strategy, role, server, database }: Onlooker): Finding {
   const code = error instanceof DatabaseError ? (error.code ?? '') : '';
-  const detail = oneLine(error);
+  const noPassword = lacksPassword(error);
+  const detail = noPassword ? 'it asks for a password, and none is set' : oneLine(error);
   if (code === '3D000') return finding('DATABASE_MISSING', strategy, { kind: 'server', name: database }, {});
-  if (code.startsWith('28') || code === '42501') {
+  if (noPassword || code.startsWith('28') || code === '42501') {
     return finding(
       'LOGIN_REFUSED',
       strategy,
