@@ -19,7 +19,7 @@ function longText(seed: string, length: number): string {
 /** Connect makes a topic when the first event for it comes. */
 async function untilTopics(kafka: Kafka, topics: readonly string[]): Promise<void> {
   await using admin = await kafka.admin();
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     const present = new Set(await admin.listTopics());
     if (topics.every((topic) => present.has(topic))) return;

@@ -29,7 +29,7 @@ async function versions(model: ReadModelFixture): Promise<readonly string[]> {
 type Seen = { readonly versions: readonly string[]; readonly backwards: number };
 
 /** A reader that never rests: sees which version serves, how far it is, and that it always answers. */
-function watch(model: ReadModelFixture): { stop(): Promise<Seen> } {
+function watch(model: ReadModelFixture): { versions(): readonly string[]; stop(): Promise<Seen> } {
   const seen: string[] = [];
   let last = 0n;
   let backwards = 0;
@@ -45,6 +45,7 @@ function watch(model: ReadModelFixture): { stop(): Promise<Seen> } {
     await delay(2);
   });
   return {
+    versions: () => [...seen],
     async stop() {
       await watching.stop();
       return { versions: seen, backwards };
@@ -127,12 +128,20 @@ test(
       await delay(5);
     });
     const watching = watch(model);
+    const untilSeen = (versionsInTurn: number): Promise<unknown> =>
+      eventually(
+        async () => watching.versions(),
+        (found) => found.length >= versionsInTurn,
+      );
     try {
+      await untilSeen(1);
       assert.equal(await rebuild(optionsOf(model), true), 2);
       assert.deepEqual(await versions(model), ['model', 'model__v1']);
+      await untilSeen(2);
       await delay(500);
       assert.equal(await switchBack(optionsOf(model)), 1);
       assert.deepEqual(await versions(model), ['model', 'model__v2']);
+      await untilSeen(3);
       await delay(300);
       // The version that was filled before is still there: it only has to catch up.
       assert.equal(await rebuild(optionsOf(model), true), 2);
@@ -140,6 +149,7 @@ test(
       await feeding.stop();
     }
     await model.caughtUp();
+    await untilSeen(4);
     assert.deepEqual(await watching.stop(), { versions: ['1', '2', '1', '2'], backwards: 0 });
     await assertMirrors(model.read, 'model', history.tables, model);
     await assertViewIsTrue(model.read, 'model');
