@@ -119,7 +119,7 @@ test('three processes share six tables; one killed, its tables move within secon
   await untilPublished(kafka, config, database);
   const kept = [tablesOf(second), tablesOf(third)];
   await first.kill('SIGKILL');
-  // After the session's six seconds; a rebalance that nobody answers would take a minute.
+  // After the six seconds of a session and a rebalance, which takes thirty at most; a transaction would time out after a minute.
   await untilShared([second, third], [3, 3], 45_000);
   await untilPublished(kafka, config, database);
   for (const [index, poller] of [second, third].entries()) {
