@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import getPort from 'get-port';
@@ -98,7 +99,7 @@ test('in Avro too: poller and read model killed again and again under load, whil
   await using load = repeat(async () => {
     await race(database, { writers: 4, seconds: 1 });
   });
-  let readersKilled = 0;
+  const readersKilled: ChildProcess[] = [];
   await using readers = repeat(async () => {
     // A group of its own: Kafka would otherwise wait for the dead one's session. The stored offsets are the same.
     const reader = model.spawn({ groupId: uniqueName('kill') });
@@ -109,7 +110,7 @@ test('in Avro too: poller and read model killed again and again under load, whil
     );
     await delay(Math.random() * 200);
     await killed(reader);
-    readersKilled += 1;
+    readersKilled.push(reader);
   });
   await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
   const { messages } = observer;
@@ -120,8 +121,8 @@ test('in Avro too: poller and read model killed again and again under load, whil
       60_000,
     );
   const until = performance.now() + 90_000;
-  for (let kill = 0; kill < kills || readersKilled < 2; kill += 1) {
-    assert.ok(performance.now() < until, `${readersKilled} readers were killed during ${kill} kills of the poller`);
+  for (let kill = 0; kill < kills || readersKilled.length < 2; kill += 1) {
+    assert.ok(performance.now() < until, `${readersKilled.length} readers were killed during ${kill} kills of the poller`);
     const seen = messages.length;
     await using poller = await spawnPoller(config);
     // Some kills come at the moment when events have become visible, some while it starts, takes over and registers, some soon after a column came.
