@@ -91,7 +91,7 @@ function startRebuild(model: ReadModelFixture): ChildProcess {
   });
 }
 
-test(`a rebuild that is killed in its mirrors and in its views goes on where it was (seed ${seed})`, { timeout: 120_000 }, async () => {
+test(`a rebuild that is killed in its mirrors and in its views goes on where it was (seed ${seed})`, { timeout: 200_000 }, async () => {
   await using model = await createReadModel();
   const history = orderHistory(seed);
   await send(model, history, 1000);
@@ -115,7 +115,7 @@ test(`a rebuild that is killed in its mirrors and in its views goes on where it 
 
 test(
   `under load the new version takes over, and the old one again, and no reader sees the model go back (seed ${seed})`,
-  { timeout: 120_000 },
+  { timeout: 200_000 },
   async () => {
     await using model = await createReadModel();
     const history = orderHistory(seed + 1);
@@ -163,7 +163,7 @@ function isRefused(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'READ_MODEL_PROJECTIONS_CHANGED';
 }
 
-test('a model whose views were made by other projections is refused, and a rebuild is the way out', { timeout: 60_000 }, async () => {
+test('a model whose views were made by other projections is refused, and a rebuild is the way out', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   const history = orderHistory(seed + 2);
   await send(model, history, 200);

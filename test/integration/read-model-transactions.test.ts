@@ -89,7 +89,7 @@ function watch(model: ReadModelFixture): { seen(): Seen; stop(): Promise<Seen> }
 
 test(
   'under load a reader never sees a torn order with consistency: transaction, and does see one with row',
-  { timeout: 180_000 },
+  { timeout: 250_000 },
   async () => {
     await using db = await createLegacyDatabase();
     await seed(db);
