@@ -20,8 +20,8 @@ type Phase = (typeof phases)[number];
 const nightly = process.env['TEST_NIGHTLY'] === '1';
 const fileLimitMs = {
   unit: 60_000,
-  integration: nightly ? 40 * 60_000 : 240_000,
-  containers: nightly ? 15 * 60_000 : 300_000,
+  integration: nightly ? 40 * 60_000 : 360_000,
+  containers: nightly ? 15 * 60_000 : 480_000,
 } satisfies Record<Phase, number>;
 /** Tests with servers wait for them more than they work. */
 const concurrency = { unit: 2, integration: 3, containers: 2 } satisfies Record<Phase, number>;

@@ -27,7 +27,7 @@ const composed = z.object({
 const avro = ['--env-file', join(import.meta.dirname, '..', '..', 'containers', 'avro.env')];
 
 describe('docker compose', () => {
-  const signal = AbortSignal.timeout(280_000);
+  const signal = AbortSignal.timeout(440_000);
   let project: ComposeProject;
 
   before(async () => {

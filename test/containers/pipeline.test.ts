@@ -22,7 +22,7 @@ const requestTimeoutMs = 3000;
 const nightly = process.env['TEST_NIGHTLY'] === '1';
 
 describe('the pipeline in containers', () => {
-  const signal = AbortSignal.timeout(nightly ? 800_000 : 280_000);
+  const signal = AbortSignal.timeout(nightly ? 800_000 : 440_000);
   const resources = new AsyncDisposableStack();
   let stack: ContainerStack;
   let database: LegacyDatabase;

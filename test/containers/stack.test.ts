@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** Without Connect, which docker compose up (compose.test.ts) starts in the same way. */
 describe('cdc stack up --as containers', () => {
-  const signal = AbortSignal.timeout(240_000);
+  const signal = AbortSignal.timeout(440_000);
   let folder: string;
   let project: string;
 

@@ -10,6 +10,7 @@ import {
   type ComparisonBench,
   type RecordedChange,
 } from '#test/support/comparison-bench.ts';
+import { describeError } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 
 const none = { count: 0, keys: [] };
@@ -270,19 +271,27 @@ test('whoever is behind when the time is over is named: connector, poller, read 
     ['query', 'the poller'],
     ['sweep', 'the poller with the key sweep'],
   ] as const) {
-    await assert.rejects(startAndStop({ ...input, horizons: { ...input.horizons, [strategy]: behind } }), (error: Error) => {
-      const late = new RegExp(`${who} has not passed transaction \\d+ in .*public\\.customers \\(no position\\).*public\\.orders \\(3\\)`);
-      assert.match(error.message, late);
-      return true;
-    });
+    const late = new RegExp(`${who} has not passed transaction \\d+ in .*public\\.customers \\(no position\\).*public\\.orders \\(3\\)`);
+    assert.match(await whoIsBehind({ ...input, horizons: { ...input.horizons, [strategy]: behind } }), late);
   }
   const change: RecordedChange = { op: 'c', table: 'orders', txId: '9', key: '1', before: null, after: { id: 1 } };
   await bench.publish(bench.topic('log', 'orders'), [eventMessage(change)]);
-  await assert.rejects(startAndStop(input), (error: Error) => {
-    assert.match(error.message, /read model log_model stands at offset 0 of 1 in \S+\.public\.orders, partition 0/);
-    return true;
-  });
+  assert.match(await whoIsBehind(input), /read model log_model stands at offset 0 of 1 in \S+\.public\.orders, partition 0/);
 });
+
+/** Who is named when the time is over. A busy machine may need longer for what comes before it: then there is more time. */
+async function whoIsBehind(input: ComparisonInput): Promise<string> {
+  for (let catchUpTimeoutMs = 1000; ; catchUpTimeoutMs *= 2) {
+    try {
+      await startAndStop({ ...input, catchUpTimeoutMs });
+    } catch (error) {
+      const told = describeError(error);
+      if (!/the heartbeat of|the observer has not read/.test(told) || catchUpTimeoutMs > 30_000) return told;
+      continue;
+    }
+    assert.fail('nobody is behind');
+  }
+}
 
 test('without a ledger the comparison says so and names the remedy', async () => {
   await using bench = await createComparisonBench();

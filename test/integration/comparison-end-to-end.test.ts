@@ -48,6 +48,7 @@ test('a workload under poller, key sweep and Debezium: the log loses nothing, po
     signal: AbortSignal.any([t.signal, broken.signal]),
     // This machine is busy with other tests: whether it is quick is not the question here.
     latencyLimitMs: 60_000,
+    catchUpTimeoutMs: 120_000,
   };
   const report = await runComparison(input, async () => {
     const statistics = await runWorkload({

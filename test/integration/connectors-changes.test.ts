@@ -19,7 +19,7 @@ function longText(seed: string, length: number): string {
 /** Connect makes a topic when the first event for it comes. */
 async function untilTopics(kafka: Kafka, topics: readonly string[]): Promise<void> {
   await using admin = await kafka.admin();
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     const present = new Set(await admin.listTopics());
     if (topics.every((topic) => present.has(topic))) return;
@@ -165,7 +165,7 @@ test('an incremental snapshot asked for through a topic needs no right to write 
   await using rows = await observeTopics(kafka, [connector.topic('public.customers')], uniqueName('observer'));
   const { name, config, client } = connector;
   const target = { name, config, client, kafka, source: db.replicator };
-  const { outcome } = await snapshotTables(target, { tables: ['public.customers'] }, { silenceMs: 20_000 });
+  const { outcome } = await snapshotTables(target, { tables: ['public.customers'] }, { silenceMs: 60_000 });
   assert.equal(outcome, 'asked');
   await rows.until(
     () => rows.messages.filter(({ value }) => value?.includes('"snapshot":"incremental"')).length === 500,

@@ -115,7 +115,7 @@ async function tryAll(db: LegacyDatabase, file: ConnectorFile, replicator: Clien
   const client = await testConnect();
   const steps: readonly (readonly [Exclude<Broken, 'nothing'>, () => Promise<unknown>])[] = [
     ['start', () => client.putConfig(name, config)],
-    ['snapshot', () => waitForStreaming(client, name, { timeoutMs: 20_000 })],
+    ['snapshot', () => waitForStreaming(client, name, { timeoutMs: 60_000 })],
     ['heartbeat', () => beats(db)],
     [
       'signal',
@@ -123,7 +123,7 @@ async function tryAll(db: LegacyDatabase, file: ConnectorFile, replicator: Clien
         snapshotTables(
           { name, config, client, kafka: await testKafka(), source: replicator },
           { tables: ['public.orders'] },
-          { silenceMs: 10_000 },
+          { silenceMs: 30_000 },
         ),
     ],
   ];

@@ -17,7 +17,7 @@ test('while the workers rebalance for real, requests wait and succeed', async (t
     (await prepareTestConnector({ database: db, tables: ['public.products'] })).file,
     (await prepareTestConnector({ database: db, tables: ['public.products'] })).file,
   ];
-  const deadline = Date.now() + 25_000;
+  const deadline = Date.now() + 120_000;
   const done = (): boolean => proxy.rebalances() > 0 || Date.now() > deadline;
   let asked = 0;
   try {

@@ -18,7 +18,7 @@ import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { connectClient } from '#connectors/index.ts';
 
-const limit = { signal: AbortSignal.timeout(90_000), timeoutMs: 60_000 };
+const limit = { signal: AbortSignal.timeout(200_000), timeoutMs: 120_000 };
 const user = { username: 'me', password: 'right' };
 
 type SecureWorker = AsyncDisposable & { readonly url: string; readonly caFile: string; readonly runs: () => boolean };

@@ -57,7 +57,7 @@ async function preparedConnector(): Promise<Prepared> {
       await client.stop(name);
       const isFree = async (): Promise<boolean> =>
         (await db.run(`SELECT FROM pg_replication_slots WHERE slot_name = '${name}' AND active`)).length === 0;
-      await waitFor(isFree, { signal: AbortSignal.timeout(20_000), timeoutMs: 20_000, describe: 'the slot is free' });
+      await waitFor(isFree, { signal: AbortSignal.timeout(60_000), timeoutMs: 60_000, describe: 'the slot is free' });
     },
     [Symbol.asyncDispose]: async () => {
       await removeConnector(client, name, { ...db.login('replicator'), database: 'postgres' });
@@ -122,7 +122,7 @@ test('a task that FAILED under a RUNNING connector is told, with who holds its s
     const impatient = { 'slot.max.retries': '0', 'errors.max.retries': '0', 'snapshot.mode': 'no_data' };
     await client.putConfig(name, { ...file.config, ...impatient });
     const hasFailed = async (): Promise<boolean> => (await client.status(name))?.tasks.some(({ state }) => state === 'FAILED') ?? false;
-    await waitFor(hasFailed, { signal: AbortSignal.timeout(40_000), timeoutMs: 40_000, describe: 'the task has failed' });
+    await waitFor(hasFailed, { signal: AbortSignal.timeout(90_000), timeoutMs: 90_000, describe: 'the task has failed' });
     assert.deepEqual(await told(impatient), [`error SLOT_BUSY ${name}`, `error TASK_FAILED ${name}`]);
   } finally {
     await thief.end();

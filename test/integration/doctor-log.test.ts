@@ -145,8 +145,8 @@ test('a slot that is read: by whom is unknown without Connect, and by somebody e
       .query(`START_REPLICATION SLOT "${db.name}" LOGICAL 0/0 (proto_version '1', publication_names 'cdc_publication')`)
       .catch(() => undefined);
     await waitFor(async () => (await db.run(`SELECT FROM pg_replication_slots WHERE slot_name = '${db.name}' AND active`)).length === 1, {
-      signal: AbortSignal.timeout(10_000),
-      timeoutMs: 10_000,
+      signal: AbortSignal.timeout(60_000),
+      timeoutMs: 60_000,
       describe: 'the slot is read',
     });
     assert.deepEqual(await told(db), [`unknown SLOT_HOLDER_UNKNOWN ${db.name}`]);

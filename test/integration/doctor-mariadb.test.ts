@@ -98,8 +98,8 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
       await doctor.run("GRANT PROCESS ON *.* TO cdc_poller@'127.0.0.1'");
       const told = `warning TRANSACTION_OUTLASTS_WINDOW connection ${writer.threadId}`;
       await waitFor(async () => ((await query(brief)).includes(told) ? true : null), {
-        signal: AbortSignal.timeout(20_000),
-        timeoutMs: 15_000,
+        signal: AbortSignal.timeout(60_000),
+        timeoutMs: 60_000,
         describe: told,
       });
       assert.deepEqual(await query(brief), [told]);
@@ -107,8 +107,8 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
       const remedy = findingOf(await doctor.examine(['query'], brief), 'TRANSACTION_OUTLASTS_WINDOW')?.remedy ?? '';
       await doctor.run(/KILL \d+/.exec(remedy)?.[0] ?? assert.fail(remedy));
       await waitFor(async () => ((await query(brief)).length === 0 ? true : null), {
-        signal: AbortSignal.timeout(20_000),
-        timeoutMs: 15_000,
+        signal: AbortSignal.timeout(60_000),
+        timeoutMs: 60_000,
         describe: 'it has ended',
       });
     } finally {
@@ -128,8 +128,8 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     );
     await replica.query('START SLAVE');
     await waitFor(async () => ((await doctor.server.query('SHOW SLAVE HOSTS')).length > 0 ? true : null), {
-      signal: AbortSignal.timeout(20_000),
-      timeoutMs: 15_000,
+      signal: AbortSignal.timeout(60_000),
+      timeoutMs: 60_000,
       describe: 'the replica is connected',
     });
     assert.deepEqual(await log(), []);

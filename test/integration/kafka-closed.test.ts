@@ -18,7 +18,7 @@ const connections = async (): Promise<number> => process.getActiveResourcesInfo(
 const onBatch = async (): Promise<void> => undefined;
 
 async function assertNoConnection(): Promise<void> {
-  await eventually(connections, (count) => count === 0, 5000);
+  await eventually(connections, (count) => count === 0, 15_000);
 }
 
 for (const client of ['kafkajs', 'platformatic'] as const) {

@@ -25,7 +25,7 @@ const nothing = (): void => undefined;
 const refused = (error: unknown): boolean => error instanceof CdcError && error.code === 'KAFKA_MESSAGE_TOO_LARGE';
 
 async function until(describe: string, condition: () => boolean): Promise<void> {
-  await waitFor(async () => condition(), { signal: AbortSignal.timeout(30_000), timeoutMs: 20_000, describe });
+  await waitFor(async () => condition(), { signal: AbortSignal.timeout(60_000), timeoutMs: 60_000, describe });
 }
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
@@ -328,7 +328,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
         });
       const untilHeld = async (condition: () => boolean): Promise<void> => {
         const met = Promise.withResolvers<void>();
-        const timer = setTimeout(() => met.reject(new Error(`assignments: ${JSON.stringify([...held])}`)), 20_000);
+        const timer = setTimeout(() => met.reject(new Error(`assignments: ${JSON.stringify([...held])}`)), 60_000);
         check = () => {
           if (condition()) met.resolve();
         };

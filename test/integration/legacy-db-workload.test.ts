@@ -52,30 +52,51 @@ suite('legacy workload', { concurrency: 3 }, () => {
   test('an abort ends a transaction that is held open at once, with its commit', async () => {
     await using db = await createLegacyDatabase({ seed: fewRows });
     const { workloadSeed, holdMs } = findSeed(([first]) => first?.kind === 'late-commit' && holdOf(first) > 1400);
-    const abort = new AbortController();
     const application = { ...db.application, application_name: 'old application' };
-    const running = runWorkload({ application, rate: Infinity, operations: 10, seed: workloadSeed, writers: 1, signal: abort.signal });
-    await until(
-      async () => (await db.queryAs(db.superuser, `${sessions} AND state = 'idle in transaction' AND query NOT IN ('BEGIN')`)).length > 0,
-    );
-    abort.abort();
-    const statistics = await running;
-    assert.ok(statistics.elapsedMs < holdMs, `${statistics.elapsedMs} ms, to be held for ${holdMs} ms`);
-    assert.deepEqual(await openSessions(db), []);
-    assert.equal(statistics.aborted, true);
-    assert.equal(statistics.transactions.committed, 1);
-    assert.equal(statistics.operations.notStarted, 9);
+    const held = `SELECT extract(epoch FROM clock_timestamp() - xact_start) * 1000 AS ms FROM (${sessions.replace('state', '*')}) AS held
+                   WHERE state = 'idle in transaction' AND query <> 'BEGIN'`;
+    const halfMs = holdMs / 2;
+    // A busy machine may see it too late to show anything: then once more.
+    for (let tries = 1; ; tries += 1) {
+      const abort = new AbortController();
+      const running = runWorkload({ application, rate: Infinity, operations: 10, seed: workloadSeed, writers: 1, signal: abort.signal });
+      let isOver = false;
+      const over = (): void => {
+        isOver = true;
+      };
+      void running.then(over, over);
+      let openMs = Infinity;
+      await until(async () => {
+        const [row] = await db.queryAs(db.superuser, held);
+        openMs = Number(row?.['ms'] ?? Infinity);
+        return row !== undefined || isOver;
+      });
+      const abortedAt = performance.now();
+      abort.abort();
+      const statistics = await running;
+      const tookMs = performance.now() - abortedAt;
+      assert.deepEqual(await openSessions(db), []);
+      if (openMs > halfMs || statistics.transactions.committed > 1) {
+        assert.ok(tries < 20, `open for ${openMs} ms when it was seen, of ${holdMs}; ${describeWorkload(statistics)}`);
+        continue;
+      }
+      assert.ok(tookMs < halfMs, `${tookMs} ms, to be held for ${holdMs - openMs} ms more`);
+      assert.equal(statistics.aborted, true);
+      assert.equal(statistics.transactions.committed, 1);
+      assert.equal(statistics.operations.notStarted, 9);
+      return;
+    }
   });
 
   test('an abort ends the wait for the next operation at once', async () => {
     await using db = await createLegacyDatabase({ seed: fewRows });
     const abort = new AbortController();
     const application = { ...db.application, application_name: 'old application' };
-    const running = runWorkload({ application, rate: 0.5, seconds: 60, writers: 4, signal: abort.signal });
+    const running = runWorkload({ application, rate: 0.01, seconds: 1000, writers: 4, signal: abort.signal });
     await until(async () => (await sessionStates(db)).length === 4);
     abort.abort();
     const { elapsedMs } = await running;
-    assert.ok(elapsedMs < 5000, `${elapsedMs} ms, though the fourth operation was due after 6000 ms`);
+    assert.ok(elapsedMs < 60_000, `${elapsedMs} ms, though the fourth operation was due after 300 s`);
     assert.deepEqual(await openSessions(db), []);
   });
 
@@ -182,9 +203,9 @@ async function openSessions(db: LegacyDatabase): Promise<TextRow[]> {
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 60_000;
   while (!(await condition())) {
-    assert.ok(performance.now() < deadline, 'the condition did not come about within 15 s');
+    assert.ok(performance.now() < deadline, 'the condition did not come about within a minute');
     await delay(5);
   }
 }

@@ -18,7 +18,7 @@ async function poll(name: string, { host, port }: OwnPostgres): Promise<string> 
     poller: { name, topicPrefix: name, tables: [{ table: 'public.things' }] },
   });
   try {
-    await runPoller({ config, logger: silentLogger, signal: AbortSignal.timeout(30_000), once: true });
+    await runPoller({ config, logger: silentLogger, signal: AbortSignal.timeout(120_000), once: true });
     return 'done';
   } catch (error) {
     if (!(error instanceof CdcError)) throw error;

@@ -75,7 +75,6 @@ async function untilObserved(observer: TopicObserver, values: readonly string[])
   await observer.until(
     () => missing().length === 0,
     () => `${missing().join(', ')} published`,
-    5000,
   );
 }
 

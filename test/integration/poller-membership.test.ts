@@ -13,7 +13,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`who joins is given tables that whoever had them gives up; who leaves gives them back (${client})`, async () => {
     const kafka = await testKafka(client);
     const pollerName = uniqueName('members');
-    const signal = AbortSignal.timeout(60_000);
+    const signal = AbortSignal.timeout(150_000);
     const slots = await registerTables(kafka, pollerName, tables, { replicationFactor: 1, signal });
     const told = new Map<string, { readonly tables: ReadonlySet<string>; readonly all: boolean }>();
     const join = (name: string): Promise<GroupMembership> =>
@@ -34,7 +34,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
         },
         {
           signal,
-          timeoutMs: 20_000,
+          timeoutMs: 60_000,
           describe: () =>
             `shared as ${sizes.join()}, each table had once: ${JSON.stringify([...told.entries()].map(([name, share]) => [name, [...share.tables]]))}`,
         },

@@ -6,6 +6,7 @@ import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller } from '#test/support/poller.ts';
+import { eventually } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 async function createTables(database: LegacyDatabase, names: readonly string[]): Promise<void> {
@@ -35,22 +36,32 @@ test('metrics, liveness and readiness of a running poller; a table that fails le
   const bothLoaded = ['public.good', 'public.bad'].map((table) => endpoint.until(table, ({ rowsPublished }) => rowsPublished === 100));
   await Promise.all(bothLoaded);
   assert.deepEqual((await endpoint.get('/livez')).status, 200);
-  assert.deepEqual(await endpoint.get('/readyz'), { status: 200, text: '{"ready":true,"reasons":[]}\n' });
+  // On a busy machine a poll may take longer than stuckAfterMs, for once.
+  const ready = await eventually(
+    () => endpoint.get('/readyz'),
+    ({ status }) => status === 200,
+  );
+  assert.equal(ready.text, '{"ready":true,"reasons":[]}\n');
   await database.query("INSERT INTO good (value) VALUES ('new')");
   await endpoint.until('public.good', ({ rowsPublished }) => rowsPublished === 101);
-  const { text } = await endpoint.get('/metrics');
+  // The lag is below a second, with every poll; but for one that a busy machine holds up.
+  const { text } = await eventually(
+    () => endpoint.get('/metrics'),
+    (metrics) => /^cdc_poller_lag_seconds\{table="public\.good"\} 0\.\d+$/m.test(metrics.text),
+  );
   assert.match(text, /^cdc_poller_rows_published_total\{table="public\.good"\} 101$/m);
   assert.match(text, /^cdc_poller_rows_published_total\{table="public\.bad"\} 100$/m);
-  assert.match(text, /^cdc_poller_lag_seconds\{table="public\.good"\} 0\.\d+$/m);
   assert.match(text, /^cdc_poller_poll_duration_seconds_count\{table="public\.good"\} [1-9]\d*$/m);
   assert.match(text, /^process_resident_memory_bytes \d+$/m);
 
   await database.query('REVOKE SELECT ON bad FROM cdc_poller');
   await endpoint.until('public.bad', ({ stuck, errors }) => stuck && Object.keys(errors).length > 0);
-  const unready = await endpoint.get('/readyz');
+  const unready = await eventually(
+    () => endpoint.get('/readyz'),
+    ({ text: reasons }) => !reasons.includes('public.good'),
+  );
   assert.equal(unready.status, 503);
   assert.match(unready.text, /table public\.bad/);
-  assert.doesNotMatch(unready.text, /public\.good/);
   assert.match((await endpoint.get('/metrics')).text, /^cdc_poller_stuck\{table="public\.bad"\} 1$/m);
   await database.query("INSERT INTO good (value) VALUES ('newer'); INSERT INTO bad (value) VALUES ('waits')");
   await endpoint.until('public.good', ({ rowsPublished }) => rowsPublished === 102);
@@ -58,7 +69,10 @@ test('metrics, liveness and readiness of a running poller; a table that fails le
   assert.ok(lagSeconds !== null && lagSeconds > 0.7, `lag ${lagSeconds} s`);
   await database.query('GRANT SELECT ON bad TO cdc_poller');
   await endpoint.until('public.bad', ({ rowsPublished, stuck }) => rowsPublished === 101 && !stuck);
-  assert.equal((await endpoint.get('/readyz')).status, 200);
+  await eventually(
+    () => endpoint.get('/readyz'),
+    ({ status }) => status === 200,
+  );
   await poller.stop();
 });
 

@@ -9,6 +9,8 @@ import { uniqueName } from '#test/support/stack.ts';
 let scene: PollerScene;
 let poller: TestPoller;
 
+/** Longer than a transaction here stays open on a busy machine. */
+const overlapMs = 20_000;
 const stamped = ['by_uuid', 'by_pair', 'several', 'local_time', 'parts', 'cached'] as const;
 const keys: Readonly<Record<string, string>> = {
   by_uuid: `'{"code":"' || code || '"}'`,
@@ -54,14 +56,14 @@ before(async () => {
         timestampColumn: 'changed',
         timeZone: 'America/New_York',
         key: ['id'],
-        overlapMs: 3000,
+        overlapMs,
       },
       {
         table: 'public.chosen',
         query:
           "SELECT id, value, updated_at, value ? 'x' AS has_x FROM (SELECT id, jsonb_build_object(value, 1) AS value, updated_at FROM seen WHERE value <> 'hidden') AS s",
         key: ['id'],
-        overlapMs: 3000,
+        overlapMs,
       },
     ],
     { pageRows: 3 },

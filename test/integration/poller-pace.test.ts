@@ -8,6 +8,7 @@ import { testPipelineConfig } from '#test/support/pipeline-config.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { assertExact } from '#test/support/published.ts';
+import { repeat } from '#test/support/repeat.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 async function createTable(database: LegacyDatabase, rows: number): Promise<void> {
@@ -35,7 +36,8 @@ test('a load keeps to the rows per second that are allowed, page by page, and sa
   });
   const endpoint = pollerEndpoint(port, name);
   await using poller = startTestPoller(config);
-  await endpoint.until('public.paced', ({ rowsRead }) => rowsRead > 0);
+  const { rowsRead: first } = await endpoint.until('public.paced', ({ rowsRead }) => rowsRead > 0);
+  assert.ok(first < 2000, `${first} rows when they were first looked at: nothing is left to show`);
   const from = { at: performance.now(), rows: (await endpoint.table('public.paced')).rowsRead };
   let loads = 0;
   for (;;) {
@@ -51,8 +53,7 @@ test('a load keeps to the rows per second that are allowed, page by page, and sa
     }
     await delay(100);
   }
-  assert.ok(loads > 5, `the load was seen ${loads} times`);
-  assert.ok(performance.now() - from.at > 3000, 'the load was over too soon');
+  assert.ok(loads > 0, 'the load was never seen');
   await untilPublished(await testKafka(), config, database);
   await assertExact(await testKafka(), database, 'paced', `${name}.public.paced`);
   await poller.stop();
@@ -68,20 +69,23 @@ test('an adaptive interval asks an idle table ever more seldom, and a busy one a
   const endpoint = pollerEndpoint(port, name);
   await using poller = startTestPoller(config);
   await endpoint.until('public.paced', ({ intervalMs }) => intervalMs === 500);
-  const { polls } = await endpoint.table('public.paced');
+  const from = { at: performance.now(), polls: (await endpoint.table('public.paced')).polls };
   await delay(1500);
-  const idle = (await endpoint.table('public.paced')).polls - polls;
-  assert.ok(idle <= 4, `${idle} polls in 1.5 idle seconds`);
-  const before = await endpoint.table('public.paced');
-  const until = performance.now() + 1500;
-  let updates = 0;
-  while (performance.now() < until) {
+  const idle = (await endpoint.table('public.paced')).polls - from.polls;
+  // Each begins half a second after the one before; the first may have been on its way, and the one before it late.
+  const atMost = (performance.now() - from.at) / 500 + 2;
+  assert.ok(idle <= atMost, `${idle} polls of an idle table, where ${atMost} were allowed`);
+  await using writing = repeat(async () => {
     await database.query("UPDATE paced SET value = 'busy', updated_at = clock_timestamp() WHERE id = 1");
-    updates += 1;
-    await delay(10);
+    await delay(5);
+  });
+  // The shortest, after each poll that found something: so it is again and again.
+  const polledAtOnce: number[] = [];
+  for (let look = 0; look < 5; look += 1) {
+    const last = polledAtOnce.at(-1) ?? 0;
+    polledAtOnce.push((await endpoint.until('public.paced', ({ intervalMs, polls }) => intervalMs === 10 && polls > last)).polls);
   }
-  const busy = (await endpoint.table('public.paced')).polls - before.polls;
-  assert.ok(busy > 15, `${busy} polls while ${updates} updates came in 1.5 seconds`);
+  await writing.stop();
   await untilPublished(await testKafka(), config, database);
   await poller.stop();
 });

@@ -119,7 +119,8 @@ test('three processes share six tables; one killed, its tables move within secon
   await untilPublished(kafka, config, database);
   const kept = [tablesOf(second), tablesOf(third)];
   await first.kill('SIGKILL');
-  await untilShared([second, third], [3, 3], 20_000);
+  // After the six seconds of a session and a rebalance, which takes thirty at most; a transaction would time out after a minute.
+  await untilShared([second, third], [3, 3], 45_000);
   await untilPublished(kafka, config, database);
   for (const [index, poller] of [second, third].entries()) {
     assert.ok(
@@ -192,7 +193,7 @@ test('a table that was taken is not taken back before the group has confirmed th
         await database.query("INSERT INTO a (value) VALUES ('x')");
         return monitor.figures().phase === phase;
       },
-      { signal: stop.signal, timeoutMs: 15_000, describe: `the phase is ${phase}` },
+      { signal: stop.signal, timeoutMs: 60_000, describe: `the phase is ${phase}` },
     );
   };
   const confirmation = Promise.withResolvers<void>();

@@ -46,7 +46,7 @@ test('one stale partition keeps the whole transaction from being applied, and is
   assert.deepEqual(await direct.read.query('SELECT id FROM model.customers'), []);
 });
 
-test(`appliers that touch one order from different partitions at once leave a true view (seed ${seed})`, { timeout: 60_000 }, async () => {
+test(`appliers that touch one order from different partitions at once leave a true view (seed ${seed})`, { timeout: 150_000 }, async () => {
   await using direct = await createDirectModel();
   const tables = ['customers', 'products', 'orders', 'order_items'];
   for (const table of tables) await direct.place(table);
@@ -64,7 +64,7 @@ test(`appliers that touch one order from different partitions at once leave a tr
   }
 });
 
-test(`any interleaving of the topics ends in the same mirrors and view (seed ${seed})`, { timeout: 60_000 }, async () => {
+test(`any interleaving of the topics ends in the same mirrors and view (seed ${seed})`, { timeout: 150_000 }, async () => {
   const below = randomBelow(seed);
   const history = orderHistory(seed, 15);
   const byTable = history.next(400);
@@ -120,7 +120,7 @@ test('a truncate ends alike whether rows of other partitions come before or afte
   }
 });
 
-test('a truncate and a row that it removes, applied at the same moment, leave no ghost', { timeout: 60_000 }, async () => {
+test('a truncate and a row that it removes, applied at the same moment, leave no ghost', { timeout: 150_000 }, async () => {
   await using direct = await createDirectModel();
   await direct.place('orders', 0);
   await direct.place('orders', 1);

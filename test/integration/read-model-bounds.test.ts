@@ -49,7 +49,7 @@ async function heldBack(holdBack: (model: ReadModelFixture) => Promise<() => Pro
 }
 
 suite('longer than a session, no membership is lost and nothing is repeated', { concurrency: true }, () => {
-  test('while the database stands still', { timeout: 60_000 }, () =>
+  test('while the database stands still', { timeout: 150_000 }, () =>
     heldBack(async (model) => {
       const lock = await model.read.pool.connect();
       await lock.query('BEGIN; LOCK TABLE model.orders IN ACCESS EXCLUSIVE MODE');
@@ -60,7 +60,7 @@ suite('longer than a session, no membership is lost and nothing is repeated', { 
     }),
   );
 
-  test('while the database refuses connections, which are tried again with growing pauses', { timeout: 60_000 }, () =>
+  test('while the database refuses connections, which are tried again with growing pauses', { timeout: 150_000 }, () =>
     heldBack((model) => model.read.refuseConnections()),
   );
 });
@@ -76,7 +76,7 @@ function description(): string {
   return randomBytes(37_500).toString('base64').repeat(10);
 }
 
-test('a backlog of large values is read within a bound of memory', { timeout: 60_000 }, async () => {
+test('a backlog of large values is read within a bound of memory', { timeout: 250_000 }, async () => {
   await using model = await createReadModel({ partitions: 3 });
   // 100 MB in all.
   const values = 210;
@@ -88,7 +88,7 @@ test('a backlog of large values is read within a bound of memory', { timeout: 60
   await eventually(
     () => number(model, 'SELECT count(*) FROM model.products'),
     (count) => count === values,
-    50_000,
+    120_000,
   );
   const peak = await peakRss(child.pid);
   // The process alone takes some 130 MiB; a fetch, what is decoded ahead and its copies on the way to the database the rest.

@@ -18,7 +18,7 @@ async function sendNext(model: ReadModelFixture, history: History, changes: numb
 /** Locks that hold up a batch after it has written its rows, and before it has written anything. */
 const holdUps = ['LOCK TABLE model.order_view IN SHARE MODE', 'SELECT FROM model.applied_offsets FOR UPDATE'];
 
-test(`kill -9 in the middle of a batch, early and late, applies every event once (seed ${seed})`, { timeout: 120_000 }, async () => {
+test(`kill -9 in the middle of a batch, early and late, applies every event once (seed ${seed})`, { timeout: 200_000 }, async () => {
   await using model = await createReadModel();
   const below = randomBelow(seed);
   const history = orderHistory(seed);
@@ -68,7 +68,7 @@ async function killHeldUp(model: ReadModelFixture, child: ChildProcess, holdUp: 
   }
 }
 
-test(`members that join, leave and die while events come leave no trace (seed ${seed})`, { timeout: 120_000 }, async () => {
+test(`members that join, leave and die while events come leave no trace (seed ${seed})`, { timeout: 200_000 }, async () => {
   await using model = await createReadModel();
   const history = orderHistory(seed + 1);
   const first = model.spawn();

@@ -14,8 +14,8 @@ import { createReadDatabase, eventually, type ReadDatabase } from '#test/support
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { terminal } from '#test/support/terminal.ts';
 
-/** A model is called stale after this long; heartbeats come every 200 ms. */
-const staleAfterMs = 3000;
+/** A model is called stale after this long; heartbeats come every 200 ms, on a busy machine every few seconds. */
+const staleAfterMs = 6000;
 const models = ['log_model', 'query_model'] as const;
 type Model = (typeof models)[number];
 
@@ -81,7 +81,7 @@ async function statesOf(): Promise<Readonly<Record<string, string>>> {
 
 /** Waits until `cdc read-model status` says of each model what is expected. */
 async function untilStates(expected: Readonly<Record<Model, 'fresh' | 'stale'>>): Promise<void> {
-  await eventually(statesOf, (found) => models.every((model) => found[model] === expected[model]), 30_000);
+  await eventually(statesOf, (found) => models.every((model) => found[model] === expected[model]), 90_000);
 }
 
 /** What is stale has nothing left to consume: no consumer lag would tell. */
@@ -121,7 +121,6 @@ test('both models are fresh while everything runs, also while nothing changes; w
   await eventually(
     () => Promise.all(models.map(asOf)),
     (times) => times.every((time, index) => time > (earlier[index] ?? '')),
-    10_000,
   );
   for (const model of models) await assertNotOverstated(model);
 });
@@ -142,7 +141,6 @@ test('a model that cannot apply claims nothing beyond what it has applied, howev
   await eventually(
     () => Promise.all(models.map(asOf)),
     (times) => times.every((time, index) => time > (during[index] ?? '')),
-    15_000,
   );
   blocked.abort();
   await looking;

@@ -30,8 +30,8 @@ const watchOrder = `
 
 test(
   'of four members for three partitions one idles, and takes over within seconds when another dies; each key keeps its order',
-  { timeout: 90_000 },
-  async () => {
+  { timeout: 150_000 },
+  async (t) => {
     await using model = await createReadModel({ topics: false });
     await model.admin.ensureTopics([{ topic: model.topic('orders'), partitions: 3, replicationFactor: 1 }]);
     await model.read.query(watchOrder);
@@ -80,8 +80,9 @@ test(
         after.some(([name, partitions]) => name === idle && partitions === 1),
         JSON.stringify(after),
       );
-      // The session timeout is ten seconds: only then does the broker know.
-      assert.ok(seconds < 20, `${seconds.toFixed(1)} s`);
+      // The session timeout is ten seconds: only then does the broker know. (A client's default would be thirty.)
+      t.diagnostic(`taken over after ${seconds.toFixed(1)} s`);
+      assert.ok(seconds < 28, `${seconds.toFixed(1)} s`);
       await sendNext();
       await model.caughtUp();
       const statuses = await model.read.query('SELECT DISTINCT status FROM model.orders');
@@ -103,34 +104,38 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-test('records without a key are spread over the partitions, those of one key lie in one, in their order', { timeout: 60_000 }, async () => {
-  await using model = await createReadModel();
-  const keyless = Array.from({ length: 30 }, (_, id) => ({ key: null, value: upsert('orders', order(id, 1)).value }));
-  await model.send('orders', keyless);
-  const spread = await model.admin.offsetsOf(model.topic('orders'));
-  assert.ok(
-    spread.every(({ high }) => high > 1n),
-    spread.map(({ high }) => high).join(),
-  );
-  const versions = Array.from({ length: 30 }, (_, version) => upsert('orders', order(7, 1, String(version))));
-  await model.send('order_items', versions);
-  const kept = await model.admin.offsetsOf(model.topic('order_items'));
-  assert.deepEqual(
-    kept.map(({ high }) => Number(high)).toSorted((a, b) => a - b),
-    [0, 0, 31],
-  );
-  await using reading = await readGroup(model, 'order_items', 'earliest');
-  await eventually(
-    async () => reading.values.length,
-    (length) => length === 30,
-  );
-  assert.deepEqual(
-    reading.values,
-    versions.map(({ value }) => String(value)),
-  );
-});
+test(
+  'records without a key are spread over the partitions, those of one key lie in one, in their order',
+  { timeout: 150_000 },
+  async () => {
+    await using model = await createReadModel();
+    const keyless = Array.from({ length: 30 }, (_, id) => ({ key: null, value: upsert('orders', order(id, 1)).value }));
+    await model.send('orders', keyless);
+    const spread = await model.admin.offsetsOf(model.topic('orders'));
+    assert.ok(
+      spread.every(({ high }) => high > 1n),
+      spread.map(({ high }) => high).join(),
+    );
+    const versions = Array.from({ length: 30 }, (_, version) => upsert('orders', order(7, 1, String(version))));
+    await model.send('order_items', versions);
+    const kept = await model.admin.offsetsOf(model.topic('order_items'));
+    assert.deepEqual(
+      kept.map(({ high }) => Number(high)).toSorted((a, b) => a - b),
+      [0, 0, 31],
+    );
+    await using reading = await readGroup(model, 'order_items', 'earliest');
+    await eventually(
+      async () => reading.values.length,
+      (length) => length === 30,
+    );
+    assert.deepEqual(
+      reading.values,
+      versions.map(({ value }) => String(value)),
+    );
+  },
+);
 
-test('a new group from the beginning gets all, one from the end only what comes', { timeout: 60_000 }, async () => {
+test('a new group from the beginning gets all, one from the end only what comes', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   const old = Array.from({ length: 20 }, (_, id) => upsert('orders', order(id, 1, 'old')));
   await model.send('orders', old);

@@ -31,7 +31,7 @@ async function statuses(model: ReadModelFixture): Promise<unknown> {
 
 test(
   'an event that cannot be applied is parked, its key queues behind it, all else flows; a retry drains in order',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
     await model.read.query(refuseBad);
@@ -86,7 +86,7 @@ test(
   },
 );
 
-test('what is no event at all is parked by its key bytes; discarding it lets its key go on', { timeout: 60_000 }, async () => {
+test('what is no event at all is parked by its key bytes; discarding it lets its key go on', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await model.send('orders', [
@@ -130,7 +130,7 @@ test('what is no event at all is parked by its key bytes; discarding it lets its
   void running;
 });
 
-test(`every event of a topic is applied, superseded or parked, and exactly one of them (seed ${seed})`, { timeout: 60_000 }, async () => {
+test(`every event of a topic is applied, superseded or parked, and exactly one of them (seed ${seed})`, { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   await model.read.query(refuseBad);
   const below = randomBelow(seed);
@@ -182,7 +182,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
   );
 });
 
-test('past the cap the model stops, names an event, and has skipped nothing', { timeout: 60_000 }, async () => {
+test('past the cap the model stops, names an event, and has skipped nothing', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1, settings: { parkedMax: 5 } });
   await model.read.query(refuseBad);
   await using running = await model.start();
@@ -201,7 +201,7 @@ test('past the cap the model stops, names an event, and has skipped nothing', { 
   ]);
 });
 
-test('a table that is gone is no poison: the model stops instead of parking everything', { timeout: 60_000 }, async () => {
+test('a table that is gone is no poison: the model stops instead of parking everything', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await model.read.query('ALTER TABLE model.order_view RENAME TO elsewhere');
@@ -210,7 +210,7 @@ test('a table that is gone is no poison: the model stops instead of parking ever
   assert.deepEqual(await model.read.query('SELECT count(*) FROM model.parked_events'), [{ count: '0' }]);
 });
 
-test('a retry and live events of the same key at the same moment keep their order', { timeout: 60_000 }, async () => {
+test('a retry and live events of the same key at the same moment keep their order', { timeout: 150_000 }, async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
   const model = { ...direct.model, parkMost: 100 };

@@ -40,7 +40,7 @@ async function readWhole(direct: DirectModel, sql: string, keys: number): Promis
   return scans.filter((table) => large.includes(table));
 }
 
-test('what a batch touches is found and made anew by indexes, not by reading a large table whole', { timeout: 60_000 }, async () => {
+test('what a batch touches is found and made anew by indexes, not by reading a large table whole', { timeout: 150_000 }, async () => {
   await using direct = await createDirectModel();
   await fill(direct);
   await direct.read.query('ANALYZE');
@@ -49,7 +49,7 @@ test('what a batch touches is found and made anew by indexes, not by reading a l
 
 test(
   'tables that were just filled have statistics with the first batches, though autovacuum has not come yet',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     await using direct = await createDirectModel();
     for (const table of large) await direct.read.query(`ALTER TABLE model.${table} SET (autovacuum_enabled = false)`);

@@ -10,7 +10,7 @@ import { createSourceWorld, type Operation, type SourceWorld } from '#test/suppo
 const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
 const nightly = process.env['TEST_NIGHTLY'] === '1';
 const numRuns = nightly ? 200 : 20;
-const limitMs = nightly ? 25 * 60_000 : 220_000;
+const limitMs = nightly ? 25 * 60_000 : 330_000;
 const endOnFailure = process.env['FC_SHRINK'] !== '1';
 
 type Step =

@@ -29,7 +29,7 @@ async function versions(model: ReadModelFixture): Promise<readonly string[]> {
 type Seen = { readonly versions: readonly string[]; readonly backwards: number };
 
 /** A reader that never rests: sees which version serves, how far it is, and that it always answers. */
-function watch(model: ReadModelFixture): { stop(): Promise<Seen> } {
+function watch(model: ReadModelFixture): { versions(): readonly string[]; stop(): Promise<Seen> } {
   const seen: string[] = [];
   let last = 0n;
   let backwards = 0;
@@ -45,6 +45,7 @@ function watch(model: ReadModelFixture): { stop(): Promise<Seen> } {
     await delay(2);
   });
   return {
+    versions: () => [...seen],
     async stop() {
       await watching.stop();
       return { versions: seen, backwards };
@@ -90,7 +91,7 @@ function startRebuild(model: ReadModelFixture): ChildProcess {
   });
 }
 
-test(`a rebuild that is killed in its mirrors and in its views goes on where it was (seed ${seed})`, { timeout: 120_000 }, async () => {
+test(`a rebuild that is killed in its mirrors and in its views goes on where it was (seed ${seed})`, { timeout: 200_000 }, async () => {
   await using model = await createReadModel();
   const history = orderHistory(seed);
   await send(model, history, 1000);
@@ -114,7 +115,7 @@ test(`a rebuild that is killed in its mirrors and in its views goes on where it 
 
 test(
   `under load the new version takes over, and the old one again, and no reader sees the model go back (seed ${seed})`,
-  { timeout: 120_000 },
+  { timeout: 200_000 },
   async () => {
     await using model = await createReadModel();
     const history = orderHistory(seed + 1);
@@ -127,12 +128,20 @@ test(
       await delay(5);
     });
     const watching = watch(model);
+    const untilSeen = (versionsInTurn: number): Promise<unknown> =>
+      eventually(
+        async () => watching.versions(),
+        (found) => found.length >= versionsInTurn,
+      );
     try {
+      await untilSeen(1);
       assert.equal(await rebuild(optionsOf(model), true), 2);
       assert.deepEqual(await versions(model), ['model', 'model__v1']);
+      await untilSeen(2);
       await delay(500);
       assert.equal(await switchBack(optionsOf(model)), 1);
       assert.deepEqual(await versions(model), ['model', 'model__v2']);
+      await untilSeen(3);
       await delay(300);
       // The version that was filled before is still there: it only has to catch up.
       assert.equal(await rebuild(optionsOf(model), true), 2);
@@ -140,6 +149,7 @@ test(
       await feeding.stop();
     }
     await model.caughtUp();
+    await untilSeen(4);
     assert.deepEqual(await watching.stop(), { versions: ['1', '2', '1', '2'], backwards: 0 });
     await assertMirrors(model.read, 'model', history.tables, model);
     await assertViewIsTrue(model.read, 'model');
@@ -153,7 +163,7 @@ function isRefused(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'READ_MODEL_PROJECTIONS_CHANGED';
 }
 
-test('a model whose views were made by other projections is refused, and a rebuild is the way out', { timeout: 60_000 }, async () => {
+test('a model whose views were made by other projections is refused, and a rebuild is the way out', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   const history = orderHistory(seed + 2);
   await send(model, history, 200);

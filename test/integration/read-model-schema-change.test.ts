@@ -37,7 +37,7 @@ const sameRows = async (model: ReadModelFixture, sql: string, rows: readonly Rea
 
 test(
   'a change of the source that a mirror does not follow stops that table alone, is told, and goes on when the mirror is mended',
-  { timeout: 120_000 },
+  { timeout: 200_000 },
   async () => {
     await using db = await createLegacyDatabase();
     await using model = await createReadModel({ topics: false });
@@ -94,7 +94,7 @@ test(
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(
     `${client}: what comes before the event is applied, all partitions of the table stand, others go on, also after a restart; a rebuild says why it cannot be`,
-    { timeout: 60_000 },
+    { timeout: 150_000 },
     async () => {
       await using model = await createReadModel({ client });
       const orders = 'SELECT id FROM model.orders ORDER BY id';
@@ -140,7 +140,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 
 test(
   'told by Postgres in the middle of a batch: what comes before the event is applied, it and the rest when it fits',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
     await model.send('products', [
@@ -164,7 +164,7 @@ test(
   },
 );
 
-test('onSchemaChange: park parks such events like others, and their keys only', { timeout: 60_000 }, async () => {
+test('onSchemaChange: park parks such events like others, and their keys only', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1, settings: { onSchemaChange: 'park' } });
   await using running = await model.start();
   await model.send('customers', [
@@ -192,7 +192,7 @@ function inPartition(partition: number, ...rows: readonly Parameters<typeof upse
 
 test(
   'two processes share a table: while one stands before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
     const orders = 'SELECT id FROM model.orders ORDER BY id';
@@ -249,7 +249,7 @@ function countingRests(kafka: Kafka, onRest: () => void): Kafka {
 
 test(
   'a partition that is refused since its table stands at another process rests, and is not tried again and again',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
     let rests = 0;

@@ -114,11 +114,11 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 
   for (const consistency of ['row', 'transaction'] as const) {
     suite(`${client}, consistency: ${consistency}`, () => {
-      test('a client that goes on behind messages it never handed over is sent back', { timeout: 60_000 }, async () => {
+      test('a client that goes on behind messages it never handed over is sent back', { timeout: 150_000 }, async () => {
         assert.deepEqual(await applyWith(client, consistency, goesOn), { skips: 1, rows: 21 });
       });
 
-      test('control records behind messages that were never handed over move no position', { timeout: 60_000 }, async () => {
+      test('control records behind messages that were never handed over move no position', { timeout: 150_000 }, async () => {
         assert.deepEqual(await applyWith(client, consistency, passes), { skips: 1, rows: 21 });
       });
     });

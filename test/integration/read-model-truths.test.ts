@@ -42,7 +42,7 @@ const arrived = [{ id: '2', name: 'moved', description: 'b', length: '9000' }];
 
 test(
   'a changed key keeps unchanged TOAST columns, as they were last, whichever of its events comes first',
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     const before = [
       upsert('products', { ...product(1), description: large('a') }),
@@ -158,7 +158,7 @@ function item(id: number, more: Columns): Columns & { readonly id: number } {
   return { id, order_id: 1, product_id: 1, quantity: 1, unit_price: '1.00', updated_at: '2026-11-22T15:00:00Z', ...more };
 }
 
-test('columns come, go and grow, and nothing is parked for it', { timeout: 60_000 }, async () => {
+test('columns come, go and grow, and nothing is parked for it', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await using second = await model.start();
@@ -199,7 +199,7 @@ const captures = [
 ] as const;
 for (const { identity, format, file } of captures) {
   const name = `Debezium, replica identity ${identity}, ${format}: TOAST of text, jsonb, bytea and arrays, changed keys, changed columns`;
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: 200_000 }, async () => {
     await using db = await createLegacyDatabase();
     await using model = await createReadModel({ topics: false, schemaRegistry: (await testStack()).schemaRegistry });
     const source = new Client(db.owner);

@@ -12,7 +12,7 @@ async function view(model: ReadModelFixture): Promise<unknown[]> {
   return model.read.query('SELECT order_id, status, customer_name, items, item_count, total FROM model.order_view ORDER BY order_id');
 }
 
-test('inserts, updates, deletes, tombstones and a truncate reach mirrors and order view', { timeout: 60_000 }, async () => {
+test('inserts, updates, deletes, tombstones and a truncate reach mirrors and order view', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   await using running = await model.start();
   // Children first: nothing depends on parents being there.
@@ -61,7 +61,7 @@ function unchanged(id: number, name: string): OutgoingMessage {
   return upsert('products', { ...product(id, name), description: unavailableValue }, 'u');
 }
 
-test('an unchanged TOAST column keeps its value, within a batch and across batches', { timeout: 60_000 }, async () => {
+test('an unchanged TOAST column keeps its value, within a batch and across batches', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ settings: { onPoison: 'stop' } });
   await using running = await model.start();
   const long = 'x'.repeat(10_000);
@@ -84,7 +84,7 @@ test('an unchanged TOAST column keeps its value, within a batch and across batch
   assert.deepEqual(await model.read.query('SELECT id FROM model.products WHERE id = 3'), []);
 });
 
-test('replaying every topic from offset 0 twice leaves the same model', { timeout: 60_000 }, async () => {
+test('replaying every topic from offset 0 twice leaves the same model', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   {
     await using running = await model.start();
@@ -111,7 +111,7 @@ test('replaying every topic from offset 0 twice leaves the same model', { timeou
   }
 });
 
-test('a topic that comes late is waited for and then read', { timeout: 60_000 }, async () => {
+test('a topic that comes late is waited for and then read', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ topics: false });
   await using running = await model.start();
   const create = (table: string) => model.admin.ensureTopics([{ topic: model.topic(table), partitions: 2, replicationFactor: 1 }]);
@@ -125,7 +125,7 @@ test('a topic that comes late is waited for and then read', { timeout: 60_000 },
   void running;
 });
 
-test('an event that the mirror cannot take stops the model before it and is named', { timeout: 60_000 }, async () => {
+test('an event that the mirror cannot take stops the model before it and is named', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1, settings: { onPoison: 'stop' } });
   await using running = await model.start();
   const good = Array.from({ length: 50 }, (_, index) => upsert('orders', order(index, 1)));
@@ -141,7 +141,7 @@ test('an event that the mirror cannot take stops the model before it and is name
   assert.deepEqual(await model.read.query('SELECT id FROM model.orders'), []);
 });
 
-test('a lost connection in the middle of the work is recovered from', { timeout: 60_000 }, async () => {
+test('a lost connection in the middle of the work is recovered from', { timeout: 150_000 }, async () => {
   await using model = await createReadModel();
   await using running = await model.start();
   for (let round = 0; round < 5; round += 1) {
@@ -160,28 +160,32 @@ test('a lost connection in the middle of the work is recovered from', { timeout:
   void running;
 });
 
-test('a database that was put back to an earlier state under a running consumer is caught up from there', { timeout: 60_000 }, async () => {
-  await using model = await createReadModel();
-  await using running = await model.start();
-  await model.send(
-    'orders',
-    Array.from({ length: 30 }, (_, index) => upsert('orders', order(index, 1))),
-  );
-  await model.caughtUp();
-  await model.read.query(
-    'BEGIN; UPDATE model.applied_offsets SET next_offset = 0; DELETE FROM model.orders; DELETE FROM model.order_view; COMMIT',
-  );
-  await model.send(
-    'orders',
-    Array.from({ length: 30 }, (_, index) => upsert('orders', order(30 + index, 1))),
-  );
-  await model.caughtUp();
-  assert.deepEqual(await model.read.query('SELECT count(*) FROM model.orders'), [{ count: '60' }]);
-  assert.deepEqual(await model.read.query('SELECT count(*) FROM model.order_view'), [{ count: '60' }]);
-  void running;
-});
+test(
+  'a database that was put back to an earlier state under a running consumer is caught up from there',
+  { timeout: 150_000 },
+  async () => {
+    await using model = await createReadModel();
+    await using running = await model.start();
+    await model.send(
+      'orders',
+      Array.from({ length: 30 }, (_, index) => upsert('orders', order(index, 1))),
+    );
+    await model.caughtUp();
+    await model.read.query(
+      'BEGIN; UPDATE model.applied_offsets SET next_offset = 0; DELETE FROM model.orders; DELETE FROM model.order_view; COMMIT',
+    );
+    await model.send(
+      'orders',
+      Array.from({ length: 30 }, (_, index) => upsert('orders', order(30 + index, 1))),
+    );
+    await model.caughtUp();
+    assert.deepEqual(await model.read.query('SELECT count(*) FROM model.orders'), [{ count: '60' }]);
+    assert.deepEqual(await model.read.query('SELECT count(*) FROM model.order_view'), [{ count: '60' }]);
+    void running;
+  },
+);
 
-test('a topic that was deleted and made again is refused, naming both offsets', { timeout: 60_000 }, async () => {
+test('a topic that was deleted and made again is refused, naming both offsets', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   {
     await using running = await model.start();
@@ -200,7 +204,7 @@ test('a topic that was deleted and made again is refused, naming both offsets', 
   });
 });
 
-test('events that Kafka deleted before they were applied are a loss that is named, not a hole', { timeout: 60_000 }, async () => {
+test('events that Kafka deleted before they were applied are a loss that is named, not a hole', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   {
     await using running = await model.start();

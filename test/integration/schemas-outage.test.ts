@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { avroOrders, schemasOfOrders } from '#test/support/avro-orders.ts';
+import { hidingRegistry } from '#test/support/hiding-registry.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { halted, statuses, untilStatuses, type HaltedPartition } from '#test/support/read-model-orders.ts';
 import { assertAppliedOnce } from '#test/support/read-model-truth.ts';
 import { createReadModel } from '#test/support/read-model.ts';
-import { registryProxy, testRegistry, testRegistryConfig } from '#test/support/registry.ts';
+import { registryProxy, testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { cdcReadModel } from '#test/support/terminal.ts';
 
@@ -125,13 +126,16 @@ test('the read database is away while a partition waits for a schema, and goes b
 });
 
 test('an id that the registry does not know is parked with its cause and a readable key, later events of the row in any format wait, a retry drains', async () => {
-  const schemaRegistry = await testRegistryConfig();
   const registry = await testRegistry();
-  await using model = await createReadModel({ partitions: 1, schemaRegistry });
   const unlike = uniqueName('unknown');
   const known = await avroOrders(unlike);
-  // Ids are given one after the other, to other tests as well: one that will be given soon.
-  const unknown = await avroOrders(unlike, { key: known.ids.key, value: known.ids.value + 12 });
+  const [, value] = schemasOfOrders(unlike);
+  // Registered, so that no other test is given its id; and hidden.
+  const id = await registry.register(`${unlike}-more`, { schemaType: 'AVRO', schema: JSON.stringify({ ...value, doc: 'hidden' }) });
+  const unknown = await avroOrders(unlike, { key: known.ids.key, value: id });
+  await using hiding = await hidingRegistry(id);
+  const { schemaRegistry } = hiding;
+  await using model = await createReadModel({ partitions: 1, schemaRegistry });
   await using running = await model.start();
   await model.send('orders', [unknown.upsert(1, 'first'), known.upsert(2, 'other')]);
   await untilStatuses(model, { 2: 'other' });
@@ -152,10 +156,7 @@ test('an id that the registry does not know is parked with its cause and a reada
   );
   assert.match(await cdcReadModel(model.config, 'parked', 'list'), /\{"id":1\}/);
 
-  const [, value] = schemasOfOrders(unlike);
-  for (let id = 0, turn = 0; id < unknown.ids.value; turn += 1) {
-    id = await registry.register(`${unlike}-more`, { schemaType: 'AVRO', schema: JSON.stringify({ ...value, doc: `${turn}` }) });
-  }
+  hiding.show();
   assert.match(await cdcReadModel(model.config, 'parked', 'retry'), /Applied 3 events of 1 keys/);
   await untilStatuses(model, { 1: 'third' });
   void running;

@@ -19,7 +19,7 @@ import { readStackState } from '#stack/state.ts';
 
 /** Small stacks (without Connect) of this file's own. mkdtemp makes folders that only their owner may enter: as root, Postgres' user may not. */
 const folders: string[] = [];
-const signal = AbortSignal.timeout(200_000);
+const signal = AbortSignal.timeout(330_000);
 
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cdc-stack-'));
@@ -193,7 +193,7 @@ describe('a stack from up to down', () => {
     assert.equal(await main.isRunning(), true);
   });
 
-  test('down in another process stops our programs, then the servers, and leaves no process', { timeout: 60_000 }, async () => {
+  test('down in another process stops our programs, then the servers, and leaves no process', { timeout: 150_000 }, async () => {
     await query(state, state.roles.owner, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await withAdmin(state, (admin) => admin.ensureTopics([{ topic: 'kept', partitions: 3, replicationFactor: -1 }]));
     const running = await readStackState(folder);
@@ -246,7 +246,7 @@ describe('a stack from up to down', () => {
   });
 });
 
-test('two stacks start side by side on ports of their own, and stopping one leaves the other', { timeout: 120_000 }, async () => {
+test('two stacks start side by side on ports of their own, and stopping one leaves the other', { timeout: 200_000 }, async () => {
   const [first, second] = [await newFolder(), await newFolder()];
   const states = await Promise.all([up(first), up(second)]);
   const ports = states.flatMap((state) => [state.legacyServer.port, state.readServer.port, state.kafka.brokers]);
@@ -284,7 +284,7 @@ async function squat(port: number): Promise<Server> {
   return server;
 }
 
-test('an abort in the middle of a start stops what was started', { timeout: 60_000 }, async () => {
+test('an abort in the middle of a start stops what was started', { timeout: 150_000 }, async () => {
   const folder = await newFolder();
   const abort = new AbortController();
   const starting = startStack({
@@ -302,7 +302,7 @@ test('an abort in the middle of a start stops what was started', { timeout: 60_0
   assert.equal(await readStackState(folder), null);
 });
 
-test('when the starting process is killed in the middle, what it started is known and can be stopped', { timeout: 60_000 }, async () => {
+test('when the starting process is killed in the middle, what it started is known and can be stopped', { timeout: 150_000 }, async () => {
   const folder = await newFolder();
   const code = `import { startStack } from '#stack/index.ts';
     await startStack({ folder: ${JSON.stringify(folder)}, connect: false, throwaway: true, signal: new AbortController().signal });`;

@@ -81,7 +81,7 @@ export async function createComparisonBench(): Promise<ComparisonBench> {
       // The test publishes what it wants seen before it lets the comparison finish.
       horizons: { query: passed, sweep: passed },
       roles: { log: database.replicator.user ?? '', query: database.poller.user ?? '', sweep: database.poller.user ?? '' },
-      catchUpTimeoutMs: 20_000,
+      catchUpTimeoutMs: 60_000,
     },
     async changes() {
       const rows = await database.query(

@@ -41,7 +41,7 @@ export async function observeTopics(kafka: Kafka, topics: readonly string[], gro
   });
   return {
     messages,
-    async until(condition, describe, timeoutMs = 30_000) {
+    async until(condition, describe, timeoutMs = 60_000) {
       if (condition()) return;
       const met = Promise.withResolvers<void>();
       const check = (): void => {

@@ -33,7 +33,7 @@ export function pollerEndpoint(port: number, pollerName: string): PollerEndpoint
     },
     figures,
     table,
-    async until(name, condition, timeoutMs = 15_000) {
+    async until(name, condition, timeoutMs = 60_000) {
       const deadline = performance.now() + timeoutMs;
       let last: TableFigures | null = null;
       while (performance.now() < deadline) {

@@ -87,7 +87,6 @@ export async function createPollerScene(
           const last = events().slice(-5);
           return `${table}: ${what}; ${events().length} events, the last:\n${last.map(({ key, event }) => `${key} ${event.op} ${JSON.stringify(event.after, asText)}`).join('\n')}`;
         },
-        60_000,
       );
       // The observer has its partitions one after the other: of what was published before, some may be still to come.
       return await published(table);
@@ -103,7 +102,7 @@ export async function createPollerScene(
 /** A poller makes its topics when it starts, or finds the table. */
 async function untilTopic(kafka: Kafka, topic: string): Promise<void> {
   await using admin = await kafka.admin();
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 60_000;
   while (!(await admin.listTopics()).includes(topic)) {
     assert.ok(performance.now() < deadline, `topic ${topic} does not come`);
     await delay(100);

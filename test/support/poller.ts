@@ -98,7 +98,7 @@ export async function untilHorizon(kafka: Kafka, config: PipelineConfig, xid: bi
 }
 
 /** Waits until a table's committed position is as asked. */
-export async function untilStatus(config: PipelineConfig, condition: (status: TableStatus) => boolean, timeoutMs = 20_000): Promise<void> {
+export async function untilStatus(config: PipelineConfig, condition: (status: TableStatus) => boolean, timeoutMs = 60_000): Promise<void> {
   const { poller } = config;
   if (poller === undefined) throw new TypeError('no poller is configured');
   const deadline = performance.now() + timeoutMs;

@@ -59,7 +59,7 @@ export async function createReadDatabase(): Promise<ReadDatabase> {
 }
 
 /** Asks until the answer satisfies `holds`; fails with the last answer after `timeoutMs`. */
-export async function eventually<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
+export async function eventually<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, timeoutMs = 60_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

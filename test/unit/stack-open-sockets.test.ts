@@ -24,7 +24,7 @@ test('a test file whose connection stays open fails, and says who opened it', as
          import { connect } from 'node:net';
          import { after, test } from 'node:test';
          import { watchOpenSockets } from ${JSON.stringify(support)};
-         watchOpenSockets(300);
+         watchOpenSockets(1000);
          const sockets = [];
          async function leakingClient() {
            sockets.push(connect(${port}, '127.0.0.1'));
@@ -41,7 +41,7 @@ test('a test file whose connection stays open fails, and says who opened it', as
     };
     const leaking = await run('');
     assert.equal(leaking.code, 1);
-    assert.match(leaking.errors, new RegExp(`127\\.0\\.0\\.1:${port} is open 300 ms after the tests, opened`));
+    assert.match(leaking.errors, new RegExp(`127\\.0\\.0\\.1:${port} is open 1000 ms after the tests, opened`));
     assert.match(leaking.errors, /at .*leakingClient .*leaks\.test\.ts/);
     assert.deepEqual(await run('after(() => sockets[0].destroy());'), { code: 0, errors: '' });
   } finally {

@@ -9,8 +9,9 @@ import { relevantLines, startFailure } from '#stack/log-excerpt.ts';
 import { requireNode } from '#stack/node-version.ts';
 import { noProgress } from '#stack/progress.ts';
 import { canEnter } from '#stack/unprivileged-user.ts';
+import { waitFor } from '#stack/wait-for.ts';
 
-const signal = AbortSignal.timeout(30_000);
+const signal = AbortSignal.timeout(45_000);
 
 /** A folder with programs of this test's own as the only PATH. */
 async function machine(programs: Readonly<Record<string, string>>): Promise<{
@@ -103,8 +104,11 @@ test('when Maven fails or is interrupted, its error is told and the cache holds 
   await using slow = await machine({ mvn: `${fakeMaven}; exec /bin/sleep 60` });
   const abort = new AbortController();
   const resolving = resolveJars('kafka', { signal: abort.signal, progress: noProgress, environment: slow.environment });
-  setTimeout(() => abort.abort(new Error('Ctrl-C')), 200);
-  await assert.rejects(resolving, /Ctrl-C/);
+  const refused = assert.rejects(resolving, /Ctrl-C/);
+  // In the middle: Maven has begun to write.
+  await waitFor(() => readFile(join(slow.folder, 'runs'), 'utf8').catch(() => null), { signal, timeoutMs: 20_000, describe: 'Maven runs' });
+  abort.abort(new Error('Ctrl-C'));
+  await refused;
   for (const { environment: each } of [broken, slow]) assert.deepEqual(await readdir(jarCacheFolder(each)), []);
 });
 
