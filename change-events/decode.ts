@@ -2,7 +2,7 @@ import { CdcError, describeError } from '#pipeline/index.ts';
 import * as z from 'zod';
 import { changeEventSchema, isRow, toRowValues, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
 import { parseLossless, type JsonValue } from './lossless-json.ts';
-import { createScanMemory, rowAt, scanEvent, type ScanMemory } from './scan/scan-event.ts';
+import { rowAt, scanEvent, type ScanMemory } from './scan/scan-event.ts';
 
 /** Where a message stands in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
 export type MessagePlace = {
@@ -64,7 +64,7 @@ export type RowChange = {
  * @param memory of events of the same topic that were read before
  * @throws CdcError EVENT_UNDECODABLE that names topic, partition and offset
  */
-export function decodeRowChange(value: Buffer | null, place: MessagePlace, memory: ScanMemory = createScanMemory()): RowChange | null {
+export function decodeRowChange(value: Buffer | null, place: MessagePlace, memory: ScanMemory): RowChange | null {
   if (value === null) return null;
   const scanned = scanEvent(value, memory);
   if (scanned === null) return toRowChange(toChangeEvent(parse(value, 'value', place), place));

@@ -88,7 +88,7 @@ function attempt(read: () => string | null): string | null {
 
 /** Loaded when the first schema of its kind comes: JSON alone never needs it. */
 async function readerFor(schema: RegisteredSchema): Promise<PayloadReader> {
-  if (schema.schemaType === 'JSON') return jsonSchemaReader;
+  if (schema.schemaType === 'JSON') return jsonSchemaReader();
   if (schema.schemaType !== 'AVRO') throw new TypeError(`schemas of type ${schema.schemaType} are not read`);
   const { avroReader } = await import('./avro/reader.ts');
   return avroReader(schema);

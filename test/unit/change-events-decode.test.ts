@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { createScanMemory, type ScanMemory } from '#change-events/scan/scan-event.ts';
+import { createScanMemory } from '#change-events/scan/scan-event.ts';
 import { decodeChangeEvent, decodeRowChange, parseLossless, stringifyLossless, type JsonValue, type Row } from '#change-events/index.ts';
 import { toRow } from '../support/row-values.ts';
 
@@ -57,7 +57,7 @@ function expected(bytes: Buffer): unknown {
   return event === null ? null : { op: event.op, after: event.after, before: event.before, lsn: event.source.lsn ?? null };
 }
 
-function actual(bytes: Buffer, memory?: ScanMemory): unknown {
+function actual(bytes: Buffer, memory = createScanMemory()): unknown {
   const change = decodeRowChange(bytes, place, memory);
   if (change === null) return null;
   const { op, after, before, lsn } = change;
@@ -149,7 +149,7 @@ test('what is broken where the fast decoder looks is refused with the full oneâ€
   );
   for (let length = 0; length < good({ id: 1 }).length; length += 1) {
     const cut = Buffer.from(good({ id: 1 }).slice(0, length));
-    assert.throws(() => decodeRowChange(cut, place), /topic t, partition 0, offset 7/, cut.toString());
+    assert.throws(() => decodeRowChange(cut, place, createScanMemory()), /topic t, partition 0, offset 7/, cut.toString());
   }
 });
 
@@ -169,6 +169,6 @@ test('integers of any length keep their digits, wherever they stand in the text'
 
 test('a before-image that is not JSON is refused when it is asked for', () => {
   const text = `{"before":{"id":01},"after":null,"source":{"connector":"c","name":"n","db":"d","schema":"s","table":"t"},"op":"d"}`;
-  const change = decodeRowChange(Buffer.from(text), place);
+  const change = decodeRowChange(Buffer.from(text), place, createScanMemory());
   assert.throws(() => change?.before(), /EVENT_UNDECODABLE|is not JSON.*offset 7/);
 });
