@@ -11,7 +11,7 @@ export type SchemaSource = Pick<Registry, 'url' | 'schemaOf'>;
 
 /** The readers of every schema met so far. A schema never changes under its id, so what was loaded is kept while the process lives. */
 export type SchemaCache = {
-  /** Adds the id of these bytes to the ids that are wanted, unless its schema is there or there is no registry to ask. */
+  /** Adds the id of these bytes to the ids that are wanted, unless its schema is there, or cannot be used. */
   readonly want: (bytes: Buffer, wanted: Set<number> | undefined) => Set<number> | undefined;
   /** @throws CdcError REGISTRY_UNREACHABLE, REGISTRY_REFUSED; the signal's reason */
   readonly load: (ids: ReadonlySet<number>, signal: AbortSignal | undefined) => Promise<void>;
@@ -44,7 +44,7 @@ export function schemaCache(registry: SchemaSource | undefined): SchemaCache {
   return {
     want: (bytes, wanted) => {
       const id = schemaIdOf(bytes);
-      if (id === null || registry === undefined || readers.has(id) || failed.has(id)) return wanted;
+      if (id === null || readers.has(id) || failed.has(id)) return wanted;
       return (wanted ?? new Set()).add(id);
     },
     load: async (ids, signal) => {

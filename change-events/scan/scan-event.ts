@@ -34,7 +34,7 @@ export function createScanMemory(): ScanMemory {
 }
 
 /**
- * Reads an event in one pass over its bytes and makes no object of what is not needed: an eighth of a full decoding's time. Knows only
+ * Reads an event in one pass over its bytes and makes no object of what is not needed: a twentieth of a full decoding's time. Knows only
  * compact JSON as Debezium and the poller write it, and answers null to everything else, valid or not: that is for the full decoder, whose
  * word counts. What is skipped is only checked for its brackets and quotes.
  */
