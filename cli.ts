@@ -2,7 +2,7 @@
 /**
  * cdc: one program for the whole pipeline. This file only wires: each folder brings its own commands. Exit codes: 0 done; 1 the answer is
  * bad news (a status that is not well, errors of doctor); 2 there is a difference (connectors plan), or doctor has warnings or unknowns;
- * 64-78 an error of the catalogue, as docs/errors.md lists them; 130 interrupted.
+ * 64-78 an error of the catalogue, as docs/reference/errors.md lists them; 130 interrupted.
  */
 import { enableCompileCache } from 'node:module';
 

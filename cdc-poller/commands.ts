@@ -1,5 +1,13 @@
 import { connectKafka } from '#kafka/index.ts';
-import { matchesTable, CdcError, sweepPollerConfig, type CliContext, type PipelineConfig, type PollerConfig } from '#pipeline/index.ts';
+import {
+  canonicalTableName,
+  matchesTable,
+  CdcError,
+  sweepPollerConfig,
+  type CliContext,
+  type PipelineConfig,
+  type PollerConfig,
+} from '#pipeline/index.ts';
 import { Command } from 'commander';
 import { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
 import { runPoller } from './poller.ts';
@@ -12,25 +20,27 @@ type StatusFlags = { readonly json?: boolean; readonly sweep?: boolean; readonly
 
 /** `cdc poller start|status|reset` */
 export function pollerCommand(context: CliContext): Command {
-  const command = new Command('poller').description('the query-based strategy: publish what a query can see');
+  const command = new Command('poller').description('query-based capture: poll tables and publish what a query can see');
   const configOf = async (sweep: boolean): Promise<PipelineConfig> => {
     const config = await context.config();
     return sweep ? sweepPollerConfig(config) : config;
   };
-  const contender = ['--sweep', 'the poller of comparison.sweep: the same tables with the key sweep on'] as const;
+  const contender = ['--sweep', 'the poller of comparison.sweep: the same tables, with the key sweep'] as const;
   command
     .command('start')
     .description('poll the configured tables until stopped')
-    .option('--once', 'publish what is there, then end')
+    .option('--once', 'publish what is there now, then end')
     .option(...contender)
     .action(async ({ once = false, sweep = false }: { readonly once?: boolean; readonly sweep?: boolean }) => {
+      using open = new DisposableStack();
+      if (!once) open.use(await context.followFiles());
       await runPoller({ config: await configOf(sweep), logger: context.logger, signal: context.signal, once });
     });
   command
     .command('status')
-    .description('show where the poller stands in each table; exit code 1 when one is stuck')
-    .option('--json', 'as JSON')
-    .option('--url <url...>', 'running processes to ask for their figures; default: where poller.http says')
+    .description('show the position in each table; exit code 1 if a table is stuck')
+    .option('--json', 'print JSON')
+    .option('--url <url...>', 'running processes to ask for live figures; default: the address in poller.http')
     .option(...contender)
     .action(async ({ json = false, sweep = false, url }: StatusFlags) => {
       const config = await configOf(sweep);
@@ -41,10 +51,11 @@ export function pollerCommand(context: CliContext): Command {
     });
   command
     .command('reset')
-    .description('forget positions: the tables are loaded again, by a poller of the group that runs, or at the next start')
+    .description('delete positions; the tables are loaded again, by a running poller of the group or at the next start')
     .option('--table <schema.table...>', 'only these tables')
     .option(...contender)
-    .action(async ({ table, sweep = false }: { readonly table?: readonly string[]; readonly sweep?: boolean }) => {
+    .action(async ({ table: named, sweep = false }: { readonly table?: readonly string[]; readonly sweep?: boolean }) => {
+      const table = named?.map(canonicalTableName);
       const config = await configOf(sweep);
       const poller = pollerOf(config);
       const unknown = table?.find((name) => !poller.tables.some((entry) => entry.table === name || matchesTable(entry, name)));

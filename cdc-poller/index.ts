@@ -5,6 +5,8 @@
  *
  * Leaves to others: deletes (invisible to a query), states that were overwritten between two polls, and what to do with events.
  */
+export { loggedTables, polledTables } from './captured-tables.ts';
 export { fetchFigures, httpUrlOf } from './metrics/live-figures.ts';
+export { createMetrics } from './metrics/prometheus.ts';
 export { readHorizons, readHorizonsSwept, readStatus, type TableStatus } from './positions-view.ts';
 export { runPoller, type PollerOptions } from './poller.ts';

@@ -14,9 +14,11 @@ import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import { startPollerHttp } from './metrics/http-server.ts';
 import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
 import { createGovernor } from './pace/governor.ts';
+import { positionTopic } from './position/position-topic.ts';
 import { createRegistrar } from './schemas/registration.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
+import { createTopicGuard } from './supervisor/topic-guard.ts';
 import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 
@@ -43,7 +45,20 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   const registry = poller.format === 'json' || config.schemaRegistry === undefined ? null : openRegistry(config.schemaRegistry);
   const registrar = registry === null ? null : createRegistrar(registry, poller.compatibility);
   const governor = createGovernor(poller);
-  const context: PollerContext = { config, poller, kafka, logger, signal, once, owner: randomUUID(), governor, registrar };
+  const topics = createTopicGuard(kafka, positionTopic(poller.name));
+  const context: PollerContext = {
+    config,
+    poller,
+    kafka,
+    logger,
+    signal,
+    once,
+    owner: randomUUID(),
+    governor,
+    registrar,
+    topics,
+    refused: new Map(),
+  };
   const sharing = once ? 'takeover' : poller.sharing;
   const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
   const share = sharing === 'takeover' ? takeAll(want) : shareInGroup(context, want);

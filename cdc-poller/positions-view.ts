@@ -1,15 +1,18 @@
 import { connectKafka, type Kafka } from '#kafka/index.ts';
-import { isTablePattern, matchesTable, CdcError, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
+import { CdcError, isTablePattern, matchesTable, silentLogger, type KafkaConfig, type PollerConfig } from '#pipeline/index.ts';
 import { beginning } from './fence/floor.ts';
 import { formatMicros } from './fence/micros.ts';
 import { isWindow, type Position } from './position/position.ts';
-import type { Progress } from './position/tell-waits.ts';
-import { chunkKey, headKey, ownerKey, positionTopic, readPositionTopic, tombstone } from './position/position-topic.ts';
+import type { Progress } from './position/explain-wait.ts';
+import { positionTopic, readPositionTopic, readStoredTables, tombstone } from './position/position-topic.ts';
 
 /** What `cdc poller status` shows of a table. */
 export type TableStatus = {
   readonly table: string;
-  readonly phase: 'not started' | 'loading' | 'polling';
+  /** `done`: a process that was to end when it had published what is there (`--once`) has. `unreadable`: see `problem`. */
+  readonly phase: 'not started' | 'loading' | 'polling' | 'done' | 'unreadable';
+  /** Why the position cannot be read, with the remedy; null for one that can. */
+  readonly problem: string | null;
   /** Every row version of a transaction below it has been published. */
   readonly horizon: string | null;
   /** The legacy server's clock at the poll that the position belongs to; written at least every second while transactions go on. */
@@ -26,14 +29,18 @@ export async function readStatus(
   signal?: AbortSignal,
   progress?: Progress,
 ): Promise<readonly TableStatus[]> {
-  const stored = await readStored(connectKafka(config, silentLogger), poller.name, signal, progress);
+  const stored = await readStoredTables(connectKafka(config, silentLogger), poller.name, signal, progress);
   const named = poller.tables.map(({ table }) => table).filter((table) => !isTablePattern(table));
   return [...new Set([...named, ...stored.keys()])].map((table) => {
-    const position = stored.get(table)?.head?.position;
-    if (position === undefined) return { table, phase: 'not started', horizon: null, polledAt: null, floor: null, repairPending: false };
+    const { head = null, invalid = null } = stored.get(table) ?? {};
+    const nothing = { table, problem: null, horizon: null, polledAt: null, floor: null, repairPending: false };
+    if (invalid !== null) return { ...nothing, phase: 'unreadable', problem: `${invalid.code}: ${invalid.message}. ${invalid.remedy}` };
+    if (head === null) return { ...nothing, phase: 'not started' };
+    const { position } = head;
     return {
       table,
-      phase: position.horizon === null ? 'loading' : 'polling',
+      problem: null,
+      phase: position.done ? 'done' : position.horizon === null ? 'loading' : 'polling',
       horizon: isWindow(position.basis?.capture ?? 'time') ? null : (position.horizon?.toString() ?? null),
       polledAt: formatMicros(position.clock),
       floor: shownMark(position),
@@ -71,8 +78,8 @@ async function readWhole(
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, { readonly horizon: bigint; readonly swept: bigint | null }>> {
   const whole = new Map<string, { readonly horizon: bigint; readonly swept: bigint | null }>();
-  for (const [table, { head }] of await readStored(kafka, pollerName, signal)) {
-    const position = head?.position;
+  for (const [table, { head, invalid }] of await readStoredTables(kafka, pollerName, signal)) {
+    const position = invalid === null ? head?.position : undefined;
     // A window's horizon is a time: of which transactions are through, it says nothing.
     if (position === undefined || position.horizon === null || position.repair !== null || isWindow(position.basis?.capture ?? 'time'))
       continue;
@@ -94,29 +101,32 @@ function shownMark({ floor, basis }: Position): string | null {
  * @returns the tables that had a position
  */
 export async function resetPositions(kafka: Kafka, pollerName: string, tables: readonly string[]): Promise<readonly string[]> {
-  if ((await readStored(kafka, pollerName)).size === 0) return [];
+  if ((await readStoredTables(kafka, pollerName)).size === 0) return [];
   const reset: string[] = [];
   for (const table of tables) {
-    await using producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
-    const stored = (await readPositionTopic(kafka, pollerName)).get(table);
-    if (stored === undefined) continue;
-    const keys = [headKey(table), ownerKey(table), ...[...stored.chunks.keys()].map((chunk) => chunkKey(table, chunk))];
-    const transaction = await producer.begin();
-    await transaction.send(positionTopic(pollerName), keys.map(tombstone));
-    await transaction.commit();
-    if (stored.head !== null) reset.push(table);
+    for (let tries = takeOversMost; ; tries -= 1) {
+      try {
+        if (await resetPosition(kafka, pollerName, table)) reset.push(table);
+        break;
+      } catch (error) {
+        // A poller whose table waits takes it over again with every try, and may come between: its tries are seconds apart.
+        if (tries === 1 || !(error instanceof CdcError && error.code === 'PRODUCER_FENCED')) throw error;
+      }
+    }
   }
   return reset;
 }
 
-/** A poller that has never run has no topic, and so no positions. */
-async function readStored(
-  ...[kafka, pollerName, signal, progress]: Parameters<typeof readPositionTopic>
-): ReturnType<typeof readPositionTopic> {
-  try {
-    return await readPositionTopic(kafka, pollerName, signal, progress);
-  } catch (error) {
-    if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return new Map();
-    throw error;
-  }
+/** So often a table is taken over before somebody else is left to have it. */
+const takeOversMost = 10;
+
+/** Whether there was a position. */
+async function resetPosition(kafka: Kafka, pollerName: string, table: string): Promise<boolean> {
+  await using producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+  const stored = (await readPositionTopic(kafka, pollerName)).get(table);
+  if (stored === undefined) return false;
+  const transaction = await producer.begin();
+  await transaction.send(positionTopic(pollerName), stored.keys.map(tombstone));
+  await transaction.commit();
+  return stored.head !== null || stored.invalid !== null;
 }

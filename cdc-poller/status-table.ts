@@ -32,7 +32,11 @@ export function statusTable(rows: readonly StatusRow[]): string {
       ]);
     }
   }
-  return [table.toString(), ...rows.flatMap(({ live }) => (live === null ? [] : whyItStands(live)))].join('\n');
+  return [
+    table.toString(),
+    ...rows.flatMap(({ live }) => (live === null ? [] : whyItStands(live))),
+    ...problemsOf(rows.filter(({ live }) => live === null)),
+  ].join('\n');
 }
 
 /** What a table waits for or failed with, in the words that its log has; nothing of a table that goes on. */
@@ -42,10 +46,14 @@ function whyItStands({ table, phase, lastError }: TableFigures): readonly string
   return [`${table}, ${phase}: ${code}: ${message}${remedy === null ? '' : `\n  remedy: ${remedy}`}`];
 }
 
+function problemsOf(rows: readonly StatusRow[]): readonly string[] {
+  return rows.flatMap(({ table, problem }) => (problem === null ? [] : [`${table}, unreadable: ${problem}`]));
+}
+
 function positionsTable(rows: readonly StatusRow[]): string {
   const table = new Table({ head: ['table', 'phase', 'horizon', 'polled at', 'floor'], style: { head: [], border: [] } });
   for (const row of rows) table.push([row.table, phaseOf(row), row.horizon ?? '-', row.polledAt ?? '-', row.floor ?? '-']);
-  return `${table.toString()}\nCommitted positions only: no running process answered (poller.http, or --url).`;
+  return `${[table.toString(), ...problemsOf(rows)].join('\n')}\nCommitted positions only: no running process answered (poller.http, or --url).`;
 }
 
 function phaseOf({ phase, repairPending }: TableStatus): string {

@@ -26,6 +26,14 @@ export const queryConnector = 'cdc-poller';
 export function isRow(value: unknown): value is Row {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+const lastPosition = 2n ** 63n - 1n;
+
+/** Whether a number can be a position of a source's log: a whole one, of 64 bits, and not negative. */
+export function isLogPosition(value: number | bigint): boolean {
+  return typeof value === 'bigint' ? value >= 0n && value <= lastPosition : Number.isSafeInteger(value) && value >= 0;
+}
+
 const row = z
   .custom<Row>(isRow, 'expected an object of columns')
   .nullish()
@@ -42,8 +50,10 @@ const sourceSchema = z
     table: z.string(),
     /** The transaction that wrote the row: its xid for both strategies (a sub-transaction's own for the query-based one). */
     txId: z.union([z.number(), z.bigint()]).nullish(),
-    lsn: z.union([z.number(), z.bigint()]).nullish(),
+    lsn: z.union([z.number(), z.bigint()]).refine(isLogPosition, 'expected a position of the log: a whole number of 64 bits').nullish(),
     ts_ms: z.number().nullish(),
+    /** Finer; nobody's reading depends on it. */
+    ts_us: z.union([z.number(), z.bigint()]).nullish().catch(null),
     snapshot: z.union([z.string(), z.boolean()]).nullish(),
   })
   .transform((source) => ({ ...source, schema: source.schema ?? source.db }));

@@ -10,12 +10,12 @@ import { typesOfSubjects, type SubjectSchema } from './types/generate.ts';
 
 /** `cdc schemas list|show|types`; the poller adds `check`. */
 export function schemasCommand(context: CliContext): Command {
-  const command = new Command('schemas').description('what the schema registry holds, and types for consumers');
+  const command = new Command('schemas').description('schemas in the registry, and types for consumers');
 
   command
     .command('list')
-    .description('the subjects with their versions, ids and compatibility levels')
-    .option('--json', 'as JSON')
+    .description('list subjects with versions, ids and compatibility levels')
+    .option('--json', 'print JSON')
     .action(async ({ json = false }: { readonly json?: boolean }) => {
       const rows = await listSubjects(await registryOf(context), context.signal);
       context.print(json ? JSON.stringify(rows, null, 2) : listTable(rows));
@@ -23,9 +23,9 @@ export function schemasCommand(context: CliContext): Command {
 
   command
     .command('show')
-    .description('one schema')
-    .argument('<subject>', 'with @ and a number: that version, else the newest')
-    .option('--json', 'as JSON')
+    .description('show one schema')
+    .argument('<subject>', 'with @ and a number: that version; otherwise the newest')
+    .option('--json', 'print JSON')
     .action(async (name: string, { json = false }: { readonly json?: boolean }) => {
       const found = await readSubject(await registryOf(context), name, context.signal);
       context.print(json ? asJson(found) : describeSchema(found));
@@ -33,9 +33,9 @@ export function schemasCommand(context: CliContext): Command {
 
   command
     .command('types')
-    .description('TypeScript types of what consumers meet after the decoder')
-    .argument('[subject...]', 'as show takes them; default: all of tables')
-    .option('--out <file>', 'write them there')
+    .description('generate TypeScript types of what consumers get from the decoder')
+    .argument('[subject...]', 'as for show; default: all subjects of tables')
+    .option('--out <file>', 'write them to this file')
     .action(async (names: readonly string[], { out }: { readonly out?: string }) => {
       const registry = await registryOf(context);
       const subjects = names.length > 0 ? names : await defaultSubjects(registry, context.signal);

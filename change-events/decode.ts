@@ -1,7 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import * as z from 'zod';
 import { changeEventSchema, isRow, toRowValues, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
-import { parseLossless, type JsonValue } from './lossless-json.ts';
+import { deepestLevel, isTooDeep, parseLossless, type JsonValue } from './lossless-json.ts';
 import { rowAt, scanEvent, type ScanMemory } from './scan/scan-event.ts';
 
 /** Where a message stands in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
@@ -23,6 +24,8 @@ export function undecodable(
 }
 
 function parse(bytes: Buffer, what: string, place: MessagePlace): JsonValue {
+  if (!isUtf8(bytes)) throw undecodable(`the ${what} is not UTF-8`, place);
+  if (isTooDeep(bytes)) throw undecodable(`the ${what} has more than ${deepestLevel} levels inside one another`, place);
   try {
     return parseLossless(bytes.toString('utf8'));
   } catch (error) {
@@ -66,6 +69,8 @@ export type RowChange = {
  */
 export function decodeRowChange(value: Buffer | null, place: MessagePlace, memory: ScanMemory): RowChange | null {
   if (value === null) return null;
+  // A reader of text would put something else in the place of what it cannot read.
+  if (!isUtf8(value)) throw undecodable('the value is not UTF-8', place);
   const scanned = scanEvent(value, memory);
   if (scanned === null) return toRowChange(toChangeEvent(parse(value, 'value', place), place));
   const { op, after, lsn, before } = scanned;

@@ -72,8 +72,12 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
     return memory;
   };
   const cache = (): SchemaCache => (made ??= schemaCache(registry));
-  const read = (bytes: Buffer, where: MessagePlace): { readonly value: JsonValue; readonly place: MessagePlace } => {
-    const { reader, place } = cache().readerOf(bytes, where);
+  const read = (
+    bytes: Buffer,
+    where: MessagePlace,
+    part?: 'key' | 'value',
+  ): { readonly value: JsonValue; readonly place: MessagePlace } => {
+    const { reader, place } = cache().readerOf(bytes, where, part);
     return { value: reader.value(bytes, place), place };
   };
   return {
@@ -88,17 +92,17 @@ export function decoderWith(registry: SchemaSource | undefined): EventDecoder {
     },
     decodeRowChange: (bytes, where) => {
       if (bytes === null || !isFramed(bytes)) return decodeRowChange(bytes, where, memoryOf(where.topic));
-      const { reader, place } = cache().readerOf(bytes, where);
+      const { reader, place } = cache().readerOf(bytes, where, 'value');
       return reader.change(bytes, place);
     },
     decodeChangeEvent: (bytes, where) => {
       if (bytes === null || !isFramed(bytes)) return decodeChangeEvent(bytes, where);
-      const { value, place } = read(bytes, where);
+      const { value, place } = read(bytes, where, 'value');
       return toChangeEvent(value, place);
     },
     decodeKey: (bytes, where) => {
       if (bytes === null || !isFramed(bytes)) return decodeKey(bytes, where);
-      const { value, place } = read(bytes, where);
+      const { value, place } = read(bytes, where, 'key');
       return toKey(value, place);
     },
     decodeValue: (bytes, where) => (bytes === null || !isFramed(bytes) ? decodeValue(bytes, where) : read(bytes, where).value),

@@ -19,13 +19,21 @@ export function heartbeatTopic(prefix: string): string {
   return topicName(prefix, heartbeatTable);
 }
 
-/** The heartbeat that an event is; null for one that proves nothing: a row read by a snapshot stands in no order with the other tables'. */
+/** With a zone: what has none would be read as this machine's local time. */
+const instant = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d.*(?:Z|[+-]\d\d:?\d\d)$/;
+
+/**
+ * The heartbeat that an event is; null for one that proves nothing: a row read by a snapshot stands in no order with the other tables', and what
+ * names neither a table nor the log's one row may be anything.
+ */
 export function heartbeatOf({ op, after }: ChangeEvent): Heartbeat | null {
   if ((op !== 'c' && op !== 'u') || after === null) return null;
   const { id, beat_at: beatAt } = after;
-  const provenTo = typeof beatAt === 'string' ? Date.parse(beatAt) : Number.NaN;
+  const provenTo = typeof beatAt === 'string' && instant.test(beatAt) ? Date.parse(beatAt) : Number.NaN;
   if (Number.isNaN(provenTo)) return null;
-  return { table: typeof id === 'string' && isTable(id) ? id : null, provenTo: Math.floor(provenTo) };
+  const table = typeof id === 'string' && isTable(id) ? id : null;
+  if (table === null && typeof id !== 'number' && typeof id !== 'bigint') return null;
+  return { table, provenTo: Math.floor(provenTo) };
 }
 
 function isTable(text: string): boolean {

@@ -3,6 +3,7 @@
  * registry, whose client is here; the lossless decoder of them all; the names of topics. Imports nobody but pipeline/ (errors, configuration).
  * Does not talk to Kafka: that is kafka/'s work.
  */
+export type { CapturedTable, CapturedTables } from './captured-tables.ts';
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
 export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
 export { eventDecoder, type EncodedMessage, type EventDecoder } from './event-decoder.ts';
@@ -11,4 +12,4 @@ export { heartbeatOf, heartbeatTable, heartbeatTopic, type Heartbeat } from './h
 export { parseLossless, stringifyLossless, type JsonValue } from './lossless-json.ts';
 export { openRegistry } from './registry/client.ts';
 export type { NewSchema, RegisteredSchema, Registry, SchemaType, SchemaVersion } from './registry/registry.ts';
-export { formatTableId, parseTableId, topicName, type TableId } from './topic-name.ts';
+export { formatTableId, parseTableId, sharingTopics, topicName, topicProblem, type TableId } from './topic-name.ts';

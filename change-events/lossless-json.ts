@@ -22,6 +22,37 @@ export function parseLossless(text: string): JsonValue {
   return hasWideNumber(text) ? JSON.parse(text, keepIntegers) : JSON.parse(text);
 }
 
+/** Values inside one another, beyond what any source writes: who walks through a value must not come to the end of the stack. */
+export const deepestLevel = 500;
+
+/** Whether brackets stand inside one another more than {@link deepestLevel} times. Of what is no JSON it may say anything. */
+export function isTooDeep(bytes: Buffer): boolean {
+  let depth = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte === quote) at = endOfText(bytes, at);
+    else if (byte === openBracket || byte === openBrace) {
+      depth += 1;
+      if (depth > deepestLevel) return true;
+    } else if (byte === closeBracket || byte === closeBrace) depth -= 1;
+  }
+  return false;
+}
+
+/** Where the text that begins at `start` has its closing quote; the end of the bytes without one. */
+function endOfText(bytes: Buffer, start: number): number {
+  let at = start + 1;
+  while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1;
+  return at;
+}
+
+const quote = 34;
+const openBracket = 91;
+const backslash = 92;
+const closeBracket = 93;
+const openBrace = 123;
+const closeBrace = 125;
+
 /** A run of as many digits as a wide number has covers one of every so many characters: only these are looked at. */
 function hasWideNumber(text: string): boolean {
   const { length } = text;

@@ -1,33 +1,42 @@
 import { dirname, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { CdcError, createLogger, describeError, loadConfig, maskSecrets, type CliContext, type PipelineConfig } from '#pipeline/index.ts';
+import {
+  CdcError,
+  createLogger,
+  describeError,
+  loadConfig,
+  locateIn,
+  maskSecrets,
+  maskUrls,
+  visible,
+  type CliContext,
+  type PipelineConfig,
+} from '#pipeline/index.ts';
 import { folderCommands } from './commands.ts';
+import { followEndings, interrupted, type Endings } from './endings.ts';
+import { followFiles } from './follow-files.ts';
 
-const interrupted = 130;
+/**
+ * How long whoever was told to end may take for it, in ms: to finish a page or a batch, to leave a group, to give up a server that does not answer. Then the process is ended as a crash
+ * would end it, which costs nothing but time at the next start. Servers that a command has started are to be stopped too: that takes longer.
+ */
+const graceMs = 30_000;
+const graceWithServersMs = 600_000;
+/** For what was written to reach its pipe, in ms. */
+const leftoversMs = 500;
+const startsServers: ReadonlySet<string> = new Set(['demo', 'stack']);
 
 type GlobalOptions = { readonly config: string; readonly stack: string };
 
-/** Aborted by the first SIGINT or SIGTERM; further ones change nothing, since what runs is already stopping. */
-function abortOnSignals(): AbortController {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (!controller.signal.aborted) process.stderr.write(`${signal}: stopping\n`);
-      controller.abort(new Error(`interrupted by ${signal}`));
-    });
-  }
-  return controller;
-}
-
 /** The command that is asked for; all of them for help, and for a name that is none. */
-async function createProgram(args: readonly string[], signal: AbortSignal): Promise<Command> {
+async function createProgram(args: readonly string[], endings: Endings): Promise<Command> {
   const program = new Command('cdc')
     .description('change data capture from a legacy database to microservices, query-based and log-based')
-    .option('-c, --config <file>', 'the pipeline', 'pipeline.yaml')
+    .option('-c, --config <file>', 'configuration file', 'pipeline.yaml')
     .option('--stack <folder>', 'state folder of the local stack', '.cdc/default')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
-  const context = createContext(() => program.opts<GlobalOptions>(), signal);
+  const context = createContext(() => program.opts<GlobalOptions>(), endings);
   const asked = program.parseOptions([...args]).operands[0] ?? '';
   const isFolders = Object.hasOwn(folderCommands, asked);
   for (const [name, load] of Object.entries(folderCommands)) if (!isFolders || name === asked) program.addCommand(await load(context));
@@ -38,30 +47,55 @@ async function createProgram(args: readonly string[], signal: AbortSignal): Prom
 
 /** Commands that are added keep their own settings: without this each would end the process itself, with 1, which means bad news here. */
 function settle(command: Command, path: string): void {
-  command.exitOverride().showHelpAfterError(`(${path} --help tells what there is)`);
+  command.exitOverride().showHelpAfterError(`(${path} --help lists commands and options)`);
   for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
 
-function createContext(options: () => GlobalOptions, signal: AbortSignal): CliContext {
+function createContext(options: () => GlobalOptions, endings: Endings): CliContext {
+  const { signal } = endings;
+  const logger = createLogger('cdc');
   const stackFolder = (): string => resolve(options().stack);
+  const load = (): Promise<PipelineConfig> => loadPipeline(options().config, stackFolder());
   let config: Promise<PipelineConfig> | undefined;
   return {
-    config: () => (config ??= loadPipeline(options().config, stackFolder())),
+    config: () => (config ??= load()),
     configFolder: () => dirname(resolve(options().config)),
-    print: (text) => process.stdout.write(`${text}\n`),
-    progress: (text) => process.stderr.write(`${text}\n`),
+    locate: () => locateIn(options().config),
+    print: (text) => process.stdout.write(shown(text)),
+    progress: (text) => process.stderr.write(shown(text)),
     setExitCode: (code) => {
       process.exitCode = code;
     },
-    logger: createLogger('cdc'),
+    logger,
     signal,
+    followFiles: async (more = []) =>
+      followFiles({
+        file: resolve(options().config),
+        config: await (config ??= load()),
+        load,
+        more,
+        logger,
+        end: onChange(endings),
+      }),
     stackFolder,
   };
 }
 
+/** What CDC_ON_CONFIG_CHANGE asks for: `end` for whoever starts ended programs again, `restart` for all others. */
+function onChange({ changed }: Endings): ((reason: Error) => void) | undefined {
+  const asked = process.env['CDC_ON_CONFIG_CHANGE'];
+  if (asked !== 'end' && asked !== 'restart') return undefined;
+  return (reason) => changed(reason, asked === 'restart');
+}
+
+/** The one edge at which text leaves for a terminal: data in it neither commands the terminal nor shows the secret of a URL. */
+function shown(text: string): string {
+  return `${visible(maskUrls(text))}\n`;
+}
+
 /** A local stack fills in what the environment does not set, so that every command finds it by itself. */
 async function loadPipeline(file: string, stackFolder: string): Promise<PipelineConfig> {
-  const { readStackState } = await import('#stack/state.ts');
+  const { readStackState } = await import('#stack/state/state.ts');
   const stack = await readStackState(stackFolder);
   return await loadConfig(resolve(file), { ...stack?.environment, ...process.env });
 }
@@ -70,7 +104,7 @@ function configCommand(context: CliContext): Command {
   const command = new Command('config').description('the configuration');
   command
     .command('print')
-    .description('show pipeline.yaml as it takes effect, secrets masked')
+    .description('print pipeline.yaml as it takes effect, with secrets masked')
     .action(async () => context.print(JSON.stringify(maskSecrets(await context.config()), null, 2)));
   return command;
 }
@@ -78,29 +112,33 @@ function configCommand(context: CliContext): Command {
 /** One error, in a few lines: code and what, then what to do about it. */
 function report(error: unknown): void {
   if (error instanceof CdcError) {
-    process.stderr.write(`error ${error.code}: ${error.message}\n  remedy: ${error.remedy}\n`);
+    process.stderr.write(shown(`error ${error.code}: ${error.message}\n  remedy: ${error.remedy}`));
     process.exitCode = error.exitCode;
     return;
   }
   const detail = process.env['LOG_LEVEL'] === 'debug' && error instanceof Error ? `\n${error.stack ?? ''}` : '';
-  process.stderr.write(`error: ${describeError(error)}${detail}\n`);
+  process.stderr.write(shown(`error: ${describeError(error)}${detail}`));
   process.exitCode = 70;
 }
 
 /** Runs what process.argv asks for; sets the exit code, and never throws. */
 export async function main(): Promise<void> {
-  const controller = abortOnSignals();
+  const args = process.argv.slice(2);
+  const toldMs = args.some((arg) => startsServers.has(arg)) ? graceWithServersMs : graceMs;
+  const endings = followEndings({ toldMs, changedMs: graceMs });
   try {
-    const program = await createProgram(process.argv.slice(2), controller.signal);
+    const program = await createProgram(args, endings);
     await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has written its message already; help and version come as errors too.
       process.exitCode = error.exitCode === 0 ? 0 : 64;
-    } else if (controller.signal.aborted) {
+    } else if (endings.signal.aborted) {
       process.exitCode = interrupted;
     } else {
       report(error);
     }
   }
+  // What was told to end has ended. A connection that waits for an answer still would keep the process for as long as its server may take.
+  if (endings.signal.aborted) setTimeout(() => process.exit(), leftoversMs).unref();
 }

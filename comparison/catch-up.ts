@@ -10,6 +10,8 @@ import { entriesOf, type PerStrategy } from './strategy.ts';
 
 /** How often a position that cannot be listened to is read again. */
 const lookAgainMs = 100;
+/** How often it is said what is waited for. */
+const sayEveryMs = 10_000;
 
 /** Per table (`schema.table`), the transaction id below which a poller has published everything, deletes included where it sweeps. */
 export type ReadHorizons = () => Promise<ReadonlyMap<string, bigint>>;
@@ -25,6 +27,7 @@ export type CatchUpOptions = {
   readonly topicPrefixes: PerStrategy<string>;
   readonly models: PerStrategy<string>;
   readonly horizons: Horizons;
+  /** Longest wait in which nobody gets on. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly progress: (text: string) => void;
@@ -38,28 +41,44 @@ export type CatchUpOptions = {
  */
 export async function waitCaughtUp(sentinelTxId: bigint, options: CatchUpOptions): Promise<void> {
   const { observer, admin, shapes, topicPrefixes, models, progress } = options;
-  const deadline = performance.now() + options.timeoutMs;
   // What ends the observer ends the waiting.
   const failed = observer.closed.then(() => Promise.reject(new Error('the observer was closed')));
   failed.catch(() => undefined);
-  /** `behind` says what is missing, or null when nothing is. */
-  const until = async (what: string, behind: () => Promise<string | null> | string | null): Promise<void> => {
+  /** `behind` says what is missing, or null when nothing is; `done` changes while whoever is waited for gets on, where what is missing does not say it. */
+  const until = async (
+    what: string,
+    behind: () => Promise<string | null> | string | null,
+    done: () => string = () => '',
+  ): Promise<void> => {
     const started = performance.now();
+    let [movedAt, saidAt] = [started, started];
+    let known = '';
     for (;;) {
       options.signal.throwIfAborted();
       const reason = await Promise.race([Promise.resolve(behind()), failed]);
       if (reason === null) break;
-      if (performance.now() > deadline)
-        throw new CdcError('COMPARISON_NOT_CAUGHT_UP', `not caught up within ${options.timeoutMs / 1000} s: ${reason}`);
+      const now = performance.now();
+      // Whatever gets on is waited for: a machine may take ten times as long as another.
+      const state = `${reason} ${done()}`;
+      if (state !== known) [known, movedAt] = [state, now];
+      if (now - movedAt > options.timeoutMs)
+        throw new CdcError('COMPARISON_NOT_CAUGHT_UP', `nothing has moved for ${options.timeoutMs / 1000} s: ${reason}`);
+      if (now - saidAt >= sayEveryMs) {
+        saidAt = now;
+        progress(`  still waiting: ${reason}`);
+      }
       await Promise.race([delay(lookAgainMs, undefined, { signal: options.signal }), failed]);
     }
     progress(`${what} (${Math.round(performance.now() - started)} ms)`);
   };
 
-  await until('log-based capture has published everything', () =>
-    observer.sawSentinel(sentinelTxId)
-      ? null
-      : `the heartbeat of transaction ${sentinelTxId} has not come by the log (is the connector running, and is cdc.heartbeat in its publication?)`,
+  await until(
+    'log-based capture has published everything',
+    () =>
+      observer.sawSentinel(sentinelTxId)
+        ? null
+        : `the heartbeat of transaction ${sentinelTxId} has not come by the log (is the connector running, and is cdc.heartbeat in its publication?)`,
+    () => String(observer.progress.seen(topicPrefixes.log)),
   );
   const published = async (who: string, read: ReadHorizons): Promise<string | null> => {
     const horizons = await read();
@@ -73,10 +92,17 @@ export async function waitCaughtUp(sentinelTxId: bigint, options: CatchUpOptions
   if (sweep !== null) await until('the key sweep has seen every delete', () => published('the poller with the key sweep', sweep));
   const topics = entriesOf(topicPrefixes).flatMap(([, prefix]) => shapes.map((shape) => topicName(prefix, shape)));
   const ends = await Promise.all(topics.map(async (topic) => ({ topic, offsets: await admin.offsetsOf(topic) })));
-  await until('the observer has seen everything', () => {
-    const late = ends.filter(({ topic, offsets }) => !observer.progress.reached(topic, offsets));
-    return late.length === 0 ? null : `the observer has not read ${late.map(({ topic }) => topic).join(', ')} to the end`;
-  });
+  await until(
+    'the observer has seen everything',
+    () => {
+      const late = ends.filter(({ topic, offsets }) => !observer.progress.reached(topic, offsets));
+      return late.length === 0 ? null : `the observer has not read ${late.map(({ topic }) => topic).join(', ')} to the end`;
+    },
+    () =>
+      entriesOf(topicPrefixes)
+        .map(([, prefix]) => observer.progress.seen(prefix ?? ''))
+        .join(' '),
+  );
   for (const [strategy, model] of entriesOf(models)) {
     await until(`read model ${model} has applied everything`, async () => {
       const applied = await appliedOffsets(options.readDatabase, model);
@@ -84,8 +110,7 @@ export async function waitCaughtUp(sentinelTxId: bigint, options: CatchUpOptions
         const topic = topicName(topicPrefixes[strategy] ?? '', shape);
         for (const [partition, end] of observer.progress.dataEnds(topic)) {
           const next = applied(topic, partition) ?? 0n;
-          if (next < end)
-            return `read model ${model} stands at offset ${next} of ${end} in ${topic}, partition ${partition} (is it running?)`;
+          if (next < end) return `read model ${model} is at offset ${next} of ${end} in ${topic}, partition ${partition} (is it running?)`;
         }
       }
       return null;

@@ -1,6 +1,6 @@
 import { topicName } from '#change-events/index.ts';
 import type { TableShape } from './canonical/shape.ts';
-import { counted } from './count-words.ts';
+import { counted } from './report/count-words.ts';
 import type { Cost } from './cost/cost.ts';
 import { countEvents, type TableEvents } from './events/count.ts';
 import { compareState } from './final-state/compare-state.ts';

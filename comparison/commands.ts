@@ -21,15 +21,15 @@ type CompareFlags = {
 /** `cdc compare`: runs the workload on the configured servers and measures what each strategy made of it. */
 export function compareCommand(context: CliContext): Command {
   return new Command('compare')
-    .description('run a workload and measure every strategy against the ledger of truth; pollers, connector and read models must run')
+    .description('run a workload and measure each strategy against the ledger; pollers, connector and read models must run')
     .option('--seconds <n>', 'how long the workload runs', positiveNumber, 20)
-    .option('--rate <n>', 'its operations per second', positiveNumber, 50)
+    .option('--rate <n>', 'operations per second of the workload', positiveNumber, 50)
     .option('--seed <n>', 'the same seed gives the same plan', wholeNumber(0), 1)
-    .option('--writers <n>', 'its connections side by side', wholeNumber(1, 200), 8)
-    .option('--timeout <seconds>', 'longest wait for all strategies to catch up', positiveNumber, 60)
-    .option('--latency-limit <ms>', 'what counts as low latency: 95% of them in the read model within it', positiveNumber, 1000)
+    .option('--writers <n>', 'connections of the workload', wholeNumber(1, 200), 8)
+    .option('--timeout <seconds>', 'longest wait for a strategy that makes no progress', positiveNumber, 60)
+    .option('--latency-limit <ms>', 'what counts as low latency: 95% reach the read model within this time', positiveNumber, 1000)
     .option('--json', 'print the report as JSON', false)
-    .option('--report <file>', 'also write it to a file: .html, .md or .json', reportFile)
+    .option('--report <file>', 'also write a report: .html, .md or .json', reportFile)
     .action(async (flags: CompareFlags) => {
       const report = await compare(context, flags);
       if (flags.report !== undefined) {

@@ -72,8 +72,11 @@ function pollerProbe(poller: PollerConfig): CostProbe {
   };
 }
 
+/** A machine that the strategies keep busy may take long to answer, and a figure that is missing spoils the run. */
+const figuresMs = 60_000;
+
 async function countersOf(url: string, name: string): Promise<LoadCounters | null> {
-  const figures = await fetchFigures(url, name);
+  const figures = await fetchFigures(url, name, figuresMs);
   if (figures === null) return null;
   const { tables } = figures;
   const sum = (read: (table: (typeof tables)[number]) => number): number => tables.reduce((total, table) => total + read(table), 0);

@@ -6,7 +6,7 @@
  * number of events kept; nothing written to the legacy database but the heartbeat row, nothing to Kafka or the read database. Leaves to
  * others: running the pollers, the connector, the read models and the workload.
  */
-export { demoCommand } from './demo-command.ts';
+export { demoCommand } from './demo/demo-command.ts';
 export { comparisonFromConfig } from './from-config.ts';
 export { runComparison, startComparison, type ComparisonInput, type RunningComparison } from './run.ts';
 export type { PerStrategy, Strategy } from './strategy.ts';

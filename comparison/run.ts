@@ -7,6 +7,7 @@ import { appliedOffsets } from './applied-offsets.ts';
 import { waitCaughtUp, type Horizons } from './catch-up.ts';
 import { collect } from './collect.ts';
 import { costBetween, sampleCost, type Cost, type CostProbe, type CostSample } from './cost/cost.ts';
+import { watchProcessors, whySaturated } from './cost/saturation.ts';
 import { startObserver } from './observer/observer.ts';
 import { judgeClaims } from './outcomes/claims.ts';
 import type { ComparisonReport } from './report/report.ts';
@@ -33,7 +34,7 @@ export type ComparisonInput = {
   readonly costProbes?: PerStrategy<CostProbe>;
   /** Default cdc.heartbeat. Its columns are `id` and `beat_at`, and the connector captures it. */
   readonly heartbeatTable?: TableId;
-  /** Longest wait for all strategies to catch up, before and after the run. Default 60 s. */
+  /** Longest wait for a strategy that does not get on, before and after the run. Default 60 s. */
   readonly catchUpTimeoutMs?: number;
   /** What "low latency" means: 95% of the changes in the read model within so many ms. Default 1000. */
   readonly latencyLimitMs?: number;
@@ -102,6 +103,7 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
   const probes = input.costProbes ?? null;
   const before = probes === null ? null : await mapStrategiesInTurn(probes, (probe) => sampleCost(source, probe));
   const startedAt = new Date().toISOString();
+  const processors = opened.use(watchProcessors());
   const resources = opened.move();
 
   return {
@@ -110,6 +112,7 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
       const sentinel = await writeSentinel(source, heartbeatTable);
       await waitCaughtUp(sentinel.txId, catchUp);
       const caughtUpAt = new Date().toISOString();
+      const saturated = whySaturated(processors.soFar());
       const window = { ...start, end: sentinel.snapshot };
       const { reports, sourceMoved, notes } = await collect({
         observer,
@@ -130,8 +133,8 @@ export async function startComparison(input: ComparisonInput): Promise<RunningCo
         tables: shapes.map(({ id }) => id),
         workload,
         strategies: reports,
-        claims: judgeClaims(reports, { latencyLimitMs, sourceMoved }),
-        notes,
+        claims: judgeClaims(reports, { latencyLimitMs, sourceMoved, saturated }),
+        notes: saturated === null ? notes : [...notes, `The times of this run are those of a busy machine: ${saturated}.`],
       };
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { CliContext } from '#pipeline/index.ts';
+import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { applyAll, planAll, render, validateAll } from './commands/files.ts';
 import { deleteNamed, listAll, pauseNamed, restartNamed, resumeNamed, stopNamed } from './commands/named.ts';
 import { resetOffsets, setOffsetsOf, showOffsets } from './commands/offsets.ts';
@@ -12,7 +12,8 @@ const json = (): Option => new Option('--json', 'print JSON for scripts');
 
 /** `cdc connectors …`: the log-based strategy's connectors in Kafka Connect. */
 export function connectorsCommand(context: CliContext): Command {
-  const command = new Command('connectors').description('the log-based strategy: Debezium connectors in Kafka Connect');
+  const command = new Command('connectors').description('log-based capture: Debezium connectors in Kafka Connect');
+  command.hook('preAction', () => refuseH2(context));
   addFileCommands(command, context);
   addLookCommands(command, context);
   addStateCommands(command, context);
@@ -20,27 +21,34 @@ export function connectorsCommand(context: CliContext): Command {
   return command;
 }
 
+/** It has no log that a connector could read. */
+async function refuseH2(context: CliContext): Promise<void> {
+  const { dialect, host, port, database } = (await context.config()).legacyDb;
+  if (dialect === 'h2') throw new CdcError('DIALECT_UNSUPPORTED', `${host}:${port}/${database} is an H2, which has no log to capture`);
+}
+
 /** From the source's preparation and the connector files to running connectors. */
 function addFileCommands(command: Command, context: CliContext): void {
   command
     .command('prepare')
-    .description("make publication, heartbeat table, replica identity and grants in the source, as the tables' owner")
-    .option('--undo', 'take them back; delete the connector first')
+    .description('create publication, heartbeat table, replica identity and grants in the source, as the owner of the tables')
+    .option('--undo', 'remove them again; delete the connector first')
     .addOption(json())
     .action((options) => prepare(context, options));
   command
     .command('validate [names...]')
-    .description("ask the server whether it would take the connector files' settings; changes nothing")
+    .description('check the connector files on the server; changes nothing')
     .action((names) => validateAll(context, names));
   command
     .command('plan [names...]')
-    .description('show what apply would change; exit code 2 when there is a difference')
+    .description('show what apply would change; exit code 2 if there is a difference')
     .addOption(json())
     .action((names, options) => planAll(context, names, options));
   command
     .command('apply [names...]')
-    .description('create or update the connectors and wait until they run; what fails is undone')
-    .option('--timeout <seconds>', 'how long to wait for RUNNING', '60')
+    .description('create or update the connectors and wait until they run; undo what fails')
+    .option('--timeout <seconds>', 'longest wait for RUNNING', '60')
+    .option('--keep-captured', 'refuse files that would capture less than what runs')
     .addOption(json())
     .action((names, options) => applyAll(context, names, options));
   command
@@ -54,21 +62,21 @@ function addFileCommands(command: Command, context: CliContext): void {
 function addLookCommands(command: Command, context: CliContext): void {
   command
     .command('list')
-    .description('all connectors of this Connect cluster, with their state')
+    .description('list all connectors of this Connect cluster, with their state')
     .addOption(json())
     .action((options) => listAll(context, options));
   command
     .command('status [names...]')
-    .description('tasks and why they failed, lag in the source; exit code 1 when one does not run or has lost changes')
+    .description('show tasks, why they failed, and the lag in the source; exit code 1 if one does not run or has lost changes')
     .addOption(json())
     .action((names, options) => showStatus(context, names, options));
   command
     .command('watch [names...]')
-    .description('guard: follow tasks, slot and heartbeat, restart what FAILED, keep the policy of connect.guard; until Ctrl-C')
-    .option('--once', 'look once; exit code 1 when an alarm holds')
+    .description('run the guard until Ctrl-C: check tasks, slot and heartbeat, restart what FAILED, as connect.guard says')
+    .option('--once', 'check once; exit code 1 if an alarm is raised')
     .option('--metrics-port <port>', 'serve Prometheus metrics at /metrics (0: any free port)')
-    .option('--metrics-host <host>', 'address to serve them at', '127.0.0.1')
-    .option('--json', 'one JSON object a line')
+    .option('--metrics-host <host>', 'address to listen on', '127.0.0.1')
+    .option('--json', 'print one JSON object per line')
     .action((names, options) => watch(context, names, options));
 }
 
@@ -80,11 +88,11 @@ function addStateCommands(command: Command, context: CliContext): void {
     .action((names, options) => restartNamed(context, names, options));
   command
     .command('pause <names...>')
-    .description('pause; the tasks stay, the slot keeps WAL')
+    .description('pause connectors; tasks stay, the slot keeps WAL')
     .action((names) => pauseNamed(context, names));
   command
     .command('resume <names...>')
-    .description('go on after pause or stop')
+    .description('resume connectors after pause or stop')
     .action((names) => resumeNamed(context, names));
   command
     .command('stop <names...>')
@@ -93,7 +101,7 @@ function addStateCommands(command: Command, context: CliContext): void {
   command
     .command('delete <names...>')
     .description('delete connectors; topics, position and slot stay')
-    .option('--drop-slot', 'also forget the position and drop the replication slot, as the replicator: what it has not delivered is lost')
+    .option('--drop-slot', 'also delete the position and drop the replication slot, as the replicator; changes not delivered are lost')
     .action((names, options) => deleteNamed(context, names, options));
 }
 
@@ -106,21 +114,21 @@ function addPositionCommands(command: Command, context: CliContext): void {
     .action((name, options) => showOffsets(context, name, options));
   offsets
     .command('set <name> <file>')
-    .description('stop, set the position (as show --json prints it; - is standard input), go on')
-    .option('--force', 'also when changes are skipped')
+    .description('stop, set the position (in the format of show --json; - is standard input), resume')
+    .option('--force', 'even if changes are skipped')
     .action((name, file, options) => setOffsetsOf(context, name, file, options));
   offsets
     .command('reset <name>')
-    .description('stop, forget the position, go on with a new snapshot')
-    .option('--drop-slot', 'also drop the slot; needed when it was invalidated')
+    .description('stop, delete the position, start again with a new snapshot')
+    .option('--drop-slot', 'also drop the slot; needed if it was invalidated')
     .action((name, options) => resetOffsets(context, name, options));
   command
     .command('snapshot [tables...]')
-    .description('read captured tables (schema.table) anew beside the stream, until done')
-    .option('--connector <name>', 'where several capture the table')
-    .option('--where <sql>', 'only the rows that fulfil this condition')
-    .option('--abort', 'end a running one; without tables, whichever runs')
-    .option('--no-wait', 'only ask for it')
+    .description('read captured tables (schema.table) again beside the stream, until done')
+    .option('--connector <name>', 'which connector, if several capture the table')
+    .option('--where <sql>', 'only rows that match this condition')
+    .option('--abort', 'end a running snapshot; without tables, any that runs')
+    .option('--no-wait', 'request it and do not wait')
     .option('--timeout <seconds>', 'longest time without progress', '60')
     .addOption(json())
     .action((tables, options) => snapshot(context, tables, options));

@@ -4,19 +4,22 @@
  * source with the owner's SQL (sql/). Promises: nothing is created that the server has not validated; what does not reach RUNNING is
  * undone; applying twice changes nothing; no secret is shown. Leaves to others: running Connect (stack/), reading the topics.
  */
-export { applyConnector, type ApplyOptions, type ApplyResult } from './apply.ts';
+export { applyConnector, type ApplyOptions, type ApplyResult } from './register/apply.ts';
 export { connectorsCommand } from './commands.ts';
 export { parseConnectorFile, readConnectorFile, type ConnectorConfig, type ConnectorFile } from './config-file.ts';
-export { doctorCommand } from './doctor/index.ts';
-export { deleteConnector } from './delete.ts';
-export { formatPlan, planChanges, type ConfigChange, type Plan } from './plan.ts';
+export { declaredKey, leavesOut } from './left-out.ts';
+export { guardMetrics } from './guard/metrics.ts';
+export { deleteConnector } from './register/delete.ts';
+export { formatPlan, planChanges, type ConfigChange, type Plan } from './register/plan.ts';
 export { connectClient, type ConnectClient } from './rest/client.ts';
 export type { ConnectLocation } from './rest/request.ts';
 export type { ConnectInfo, ConnectorOffsets, ConnectorStatus, ServerValidation } from './rest/schemas.ts';
-export { snapshotState, waitForStreaming, type WaitOptions } from './running.ts';
-export { capturedTables } from './source/captured-tables.ts';
-export { prepareSource, undoSource, type SourceChange, type SourceRequest } from './source/prepare-source.ts';
+export { snapshotState, waitForStreaming, type WaitOptions } from './register/running.ts';
+export { capturedTables, dataTables, listEntry } from './postgres/table-list.ts';
+export { prepareSource } from './postgres/prepare-source.ts';
+export type { SourceChange, SourceRequest } from './postgres/source-change.ts';
+export { undoSource } from './postgres/undo-source.ts';
 export { snapshotTables, type SnapshotTarget } from './snapshot/incremental.ts';
-export { dropSlot } from './source/slot.ts';
-export { formatStatus, summarizeStatus, type StatusSummary } from './status.ts';
-export { shortTrace } from './trace.ts';
+export { dropSlot } from './postgres/slot.ts';
+export { formatStatus, summarizeStatus, type StatusSummary } from './state/status.ts';
+export { shortTrace } from './state/trace.ts';

@@ -17,6 +17,7 @@ function connectClient(config: KafkaConfig, logger: Logger): Kafka {
     admin: async () => await (await kafka()).admin(),
     transactionalProducer: async (options) => await (await kafka()).transactionalProducer(options),
     consumer: async (options) => await (await kafka()).consumer(options),
+    reader: async (options) => await (await kafka()).reader(options),
   };
 }
 

@@ -4,12 +4,15 @@
  * tables.
  */
 export { connectKafka } from './connect.ts';
+export { followTopic, type TopicFollower } from './follow-topic.ts';
 export { readToEnd } from './read-to-end.ts';
 export type {
   BatchControl,
   ConsumedBatch,
   ConsumedMessage,
   ConsumerOptions,
+  FetchedRun,
+  FetchPlace,
   GroupConsumer,
   Kafka,
   KafkaAdmin,
@@ -18,5 +21,7 @@ export type {
   PartitionOffsets,
   PassedOffsets,
   TopicSpec,
+  TopicReader,
   TransactionalProducer,
+  UnreadableBatch,
 } from './port.ts';

@@ -1,7 +1,11 @@
+import type { CdcError } from '#pipeline/index.ts';
+
 /**
  * What the project asks of a Kafka client, and no more. Two adapters (kafkajs/ and platformatic/) fulfil it; their contract suite is
  * test/integration/kafka-port.test.ts. Everything takes effect on the broker before a promise resolves.
  */
+
+export type TopicPartition = { readonly topic: string; readonly partition: number };
 
 /** A message to send. Without `partition`, the murmur2 hash of the key (or of `partitionKey`) chooses: the same one as Java clients and Debezium. */
 export type OutgoingMessage = {
@@ -39,6 +43,21 @@ export type ConsumedBatch = {
 
 /** Offsets of a partition that were asked for, from `from` to before `to`, and held no message for us: control records, aborted messages. */
 export type PassedOffsets = { readonly topic: string; readonly partition: number; readonly from: bigint; readonly to: bigint };
+
+/**
+ * A batch of records that is the next of its partition and cannot be read: damaged, of an unknown codec, or larger than it may be
+ * (`kafka.maxBatchMb`). Its records are from `offset` to before `nextOffset`.
+ */
+export type UnreadableBatch = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly nextOffset: bigint;
+  /** The offset that was asked for. */
+  readonly fetchedFrom: bigint;
+  /** KAFKA_BATCH_UNREADABLE or KAFKA_BATCH_TOO_LARGE, naming the place. */
+  readonly error: CdcError;
+};
 
 export type TopicSpec = {
   readonly topic: string;
@@ -81,6 +100,11 @@ export type KafkaAdmin = AsyncDisposable & {
   partitionsOf(topic: string): Promise<number>;
   /** Low and high watermark of each partition; the high one is past what open transactions have written, too. @throws CdcError TOPIC_MISSING */
   offsetsOf(topic: string): Promise<readonly PartitionOffsets[]>;
+  /**
+   * What tells a topic from another one that has its name after it: Kafka's own id of each topic that exists, null where the broker has none
+   * (before Kafka 2.8). A topic that does not exist is left out.
+   */
+  topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string | null>>;
 };
 
 export type ConsumerOptions = {
@@ -95,7 +119,7 @@ export type ConsumerOptions = {
   readonly concurrency?: number;
   readonly sessionTimeoutMs?: number;
   /**
-   * How the group shares partitions: `spread` deals them out anew each time; `sticky` evenly too, but leaves each with who has it, as far as
+   * How the group shares partitions: `spread` deals them out again each time; `sticky` evenly too, but leaves each with who has it, as far as
    * that goes. All members of a group must say the same. Default `spread`.
    */
   readonly assignment?: 'spread' | 'sticky';
@@ -111,6 +135,11 @@ export type ConsumerOptions = {
    * next batch start there instead. To throw stops the consumer: `closed` rejects with it.
    */
   readonly onBatch: (batch: ConsumedBatch, control: BatchControl) => Promise<void>;
+  /**
+   * Called in place of onBatch when the next batch of a partition cannot be read. Unless it seeks, the partition is asked for the same batch again after
+   * a rest of a second, or of what it says. Without it such a batch stops the consumer: `closed` rejects with its error.
+   */
+  readonly onUnreadable?: (batch: UnreadableBatch, control: BatchControl) => Promise<void>;
   /** Told how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
   readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
   /** Told what onBatch never sees. It may have been asked for before a seek: only `from` tells whether it follows what was handed over. */
@@ -138,6 +167,37 @@ export type GroupConsumer = AsyncDisposable & {
   readonly closed: Promise<void>;
 };
 
+/** Where a partition is to be read. */
+export type FetchPlace = { readonly partition: number; readonly from: bigint };
+
+/** What a partition had from where it was asked. `nextOffset` is past control records and aborted messages too. */
+export type FetchedRun = {
+  readonly partition: number;
+  readonly messages: readonly ConsumedMessage[];
+  readonly nextOffset: bigint;
+  readonly unreadable: UnreadableBatch | null;
+};
+
+/** Reads partitions of a topic for whoever keeps their places himself: no group knows of it. */
+export type TopicReader = AsyncDisposable & {
+  /**
+   * Asks once for what comes next in these partitions, and waits a moment when nothing does; a partition of which nothing came may be left out. Finds
+   * leaders that have moved.
+   *
+   * @throws CdcError KAFKA_UNREACHABLE, TOPIC_MISSING; OffsetOutOfRangeError when the log does not hold one of the places
+   */
+  fetch(places: readonly FetchPlace[]): Promise<readonly FetchedRun[]>;
+};
+
+/** The log begins behind a place, or ends before it. */
+export class OffsetOutOfRangeError extends Error {
+  override readonly name = 'OffsetOutOfRangeError';
+
+  constructor(topic: string, options?: ErrorOptions) {
+    super(`topic ${topic} does not hold one of the offsets asked for`, options);
+  }
+}
+
 /** A connection to one Kafka cluster. Cheap to make: each producer, admin and consumer opens its own connections. */
 export type Kafka = {
   /** @throws CdcError KAFKA_UNREACHABLE naming the brokers and the remedy */
@@ -147,4 +207,6 @@ export type Kafka = {
     readonly transactionTimeoutMs?: number;
   }): Promise<TransactionalProducer>;
   consumer(options: ConsumerOptions): Promise<GroupConsumer>;
+  /** @throws CdcError KAFKA_UNREACHABLE */
+  reader(options: { readonly topic: string; readonly readUncommitted?: boolean }): Promise<TopicReader>;
 };

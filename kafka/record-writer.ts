@@ -33,7 +33,7 @@ export class RecordWriter {
   record({ key, value, valueBytes, headers }: OutgoingMessage, offsetDelta: number): void {
     const headerList = headers === undefined ? [] : Object.entries(headers);
     const start = this.#at;
-    // Nearly all text is ASCII: its length is tried as its size, and the record is written anew where that was wrong.
+    // Nearly all text is ASCII: its length is tried as its size, and the record is written again where that was wrong.
     if (this.#write(offsetDelta, key, value, headerList, key?.length ?? -1, valueBytes ?? value?.length ?? -1)) return;
     this.#at = start;
     this.#write(offsetDelta, key, value, headerList, sizeOf(key), sizeOf(value));

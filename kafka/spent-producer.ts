@@ -3,7 +3,7 @@ import type { KafkaTransaction, TransactionalProducer } from './port.ts';
 /**
  * A producer that does nothing any more after a failure but fail the same way. What it had sent may have reached the broker or not, and so its numbers of
  * batches may not be the broker's: a batch that it sent next could be taken for the one before, answered as if it were written, and be lost. Whoever goes
- * on takes the transactional id anew, which begins to count anew.
+ * on takes the transactional id again, which begins to count again.
  */
 export function spentAfterFailure(producer: TransactionalProducer): TransactionalProducer {
   let failure: { readonly error: unknown } | null = null;

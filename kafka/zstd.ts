@@ -12,14 +12,14 @@ export function compressZstd(bytes: Buffer): Promise<Buffer> {
   return compress(bytes, { params, chunkSize: chunkFor(bytes.length / 4) });
 }
 
-/** On Node's thread pool. */
-export function decompressZstd(bytes: Buffer): Promise<Buffer> {
-  return decompress(bytes, { chunkSize: chunkFor(bytes.length * 10) });
+/** On Node's thread pool, into at most `limit` bytes. @throws Error with code ERR_BUFFER_TOO_LARGE */
+export function decompressZstd(bytes: Buffer, limit: number): Promise<Buffer> {
+  return decompress(bytes, { chunkSize: chunkFor(bytes.length * 10), maxOutputLength: limit });
 }
 
 /** On this thread. */
-export function decompressZstdSync(bytes: Buffer): Buffer {
-  return zstdDecompressSync(bytes, { chunkSize: chunkFor(bytes.length * 10) });
+export function decompressZstdSync(bytes: Buffer, limit: number): Buffer {
+  return zstdDecompressSync(bytes, { chunkSize: chunkFor(bytes.length * 10), maxOutputLength: limit });
 }
 
 /** zlib hands its output over in chunks, each with a turn through the thread pool: a few large ones cost half of many small ones. */

@@ -12,11 +12,11 @@ type WorkloadFlags = { rate: number; seconds: number; seed: number; writers: num
 
 /** `cdc legacy-db migrate|seed|workload`: the order system that stands for somebody's legacy database. */
 export function legacyDbCommand(context: CliContext): Command {
-  const command = new Command('legacy-db').description('the example legacy system: an order database and an application that writes to it');
+  const command = new Command('legacy-db').description('the sample legacy system: an order database and an application that writes to it');
   command
     .command('migrate')
-    .description('create or complete its tables, triggers and grants; harmless to repeat')
-    .option('--ledger', 'also keep a ledger of every change, the ground truth for a comparison', false)
+    .description('create or complete its tables, triggers and grants; you may repeat it')
+    .option('--ledger', 'also keep a ledger of every change, for the comparison', false)
     .action(async ({ ledger }: MigrateFlags) => {
       const { legacyDb } = await context.config();
       const { application, poller, replicator } = legacyDb.roles;
@@ -32,9 +32,9 @@ export function legacyDbCommand(context: CliContext): Command {
     .option('--customers <n>', 'customers to add', wholeNumber(0), 1000)
     .option('--products <n>', 'products to add', wholeNumber(0), 200)
     .option('--orders <n>', 'orders to add', wholeNumber(0), 5000)
-    .addOption(new Option('--items-per-order <n>', 'at most so many items in an order').argParser(wholeNumber(0, 20)).default(5))
+    .addOption(new Option('--items-per-order <n>', 'most items in an order').argParser(wholeNumber(0, 20)).default(5))
     .option('--seed <n>', 'the same seed gives the same rows', wholeNumber(0), 1)
-    .option('--history', 'spread their times over the year 2025 (only before any poller runs)', false)
+    .option('--history', 'spread their times over the year 2025; only before any poller runs', false)
     .action(async ({ itemsPerOrder, ...flags }: SeedFlags) => {
       const { legacyDb } = await context.config();
       const added = await seed(clientFor(legacyDb, 'owner', 'cdc legacy-db seed'), {
@@ -51,11 +51,11 @@ export function legacyDbCommand(context: CliContext): Command {
     });
   command
     .command('workload')
-    .description('write as the old application does; Ctrl-C ends it in order')
+    .description('write like the old application, until Ctrl-C or --seconds')
     .option('--rate <n>', 'operations per second', positiveNumber, 50)
     .option('--seconds <n>', 'how long', positiveNumber, 20)
     .option('--seed <n>', 'the same seed gives the same plan', wholeNumber(0), 1)
-    .option('--writers <n>', 'connections side by side', wholeNumber(1, 200), 8)
+    .option('--writers <n>', 'number of connections', wholeNumber(1, 200), 8)
     .option('--json', 'print the statistics as JSON', false)
     .action(async ({ json, ...flags }: WorkloadFlags) => {
       const { legacyDb } = await context.config();

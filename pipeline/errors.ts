@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { maskUrls } from './config/mask.ts';
 import type { CatalogueEntry } from './error-catalogue/entry.ts';
 import { connectorErrors } from './error-catalogue/connectors.ts';
 import { generalErrors } from './error-catalogue/general.ts';
@@ -34,9 +35,9 @@ export class CdcError extends Error {
   readonly remedy: string;
 
   constructor(code: ErrorCode, message: string, options: { readonly remedy?: string; readonly cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(maskUrls(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.remedy = options.remedy ?? errorCatalogue[code].remedy;
+    this.remedy = maskUrls(options.remedy ?? errorCatalogue[code].remedy);
   }
 
   get exitCode(): number {
@@ -44,9 +45,18 @@ export class CdcError extends Error {
   }
 }
 
+/** For an answer that names a code without being an error. */
+export function errorExitCode(code: ErrorCode): number {
+  return errorCatalogue[code].exitCode;
+}
+
+export function errorRemedy(code: ErrorCode): string {
+  return errorCatalogue[code].remedy;
+}
+
 /** The text of anything thrown, for a message or a log line; never throws itself. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(describeError).join('; ');
-  if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return typeof error === 'string' ? error : inspect(error, { depth: 0 });
+  if (error instanceof Error) return error.message === '' ? error.name : maskUrls(error.message);
+  return maskUrls(typeof error === 'string' ? error : inspect(error, { depth: 0 }));
 }

@@ -2,11 +2,13 @@
  * What every folder shares and that is no folder's own subject: the catalogue of errors, the configuration file, the logger.
  * Talks to no server and imports nobody.
  */
-export { loadConfig, parseConfig } from './config/load.ts';
-export { maskSecrets } from './config/mask.ts';
+export { formatPath, loadConfig, locateIn, parseConfig, type Locate, type SettingPath } from './config/load.ts';
+export type { MirrorTableConfig } from './config/model-settings.ts';
+export { maskSecrets, maskUrls } from './config/mask.ts';
 export type { Environment } from './config/interpolate.ts';
 export {
   pipelineSchema,
+  pollerTableSchema,
   type ConnectConfig,
   type Credentials,
   type GuardConfig,
@@ -20,24 +22,27 @@ export {
   type TlsConfig,
   type WireFormat,
 } from './config/schema.ts';
+export { ownMember } from './own-member.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
-export type { CliContext } from './cli-context.ts';
+export type { CliContext } from './cli/cli-context.ts';
 export { mariadbConnectionOptions, mariadbIdTypes, mariadbOrderedTypes } from './mariadb.ts';
-export { positiveNumber, wholeNumber } from './number-options.ts';
-export { lacksPassword, postgresClientConfig, tlsOptions, type DatabaseLocation } from './postgres.ts';
-export { CdcError, describeError, type ErrorCode } from './errors.ts';
+export { positiveNumber, wholeNumber } from './cli/number-options.ts';
+export { lacksPassword, postgresClientConfig, sessionSql, tlsOptions, type DatabaseLocation } from './postgres.ts';
+export { CdcError, describeError, errorExitCode, errorRemedy, type ErrorCode } from './errors.ts';
 export {
   incrementingColumn,
-  isTablePattern,
   isUnique,
   keyColumns,
-  matchesTable,
   publishedColumns,
   readColumns,
   tieBreakers,
   timestampColumns,
   type TableKeys,
 } from './polled-table.ts';
-export { nodeFlags } from './node-flags.ts';
-export { atMost, pause } from './pause.ts';
+export { mariadbAccount, mariadbName, mariadbTable, mariadbText, postgresName } from './sql-names.ts';
+export { canonicalTableName, formatTableName, isTablePattern, matchesTable, parseTableName } from './table-name.ts';
+export { markdownTable, wrapped } from './markdown.ts';
+export { nodeFlags } from './cli/node-flags.ts';
+export { atMost, pause, unlessAborted } from './pause.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';
+export { visible, visibleLine } from './cli/visible.ts';

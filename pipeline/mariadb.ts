@@ -22,6 +22,8 @@ export function mariadbConnectionOptions(
     charset: 'utf8mb4',
     typeCast: false,
     rowsAsArray: true,
+    // Otherwise mysql2 makes code of the columns' names, and takes none that every object has (__proto__, __defineGetter__).
+    disableEval: true,
     enableKeepAlive: true,
     connectTimeout: 10_000,
     connectAttributes: { program_name: programName },

@@ -14,3 +14,19 @@ export async function atMost(ms: number, work: Promise<unknown>): Promise<void> 
     over.abort();
   }
 }
+
+/** `promise`, or a rejection with the signal's reason as soon as it is aborted. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // Whichever lost the race has nobody else to hear it fail.
+    promise.catch(() => undefined);
+    aborted.promise.catch(() => undefined);
+  }
+}

@@ -75,21 +75,3 @@ export function readColumns(
   ]);
   return columns.filter((name) => needed.has(name));
 }
-
-/** Whether `poller.tables[].table` is a pattern (`public.*`), and not a name. */
-export function isTablePattern(table: string): boolean {
-  return /[*?]/.test(table);
-}
-
-/** Whether a pattern means a table. `*` and `?` stop at the dot. */
-export function matchesTable({ table: pattern, exclude = [] }: Pick<PollerTableConfig, 'table' | 'exclude'>, table: string): boolean {
-  return globToRegExp(pattern).test(table) && !exclude.some((other) => globToRegExp(other).test(table));
-}
-
-function globToRegExp(glob: string): RegExp {
-  const source = glob
-    .replaceAll(/[\\^$.|+()[\]{}]/g, String.raw`\$&`)
-    .replaceAll('*', '[^.]*')
-    .replaceAll('?', '[^.]');
-  return new RegExp(`^${source}$`, 'u');
-}

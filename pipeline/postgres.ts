@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import type { ClientConfig } from 'pg';
+import { escapeIdentifier, escapeLiteral, type ClientConfig } from 'pg';
 import type { Credentials, LegacyDbConfig, TlsConfig } from './config/schema.ts';
 import { CdcError, describeError } from './errors.ts';
 
@@ -20,8 +20,10 @@ export type DatabaseLocation = {
  */
 export function postgresClientConfig(location: DatabaseLocation, credentials: Credentials, applicationName: string): ClientConfig {
   const { host, port, database, tls, dialect } = location;
-  if (dialect === 'mariadb')
-    throw new CdcError('DIALECT_UNSUPPORTED', `${host}:${port}/${database} is a MariaDB, and this command asks a Postgres`);
+  if (dialect !== undefined && dialect !== 'postgres') {
+    const what = { mariadb: 'a MariaDB', h2: 'an H2' }[dialect];
+    throw new CdcError('DIALECT_UNSUPPORTED', `${host}:${port}/${database} is ${what}, and this command asks a Postgres`);
+  }
   return {
     host,
     port,
@@ -35,6 +37,29 @@ export function postgresClientConfig(location: DatabaseLocation, credentials: Cr
     connectionTimeoutMillis: 10_000,
     ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
   };
+}
+
+/**
+ * SQL that makes a session mean what its statements say, whatever the role, the database or the server set: every name of ours is pg_catalog's, no one
+ * ends the session while it idles, and it never takes the locks of a serializable transaction. `settings` come on top. To be sent as one simple query.
+ */
+export function sessionSql(settings: Readonly<Record<string, string>> = {}): string {
+  const all = {
+    search_path: 'pg_catalog',
+    default_transaction_isolation: 'read committed',
+    idle_in_transaction_session_timeout: '0',
+    row_security: 'on',
+    standard_conforming_strings: 'on',
+    quote_all_identifiers: 'off',
+    array_nulls: 'on',
+    client_encoding: 'UTF8',
+    ...settings,
+  };
+  // Not every version has them.
+  const known = ['idle_session_timeout', 'transaction_timeout'].map(
+    (name) => `SELECT set_config('${name}', '0', false) WHERE current_setting('${name}', true) IS NOT NULL`,
+  );
+  return [...Object.entries(all).map(([name, value]) => `SET ${escapeIdentifier(name)} = ${escapeLiteral(value)}`), ...known].join('; ');
 }
 
 /** Whether a login failed because the server asks for a password and none is set: pg says so in words of its protocol, and without a code. */

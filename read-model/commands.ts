@@ -2,58 +2,76 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
 import { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
-import { migrate } from './migrate.ts';
-import { readDatabaseConfig, requireReadModel, selectModels } from './model-config.ts';
+import { migrateCommand, planCommand } from './plan-commands.ts';
+import type { ReadCaptured } from './mirrors/plan/wanted-mirrors.ts';
 import { parkedCommand } from './parking/commands.ts';
 import { rebuildCommand, versionsCommand } from './rebuild/commands.ts';
+import { skipCommand } from './faults/skip-command.ts';
+import { projectionFilesOf } from './views/project-files.ts';
+import { requireModel, requireReadModel } from './model-config.ts';
 import { startReadModel } from './start.ts';
-import { readModelStatus, type PartitionStatus } from './status.ts';
+import type { Stop } from './rebuild/versions.ts';
+import type { ProjectionFault } from './views/projection-faults.ts';
+import { readModelStatus, standingViews, stoppedModels, type PartitionStatus } from './status.ts';
 
 type ModelOption = { readonly model?: readonly string[] };
 
-/** `cdc read-model migrate|start|status|parked|rebuild|versions` */
-export function readModelCommand(context: CliContext): Command {
-  const command = new Command('read-model').description('the read models that follow the topics');
+/** `cdc read-model plan|migrate|start|status|parked|skip|rebuild|versions` */
+export function readModelCommand(context: CliContext, readCaptured: ReadCaptured): Command {
+  const command = new Command('read-model').description('read models: mirrors and views that follow the topics');
 
-  command
-    .command('migrate')
-    .description("make or update the models' tables in the read database")
-    .option('--model <name...>', 'only these models')
-    .action(async ({ model }: ModelOption) => {
-      const readModel = requireReadModel(await context.config());
-      for (const schema of selectModels(readModel, model)) {
-        const applied = await migrate(readDatabaseConfig(readModel), { schema });
-        context.print(applied.length === 0 ? `${schema}: up to date` : `${schema}: applied ${applied.join(', ')}`);
-      }
-    });
+  command.addCommand(planCommand(context, readCaptured)).addCommand(migrateCommand(context, readCaptured));
 
   command
     .command('start')
-    .description('keep the models in sync until interrupted')
+    .description('keep the models in sync, until Ctrl-C')
     .option('--model <name...>', 'only these models')
     .action(async ({ model }: ModelOption) => {
       const { logger, signal } = context;
-      await using running = await startReadModel({ config: await context.config(), models: model, logger, signal });
+      using open = new DisposableStack();
+      open.use(await context.followFiles());
+      const config = await context.config();
+      await using running = await startReadModel({
+        config,
+        models: model,
+        projectionsOf: (name) => projectionFilesOf(context.configFolder(), requireModel(requireReadModel(config), name).projections),
+        logger,
+        signal,
+      });
       await running.closed;
     });
 
   command
     .command('status')
-    .description('how far each partition is applied, and up to when each model is complete; exit code 1 when one is stale')
+    .description(
+      'show how far each partition is applied and up to when each model is complete; exit code 1 if a model is stale or has ended, or a view stands',
+    )
     .option('--model <name...>', 'only these models')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action(async ({ model, json }: ModelOption & { readonly json?: boolean }) => {
       const config = await context.config();
       const status = await readModelStatus(config, model, context.logger);
+      const stops = await stoppedModels(config, model, context.logger);
       const freshness = await readFreshness(config, model, context.logger);
-      const rows = status.map((row) => ({ ...row, freshness: freshness.find((each) => each.model === row.model) }));
+      const views = await standingViews(config, model, context.logger);
+      const rows = status.map((row) => ({
+        ...row,
+        freshness: freshness.find((each) => each.model === row.model),
+        standingViews: views.get(row.model) ?? [],
+      }));
       context.print(
-        json === true ? JSON.stringify(rows, bigintAsText, 2) : [statusTable(status), ...freshness.map(describeFreshness)].join('\n'),
+        json === true
+          ? JSON.stringify(rows, bigintAsText, 2)
+          : [statusTable(status), ...[...stops].map(stopText), ...[...views].flatMap(viewTexts), ...freshness.map(describeFreshness)].join(
+              '\n',
+            ),
       );
-      if (freshness.some(({ state }) => state === 'stale')) context.setExitCode(1);
+      if (stops.size > 0 || [...views.values()].some((faults) => faults.length > 0) || freshness.some(({ state }) => state === 'stale'))
+        context.setExitCode(1);
     });
 
-  for (const one of [parkedCommand(context), rebuildCommand(context), versionsCommand(context)]) command.addCommand(one);
+  for (const one of [parkedCommand(context), skipCommand(context), rebuildCommand(context), versionsCommand(context)])
+    command.addCommand(one);
   return command;
 }
 
@@ -70,7 +88,18 @@ function statusTable(status: readonly PartitionStatus[]): string {
   return [table.toString(), ...haltsOf(status)].join('\n');
 }
 
-/** Why partitions stand still, each reason once: a server that is away is away for all of them. */
+function stopText([model, { code, cause, remedy, stoppedAt }]: readonly [string, Stop]): string {
+  return `${model} is applied by no process since ${stoppedAt}: ${code}: ${cause}\n  remedy: ${remedy}`;
+}
+
+function viewTexts([model, faults]: readonly [string, readonly ProjectionFault[]]): readonly string[] {
+  return faults.map(
+    ({ projection, code, cause, remedy, since }) =>
+      `view ${model}.${projection} stands since ${since}: ${code}: ${cause}\n  remedy: ${remedy}`,
+  );
+}
+
+/** Why partitions halt, each reason once: a server that is away is away for all of them. */
 function haltsOf(status: readonly PartitionStatus[]): readonly string[] {
   const places = new Map<string, string[]>();
   for (const { topic, partition, halted } of status) {

@@ -1,5 +1,5 @@
-import { Pool, escapeIdentifier, type ClientConfig, type PoolClient } from 'pg';
-import type { Logger } from '#pipeline/index.ts';
+import { Client, Pool, escapeIdentifier, type ClientBase, type ClientConfig, type PoolClient } from 'pg';
+import { CdcError, describeError, sessionSql, type Logger } from '#pipeline/index.ts';
 
 /** What runs a query: a pool or one of its clients. */
 export type Database = Pick<PoolClient, 'query'>;
@@ -17,11 +17,40 @@ export async function queryText(database: Database, sql: string, values: readonl
 
 /** A pool whose idle connections may be lost: the next query opens another. */
 export function openPool(config: ClientConfig, logger: Logger, max = 4): Pool {
-  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000 });
+  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, verify: prepareForPool });
   // pg-pool listens only while a connection idles. A server that ends it in the very packet that made it ready would find nobody.
   pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a connection to the read database was lost')));
   pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the read database was lost'));
   return pool;
+}
+
+/**
+ * Every connection's session means what our statements say, whatever the role, the database or the server set: names without a schema are
+ * pg_catalog's (or, within {@link inTransaction}, the model's), and texts of values are read and written in one way.
+ *
+ * What is set to end long statements and idle sessions of people would end a batch that takes its time, again and again.
+ */
+const settings = sessionSql({
+  default_transaction_read_only: 'off',
+  lock_timeout: '0',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  lc_monetary: 'C',
+  xmloption: 'content',
+});
+/** The timeout before anything that could take its time. */
+const session = `SET statement_timeout = 0; ${settings}`;
+
+/** Makes a new connection's session ours. By statements and not by options of the login: a pooler between passes these on. */
+async function prepareSession(client: ClientBase): Promise<void> {
+  await client.query(session);
+}
+
+/** {@link prepareSession}, as pools ask for it. */
+export function prepareForPool(client: PoolClient, done: (error?: Error) => void): void {
+  client.query(session, (error: Error | null) => done(error ?? undefined));
 }
 
 /**
@@ -64,4 +93,23 @@ export function text(row: TextRow, index: number): string {
   const value = row[index];
   if (value === undefined || value === null) throw new TypeError(`column ${index} of a query's result is null`);
   return value;
+}
+
+/** A connection of one's own, whose session is ours. @throws CdcError READ_DB_UNREACHABLE */
+export async function connected(config: ClientConfig): Promise<Client> {
+  const client = new Client(config);
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await prepareSession(client);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw unreachable(config, error);
+  }
+}
+
+export function unreachable(config: ClientConfig, error: unknown): CdcError {
+  const place = `${config.host}:${config.port}/${config.database} as ${config.user}`;
+  return new CdcError('READ_DB_UNREACHABLE', `the read database ${place} does not answer: ${describeError(error)}`, { cause: error });
 }

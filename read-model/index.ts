@@ -5,5 +5,15 @@
  * replays and stale consumers; any interleaving of topics ends in the same view; nothing is skipped silently. Knows Kafka and its own
  * database only, never the legacy one nor which strategy wrote the events. Leaves capture to others, and Kafka to kafka/.
  */
-export { migrate } from './migrate.ts';
+export { projectionFilesOf } from './views/project-files.ts';
+export { wantedMirrors, type WantedMirror } from './mirrors/plan/wanted-mirrors.ts';
+export { openPool, queryText, qualified, unreachable, type TextRow } from './database.ts';
+export { haltedPartitions } from './faults/halts.ts';
+export { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
+export { migrate, requireMigrated, type Migrated } from './migrate.ts';
+export { loadMirrors } from './mirrors/mirror-catalogue.ts';
+export type { Mirror } from './mirrors/mirror.ts';
+export { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
+export { parkedCounts } from './parking/parked-events.ts';
+export { readVersion } from './rebuild/versions.ts';
 export { startReadModel, type ReadModelOptions, type RunningReadModel } from './start.ts';

@@ -1,88 +1,201 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { Client, escapeIdentifier, type ClientConfig } from 'pg';
-import { CdcError, describeError } from '#pipeline/index.ts';
-import { queryText, qualified, type Database } from './database.ts';
-import { fingerprint } from './projections.ts';
+import knex, { type Knex } from 'knex';
+import { escapeIdentifier, type ClientConfig, type PoolClient } from 'pg';
+import * as z from 'zod';
+import { CdcError } from '#pipeline/index.ts';
+import { connected, prepareForPool, queryText, qualified, type Database } from './database.ts';
+import { holdersInSchema, lockWait, untilUnlocked } from './locks.ts';
+import { lockName, makeModel, nothing, type ModelAsked, type ModelPlan } from './make-model.ts';
+import { ownSql, ownSqlFiles } from './own-sql.ts';
+import { fingerprintOf } from './views/stored-projections.ts';
 
 export type MigrateOptions = {
   readonly schema: string;
   /** The schema is a version to be filled by a rebuild: views come last. */
   readonly rebuild?: { readonly version: number } | undefined;
+  /** What its mirrors and views are to be; left out, they stay as they are. */
+  readonly asked?: ModelAsked | undefined;
+  /** Told, once for each try, that a table is in use. */
+  readonly onWait?: ((what: string) => void) | undefined;
+  /** Ends the wait for a table. */
+  readonly signal?: AbortSignal | undefined;
 };
 
-const sqlFolder = new URL('./sql/', import.meta.url);
+export type Migrated = {
+  /** Files of read-model/sql that were applied. */
+  readonly files: readonly string[];
+  readonly plan: ModelPlan;
+};
+
+/** Some ten minutes of tries. */
+const triesMost = 300;
+
+/** Knex's list of what was applied, in the model's schema. */
+const migrationsTable = 'knex_migrations';
+
+/** Knex would ask for it before the session is ours; nothing of ours depends on it. */
+const anyVersion = '13';
 
 /**
- * Brings one model's schema up to date: applies the files of read-model/sql that it has not seen, in order, in one transaction. Names in
- * the files are unqualified, so that any number of models (and versions of a model) can live in one database. Harmless to repeat; two at
- * once queue up. Gives the names of the files that were applied.
+ * Brings one model's schema up to date: knex's migrator applies the files of read-model/sql that it has not seen, in order, in one
+ * transaction. Names in the files are unqualified, so that any number of models (and versions of a model) can live in one database. Harmless to repeat; two at
+ * once queue up. Then its mirrors are made what `asked` says, in a transaction of their own.
  *
- * @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_MIGRATION_CHANGED
+ * It waits for a table that is in use a moment at a time, so that no reader waits behind it, and gives up after some minutes.
+ *
+ * @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_MIGRATION_CHANGED, READ_MODEL_LOCKED
  */
-export async function migrate(config: ClientConfig, { schema, rebuild }: MigrateOptions): Promise<readonly string[]> {
-  const client = new Client(config);
-  client.on('error', () => undefined);
+export async function migrate(config: ClientConfig, options: MigrateOptions): Promise<Migrated> {
+  const client = await connected(config);
+  const onWait = waiting(options.schema, options.onWait);
+  const builder = knex({
+    client: 'pg',
+    version: anyVersion,
+    connection: connectionOf(config),
+    pool: { min: 0, max: 1, afterCreate: prepared },
+  });
   try {
-    await client.connect();
-  } catch (error) {
-    throw unreachable(config, error);
+    const signal = options.signal ?? AbortSignal.any([]);
+    const holders = (): Promise<string> => holdersInSchema(client, options.schema);
+    const files = await untilUnlocked({ holders, onWait, signal }, () => migrateOnce(builder, options));
+    const { asked } = options;
+    if (asked === undefined) return { files, plan: nothing };
+    const plan = await untilUnlocked({ holders, onWait, signal }, () => makeModel(client, options.schema, asked));
+    return { files, plan };
+  } finally {
+    await Promise.all([client.end(), builder.destroy()]);
   }
-  try {
-    await client.query('BEGIN');
-    const applied = await applyMissing(client, schema);
-    await client.query('INSERT INTO model_version (version, projections, views_filled) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
+}
+
+function prepared(client: PoolClient, done: (error: Error | null, client: PoolClient) => void): void {
+  prepareForPool(client, (error) => done(error ?? null, client));
+}
+
+function migrateOnce(builder: Knex, { schema, rebuild }: MigrateOptions): Promise<readonly string[]> {
+  return builder.transaction(async (transaction) => {
+    const run = async (sql: string, values: readonly (string | number | boolean)[] = []): Promise<void> => {
+      await transaction.raw(sql, [...values]);
+    };
+    await run('SELECT pg_advisory_xact_lock(hashtextextended(?, 0))', [lockName(schema)]);
+    await run(`SET LOCAL lock_timeout = ${lockWait.readersMs}`);
+    await run(asRaw(`CREATE SCHEMA IF NOT EXISTS ${escapeIdentifier(schema)}`));
+    await run(asRaw(`SET LOCAL search_path = ${escapeIdentifier(schema)}`));
+    const applied = await applyMissing(transaction, schema);
+    await run('INSERT INTO model_version (version, projections, views_filled) VALUES (?, ?, ?) ON CONFLICT DO NOTHING', [
       rebuild?.version ?? 1,
-      fingerprint(),
+      // Of no views: those of files come after the mirrors.
+      fingerprintOf([]),
       rebuild === undefined,
     ]);
-    // Numbers of their own, so that what was decoded for another version is never taken for this one's.
-    if (rebuild !== undefined && applied.length > 0)
-      await client.query('UPDATE mirrored_tables SET columns_version = $1', [rebuild.version * 100_000]);
-    await client.query('COMMIT');
     return applied;
-  } finally {
-    await client.end();
-  }
+  });
+}
+
+/** What hears of each try in vain. @throws CdcError READ_MODEL_LOCKED */
+function waiting(schema: string, onWait: MigrateOptions['onWait']): (holders: string, tries: number) => void {
+  return (holders, tries) => {
+    const what = `schema ${schema} waits to be altered: ${holders}`;
+    if (tries === triesMost) throw new CdcError('READ_MODEL_LOCKED', what);
+    onWait?.(what);
+  };
+}
+
+/** Of a `pg` client, as knex takes it. */
+function connectionOf({ host, port, database, user, password, ssl, ...more }: ClientConfig): Knex.PgConnectionConfig {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(database === undefined ? {} : { database }),
+    ...(user === undefined ? {} : { user }),
+    ...(typeof password === 'string' ? { password } : {}),
+    ...(ssl === undefined ? {} : { ssl }),
+    application_name: more.application_name ?? 'cdc read-model migrate',
+    connectionTimeoutMillis: more.connectionTimeoutMillis ?? 10_000,
+  };
 }
 
 /** @throws CdcError READ_MODEL_NOT_MIGRATED when `schema` lacks a file of read-model/sql */
 export async function requireMigrated(database: Database, schema: string): Promise<void> {
   const missing = new CdcError('READ_MODEL_NOT_MIGRATED', `schema ${schema} of the read database is not up to date`);
-  const [found] = await queryText(database, 'SELECT to_regclass($1)', [qualified(schema, 'schema_migrations')]);
+  const [found] = await queryText(database, 'SELECT to_regclass($1)', [qualified(schema, migrationsTable)]);
   if (found?.[0] === null) throw missing;
-  const seen = new Set((await queryText(database, `SELECT file FROM ${qualified(schema, 'schema_migrations')}`)).map(([file]) => file));
-  if ((await sqlFiles()).some((file) => !seen.has(file))) throw missing;
+  const seen = new Set((await queryText(database, `SELECT name FROM ${qualified(schema, migrationsTable)}`)).map(([file]) => file));
+  if ((await ownSqlFiles()).some((file) => !seen.has(file))) throw missing;
 }
 
-export function unreachable(config: ClientConfig, error: unknown): CdcError {
-  const place = `${config.host}:${config.port}/${config.database} as ${config.user}`;
-  return new CdcError('READ_DB_UNREACHABLE', `the read database ${place} does not answer: ${describeError(error)}`, { cause: error });
-}
-
-async function applyMissing(client: Client, schema: string): Promise<string[]> {
-  await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`read-model migrate ${schema}`]);
-  await client.query(`CREATE SCHEMA IF NOT EXISTS ${escapeIdentifier(schema)}`);
-  await client.query(`SET LOCAL search_path = ${escapeIdentifier(schema)}`);
-  await client.query(
-    'CREATE TABLE IF NOT EXISTS schema_migrations (file text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-  );
-  const seen = new Map((await queryText(client, 'SELECT file, hash FROM schema_migrations')).map(([file, hash]) => [file, hash]));
-  const applied: string[] = [];
-  for (const file of await sqlFiles()) {
-    const sql = await readFile(new URL(file, sqlFolder), 'utf8');
-    const hash = createHash('sha256').update(sql).digest('hex');
-    const before = seen.get(file);
-    if (before === hash) continue;
-    if (before !== undefined) throw new CdcError('READ_MODEL_MIGRATION_CHANGED', `${file} is not what schema ${schema} was made with`);
-    await client.query(sql);
-    await client.query('INSERT INTO schema_migrations (file, hash) VALUES ($1, $2)', [file, hash]);
-    applied.push(file);
+/** Knex's migrator, with the SQL files as its source. Gives the files that it applied. */
+async function applyMissing(transaction: Knex.Transaction, schema: string): Promise<readonly string[]> {
+  const files = await ownSqlFiles();
+  const contents = new Map(await Promise.all(files.map(async (file) => [file, await ownSql(file)] as const)));
+  const migrationSource: Knex.MigrationSource<string> = {
+    getMigrations: () => Promise.resolve([...files]),
+    getMigrationName: (file) => file,
+    getMigration: (file) =>
+      Promise.resolve({ up: (within) => within.raw(asRaw(contents.get(file) ?? '')), down: () => Promise.reject(new Error('not undone')) }),
+  };
+  await adoptOlder(transaction, schema, migrationSource);
+  await renameSuperseded(transaction, schema);
+  try {
+    const [, applied] = z
+      .tuple([z.number(), z.array(z.string())])
+      .parse(await transaction.migrate.latest({ migrationSource, schemaName: schema, tableName: migrationsTable }));
+    await checkHashes(transaction, contents);
+    return applied;
+  } catch (error) {
+    // A file that was applied is not there any more: a newer program has made the schema.
+    if (error instanceof Error && error.message.startsWith('The migration directory is corrupt'))
+      throw new CdcError('READ_MODEL_MIGRATION_CHANGED', `schema ${schema} was made by another version of this program`, { cause: error });
+    throw error;
   }
-  return applied;
 }
 
-async function sqlFiles(): Promise<readonly string[]> {
-  const files = await readdir(sqlFolder);
-  return files.filter((file) => file.endsWith('.sql')).toSorted();
+/** A schema that was migrated before knex's migrator did it has its list in a table of ours: it goes on from there. */
+async function adoptOlder(transaction: Knex.Transaction, schema: string, migrationSource: Knex.MigrationSource<string>): Promise<void> {
+  const had = await transaction.schema.withSchema(schema).hasTable('schema_migrations');
+  if (!had) return;
+  // Makes knex's tables, and applies nothing.
+  await transaction.migrate.list({ migrationSource, schemaName: schema, tableName: migrationsTable });
+  await transaction.raw(
+    `INSERT INTO ${migrationsTable} (name, batch, migration_time) SELECT file, 1, applied_at FROM schema_migrations ORDER BY file`,
+  );
+  await transaction.raw(`${hashColumn}; UPDATE ${migrationsTable} m SET hash = s.hash FROM schema_migrations s WHERE s.file = m.name`);
+  await transaction.raw('DROP TABLE schema_migrations');
+}
+
+/** Files that went by another name, and made the sample's mirrors and view too: the mirrors stay, and the configuration takes them over. */
+const superseded = {
+  '001-mirrors.sql': '001-mirrored-tables.sql',
+  '003-order-view.sql': null,
+  '005-source-changes.sql': '005-moved-rows.sql',
+} as const;
+
+async function renameSuperseded(transaction: Knex.Transaction, schema: string): Promise<void> {
+  const known = await transaction.schema.withSchema(schema).hasTable(migrationsTable);
+  if (!known) return;
+  await transaction.raw(hashColumn);
+  for (const [name, now] of Object.entries(superseded)) {
+    const listed = transaction(migrationsTable).where({ name });
+    await (now === null ? listed.delete() : listed.update({ name: now, hash: null }));
+  }
+}
+
+const hashColumn = `ALTER TABLE ${migrationsTable} ADD COLUMN IF NOT EXISTS hash text`;
+
+/** Knex goes by a file's name alone; what it was is kept beside, so that a file that was changed since is refused. */
+async function checkHashes(transaction: Knex.Transaction, contents: ReadonlyMap<string, string>): Promise<void> {
+  await transaction.raw(hashColumn);
+  for (const { name, hash } of appliedFiles.parse(await transaction(migrationsTable).select('name', 'hash'))) {
+    const now = createHash('sha256')
+      .update(contents.get(name) ?? '')
+      .digest('hex');
+    if (hash === null) await transaction(migrationsTable).where({ name }).update({ hash: now });
+    else if (hash !== now) throw new CdcError('READ_MODEL_MIGRATION_CHANGED', `${name} is not what the schema was made with`);
+  }
+}
+
+const appliedFiles = z.array(z.object({ name: z.string(), hash: z.string().nullable() }));
+
+/** SQL that is no template: knex takes a question mark for the place of a value. */
+function asRaw(sql: string): string {
+  return sql.replaceAll('?', String.raw`\?`);
 }

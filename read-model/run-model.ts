@@ -1,23 +1,28 @@
 import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, type Logger } from '#pipeline/index.ts';
+import { CdcError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { createApplier } from './applier.ts';
-import type { ModelSchema } from './apply-changes.ts';
-import type { Mirror } from './mirror.ts';
-import { openMirrors, type Mirrors } from './mirrors.ts';
-import { partitionReader, type ReaderContext } from './partition-reader.ts';
-import { retrying, unlessAborted } from './retry.ts';
-import { schemaWaits } from './schema/schema-waits.ts';
-import { waitForNewTopics } from './topics.ts';
+import { createApplier } from './apply/applier.ts';
+import type { ModelSchema } from './apply/apply-changes.ts';
+import type { Mirror } from './mirrors/mirror.ts';
+import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
+import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';
+import { retrying } from './retry.ts';
+import { createStandings } from './faults/stops.ts';
+import { schemaWaits } from './consume/schema-waits.ts';
+import { waitForNewTopics } from './consume/topics.ts';
 import { boundaryTopic } from './transactions/boundary.ts';
 import { holdAlone } from './transactions/hold-alone.ts';
-import { transactionReader } from './transactions/transaction-reader.ts';
+import { TransactionReader } from './transactions/transaction-reader.ts';
 
 export type ModelRun = ModelSchema & {
+  /** Of `projections`, as the model's version has it. */
+  readonly fingerprint: string;
   readonly topicPrefix: string;
   readonly groupId: string;
   readonly mirrors: readonly Mirror[];
   readonly consistency: 'row' | 'transaction';
+  /** Columns of the source, as `schema.table.column`, that the mirrors go without. */
+  readonly ignoreColumns?: readonly string[];
   /** With consistency `transaction`: memory for events that wait for the rest of theirs. */
   readonly bufferBytes: number;
   readonly kafka: Kafka;
@@ -25,6 +30,9 @@ export type ModelRun = ModelSchema & {
   readonly pool: Pool;
   readonly logger: Logger;
 };
+
+/** A model that could not go on begins again after so long. */
+const tryAgainMs = 2000;
 
 /** Partitions whose events are decoded and applied together. */
 const concurrency = 16;
@@ -34,13 +42,16 @@ const fetchBounds = { maxBytesPerPartition: 512 * 1024, maxBytes: 2 * 1024 * 102
 
 /**
  * Consumes one model's topics until `signal` is aborted. Starts with the topics that exist and joins again when another appears; outlives
- * a Kafka or a database that is away for a while.
+ * a Kafka or a database that is away for a while, and whatever is wrong with single tables. An error that nobody knows is told, and the
+ * model begins again.
  *
- * @throws CdcError for what does not pass by itself: READ_MODEL_EVENT_INAPPLICABLE, EVENT_UNDECODABLE, READ_MODEL_EVENTS_LOST …
+ * @throws CdcError for what concerns the whole model: READ_MODEL_PROJECTIONS_CHANGED, a Kafka that refuses; with `onPoison: stop`
+ *   READ_MODEL_EVENT_INAPPLICABLE, EVENT_UNDECODABLE …
  */
 export async function runModel(run: ModelRun, signal: AbortSignal): Promise<void> {
   const { admin, logger } = run;
-  const mirrors = openMirrors(run.pool, run.topicPrefix, run.mirrors, logger, signal);
+  const mirrors = openMirrors(run.pool, run.topicPrefix, run.mirrors, logger, signal, run.ignoreColumns);
+  const standing = createStandings(run.pool, run.schema, logger);
   let present: readonly string[] = [];
   try {
     while (!signal.aborted) {
@@ -48,9 +59,16 @@ export async function runModel(run: ModelRun, signal: AbortSignal): Promise<void
       await using alone = run.consistency === 'transaction' ? await holdAlone(run.pool, run.schema, logger, signal) : null;
       if (present.length === 0) present = await waitForNewTopics(admin, topicsOf(run, mirrors), [], logger, signal);
       const held = alone === null ? signal : AbortSignal.any([signal, alone.lost]);
-      present = await consumeUntilMoreTopics(run, mirrors, present, held).catch((error: unknown) => {
-        if (signal.aborted || !held.aborted) throw error;
-        logger.warn({ schema: run.schema }, 'the connection that made this process the only consumer was lost; beginning again');
+      present = await consumeUntilMoreTopics(run, mirrors, present, held).catch(async (error: unknown) => {
+        if (signal.aborted) throw error;
+        if (held.aborted)
+          logger.warn({ schema: run.schema }, 'the connection that made this process the only consumer was lost; beginning again');
+        else {
+          // What is of the catalogue and of no partition is for whoever started the model.
+          if (error instanceof CdcError) throw error;
+          await standing.tell(error);
+          await pause(tryAgainMs, signal);
+        }
         return [];
       });
     }
@@ -74,6 +92,7 @@ async function consumeUntilMoreTopics(
   const topics = topicsOf(run, mirrors);
   const context: ReaderContext = {
     schema,
+    fingerprint: run.fingerprint,
     pool,
     admin,
     applier: createApplier(pool, run, logger, membership),
@@ -93,14 +112,16 @@ async function consumeUntilMoreTopics(
         topics: present,
         concurrency,
         ...fetchBounds,
-        ...(run.consistency === 'row'
-          ? partitionReader(context)
-          : transactionReader({
-              ...context,
-              boundaryTopic: boundaryTopic(run.topicPrefix),
-              bufferBytes: run.bufferBytes,
-              onStale: () => failed.reject(new PositionsMovedError()),
-            })),
+        ...handlersOf(
+          run.consistency === 'row'
+            ? new PartitionReader(context)
+            : new TransactionReader({
+                ...context,
+                boundaryTopic: boundaryTopic(run.topicPrefix),
+                bufferBytes: run.bufferBytes,
+                onStale: () => failed.reject(new PositionsMovedError()),
+              }),
+        ),
       });
       // Whoever waited for it has let go meanwhile: nobody else would end it.
       if (signal.aborted) await joined[Symbol.asyncDispose]();
@@ -123,11 +144,20 @@ async function consumeUntilMoreTopics(
   }
 }
 
+function handlersOf(reader: Reader): Reader {
+  return {
+    onAssigned: (assignment) => reader.onAssigned(assignment),
+    onBatch: (batch, control) => reader.onBatch(batch, control),
+    onUnreadable: (batch, control) => reader.onUnreadable(batch, control),
+    onPassed: (passed) => reader.onPassed(passed),
+  };
+}
+
 function topicsOf({ consistency, topicPrefix }: ModelRun, { topics }: Mirrors): readonly string[] {
   return consistency === 'row' ? topics : [...topics, boundaryTopic(topicPrefix)];
 }
 
-/** Positions were moved by somebody else; to join again reads them anew. */
+/** Positions were moved by somebody else; to join again reads them again. */
 class PositionsMovedError extends Error {
   override readonly name = 'PositionsMovedError';
 }

@@ -8,16 +8,18 @@ export function runSettings({
   onPoison,
   onSchemaChange,
   parkedMax,
+  ignoreColumns,
   transactionBufferMb,
 }: ReadModelConfig['models'][string]): Pick<
   ModelRun,
-  'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches' | 'tablesStandWhole'
+  'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches' | 'tablesStandWhole' | 'ignoreColumns'
 > {
   // Where every event that cannot be applied stops the model, these do too.
   const mismatches = onPoison === 'park' && onSchemaChange === 'stop-table' ? 'halt' : 'park';
   return {
     topicPrefix,
     consistency,
+    ignoreColumns,
     bufferBytes: transactionBufferMb * 2 ** 20,
     mismatches,
     tablesStandWhole: mismatches === 'halt' && consistency === 'row',

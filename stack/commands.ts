@@ -1,8 +1,8 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
-import { startContainerStack } from './container-stack.ts';
-import { stateFile } from './records.ts';
+import { startContainerStack } from './containers/container-stack.ts';
+import { stateFile } from './state/records.ts';
 import { startStack } from './start-stack.ts';
 import { stackStatus, type StackStatus } from './status.ts';
 import { resetStack, stopStack } from './stop-stack.ts';
@@ -11,33 +11,40 @@ import { resetStack, stopStack } from './stop-stack.ts';
 export function stackCommand(context: CliContext): Command {
   const { progress, print } = context;
   const stack = new Command('stack').description(
-    'the real servers (Postgres, Kafka, Kafka Connect with Debezium) locally, as processes or as containers',
+    'run the real servers (Postgres, Kafka, Kafka Connect with Debezium) locally, as processes or containers',
   );
 
   stack
     .command('up')
     .description('start the servers; they keep running until `cdc stack down`')
-    .option('--no-connect', 'leave Kafka Connect out')
+    .option('--no-connect', 'without Kafka Connect')
     .addOption(
-      new Option('--with <servers...>', 'further servers (mariadb as a process only)').choices(['mariadb', 'schema-registry']).default([]),
+      new Option('--with <servers...>', 'more servers; mariadb and h2 as processes only')
+        .choices(['mariadb', 'h2', 'schema-registry'])
+        .default([]),
     )
     .addOption(new Option('--as <kind>', 'how the servers run').choices(['processes', 'containers']).default('processes'))
     .action(async ({ connect, as, with: further }: { connect: boolean; as: string; with: readonly string[] }) => {
       const folder = context.stackFolder();
       const mariadb = further.includes('mariadb');
+      const h2 = further.includes('h2');
       const options = { folder, connect, registry: further.includes('schema-registry'), progress, signal: context.signal };
       if (as === 'containers') {
         if (mariadb) throw new CdcError('MARIADB_UNSUITABLE', 'MariaDB is not among the containers of docker-compose.yml.');
+        if (h2)
+          throw new CdcError('CONFIG_INVALID', '--with h2: H2 is not among the containers of docker-compose.yml', {
+            remedy: 'Run it as a process.',
+          });
         await startContainerStack(options);
-      } else await startStack({ ...options, mariadb });
+      } else await startStack({ ...options, mariadb, h2 });
       print(describeStatus(await stackStatus(folder)));
-      print(`Addresses, roles and passwords: ${stateFile(folder)}. Commands of cdc find it by themselves.`);
+      print(`Addresses, roles and passwords: ${stateFile(folder)}. The commands of cdc find this stack by themselves.`);
     });
 
   stack
     .command('status')
-    .description('show each process, where it listens and whether it serves; exit code 1 when not all are up')
-    .option('--json', 'as JSON')
+    .description('show each process, its address and whether it is up; exit code 1 if not all are up')
+    .option('--json', 'print JSON')
     .action(async (options: { json?: true }) => {
       const status = await stackStatus(context.stackFolder());
       print(options.json ? JSON.stringify(status, null, 2) : describeStatus(status));
@@ -46,7 +53,7 @@ export function stackCommand(context: CliContext): Command {
 
   stack
     .command('down')
-    .description('stop the servers and what was started on them; the data stays')
+    .description('stop the servers and what was started on them; keep the data')
     .action(async () => {
       const folder = context.stackFolder();
       await stopStack(folder, { progress });
@@ -55,7 +62,7 @@ export function stackCommand(context: CliContext): Command {
 
   stack
     .command('reset')
-    .description('stop the servers and delete their data, settings and logs')
+    .description('stop the servers and delete data, settings and logs')
     .action(async () => {
       const folder = context.stackFolder();
       await resetStack(folder, { progress });

@@ -7,13 +7,13 @@
  *
  * Leaves to others: tables, connectors, topics. It makes roles and databases as a DBA would, and no more.
  */
-export { resolveJars } from './jars.ts';
-export { requireJava } from './java.ts';
-export { hasMariadb } from './mariadb-files.ts';
-export { startMain, type MainOptions, type MainProcess } from './main-process.ts';
+export { resolveJars } from './servers/jars.ts';
+export { requireJava } from './servers/java.ts';
+export { hasMariadb } from './servers/mariadb-files.ts';
+export { startMain, type MainOptions, type MainProcess } from './processes/main-process.ts';
 export type { Progress } from './progress.ts';
 export { startStack, type StartOptions } from './start-stack.ts';
-export { type ProcessRecord, type StackState } from './state.ts';
+export { type ProcessRecord, type StackState } from './state/state.ts';
 export { stackStatus, type ProcessStatus, type StackStatus } from './status.ts';
 export { resetStack, stopStack, type StopOptions } from './stop-stack.ts';
 export { formatSeconds, waitFor, type WaitOptions } from './wait-for.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { hasCode, writeSecretFile } from './file.ts';
+import { hasCode, writeSecretFile } from './state/file.ts';
 
 const ports = z.object({
   legacy: z.number(),
@@ -15,6 +15,8 @@ const ports = z.object({
   moreKafka: z.array(z.object({ kafka: z.number(), controller: z.number() })).default([]),
   /** Where there is a MariaDB. */
   mariadb: z.number().optional(),
+  /** Where there is an H2. */
+  h2: z.number().optional(),
   /** Where there is a schema registry. */
   registry: z.number().optional(),
 });
@@ -40,8 +42,12 @@ const settingsSchema = z.object({
     replicator: z.string(),
     readModel: z.string(),
   }),
+  /** Of Connect's REST interface. A stack that was made without one draws it at its next start. */
+  connectPassword: z.string().optional(),
   /** Where there is a MariaDB. */
   mariadbPasswords: z.object({ superuser: z.string(), owner: z.string(), poller: z.string(), replicator: z.string() }).optional(),
+  /** Where there is an H2. */
+  h2Passwords: z.object({ administrator: z.string(), owner: z.string(), poller: z.string() }).optional(),
 });
 
 export type StackSettings = z.output<typeof settingsSchema>;
@@ -75,6 +81,7 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
     ...choice,
     // Kafka reads an id as 16 bytes in base64url.
     kafkaClusterId: randomBytes(16).toString('base64url').replace(/^-/, 'a'),
+    connectPassword: randomSecret(),
     passwords: {
       legacySuperuser: randomSecret(),
       readSuperuser: randomSecret(),
@@ -91,6 +98,17 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
 export function withMariadb(settings: StackSettings, port: number): StackSettings {
   const mariadbPasswords = { superuser: randomSecret(), owner: randomSecret(), poller: randomSecret(), replicator: randomSecret() };
   return { ...settings, ports: { ...settings.ports, mariadb: port }, mariadbPasswords };
+}
+
+/** The same settings with an H2, as with a MariaDB. */
+export function withH2(settings: StackSettings, port: number): StackSettings {
+  const h2Passwords = { administrator: randomSecret(), owner: randomSecret(), poller: randomSecret() };
+  return { ...settings, ports: { ...settings.ports, h2: port }, h2Passwords };
+}
+
+/** The same settings with a login of Connect. */
+export function withConnectLogin(settings: StackSettings): StackSettings {
+  return settings.connectPassword === undefined ? { ...settings, connectPassword: randomSecret() } : settings;
 }
 
 /** The same settings with a schema registry. */

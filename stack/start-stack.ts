@@ -1,20 +1,29 @@
 import { access, chmod, mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { resolveJars } from './jars.ts';
-import { requireJava, type JvmMode } from './java.ts';
-import { withLock } from './lock.ts';
+import { resolveJars } from './servers/jars.ts';
+import { requireJava, type JvmMode } from './servers/java.ts';
+import { withLock } from './state/lock.ts';
 import { requireNode } from './node-version.ts';
-import { postgresBinaries } from './postgres-binaries.ts';
-import { requireMariadbPlatform } from './mariadb-files.ts';
-import { freePort, freePorts } from './ports.ts';
-import { isSameProcess } from './process-identity.ts';
+import { postgresBinaries } from './servers/postgres-binaries.ts';
+import { requireMariadbPlatform } from './servers/mariadb-files.ts';
+import { freePort, freePorts } from './processes/ports.ts';
+import { isSameProcess } from './processes/process-identity.ts';
 import { noProgress, type Progress } from './progress.ts';
-import { readStackState, type ProcessRecord, type StackState } from './state.ts';
-import { removeStackState, writeStackState } from './records.ts';
-import { composeServers, connectPlugins, stackServers, stackState, type Servers, type StackParts } from './servers.ts';
-import { newSettings, readSettings, withMariadb, withRegistry, writeSettings, type StackSettings } from './settings.ts';
-import { canEnter, enterableTemporaryFolder, postgresUser } from './unprivileged-user.ts';
+import { readStackState, type ProcessRecord, type StackState } from './state/state.ts';
+import { removeStackState, writeStackState } from './state/records.ts';
+import { composeServers, connectPlugins, stackServers, stackState, type Servers, type StackParts } from './servers/servers.ts';
+import {
+  newSettings,
+  readSettings,
+  withConnectLogin,
+  withH2,
+  withMariadb,
+  withRegistry,
+  writeSettings,
+  type StackSettings,
+} from './settings.ts';
+import { canEnter, enterableTemporaryFolder, postgresUser } from './processes/unprivileged-user.ts';
 import { formatSeconds } from './wait-for.ts';
 
 export type StartOptions = {
@@ -24,6 +33,8 @@ export type StartOptions = {
   readonly connect?: boolean;
   /** True adds a MariaDB; a stack that runs one keeps it. Default false. Linux on x64 only. */
   readonly mariadb?: boolean;
+  /** True adds an H2; a stack that runs one keeps it. Default false. */
+  readonly h2?: boolean;
   /** True adds a schema registry; a stack that runs one keeps it. Default false. */
   readonly registry?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
@@ -59,12 +70,13 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   const parts: StackParts = {
     connect: (options.connect ?? true) || before?.connect !== undefined,
     mariadb: (options.mariadb ?? false) || before?.mariadb !== undefined,
+    h2: (options.h2 ?? false) || before?.h2 !== undefined,
     registry: (options.registry ?? false) || before?.schemaRegistry !== undefined,
   };
   const kept = await readSettings(folder);
   const servers = kept === null || before === null ? null : stackServers(kept, parts, { folder, progress });
   const running = servers === null ? new Set<string>() : await healthyServers(servers);
-  const isKnown = (['mariadb', 'registry'] as const).every((part) => !parts[part] || kept?.ports[part] !== undefined);
+  const isKnown = (['mariadb', 'h2', 'registry'] as const).every((part) => !parts[part] || kept?.ports[part] !== undefined);
   if (servers !== null && before !== null && isKnown && isComplete(servers, running)) {
     progress(`the stack in ${folder} is up already`);
     return before;
@@ -74,11 +86,13 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
   await postgresBinaries(await postgresUser());
   await requireJava();
   await resolveJars('kafka', { signal, progress });
-  if (parts.connect) for (const set of connectPlugins(parts)) await resolveJars(set, { signal, progress });
+  if (parts.connect)
+    for (const set of [...connectPlugins(parts), 'connect-basic-auth'] as const) await resolveJars(set, { signal, progress });
   if (parts.mariadb) {
     requireMariadbPlatform();
     await resolveJars('mariadb', { signal, progress });
   }
+  if (parts.h2) await resolveJars('h2', { signal, progress });
   if (parts.registry) await resolveJars('apicurio-registry', { signal, progress });
   const settings = await settingsFor(folder, kept, { throwaway, jvm, brokers, parts });
 
@@ -172,14 +186,15 @@ async function settingsFor(
       cause: error,
     });
   }
-  const settings = await withParts(kept, made.parts);
+  const settings = withConnectLogin(await withParts(kept, made.parts));
   return settings === kept ? kept : await settle(folder, settings);
 }
 
 /** Settings of the servers that are asked for, drawn when they are first asked for. */
-async function withParts(settings: StackSettings, { mariadb, registry }: StackParts): Promise<StackSettings> {
+async function withParts(settings: StackSettings, { mariadb, h2, registry }: StackParts): Promise<StackSettings> {
   const first = mariadb && settings.ports.mariadb === undefined ? withMariadb(settings, await freePort()) : settings;
-  return registry && first.ports.registry === undefined ? withRegistry(first, await freePort()) : first;
+  const second = h2 && first.ports.h2 === undefined ? withH2(first, await freePort()) : first;
+  return registry && second.ports.registry === undefined ? withRegistry(second, await freePort()) : second;
 }
 
 async function settle(folder: string, settings: StackSettings): Promise<StackSettings> {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { containerStates } from './container-stack.ts';
-import { isSameProcess } from './process-identity.ts';
+import { containerStates } from './containers/container-stack.ts';
+import { isSameProcess } from './processes/process-identity.ts';
 import { noProgress } from './progress.ts';
-import { stackServers } from './servers.ts';
+import { stackServers } from './servers/servers.ts';
 import { readSettings } from './settings.ts';
-import { readStackState, type StackState } from './state.ts';
+import { readStackState, type StackState } from './state/state.ts';
 
 /** One process of the stack. `up`: it runs and answers; `starting`: it runs and does not answer (yet); `down`: it does not run. */
 export type ProcessStatus = {
@@ -34,6 +34,7 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
   const parts = {
     connect: state.connect !== undefined,
     mariadb: state.mariadb !== undefined,
+    h2: state.h2 !== undefined,
     registry: state.schemaRegistry !== undefined,
   };
   const { independent, onTop } = stackServers(settings, parts, { folder: root, progress: noProgress });

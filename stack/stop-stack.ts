@@ -1,15 +1,15 @@
 import { access, readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { hasCode } from './file.ts';
-import { hasContainerStack, stopContainerStack } from './container-stack.ts';
-import { withLock } from './lock.ts';
-import { stopMains } from './main-process.ts';
+import { hasCode } from './state/file.ts';
+import { hasContainerStack, stopContainerStack } from './containers/container-stack.ts';
+import { withLock } from './state/lock.ts';
+import { stopMains } from './processes/main-process.ts';
 import { noProgress, type Progress } from './progress.ts';
-import { removeStackState } from './records.ts';
-import { composeServers, stackServers } from './servers.ts';
+import { removeStackState } from './state/records.ts';
+import { composeServers, stackServers } from './servers/servers.ts';
 import { readSettings, settingsFile } from './settings.ts';
-import { readStackState } from './state.ts';
+import { readStackState } from './state/state.ts';
 
 export type StopOptions = { readonly progress?: Progress };
 
@@ -43,7 +43,7 @@ export async function resetStack(folder: string, options: StopOptions = {}): Pro
     }
     // pipeline.json: what a demo on this stack was configured with.
     await Promise.all(
-      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'registry', 'logs', 'pipeline.json'].map((name) =>
+      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'h2', 'registry', 'logs', 'pipeline.json'].map((name) =>
         rm(join(root, name), { recursive: true, force: true }),
       ),
     );
@@ -64,7 +64,7 @@ async function stop(folder: string, progress: Progress): Promise<void> {
   const settings = await readSettings(folder);
   if (settings === null) throw new CdcError('STACK_FOLDER_INVALID', `${folder} has a stack.json, but no settings.json.`);
   await stopMains(folder, progress);
-  await composeServers(stackServers(settings, { connect: true, mariadb: true, registry: true }, { folder, progress })).down();
+  await composeServers(stackServers(settings, { connect: true, mariadb: true, h2: true, registry: true }, { folder, progress })).down();
   await removeStackState(folder);
 }
 

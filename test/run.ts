@@ -1,9 +1,11 @@
 /**
- * Runs the tests: `node test/run.ts unit integration containers [part of a file name…]`. Unit tests need no server and run first;
- * integration tests share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses
- * that one and leaves it). Container tests run where a Docker engine answers, else one line says why not (with CI=true that is a failure). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
+ * Runs the tests: `node test/run.ts unit integration containers [part of a file name…]`. Unit tests need no server and run first.
+ * Integration tests share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses
+ * that one and leaves it). Container tests run where a Docker engine answers, else one line says why not (with CI=true that is
+ * a failure). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
  */
 import { glob, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { formatSeconds, hasMariadb, resetStack, startStack } from '#stack/index.ts';
@@ -16,14 +18,17 @@ const root = join(import.meta.dirname, '..');
 const phases = ['unit', 'integration', 'containers'] as const;
 type Phase = (typeof phases)[number];
 
-/** A file that takes longer hangs: it is ended, and named. What is long is only run at night. */
+/** A file in which no test begins or ends for so long hangs: it is ended, and named. At night single tests are long. */
 const nightly = process.env['TEST_NIGHTLY'] === '1';
-const fileLimitMs = {
-  unit: 60_000,
-  integration: nightly ? 40 * 60_000 : 360_000,
-  containers: nightly ? 15 * 60_000 : 480_000,
+const noProgressLimitMs = {
+  unit: 120_000,
+  integration: nightly ? 40 * 60_000 : 480_000,
+  containers: nightly ? 15 * 60_000 : 600_000,
 } satisfies Record<Phase, number>;
-/** Tests with servers wait for them more than they work. */
+/**
+ * Tests with servers wait for them more than they work. Tried with two cores: the container tests beside these, or the slow files first, make all of them slower
+ * than their limits.
+ */
 const concurrency = { unit: 2, integration: 3, containers: 2 } satisfies Record<Phase, number>;
 
 const say = (text: string): void => {
@@ -43,9 +48,16 @@ const nodeOptions = process.env['NODE_OPTIONS'] ?? '';
 // What is meant for another run must not reach the files' processes.
 delete process.env['NODE_OPTIONS'];
 delete process.env['NODE_TEST_CONTEXT'];
+// The same sources are loaded by hundreds of processes: stripped of types and compiled once. Where cli.ts keeps them too.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'node-compile-cache');
 
 /** Said again at the end: between a failure and the last line stand hundreds of tests that passed. */
 const failing: string[] = [];
+
+/** How long each file took, in ms. */
+const times = new Map<string, number>();
+/** So many are listed at the end: where the run's time goes. */
+const slowestShown = 10;
 
 const exitCode = await main(process.argv.slice(2));
 // All is said. Processes of a file that was ended at its limit may still hold that file's output, and must not hold this run.
@@ -70,6 +82,10 @@ async function main(args: readonly string[]): Promise<number> {
     if (interrupted.signal.aborted) break;
     tally = addTallies(tally, await runPhase(phase, parts));
   }
+  if (times.size > slowestShown) {
+    const slowest = [...times].toSorted(([, a], [, b]) => b - a).slice(0, slowestShown);
+    say(`\nslowest files:\n${slowest.map(([file, ms]) => `  ${formatSeconds(ms).padStart(10)}  ${file}`).join('\n')}`);
+  }
   for (const text of failing) say(`\nFailed in ${text}`);
   if (tally.passed + tally.failed === 0) say('No test ran: that is a failure.');
   if (interrupted.signal.aborted) say('Interrupted: not all tests ran.');
@@ -83,23 +99,25 @@ async function runPhase(phase: Phase, parts: readonly string[]): Promise<Tally> 
   const files = await testFiles(phase, parts);
   say(`\n${phase}: ${files.length} file${files.length === 1 ? '' : 's'}`);
   if (files.length === 0) return emptyTally;
-  const run = (): Promise<Tally> =>
+  const run: Run = (variables) =>
     runFiles(files, {
+      environment: { ...process.env, ...variables },
       concurrency: concurrency[phase],
-      fileLimitMs: fileLimitMs[phase],
+      noProgressLimitMs: noProgressLimitMs[phase],
       signal: interrupted.signal,
       root,
       write: (text) => process.stdout.write(text),
       onFailing: (text) => failing.push(text),
+      onEnded: (file, ms) => times.set(file, ms),
     });
-  const around = { unit: (work: () => Promise<Tally>) => work(), integration: withStack, containers: withImages } satisfies Record<
-    Phase,
-    unknown
-  >;
+  const around = { unit: (work: Run) => work({}), integration: withStack, containers: withImages } satisfies Record<Phase, unknown>;
   const tally = await around[phase](run);
   say(`${phase}: ${summary(tally)} (${formatSeconds(performance.now() - started)})`);
   return tally;
 }
+
+/** Runs a phase's files with these variables over those of this process. */
+type Run = (variables: Readonly<Record<string, string>>) => Promise<Tally>;
 
 async function testFiles(phase: Phase, parts: readonly string[]): Promise<string[]> {
   const found = await Array.fromAsync(glob('**/*.test.ts', { cwd: join(import.meta.dirname, phase) }));
@@ -108,19 +126,26 @@ async function testFiles(phase: Phase, parts: readonly string[]): Promise<string
 }
 
 /** A stack that cannot be started, or stopped, is a failure like a test's. */
-async function withStack(run: () => Promise<Tally>): Promise<Tally> {
+async function withStack(run: Run): Promise<Tally> {
   const given = process.env['CDC_TEST_STACK'];
   if (given !== undefined && given !== '') {
     say(`using the stack in ${given} (CDC_TEST_STACK)`);
-    return run();
+    return run({});
   }
   const folder = join(root, '.cdc', `test-${process.pid}`);
   let tally = emptyTally;
   try {
     await removeAbandonedStacks();
-    await startStack({ folder, throwaway: true, mariadb: hasMariadb(), registry: true, progress: say, signal: interrupted.signal });
-    process.env['CDC_TEST_STACK'] = folder;
-    tally = await run();
+    await startStack({
+      folder,
+      throwaway: true,
+      mariadb: hasMariadb(),
+      h2: true,
+      registry: true,
+      progress: say,
+      signal: interrupted.signal,
+    });
+    tally = await run({ CDC_TEST_STACK: folder });
   } catch (error) {
     if (!interrupted.signal.aborted) tally = failure(tally, error);
   }
@@ -133,7 +158,7 @@ async function withStack(run: () => Promise<Tally>): Promise<Tally> {
 }
 
 /** Container tests need an engine, and images: official ones, or stand-ins where nothing can be pulled. */
-async function withImages(run: () => Promise<Tally>): Promise<Tally> {
+async function withImages(run: Run): Promise<Tally> {
   const why = await whyNoContainers();
   if (why !== null) {
     say(`containers: skipped, ${why}`);
@@ -141,17 +166,17 @@ async function withImages(run: () => Promise<Tally>): Promise<Tally> {
     say('CI must run them: containers/engine starts a Docker engine on Debian.');
     return { ...emptyTally, failed: 1 };
   }
+  let images: Awaited<ReturnType<typeof prepareImages>>;
   try {
     const started = performance.now();
     await removeAbandonedContainers(say);
-    Object.assign(process.env, await prepareImages({ signal: interrupted.signal, say }));
+    images = await prepareImages({ signal: interrupted.signal, say });
     say(`images are ready (${formatSeconds(performance.now() - started)})`);
   } catch (error) {
     return interrupted.signal.aborted ? emptyTally : failure(emptyTally, error);
   }
   // Its helper image cannot be pulled everywhere; each test removes what it starts.
-  process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
-  return run();
+  return run({ TESTCONTAINERS_RYUK_DISABLED: process.env['TESTCONTAINERS_RYUK_DISABLED'] ?? 'true', ...images });
 }
 
 function failure(tally: Tally, error: unknown): Tally {

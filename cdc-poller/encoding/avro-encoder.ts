@@ -1,9 +1,18 @@
 import { formatTableId, queryConnector, type TableId } from '#change-events/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import type { ColumnField, FieldTypes, TableFields } from '../schemas/table-fields.ts';
-import { DeepArray, unquoted, writeFixed, type AvroValue } from './avro-values.ts';
+import { DeepArray, unquoted, writeFixed, type AvroValue } from './avro-value.ts';
 import { AvroWriter } from './avro-writer.ts';
-import { changedAtMillis, createEventEncoder, formatVersion, type EventEncoder, type EventShape, type RawRow } from './event-encoder.ts';
+import {
+  changedAtMillis,
+  createEventEncoder,
+  formatVersion,
+  unreadableValue,
+  type EventEncoder,
+  type EventShape,
+  type KeyText,
+  type RawRow,
+} from './event-encoder.ts';
 import { maskEncoder } from './masks.ts';
 
 /** Of all tables: a record is written at one go. */
@@ -16,7 +25,7 @@ export type SchemaIds = { readonly key: number; readonly value: number };
 export function createAvroEncoder(shape: EventShape, fields: TableFields, types: FieldTypes, ids: SchemaIds): EventEncoder {
   const { database, table, prefix, timestamps, clock } = shape;
   const json = createEventEncoder(shape);
-  const keyFields = fields.key.map((field) => fieldWriter(shape, field, types));
+  const keyFields = fields.key.map((field) => fieldWriter(shape, field, types, shape.keyText));
   const rowFields = fields.row.map((field) => fieldWriter(shape, field, types));
   const sourceStart = strings(formatVersion, queryConnector, prefix);
   const sourceEnd = strings(database, table.schema, table.table);
@@ -79,7 +88,12 @@ function strings(...texts: readonly string[]): Buffer {
   return writing.end();
 }
 
-function fieldWriter({ columns, table }: EventShape, { index, field, mask }: ColumnField, types: FieldTypes): (row: RawRow) => void {
+function fieldWriter(
+  { columns, table }: EventShape,
+  { index, field, mask }: ColumnField,
+  types: FieldTypes,
+  keyText?: KeyText,
+): (row: RawRow) => void {
   if (mask?.kind === 'fixed') {
     const { value } = mask;
     if (value === null) return () => writer.byte(0);
@@ -89,8 +103,10 @@ function fieldWriter({ columns, table }: EventShape, { index, field, mask }: Col
   const column = columns[index];
   if (column === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
   const { write: plain, isNull }: AvroValue = mask === null ? types.avroValue(column, field.type) : { write: unquoted(maskEncoder(mask)) };
-  const write: AvroValue['write'] =
+  const checked: AvroValue['write'] =
     field.type.base === 'array' ? (to, text) => writeArray(() => plain(to, text), table, column.name) : plain;
+  const canonical = keyText?.(column) ?? null;
+  const write: AvroValue['write'] = canonical === null ? checked : (to, text) => checked(to, canonical(text));
   const [none, some] = field.default === undefined ? ([0, 2] as const) : ([2, 0] as const);
   const { nullable } = field;
   return (row) => {
@@ -101,7 +117,11 @@ function fieldWriter({ columns, table }: EventShape, { index, field, mask }: Col
       return;
     }
     if (nullable) writer.byte(some);
-    write(writer, text);
+    try {
+      write(writer, text);
+    } catch (error) {
+      throw unreadableValue(error, table, column);
+    }
   };
 }
 

@@ -1,17 +1,28 @@
-import { queryConnector, type Operation, type TableId } from '#change-events/index.ts';
+import { formatTableId, queryConnector, type Operation, type TableId } from '#change-events/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { instantOf, type WallClock } from '../fence/local-time.ts';
 import { parseMicros } from '../fence/micros.ts';
 import { jsonString } from './json-string.ts';
 import { maskEncoder, type Mask } from './masks.ts';
-import { encoderFor, isPlainUtc, type ColumnType, type ValueEncoder } from './value-encoders.ts';
+import type { ColumnType, ValueEncoder } from './column-type.ts';
+import { isPlainUtc } from './plain-utc.ts';
 
 /** Raw texts of the columns that are read of a row, in the table's order; null is SQL's NULL. */
 export type RawRow = readonly (string | null)[];
 
-export type EventColumn = { readonly name: string; readonly type: ColumnType; readonly notNull?: boolean };
+export type EventColumn = {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly notNull?: boolean;
+  /** Of text: which texts are equal to the database. */
+  readonly collation?: 'exact' | 'padded' | 'loose';
+};
 
 /** The encoder of a column's values. */
 export type EncodeColumn = (column: EventColumn) => ValueEncoder;
+
+/** Of a key's column: the one text, of several that mean the same value, that stands in keys; null where each value has one. */
+export type KeyText = (column: EventColumn) => ((text: string) => string) | null;
 
 /** An index in the columns that are read, and what stands in events in place of its value. */
 export type PublishedColumn = { readonly column: number; readonly mask: Mask | null };
@@ -31,8 +42,8 @@ export type EventShape = {
   readonly timestamps: readonly number[];
   /** In which timestamps without zone were written. */
   readonly clock: WallClock | null;
-  /** Default: Postgres's. */
-  readonly encodeColumn?: EncodeColumn;
+  readonly encodeColumn: EncodeColumn;
+  readonly keyText: KeyText;
 };
 
 /** Of an event: `txId` is the row's xmin, as Debezium gives it: 32 bits; null where there is none. `publishedAt` in ms since the epoch. */
@@ -61,8 +72,6 @@ export type JsonEncoder = Omit<EventEncoder, 'value' | 'deletion'> & {
   deletion(seenAt: number): string;
 };
 
-export const encodePostgresColumn: EncodeColumn = ({ type }) => encoderFor(type);
-
 /** The version that `source.version` carries: of the format, not of the package. */
 export const formatVersion = '1';
 
@@ -75,15 +84,27 @@ export function createEventEncoder({
   key,
   timestamps,
   clock,
-  encodeColumn = encodePostgresColumn,
+  encodeColumn,
+  keyText: keyTextOf,
 }: EventShape): JsonEncoder {
-  const members = columns.map((column) => ({ prefix: `${jsonString(column.name)}:`, encode: nullable(encodeColumn(column)) }));
+  const members = columns.map((column) => ({
+    prefix: `${jsonString(column.name)}:`,
+    encode: nullable(encodeColumn(column)),
+    refused: (error: unknown) => unreadableValue(error, table, column),
+  }));
   const memberAt = (index: number): (typeof members)[number] & { readonly index: number } => {
     const member = members[index];
     if (member === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
     return { ...member, index };
   };
-  const keyMembers = key.map(memberAt);
+  const keyMembers = key.map((index) => {
+    const member = memberAt(index);
+    const column = columns[index];
+    const canonical = column === undefined ? null : keyTextOf(column);
+    return canonical === null
+      ? member
+      : { ...member, encode: (text: string | null) => member.encode(text === null ? null : canonical(text)) };
+  });
   const afterMembers = published.map(({ column, mask }) =>
     mask === null ? memberAt(column) : { ...memberAt(column), encode: maskEncoder(mask) },
   );
@@ -118,12 +139,32 @@ function firstOf(row: RawRow, columns: readonly number[]): string | null {
   return null;
 }
 
-type Member = { readonly index: number; readonly prefix: string; readonly encode: (text: string | null) => string };
+type Member = {
+  readonly index: number;
+  readonly prefix: string;
+  readonly encode: (text: string | null) => string;
+  readonly refused: (error: unknown) => CdcError;
+};
 
 function object(members: readonly Member[], row: RawRow): string {
   let text = '{';
-  for (const { index, prefix, encode } of members) text += `${text === '{' ? '' : ','}${prefix}${encode(row[index] ?? null)}`;
+  let current = members[0];
+  try {
+    for (const member of members) {
+      current = member;
+      text += `${text === '{' ? '' : ','}${member.prefix}${member.encode(row[member.index] ?? null)}`;
+    }
+  } catch (error) {
+    throw current?.refused(error) ?? error;
+  }
   return `${text}}`;
+}
+
+/** A value that is not what its column's type promises: the table waits with it, for no event could be true. The value itself may be a secret. */
+export function unreadableValue(error: unknown, table: TableId, { name, type }: EventColumn): CdcError {
+  if (error instanceof CdcError) return error;
+  const what = `column "${name}" of table ${formatTableId(table)} holds a value that is none of type ${type.name}${type.isArray ? '[]' : ''}`;
+  return new CdcError('VALUE_UNREADABLE', `${what} as the poller knows it`);
 }
 
 function nullable(encoder: ValueEncoder): (text: string | null) => string {

@@ -3,7 +3,7 @@
  * rows no earlier than it starts. So once every transaction that was open at some moment has ended and a poll has looked since, what
  * is still to come carries a later stamp than that moment.
  *
- * Source of the technique: the project's own prototype (design §5); open transactions are read from pg_locks, because every transaction
+ * Source of the technique: the project's own prototype (docs/decisions/0001-fence-instead-of-watermark.md); open transactions are read from pg_locks, because every transaction
  * holds a lock on its virtual id from start to end and, unlike pg_stat_activity, that view shows them to any role.
  */
 

@@ -1,6 +1,6 @@
 import type { Kafka } from '#kafka/index.ts';
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
-import { backOffMs } from '../back-off.ts';
+import { backOffMs } from '../supervisor/back-off.ts';
 import { tablesTopic, type TableSlots } from './table-slots.ts';
 
 /** This process's place in the group of processes that share a poller's tables. */

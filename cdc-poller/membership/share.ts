@@ -9,7 +9,7 @@ export type Share = AsyncDisposable & {
   offer(tables: readonly PollerTableConfig[]): Promise<void>;
   /** Null when nothing is shared. */
   isMember(): boolean | null;
-  /** As in Tenure. */
+  /** As in TableAssignment. */
   readonly confirmed: ((signal: AbortSignal) => Promise<void>) | null;
 };
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readToEnd, type Kafka } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
-import { backOffMs } from '../back-off.ts';
+import { backOffMs } from '../supervisor/back-off.ts';
 
 /**
  * Which table is which partition of the topic that the group shares. Every table has a slot, given to it once by whoever met it first and

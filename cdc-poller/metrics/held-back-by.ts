@@ -1,4 +1,4 @@
-import type { TextQuery } from '../source/catalog.ts';
+import type { TextQuery } from '../source/dialect.ts';
 
 /** Who keeps the floor from moving on: the transaction that has been open longest of those it waits for. */
 export type HeldBackBy = {

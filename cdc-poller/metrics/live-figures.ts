@@ -70,10 +70,10 @@ export function httpUrlOf({ http }: PollerConfig): string | null {
   return `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
 }
 
-/** Asks a running process for its figures. Null when none answers there, or it is another poller's. */
-export async function fetchFigures(url: string, pollerName: string): Promise<ProcessFigures | null> {
+/** Asks a running process for its figures. Null when none answers there within `limitMs`, or it is another poller's. */
+export async function fetchFigures(url: string, pollerName: string, limitMs = answerMs): Promise<ProcessFigures | null> {
   try {
-    const response = await fetch(new URL('/status', url), { signal: AbortSignal.timeout(answerMs) });
+    const response = await fetch(new URL('/status', url), { signal: AbortSignal.timeout(limitMs) });
     const figures = processFigures.parse(await response.json());
     return figures.poller === pollerName ? figures : null;
   } catch {

@@ -1,6 +1,6 @@
 import type { Logger } from '#pipeline/index.ts';
 import type { Pass } from '../fence/pass.ts';
-import type { SourceSession } from '../source/source-session.ts';
+import type { SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
 import type { LoadFigures, TableMonitor } from './table-monitor.ts';
 

@@ -11,6 +11,8 @@ export type ProcessFigures = {
 };
 
 export type Metrics = {
+  /** For the reference of metrics. */
+  readonly registry: Registry;
   readonly contentType: string;
   /** The text of /metrics. */
   render(): Promise<string>;
@@ -24,77 +26,81 @@ type Sample = (figures: TableFigures) => number | null;
 const gauges: readonly { readonly name: string; readonly help: string; readonly sample: Sample }[] = [
   {
     name: 'lag_seconds',
-    help: 'Upper bound of the age of the oldest committed row version that is not published; in the first load the time since its start.',
+    help: 'Age of the oldest committed row version that is not published, at most. During the first load: time since its start.',
     sample: ({ lagSeconds }) => lagSeconds,
   },
   {
     name: 'fence_lag_seconds',
-    help: 'How far the floor of the polls is behind the clock of the legacy server: an open transaction holds it.',
+    help: 'How far the floor is behind the clock of the legacy server. It grows while a transaction stays open.',
     sample: ({ fenceLagSeconds }) => fenceLagSeconds,
   },
   {
     name: 'held_back_by_age_seconds',
-    help: 'Age of the transaction that holds the floor, where the role may see it (pg_read_all_stats).',
+    help: 'Age of the transaction that holds the floor back, if the role may see it (pg_read_all_stats).',
     sample: ({ heldBackBy }) => (heldBackBy === null || heldBackBy.ageSeconds === 'not permitted' ? null : heldBackBy.ageSeconds),
   },
   {
     name: 'remembered_keys',
-    help: 'Row versions remembered as published while an older transaction is open.',
+    help: 'Published row versions that the poller remembers while an older transaction is open.',
     sample: ({ rememberedKeys }) => rememberedKeys,
   },
   {
     name: 'window_width',
-    help: 'Overlap window, in seconds or (mode incrementing) ids: a row that comes later is lost.',
+    help: 'Width of the overlap window, in seconds or (mode incrementing) in ids. A row that is later than this is lost.',
     sample: ({ window }) => window?.width ?? null,
   },
   {
     name: 'window_latest',
-    help: 'The latest that a row has come, in seconds or ids: what window_width has to exceed by far.',
+    help: 'Largest delay of a row so far, in seconds or ids. Keep window_width far above it.',
     sample: ({ window }) => window?.latest ?? null,
   },
   {
     name: 'last_success_timestamp_seconds',
-    help: 'When a poll, or a page of a load, last succeeded.',
+    help: 'Time of the last successful poll, or page of a load.',
     sample: ({ lastSuccessAt }) => (lastSuccessAt === null ? null : Date.parse(lastSuccessAt) / 1000),
   },
   {
     name: 'sweep_last_success_timestamp_seconds',
-    help: 'When a key sweep was last believed; while it does not move, deletes are not seen.',
+    help: 'Time of the last key sweep that was not discarded. While it does not move, deletes are not found.',
     sample: ({ sweep }) =>
       sweep?.lastSuccessAt === undefined || sweep.lastSuccessAt === null ? null : Date.parse(sweep.lastSuccessAt) / 1000,
   },
   {
     name: 'interval_seconds',
-    help: 'The present pause between polls.',
+    help: 'Current interval between polls.',
     sample: ({ intervalMs }) => (intervalMs === null ? null : intervalMs / 1000),
   },
-  { name: 'stuck', help: '1 when the table failed or has had no success for too long.', sample: ({ stuck }) => (stuck ? 1 : 0) },
+  { name: 'stuck', help: '1 if the table has failed, or has had no successful poll for too long.', sample: ({ stuck }) => (stuck ? 1 : 0) },
   {
     name: 'load_rows_remaining',
-    help: "Rows still to load, by the planner's estimate.",
+    help: 'Rows still to load, as the planner estimates.',
     sample: ({ load }) => load?.rowsRemaining ?? null,
   },
   { name: 'load_rows_per_second', help: 'Rows loaded per second.', sample: ({ load }) => load?.rowsPerSecond ?? null },
 ];
 
 const counters: readonly { readonly name: string; readonly help: string; readonly sample: Sample }[] = [
-  { name: 'rows_published_total', help: 'Committed events.', sample: ({ rowsPublished }) => rowsPublished },
+  {
+    name: 'rows_published_total',
+    help: 'Published rows whose transaction in Kafka is committed.',
+    sample: ({ rowsPublished }) => rowsPublished,
+  },
   { name: 'rows_read_total', help: 'Rows read from the legacy database.', sample: ({ rowsRead }) => rowsRead },
-  { name: 'sweeps_total', help: 'Key sweeps that ended, believed or not.', sample: ({ sweep }) => sweep?.sweeps ?? null },
+  { name: 'sweeps_total', help: 'Finished key sweeps, discarded ones included.', sample: ({ sweep }) => sweep?.sweeps ?? null },
   {
     name: 'deletes_published_total',
-    help: 'Deletes that a key sweep found and published.',
+    help: 'Deletes that key sweeps found and published.',
     sample: ({ sweep }) => sweep?.deletesPublished ?? null,
   },
   { name: 'polls_total', help: 'Polls that reached the end of the table.', sample: ({ polls }) => polls },
   {
     name: 'rows_skipped_total',
-    help: 'Rows that were not published: their event is larger than the topic takes (onTooLarge: skip).',
+    help: 'Rows left out because their event is larger than the topic allows (onTooLarge: skip).',
     sample: ({ leftOut }) => leftOut.skipped,
   },
   {
     name: 'rows_dead_lettered_total',
-    help: 'Rows that became a dead letter: their event is larger than the topic takes (onTooLarge: dead-letter).',
+    help: 'Rows reported as dead letters because their event is larger than the topic allows (onTooLarge: dead-letter).',
     sample: ({ leftOut }) => leftOut.deadLettered,
   },
   { name: 'queries_total', help: 'Statements sent to the legacy database.', sample: ({ queries }) => queries },
@@ -117,16 +123,22 @@ export function createMetrics(figures: () => ProcessFigures): Metrics {
   gauge(
     registry,
     'phase',
-    'The phase of a table: 1 for the one that it is in.',
+    '1 for the current phase of the table, 0 for the others.',
     (set) => {
       for (const { table, phase } of figures().tables) for (const name of phases) set({ table, phase: name }, name === phase ? 1 : 0);
     },
     ['table', 'phase'],
   );
-  gauge(registry, 'group_member', '1 while this process is a member of the group that shares the tables.', (set) => {
-    const { member } = figures();
-    if (member !== null) set({}, member ? 1 : 0);
-  });
+  gauge(
+    registry,
+    'group_member',
+    '1 while this process is a member of the group that shares the tables.',
+    (set) => {
+      const { member } = figures();
+      if (member !== null) set({}, member ? 1 : 0);
+    },
+    [],
+  );
   for (const { name, help, sample } of counters) {
     counter(registry, name, help, ['table'], (set) => {
       for (const table of figures().tables) {
@@ -146,6 +158,7 @@ export function createMetrics(figures: () => ProcessFigures): Metrics {
     registers: [registry],
   });
   return {
+    registry,
     contentType: registry.contentType,
     render: () => registry.metrics(),
     polled: (table, seconds) => durations.observe({ table }, seconds),

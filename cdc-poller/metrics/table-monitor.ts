@@ -41,7 +41,7 @@ export type LeftOutRow = { readonly key: string; readonly bytes: number; readonl
 export type TableFigures = {
   readonly table: string;
   readonly phase: TablePhase;
-  /** No successful poll for too long, or failed. */
+  /** No successful poll for too long, or failed, or it waits for somebody to mend what is wrong. */
   readonly stuck: boolean;
   readonly rowsPublished: number;
   readonly rowsRead: number;
@@ -89,7 +89,8 @@ export type TableMonitor = {
   leftOut(rows: LeftOutRows): void;
   swept(sweep: { readonly outcome: SweepOutcome; readonly deletes: number }): void;
   loading(load: LoadFigures | null): void;
-  failed(error: unknown, final: boolean): void;
+  /** @param needsHelp whether it does not pass by itself */
+  failed(error: unknown, final: boolean, needsHelp?: boolean): void;
   figures(): TableFigures;
 };
 
@@ -124,6 +125,7 @@ export function createTableMonitor(
   let leftOut: LeftOutFigures = { skipped: 0, deadLettered: 0, last: null };
   let sweep: SweepFigures | null = null;
   let window: WindowFigures | null = null;
+  let isHelpless = false;
   let lastError: TableFigures['lastError'] = null;
   const errors: Record<string, number> = {};
   const wallClock = (at: number): string => new Date(Date.now() - (now() - at)).toISOString();
@@ -142,6 +144,7 @@ export function createTableMonitor(
       heldBackBy = by;
     },
     polled: (poll) => {
+      isHelpless = false;
       phase = 'polling';
       load = null;
       successAt = now();
@@ -179,11 +182,13 @@ export function createTableMonitor(
       };
     },
     loading: (figures) => {
+      isHelpless = false;
       phase = 'loading';
       successAt = now();
       load = figures;
     },
-    failed: (error, final) => {
+    failed: (error, final, needsHelp = final) => {
+      isHelpless = needsHelp;
       phase = final ? 'failed' : 'waiting';
       const code = error instanceof CdcError ? error.code : 'UNEXPECTED';
       errors[code] = (errors[code] ?? 0) + 1;
@@ -195,7 +200,7 @@ export function createTableMonitor(
       return {
         table,
         phase,
-        stuck: phase === 'failed' || at - (successAt ?? createdAt) > patienceMs,
+        stuck: phase === 'failed' || isHelpless || at - (successAt ?? createdAt) > patienceMs,
         ...counts,
         intervalMs,
         lastSuccessAt: successAt === null ? null : wallClock(successAt),

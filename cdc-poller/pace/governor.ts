@@ -1,5 +1,5 @@
 import { pause } from '#pipeline/index.ts';
-import type { SourceSession, TextRows } from '../source/source-session.ts';
+import type { SourceSession, TextRows } from '../source/dialect.ts';
 import { charge, noLoad, waitMs, type LoadLimit, type QueryCost } from './load-limit.ts';
 
 /** Keeps what it governs, one table or all tables of the process, within a limit. */

@@ -1,14 +1,11 @@
 import { CdcError } from '#pipeline/index.ts';
 import { beginning } from '../fence/floor.ts';
+import { refuseOtherHistory, type ServerHistory } from './history.ts';
 import type { Basis, Position, Relation } from './position.ts';
 
 /** What a table and its server are now, to go on from a position with. */
-export type Present = {
+export type Present = ServerHistory & {
   readonly table: string;
-  readonly systemIdentifier: string;
-  readonly timeline: string;
-  /** How far the server's log is; null where it does not tell. */
-  readonly log: string | null;
   readonly basis: Basis;
   /** Null for a query. */
   readonly relation: Relation | null;
@@ -30,7 +27,7 @@ export type Present = {
  */
 export function adoptPosition(position: Position | null, present: Present): Position | null {
   if (position === null) return null;
-  refuseOtherServer(position, present);
+  refuseOtherHistory(position, present);
   refuseOtherBasis(position, present);
   const adopted: Position = { ...position, basis: present.basis, relation: present.relation };
   if (present.nextId !== null && position.high !== null && present.nextId <= position.high) return null;
@@ -46,33 +43,6 @@ export function adoptPosition(position: Position | null, present: Present): Posi
   // been filled long before it was given this name. Transactions that are still open hold the floor down until they have ended, as always. Of a
   // rewritten one, both may have been half-way: they go on.
   return isOther ? { ...rescanned, horizon: null, pass: null, repair: null } : rescanned;
-}
-
-function refuseOtherServer(position: Position, { table, systemIdentifier, timeline, log }: Present): void {
-  if (position.systemIdentifier === systemIdentifier && position.timeline === timeline) {
-    if (!isBehind(log, position.log)) return;
-    throw new CdcError(
-      'SOURCE_CHANGED',
-      `the position of table ${table} is at ${position.log} of the server's log, which has gone back to ${log}`,
-    );
-  }
-  const was = `system identifier ${position.systemIdentifier}, timeline ${position.timeline}`;
-  const is = `system identifier ${systemIdentifier}, timeline ${timeline}`;
-  throw new CdcError('SOURCE_CHANGED', `the position of table ${table} belongs to ${was}; the server is ${is}`);
-}
-
-/**
- * Whether a MariaDB's log (`domain-server-sequence,…`) has lost something that it had: a restored backup. A part that is not there any more says
- * nothing: logs may be reset.
- */
-function isBehind(is: string | null, was: string | null): boolean {
-  const before = sequencesOf(was);
-  return [...sequencesOf(is)].some(([writer, sequence]) => sequence < (before.get(writer) ?? 0n));
-}
-
-function sequencesOf(log: string | null): ReadonlyMap<string, bigint> {
-  const parts = (log ?? '').matchAll(/(?<writer>\d+-\d+)-(?<sequence>\d+)/g);
-  return new Map([...parts].map(({ groups = {} }) => [groups['writer'] ?? '', BigInt(groups['sequence'] ?? '0')]));
 }
 
 function refuseOtherBasis({ basis: was, pass }: Position, { table, basis: is }: Present): void {

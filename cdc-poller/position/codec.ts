@@ -35,6 +35,11 @@ const headSchema = z.object({
     relation: z.object({ oid: z.string(), file: z.string() }).nullable().default(null),
     clock: bigint,
     log: z.string().nullable().default(null),
+    witness: z
+      .object({ below: bigint, rows: z.array(z.object({ key: z.array(z.string()), xid: bigint, time: bigint.nullable() })) })
+      .nullable()
+      .default(null),
+    topicId: z.string().nullable().default(null),
     floor: bigint,
     high: bigint.nullable().default(null),
     horizon: bigint.nullable(),
@@ -49,6 +54,7 @@ const headSchema = z.object({
       })
       .nullable(),
     swept: bigint.nullable().default(null),
+    done: z.boolean().default(false),
   }),
   /** Numbers of the chunks of remembered keys that belong to this position. */
   chunks: z.array(z.number()),

@@ -1,6 +1,8 @@
+import { CdcError, describeError } from '#pipeline/index.ts';
+import * as z from 'zod';
 import { readToEnd, type Kafka, type OutgoingMessage, type TopicSpec } from '#kafka/index.ts';
 import { decodeChunk, decodeHead, type PositionHead, type RememberedChunk } from './codec.ts';
-import { tellWaits, type Progress } from './tell-waits.ts';
+import { tellWaits, type Progress } from './explain-wait.ts';
 
 /**
  * Positions live in one compacted topic per poller name. A table has a head record, and records with chunks of remembered keys that the
@@ -28,7 +30,30 @@ export type StoredTable = {
   readonly chunks: ReadonlyMap<number, RememberedChunk>;
   /** The process that last took the table over. */
   readonly owner: string | null;
+  /** The keys of its records. */
+  readonly keys: readonly string[];
+  /** Why its position cannot be read; of the other tables it says nothing. */
+  readonly invalid: CdcError | null;
 };
+
+type StoredRecords = Omit<StoredTable, 'chunks' | 'keys' | 'invalid'> & {
+  head: StoredTable['head'];
+  place: string;
+  owner: string | null;
+  readonly chunks: Map<number, RememberedChunk>;
+  readonly keys: string[];
+  /** By chunk; null is the head. */
+  readonly unreadable: Map<number | null, string>;
+};
+
+/** A record of remembered keys that the head does not list is none of the position's. */
+function invalidOf(table: string, { head, unreadable }: StoredRecords): CdcError | null {
+  const why = [null, ...(head?.chunks ?? [])].map((chunk) => unreadable.get(chunk)).find((text) => text !== undefined);
+  if (why === undefined) return null;
+  return new CdcError('POSITION_INVALID', `the position of table ${table} cannot be read: ${why}`, {
+    remedy: `Run the version that wrote it, or cdc poller reset --table ${table}, which loads the table again.`,
+  });
+}
 
 export function headKey(table: string): string {
   return JSON.stringify({ table });
@@ -50,7 +75,7 @@ export function tombstone(key: string): OutgoingMessage {
  * Reads all committed positions of a poller. The caller owns the transactional ids of the tables that matter to it: then nothing of
  * theirs is still open. Waits for what other tables have open; `progress` is told of it when that lasts.
  *
- * @throws CdcError POSITION_INVALID, TOPIC_MISSING, KAFKA_UNREACHABLE
+ * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE
  */
 export async function readPositionTopic(
   kafka: Kafka,
@@ -59,7 +84,7 @@ export async function readPositionTopic(
   progress: Progress = () => undefined,
 ): Promise<ReadonlyMap<string, StoredTable>> {
   const topic = positionTopic(pollerName);
-  using waits = tellWaits(kafka, topic, (key) => parseKey(key).table, progress);
+  using waits = tellWaits(kafka, topic, (key) => parseKey(key)?.table ?? 'none', progress);
   const records = new Map<string, { readonly text: string; readonly place: string }>();
   await readToEnd(
     kafka,
@@ -72,21 +97,44 @@ export async function readPositionTopic(
     signal,
     { onReached: waits.reached },
   );
-  const tables = new Map<
-    string,
-    { head: PositionHead | null; place: string; chunks: Map<number, RememberedChunk>; owner: string | null }
-  >();
+  const tables = new Map<string, StoredRecords>();
   for (const [key, { text, place }] of records) {
-    const { table, chunk, owner } = parseKey(key);
-    const stored = tables.get(table) ?? { head: null, place: '', chunks: new Map(), owner: null };
+    const { table, chunk, owner } = parseKey(key) ?? noTable;
+    // What has no key of ours is no position: somebody else has written it.
+    if (table === null) continue;
+    const stored: StoredRecords = tables.get(table) ?? {
+      head: null,
+      place: '',
+      chunks: new Map(),
+      owner: null,
+      keys: [],
+      unreadable: new Map(),
+    };
     tables.set(table, stored);
+    stored.keys.push(key);
     if (owner) stored.owner = text;
-    else if (chunk === null) {
-      stored.head = decodeHead(text, place);
-      stored.place = place;
-    } else stored.chunks.set(chunk, decodeChunk(text, place));
+    else
+      try {
+        if (chunk !== null) stored.chunks.set(chunk, decodeChunk(text, place));
+        else {
+          stored.place = place;
+          stored.head = decodeHead(text, place);
+        }
+      } catch (error) {
+        stored.unreadable.set(chunk, describeError(error));
+      }
   }
-  return tables;
+  return new Map([...tables].map(([table, stored]) => [table, { ...stored, invalid: invalidOf(table, stored) }]));
+}
+
+/** {@link readPositionTopic}; of a poller that has never run, which has no topic: no positions. */
+export async function readStoredTables(...where: Parameters<typeof readPositionTopic>): ReturnType<typeof readPositionTopic> {
+  try {
+    return await readPositionTopic(...where);
+  } catch (error) {
+    if (error instanceof CdcError && error.code === 'TOPIC_MISSING') return new Map();
+    throw error;
+  }
 }
 
 /**
@@ -105,14 +153,26 @@ export async function readOwner(kafka: Kafka, pollerName: string, table: string,
   return owner;
 }
 
-function parseKey(key: string): { readonly table: string; readonly chunk: number | null; readonly owner: boolean } {
-  const parsed: unknown = JSON.parse(key);
-  if (typeof parsed !== 'object' || parsed === null || !('table' in parsed) || typeof parsed.table !== 'string') {
-    throw new TypeError(`not a position's key: ${key}`);
-  }
-  return {
-    table: parsed.table,
-    chunk: 'chunk' in parsed && typeof parsed.chunk === 'number' ? parsed.chunk : null,
-    owner: 'owner' in parsed,
-  };
+type RecordKey = { readonly table: string; readonly chunk: number | null; readonly owner: boolean };
+
+const noTable = { table: null, chunk: null, owner: false } as const;
+
+/** Null for what is no key of a position's record. */
+function parseKey(key: string): RecordKey | null {
+  const parsed = keySchema.safeParse(key);
+  if (!parsed.success) return null;
+  const { table, chunk, owner } = parsed.data;
+  return { table, chunk: chunk ?? null, owner: owner === true };
 }
+
+const keySchema = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not JSON' });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.object({ table: z.string(), chunk: z.number().optional(), owner: z.literal(true).optional() }));

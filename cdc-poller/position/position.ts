@@ -24,6 +24,14 @@ export type Basis = {
 /** Which relation was read: a table that is dropped and made again has another oid; TRUNCATE and rewrites give it another file. */
 export type Relation = { readonly oid: string; readonly file: string };
 
+/** The last rows that were published, each with the transaction that wrote it: they tell whether the server's history is still the same. */
+export type Witness = {
+  /** The xmin of the snapshot that the rows were read after: a later version of one of them is of a transaction at or past it. */
+  readonly below: bigint;
+  /** `time`: the one that the row carries, where it does. A transaction leaves one version of a row. */
+  readonly rows: readonly { readonly key: readonly string[]; readonly xid: bigint; readonly time: Micros | null }[];
+};
+
 /**
  * Where the poller stands in one table. Written to Kafka in the transaction that carries the events, so that it is always exactly as
  * far as what was published. Values, not objects: each change gives a new one.
@@ -38,6 +46,10 @@ export type Position = {
   readonly clock: Micros;
   /** How far the server's log was then; null where it does not tell. */
   readonly log: string | null;
+  /** Null where rows do not tell which transaction wrote them, and before one was published. */
+  readonly witness: Witness | null;
+  /** Kafka's id of the topic that the table's events are in; null where the broker has none, and in positions of before. */
+  readonly topicId: string | null;
   /** No pass but a repair looks below it. */
   readonly floor: Mark;
   /** Mode incrementing: the highest id that passes have read to their end. */
@@ -53,6 +65,8 @@ export type Position = {
   readonly repair: Repair | null;
   /** Every delete of a transaction below it has been published, by the last key sweep that was believed; null without one. */
   readonly swept: bigint | null;
+  /** Left by a process that was to publish what is there and end (`--once`), when it had. */
+  readonly done: boolean;
 };
 
 /** Transactions that were open when the load began: what they write may lie below the floor. */
@@ -75,6 +89,7 @@ export type StartOptions = {
   readonly timeline: string;
   readonly basis: Basis;
   readonly relation: Relation | null;
+  readonly topicId?: string | null;
   readonly start: Start;
   /** Clock margin of `time`, overlap of the windows, in µs or in ids; 0 for the others. */
   readonly margin: Mark;
@@ -84,10 +99,11 @@ export type StartOptions = {
 
 /** The position of a table that has none: at the start of its load, or past it. */
 export function startPosition(options: StartOptions, seen: Observation): Position {
-  const { systemIdentifier, timeline, basis, relation, start, margin, high } = options;
+  const { systemIdentifier, timeline, basis, relation, topicId = null, start, margin, high } = options;
   const { capture } = basis;
   const { xmin, xmax } = seen.snapshot;
-  const base = { systemIdentifier, timeline, basis, relation, clock: seen.clock, log: null, high, pass: null, repair: null, swept: null };
+  const nothingYet = { log: null, witness: null, pass: null, repair: null, swept: null, done: false };
+  const base = { systemIdentifier, timeline, basis, relation, topicId, clock: seen.clock, high, ...nothingYet };
   if (capture === 'whole') return { ...base, floor: beginning, horizon: null };
   const floor = capture === 'id' ? idMark(high) : capture === 'id-window' ? idMark(high) - margin : seen.clock - margin;
   const quiet = seen.open.size === 0 && xmin === xmax;

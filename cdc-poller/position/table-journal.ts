@@ -5,7 +5,7 @@ import { encodeChunk, encodeHead, type RememberedChunk } from './codec.ts';
 import type { Position } from './position.ts';
 import { chunkKey, headKey, tombstone, type StoredTable } from './position-topic.ts';
 
-/** When a table has this many chunks they are written anew as one. */
+/** When a table has this many chunks they are written again as one. */
 const chunksMax = 50;
 /** Keys in one chunk record: well below a message's limit for keys of ordinary size. */
 const keysPerChunk = 5000;
@@ -28,10 +28,10 @@ export class TableJournal {
     this.#table = table;
     this.#position = stored?.head?.position ?? null;
     this.#chunks = stored?.head?.chunks ?? [];
+    const incomplete = stored === undefined ? null : chunkMissing(table, stored);
+    if (incomplete !== null) throw incomplete;
     for (const chunk of this.#chunks) {
-      const content = stored?.chunks.get(chunk);
-      if (content === undefined) throw chunkMissing(table, chunk, stored?.place ?? '');
-      for (const [xid, keys] of content) for (const key of keys) this.#remembered.add(xid, key);
+      for (const [xid, keys] of stored?.chunks.get(chunk) ?? []) for (const key of keys) this.#remembered.add(xid, key);
     }
     this.#forget();
   }
@@ -50,7 +50,7 @@ export class TableJournal {
     this.#forget();
   }
 
-  /** Takes the position as the table is now (adoptPosition); null begins anew. Keys that are remembered of another table of that name mean nothing. */
+  /** Takes the position as the table is now (adoptPosition); null begins again. Keys that are remembered of another table of that name mean nothing. */
   adopt(position: Position | null): void {
     const was = this.#position?.relation?.oid;
     if (position === null || (was !== undefined && was !== position.relation?.oid)) this.#remembered.clear();
@@ -93,9 +93,11 @@ export class TableJournal {
 
 /**
  * A commit writes and drops chunks with the head that lists them, and compaction keeps the last record of a key: only from outside can one be taken
- * away. Without it, what is remembered as published there would be published again.
+ * away. Without it, what is remembered as published there would be published again. POSITION_INCOMPLETE, or null when none is missing.
  */
-function chunkMissing(table: string, chunk: number, place: string): CdcError {
+export function chunkMissing(table: string, { head, chunks, place }: StoredTable): CdcError | null {
+  const chunk = head?.chunks.find((one) => !chunks.has(one));
+  if (chunk === undefined) return null;
   return new CdcError(
     'POSITION_INCOMPLETE',
     `the position of table ${table} (${place}) lists remembered keys (record ${chunkKey(table, chunk)}) that are not in that topic any more`,

@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseLossless, type NewSchema, type Registry } from '#change-events/index.ts';
 import type { PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import { describeError } from '#pipeline/index.ts';
-import { findProblems, problemsError } from '../source/judge-table.ts';
-import { dialectOf } from '../source/dialect.ts';
+import { judgeTable } from '../judge.ts';
+import { problemsError } from '../source/judge/judge-table.ts';
+import { dialectOf } from '../dialects.ts';
 import { discoverTables } from '../source/table-discovery.ts';
-import { shapeOf } from '../source/table-shape.ts';
-import type { SourceSession } from '../source/source-session.ts';
+import type { SourceSession } from '../source/dialect.ts';
 import { isMendable } from '../supervisor/final-errors.ts';
 import { eventTopic } from '../supervisor/topics.ts';
 import { differenceOf } from './difference.ts';
@@ -68,10 +68,8 @@ async function wantedSubjects(
 ): Promise<readonly Subject[]> {
   const { dialect } = session;
   const identity = await dialect.readIdentity(session);
-  const catalog = await dialect.readCatalog(session, table);
-  const findings = findProblems(catalog, table, identity.role, dialect.words);
-  if (findings.length > 0) throw problemsError(findings);
-  const shape = shapeOf(catalog, table, poller.maskSecret, dialect.words);
+  const { findings, shape } = await judgeTable(session, identity, table, poller.maskSecret);
+  if (findings.length > 0 || shape === null) throw problemsError(findings);
   const wanted: Subject[] = [];
   const notes: Registrar = {
     idOf: async (subject) => {
@@ -82,6 +80,7 @@ async function wantedSubjects(
   const event = {
     ...shape,
     encodeColumn: dialect.encodeColumn,
+    keyText: dialect.keyText,
     database: identity.database,
     table: shape.id,
     prefix: poller.topicPrefix,

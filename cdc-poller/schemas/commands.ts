@@ -9,7 +9,7 @@ type Flags = { readonly json?: boolean; readonly format?: PollerConfig['format']
 export function schemaCheckCommand(context: CliContext): Command {
   return new Command('check')
     .description(
-      'what the poller would register for its tables, against what is there; registers nothing; exit code 2 when something is incompatible, 1 when a table is unfit',
+      'compare what the poller would register with the registry; registers nothing; exit code 2 if a schema is incompatible, 1 if a table is unfit',
     )
     .addOption(new Option('--format <format>', 'as if poller.format were this').choices(['avro', 'json-schema']))
     .option('--json', 'as JSON')

@@ -1,5 +1,5 @@
 import { parseLossless, type JsonValue } from '#change-events/index.ts';
-import type { ValueEncoder } from '../encoding/value-encoders.ts';
+import type { ValueEncoder } from '../encoding/column-type.ts';
 import type { ColumnDetail, FieldType } from './field-type.ts';
 
 /** Types whose constants the server takes for one another, without changing what they say. */

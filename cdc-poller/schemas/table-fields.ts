@@ -1,6 +1,6 @@
 import { CdcError } from '#pipeline/index.ts';
 import type { EventColumn, EncodeColumn, PublishedColumn } from '../encoding/event-encoder.ts';
-import type { AvroValue } from '../encoding/avro-values.ts';
+import type { AvroValue } from '../encoding/avro-value.ts';
 import type { Mask } from '../encoding/masks.ts';
 import { avroFieldName } from './avro-name.ts';
 import { defaultValue } from './default-literal.ts';

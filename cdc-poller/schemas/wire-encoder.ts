@@ -4,7 +4,7 @@ import { formatTableId } from '#change-events/index.ts';
 import { createAvroEncoder } from '../encoding/avro-encoder.ts';
 import { createEventEncoder, type EventEncoder, type EventShape } from '../encoding/event-encoder.ts';
 import { createFramedJsonEncoder } from '../encoding/framed-json-encoder.ts';
-import type { SourceSession } from '../source/source-session.ts';
+import type { SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
 import { avroKeySchema, avroValueSchema } from './avro-schema.ts';
 import { jsonKeySchema, jsonValueSchema } from './json-schema.ts';

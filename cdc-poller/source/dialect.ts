@@ -1,14 +1,12 @@
 import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
-import type { EncodeColumn } from '../encoding/event-encoder.ts';
+import type { EncodeColumn, KeyText } from '../encoding/event-encoder.ts';
+import type { Observation } from '../fence/floor.ts';
 import type { Pass } from '../fence/pass.ts';
+import type { Snapshot } from '../fence/xid.ts';
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { FieldTypes } from '../schemas/table-fields.ts';
-import type { CatalogSource, ServerIdentity } from './catalog.ts';
-import { mariadb } from './mariadb/dialect.ts';
-import type { PageQuery } from './page-query.ts';
-import { postgres } from './postgres-dialect.ts';
-import type { SourceSession } from './source-session.ts';
-import type { CatalogTable, TableShape } from './table-shape.ts';
+import type { CatalogColumn, CatalogTable } from './catalog-table.ts';
+import type { TableShape } from './table-shape.ts';
 import type { Words } from './words.ts';
 
 /**
@@ -18,7 +16,7 @@ import type { Words } from './words.ts';
 export type Dialect = {
   readonly openSession: (config: LegacyDbConfig, applicationName: string, statementTimeoutMs: number) => Promise<SourceSession>;
   readonly readIdentity: (source: CatalogSource) => Promise<ServerIdentity>;
-  readonly readCatalog: (source: CatalogSource, config: PollerTableConfig) => Promise<CatalogTable>;
+  readonly readCatalog: (source: CatalogSource, config: CatalogRequest) => Promise<CatalogTable>;
   /** Schema and name of every table that patterns may mean. */
   readonly listTables: (source: CatalogSource) => Promise<readonly (readonly (string | null)[])[]>;
   readonly pageQuery: (shape: TableShape, pass: Pass, limit: number) => PageQuery;
@@ -29,12 +27,87 @@ export type Dialect = {
   /** How many rows a load is going to read, roughly; null where nothing tells. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;
+  readonly keyText: KeyText;
   /** What only schemas need to know of the columns; of a query's next to nothing. */
   readonly readColumnDetails: (source: CatalogSource, shape: TableShape) => Promise<ColumnDetails>;
   readonly fieldTypes: FieldTypes;
+  /** The type of Postgres, as SQL, in which a mirror holds the column's values as this strategy writes them. */
+  readonly mirrorType: (column: CatalogColumn, capturedBy: 'query' | 'log') => string;
+  /** Whether the log's events have the bytes of the column's text in place of the text. */
+  readonly writtenAsBytes?: (column: CatalogColumn) => boolean;
+  /** SQL of a value of the column, from its text as pages give it. */
+  readonly literal: (column: Pick<CatalogColumn, 'sqlType'>, text: string) => string;
   readonly words: Words;
 };
 
-export function dialectOf({ dialect = 'postgres' }: Pick<LegacyDbConfig, 'dialect'>): Dialect {
-  return { postgres, mariadb }[dialect];
-}
+/** Which table the catalogue is asked about, or which query. */
+export type CatalogRequest = Pick<PollerTableConfig, 'table' | 'query' | 'incrementingColumn'>;
+
+/** SQL with the values for its $1, $2 … */
+export type PageQuery = {
+  readonly text: string;
+  readonly values: readonly string[];
+  /** Whether names in it without a schema are the user's: of a query of the configuration. */
+  readonly isUsers?: boolean;
+};
+
+/** Columns that stand before the table's own in each row of a page. */
+export const pagePrefix = 2;
+
+/** Rows as the server's own texts: no parser touches them. */
+export type TextRows = readonly (readonly (string | null)[])[];
+
+export type SourceSession = OpenSession & { readonly dialect: Dialect };
+
+/** One connection to the legacy database, read-only in every sense: it never takes more than ACCESS SHARE. */
+export type OpenSession = AsyncDisposable & {
+  /** `rowsOf`: how many of the table's rows the server read for the answer, where its load is to be governed; none by default. */
+  query(text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number): Promise<TextRows>;
+  /** A page, as a prepared statement. */
+  page(query: PageQuery): Promise<TextRows>;
+  /** The columns that a SELECT gives. */
+  describe(text: string): Promise<readonly DescribedColumn[]>;
+  explain?(query: PageQuery): Promise<TextRows>;
+  /**
+   * Clock and open transactions first, then the snapshot: the order that the fence needs. `watch` is a scalar (SQL, text) that is read in that
+   * very snapshot: what it does not show yet is of a transaction at or past the snapshot's xmin. It is not read, and null, where the snapshot is `settled`.
+   */
+  observe(watch?: string, settled?: string): Promise<WatchedObservation>;
+};
+
+export type WatchedObservation = Observation & {
+  readonly snapshot: Snapshot;
+  readonly watched: string | null;
+  /** How far the server's log is, where it tells; only ever compared with itself. */
+  readonly log: string | null;
+};
+
+/** Runs a query and gives its rows as texts. */
+export type TextQuery = (text: string, values?: readonly string[]) => Promise<readonly (readonly (string | null)[])[]>;
+
+/** A column of a query's result, as the server describes it: its type's oid, in MariaDB the type's name. */
+export type DescribedColumn = { readonly name: string; readonly typeOid: string; readonly modifier: number };
+
+/** What the catalogue is read through: a SourceSession. */
+export type CatalogSource = {
+  query: TextQuery;
+  /** The columns that a SELECT gives; reads no row. */
+  describe(text: string): Promise<readonly DescribedColumn[]>;
+  /** Runs an EXPLAIN of a page; where it is not there, `query` does. */
+  explain?(query: PageQuery): Promise<readonly (readonly (string | null)[])[]>;
+};
+
+/** The database, its role and itself. */
+export type ServerIdentity = {
+  readonly systemIdentifier: string;
+  readonly timeline: string;
+  readonly inRecovery: boolean;
+  readonly database: string;
+  readonly role: string;
+  /** How far the server's log is, where it tells. */
+  readonly log: string | null;
+  /** The transaction id that it gives next; null where it does not tell. */
+  readonly nextXid: bigint | null;
+  /** It takes no writes but its own replication's, as far as that is known. */
+  readonly readOnly: boolean;
+};

@@ -5,9 +5,9 @@ import { widenXid } from '../fence/xid.ts';
 import { isWindow } from '../position/position.ts';
 import type { RawRow } from '../encoding/event-encoder.ts';
 import type { Cursor } from '../fence/pass.ts';
-import { pagePrefix } from './page-query.ts';
+import { pagePrefix } from './dialect.ts';
 import { pageStateOf } from './relation-state.ts';
-import type { TextRows } from './source-session.ts';
+import type { TextRows } from './dialect.ts';
 import type { TableShape } from './table-shape.ts';
 import { TableReshaped } from './table-reshaped.ts';
 

@@ -1,4 +1,4 @@
-import type { TextRows } from './source-session.ts';
+import type { TextRows } from './dialect.ts';
 
 /** A page's values may take this many characters: with pages being read, encoded and sent at once, memory stays a small multiple of it. */
 const pageCharacters = 2 * 2 ** 20;

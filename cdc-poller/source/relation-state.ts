@@ -1,61 +1,23 @@
-import { escapeLiteral } from 'pg';
-import type { TableId } from '#change-events/index.ts';
-import type { CatalogTable } from './table-shape.ts';
+import type { CatalogTable } from './catalog-table.ts';
 
-/**
- * The state of a relation that a poller must notice: which one it is, which file holds it, its columns and its key. One scalar, so that
- * it can be asked in the very statement, and so in the very snapshot, that reads the clockwork (SourceSession.observe) or a page.
- */
+/** Stands among `rows` where policies hide rows from the role that read the state. */
+export const hidden = 'hidden';
 
-/** Columns of the relation with this oid, hashed; the oid is an SQL expression. Null when the relation is gone. */
-function columnsHashSql(oid: string): string {
-  return `(SELECT hashtextextended(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull), ',' ORDER BY a.attnum), 0)
-    FROM pg_attribute a WHERE a.attrelid = ${oid} AND a.attnum > 0 AND NOT a.attisdropped)`;
-}
-
-/** The index of its primary key, 0 without one; as above. */
-function keyIndexSql(oid: string): string {
-  return `coalesce((SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ${oid} AND i.indisprimary), 0)`;
-}
-
-/** The state's text, from a row of pg_class. */
-export function relationStateSql(pgClass: string): string {
-  const oid = `${pgClass}.oid`;
-  return `concat_ws('/', ${oid}, ${pgClass}.relfilenode, ${columnsHashSql(oid)}, ${keyIndexSql(oid)})`;
-}
-
-/** Something of the relation that now has this name; `what` takes its row of pg_class. Null when there is none. */
-export function ofRelationSql({ schema, table }: TableId, what: (pgClass: string) => string): string {
-  return `(SELECT ${what('c')} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ${escapeLiteral(schema)} AND c.relname = ${escapeLiteral(table)} AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))`;
-}
-
-/**
- * What the rows of a page mean hangs on: which relation has the name, its columns and its key. Not its file: rows of another file are its rows all
- * the same. Asked by name in the page's own snapshot, which is taken when the table is locked: what is told is of the relation that is read.
- */
-export function pageStateSql(id: TableId): string {
-  return ofRelationSql(
-    id,
-    (pgClass) => `concat_ws('/', ${pgClass}.oid, ${columnsHashSql(`${pgClass}.oid`)}, ${keyIndexSql(`${pgClass}.oid`)})`,
-  );
-}
-
-/** The same of what was read before. */
-export function pageStateOf({ oid, columnsHash, keyIndex }: NonNullable<CatalogTable['relation']>): string {
-  return [oid, columnsHash, keyIndex].join('/');
+/** What a page of the relation is compared with. */
+export function pageStateOf({ oid, columnsHash, keyIndex, rows }: NonNullable<CatalogTable['relation']>): string {
+  return [oid, columnsHash, keyIndex, ...(rows === undefined ? [] : [rows])].join('/');
 }
 
 export function parseRelationState(text: string): NonNullable<CatalogTable['relation']> {
-  const [oid = '', file = '', columnsHash = '', keyIndex = ''] = text.split('/');
-  return { oid, file, columnsHash, keyIndex };
+  const [oid = '', file = '', columnsHash = '', keyIndex = '', rows = ''] = text.split('/');
+  return { oid, file, columnsHash, keyIndex, rows };
 }
 
-export function formatRelationState({ oid, file, columnsHash, keyIndex }: NonNullable<CatalogTable['relation']>): string {
-  return [oid, file, columnsHash, keyIndex].join('/');
+export function formatRelationState({ oid, file, columnsHash, keyIndex, rows = '' }: NonNullable<CatalogTable['relation']>): string {
+  return [oid, file, columnsHash, keyIndex, rows].join('/');
 }
 
-/** How far a sequence is: every id that it gives later is higher. One that was never used, or was set back, says as much as it may. */
-export function drawnSql(sequenceOid: string): string {
-  return `(SELECT coalesce(pg_sequence_last_value(s.seqrelid), s.seqmin - 1) FROM pg_sequence s WHERE s.seqrelid = ${sequenceOid})`;
+/** Whether policies hide rows of it from the role that read the state. */
+export function hidesRows({ rows = '' }: NonNullable<CatalogTable['relation']>): boolean {
+  return rows.split(',').includes(hidden);
 }

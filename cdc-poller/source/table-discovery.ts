@@ -1,7 +1,8 @@
 import { formatTableId } from '#change-events/index.ts';
 import { isTablePattern, matchesTable, type PollerConfig, type PollerTableConfig } from '#pipeline/index.ts';
-import { findProblems, type ShapeFinding } from './judge-table.ts';
-import type { SourceSession } from './source-session.ts';
+import { judgeTable } from '../judge.ts';
+import type { ShapeFinding } from './judge/unfit-codes.ts';
+import type { SourceSession } from './dialect.ts';
 
 /** A table that a pattern matches, but that cannot be polled as the pattern says. */
 export type UnfitTable = { readonly table: string; readonly findings: readonly ShapeFinding[] };
@@ -22,7 +23,7 @@ export async function discoverTables(
   if (patterns.length === 0) return named;
   const known = new Set(named.map(({ table }) => table));
   const { dialect } = session;
-  const { role } = await dialect.readIdentity(session);
+  const identity = await dialect.readIdentity(session);
   const found: PollerTableConfig[] = [];
   for (const [schema, name] of await dialect.listTables(session)) {
     const table = formatTableId({ schema: schema ?? '', table: name ?? '' });
@@ -30,7 +31,7 @@ export async function discoverTables(
     if (pattern === undefined) continue;
     const { exclude: _, ...settings } = pattern;
     const config: PollerTableConfig = { ...settings, table };
-    const findings = findProblems(await dialect.readCatalog(session, config), config, role, dialect.words);
+    const { findings } = await judgeTable(session, identity, config);
     if (findings.length === 0) found.push(config);
     else onUnfit({ table, findings });
   }

@@ -1,57 +1,10 @@
 import type { TableId } from '#change-events/index.ts';
 import { keyColumns, publishedColumns, readColumns, tieBreakers, timestampColumns, type PollerTableConfig } from '#pipeline/index.ts';
-import type { ColumnType } from '../encoding/value-encoders.ts';
 import type { Mask } from '../encoding/masks.ts';
 import { wallClock, type WallClock } from '../fence/local-time.ts';
-import type { Basis, Capture, Relation } from '../position/position.ts';
-import { postgresWords, type Words } from './words.ts';
-
-/** A column as the catalogue tells it, or as a query gives it. */
-export type CatalogColumn = {
-  readonly name: string;
-  readonly type: ColumnType;
-  /** How a text becomes a value of the base type: in Postgres the type's full name for a cast, `pg_catalog.int8`; in MariaDB SQL with a question mark. */
-  readonly sqlType: string;
-  /** False for a query's column: nothing tells. */
-  readonly notNull: boolean;
-  readonly readable: boolean;
-};
-
-/** The sequence that gives a column its values. */
-export type CatalogSequence = {
-  readonly oid: string;
-  readonly name: string;
-  readonly increment: bigint;
-  readonly cache: bigint;
-  readonly cycles: boolean;
-  /** Whether the role may read how far it is. */
-  readonly readable: boolean;
-  /** The value that it gives next, where that is told without asking it. */
-  readonly next?: bigint | null;
-};
-
-/** What the catalogue tells of a table; `columns` empty and `exists` false when there is none. */
-export type CatalogTable = {
-  readonly id: TableId;
-  readonly exists: boolean;
-  /** pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table; b: a table without a fence; q: a query of the configuration. */
-  readonly kind: string;
-  /** USAGE on the schema, and SELECT on the table. Without SELECT on the table, columns may be readable one by one. */
-  readonly readable: boolean;
-  readonly columns: readonly CatalogColumn[];
-  /** Names of the primary key's columns in key order; empty without one. */
-  readonly primaryKey: readonly string[];
-  /** Columns of each unique index that covers all rows. */
-  readonly uniqueKeys: readonly (readonly string[])[];
-  /** Leading columns of the indexes that cover all rows, in index order. */
-  readonly indexes: readonly (readonly string[])[];
-  /** Of the incrementing column. */
-  readonly sequence: CatalogSequence | null;
-  /** Tables that do exist, to name the one that was meant. */
-  readonly similar: readonly string[];
-  /** What a poll compares with: null for a query. */
-  readonly relation: (Relation & { readonly columnsHash: string; readonly keyIndex: string }) | null;
-};
+import type { Basis, Capture } from '../position/position.ts';
+import { hasFence, namesOf, type CatalogColumn, type CatalogTable } from './catalog-table.ts';
+import type { Words } from './words.ts';
 
 /** One term of the order of pages: a column, or the first that is not null of several. Never null. */
 export type OrderTerm = { readonly columns: readonly number[]; readonly sqlType: string };
@@ -62,6 +15,8 @@ export type TableShape = {
   /** SELECT in place of the table; null for a table. */
   readonly query: string | null;
   readonly capture: Capture;
+  /** Whether other tables may inherit from it, now or later. */
+  readonly inheritable: boolean;
   /** Whether rows carry the id of the transaction that wrote them. */
   readonly hasXmin: boolean;
   /** What is read, in the table's order. */
@@ -75,25 +30,18 @@ export type TableShape = {
   /** Of timestamps without zone. */
   readonly clock: WallClock | null;
   readonly order: readonly OrderTerm[];
-  /** Whether an index begins with what pages are ordered by; without one each page sorts the table. Not known of views and queries. */
-  readonly indexed: boolean;
   readonly basis: Basis;
+  /**
+   * Whether rows can be asked for by their key, each with the transaction that wrote it: not where that would read the whole table, nor of partitions, which
+   * may be taken away and put back with other rows.
+   */
+  readonly hasWitness: boolean;
   readonly relation: CatalogTable['relation'];
   /** The sequence to ask how far it is, where the role may. */
   readonly sequence: string | null;
   /** `id-window`: the id that the table gives next, where it tells. */
   readonly nextId: bigint | null;
 };
-
-/** Whether rows have an xmin that means something: partitioned tables give their partitions'; a materialised view rewrites all its rows. */
-export function hasFence({ kind }: CatalogTable): boolean {
-  return kind === 'r' || kind === 'p';
-}
-
-/** Whether the catalogue tells keys, indexes and which columns are not null. */
-export function isTable(table: CatalogTable): boolean {
-  return hasFence(table) || table.kind === 'b';
-}
 
 export function captureOf(table: CatalogTable, { mode }: PollerTableConfig): Capture {
   if (mode === 'bulk') return 'whole';
@@ -107,12 +55,8 @@ export function columnsToRead(table: CatalogTable, config: PollerTableConfig): r
   return table.columns.filter(({ name }) => names.has(name));
 }
 
-export function namesOf({ columns }: CatalogTable): readonly string[] {
-  return columns.map(({ name }) => name);
-}
-
 /** The shape of a table in which `findProblems` found nothing wrong. */
-export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string, words: Words = postgresWords): TableShape {
+export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecret: string, words: Words): TableShape {
   const columns = columnsToRead(table, config);
   const indexOf = (name: string): number => {
     const index = columns.findIndex((column) => column.name === name);
@@ -132,11 +76,12 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
     id: table.id,
     query: config.query ?? null,
     capture,
+    inheritable: table.kind === 'r' || table.kind === 'f',
     hasXmin: hasFence(table),
     columns,
     published: publishedColumns(namesOf(table), config).map((name) => ({
       column: indexOf(name),
-      mask: maskOf(config.mask?.[name], maskSecret),
+      mask: maskOf(config.mask !== undefined && Object.hasOwn(config.mask, name) ? config.mask[name] : undefined, maskSecret),
     })),
     key: key.map(indexOf),
     timestamps: times.map(indexOf),
@@ -145,22 +90,25 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
       ...(times.length === 0 ? [] : [term(times)]),
       ...breakers.filter((name) => times[0] !== name || times.length > 1).map((name) => term([name])),
     ],
-    // Of several timestamps, the index is on an expression, which is not looked at.
-    indexed: !isTable(table) || times.length > 1 || isIndexed(table, [...times, ...breakers]),
     basis: {
       capture,
       by: [...(capture === 'id' || capture === 'id-window' ? [config.incrementingColumn] : times), ...(zone === undefined ? [] : [zone])],
       order: [times.join('|'), ...breakers].filter((name) => name !== ''),
       key,
     },
+    hasWitness: isWitnessed(table, key, words),
     relation: table.relation,
     sequence: capture === 'id' && table.sequence?.readable === true ? table.sequence.oid : null,
     nextId: capture === 'id-window' ? (table.sequence?.next ?? null) : null,
   };
 }
 
-function isIndexed({ indexes }: CatalogTable, order: readonly string[]): boolean {
-  return indexes.some((index) => order.every((name, place) => index[place] === name));
+function isWitnessed({ kind, primaryKey, uniqueKeys, columns }: CatalogTable, key: readonly string[], { orderedTypes }: Words): boolean {
+  const isKey = (unique: readonly string[]): boolean => unique.length === key.length && unique.every((name) => key.includes(name));
+  const types = columns.filter(({ name }) => key.includes(name)).map(({ type }) => type);
+  return (
+    kind === 'r' && [primaryKey, ...uniqueKeys].some(isKey) && types.every(({ name, isArray }) => !isArray && orderedTypes.includes(name))
+  );
 }
 
 function maskOf(mask: NonNullable<PollerTableConfig['mask']>[string] | undefined, salt: string): Mask | null {

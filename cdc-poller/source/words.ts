@@ -1,4 +1,5 @@
-import { mariadbIdTypes, mariadbOrderedTypes } from '#pipeline/index.ts';
+import type { TableId } from '#change-events/index.ts';
+import type { CatalogColumn, KeyMisfit, Leaf } from './catalog-table.ts';
 
 /** What a table is judged by, and told in, in the words of its database. */
 export type Words = {
@@ -9,46 +10,22 @@ export type Words = {
   /** Types of timestamps that are instants, and of those that are readings of a clock. */
   readonly zonedTypes: readonly string[];
   readonly localTypes: readonly string[];
-  /** SQL for the owner. */
-  readonly grant: (table: { readonly schema: string; readonly table: string }, columns: readonly string[], role: string) => string;
-  readonly setNotNull: (table: string, column: string) => string;
-  readonly createUniqueIndex: (table: string, columns: readonly string[]) => string;
-  readonly createIndex: (table: string, columns: readonly string[]) => string;
+  /** Why values of a column cannot name rows in events; null when they can. */
+  readonly keyMisfit: (column: CatalogColumn) => KeyMisfit | null;
+  /** Types whose values may be longer than an index takes: with an index on one, an INSERT of such a value fails. */
+  readonly longTypes: readonly string[];
+  /** SQL that does as it says whatever the names are. Each statement ends with a semicolon. */
+  readonly name: (name: string) => string;
+  readonly role: (role: string) => string;
+  readonly grant: (table: TableId, columns: readonly string[], role: string) => string;
+  /** Statements to be run one by one, outside a transaction. Nobody waits longer than seconds for them, but who runs them. */
+  readonly createIndex: (table: TableId, columns: readonly string[], leaves: readonly Leaf[] | null) => readonly string[];
 };
 
-const idTypes: readonly string[] = ['int2', 'int4', 'int8'];
+/** After this long, in seconds, a statement that takes a lock gives up, so that nobody queues behind it for longer. */
+export const lockSeconds = 3;
 
-export const postgresWords: Words = {
-  idTypes,
-  orderedTypes: [
-    ...idTypes, 'numeric', 'oid', 'uuid', 'text', 'varchar', 'bpchar', 'name', 'date', 'time', 'timestamp', 'timestamptz', 'bytea', 'bool', 'inet', 'macaddr', 'float4', 'float8',
-  ], // prettier-ignore
-  zonedTypes: ['timestamptz'],
-  localTypes: ['timestamp'],
-  grant: ({ schema, table }, columns, role) =>
-    `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT${list(columns)} ON ${schema}.${table} TO ${role};`,
-  setNotNull: (table, column) => `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL`,
-  createUniqueIndex: (table, columns) => `CREATE UNIQUE INDEX CONCURRENTLY ON ${table}${list(columns)};`,
-  createIndex: (table, columns) => `CREATE INDEX CONCURRENTLY ON ${table}${list(columns)};`,
-};
-
-export const mariadbWords: Words = {
-  idTypes: mariadbIdTypes,
-  orderedTypes: mariadbOrderedTypes,
-  zonedTypes: ['timestamp'],
-  localTypes: ['datetime'],
-  grant: ({ schema, table }, columns, role) => `GRANT SELECT${list(columns)} ON ${schema}.${table} TO ${account(role)};`,
-  setNotNull: (table, column) => `ALTER TABLE ${table} MODIFY ${column} … NOT NULL`,
-  createUniqueIndex: (table, columns) => `ALTER TABLE ${table} ADD UNIQUE INDEX${list(columns)};`,
-  createIndex: (table, columns) => `ALTER TABLE ${table} ADD INDEX${list(columns)};`,
-};
-
-function list(columns: readonly string[]): string {
-  return columns.length === 0 ? '' : ` (${columns.join(', ')})`;
-}
-
-/** `cdc_poller@%` → `'cdc_poller'@'%'` */
-function account(role: string): string {
-  const at = role.lastIndexOf('@');
-  return at < 0 ? `'${role}'` : `'${role.slice(0, at)}'@'${role.slice(at + 1)}'`;
+/** Columns in brackets, for SQL; nothing for none. */
+export function columnList(columns: readonly string[], quote: (name: string) => string): string {
+  return columns.length === 0 ? '' : ` (${columns.map(quote).join(', ')})`;
 }

@@ -1,8 +1,9 @@
 import type { Kafka } from '#kafka/index.ts';
-import type { Logger, PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
+import type { CdcError, Logger, PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { TableMonitor } from '../metrics/table-monitor.ts';
 import type { Governor } from '../pace/governor.ts';
 import type { Registrar } from '../schemas/registration.ts';
+import type { TopicGuard } from './topic-guard.ts';
 
 /** What the tables of one poller process have in common. */
 export type PollerContext = {
@@ -19,10 +20,14 @@ export type PollerContext = {
   readonly governor: Governor | null;
   /** Where the tables' schemas are registered; null for JSON without schemas. */
   readonly registrar: Registrar | null;
+  /** Tables that must not be published, with why: their topics are not theirs alone. Found out by whoever finds the tables. */
+  readonly refused: Map<string, CdcError>;
+  /** The topics of the process, by Kafka's own ids. */
+  readonly topics: TopicGuard;
 };
 
 /** The right to poll one table. Ends when `signal` is aborted; the transactional id is what enforces it. */
-export type Tenure = {
+export type TableAssignment = {
   readonly table: PollerTableConfig;
   readonly signal: AbortSignal;
   readonly monitor: TableMonitor;

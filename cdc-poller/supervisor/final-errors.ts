@@ -1,19 +1,18 @@
 import { CdcError, type ErrorCode } from '#pipeline/index.ts';
 import { TableReshaped } from '../source/table-reshaped.ts';
+import { unfitCodes } from '../source/judge/unfit-codes.ts';
+
+/** That a table cannot be polled as it is configured (judge.ts). */
+const unfit: ReadonlySet<ErrorCode> = new Set([...unfitCodes, 'TABLES_UNFIT']);
 
 /** What somebody may mend while the poller runs: a grant, the column that was renamed, the size that a topic takes. */
 const mendableCodes: ReadonlySet<ErrorCode> = new Set([
-  'TABLE_UNKNOWN',
-  'SWEEP_KEY_UNFIT',
-  'COLUMN_UNKNOWN',
-  'COLUMN_NULLABLE',
-  'COLUMN_TYPE_UNFIT',
-  'KEY_UNFIT',
-  'SEQUENCE_UNFIT',
-  'QUERY_INVALID',
-  'SELECT_MISSING',
-  'TABLES_UNFIT',
+  'VALUE_UNREADABLE',
+  ...unfit,
   'TABLE_CHANGED',
+  'TOPIC_REPLACED',
+  'POSITION_INVALID',
+  'POSITION_INCOMPLETE',
   'KAFKA_MESSAGE_TOO_LARGE',
   'SCHEMA_INCOMPATIBLE',
   'SCHEMA_INVALID',
@@ -25,16 +24,23 @@ const finalCodes: ReadonlySet<ErrorCode> = new Set([
   ...mendableCodes,
   'PRODUCER_FENCED',
   'SOURCE_IS_STANDBY',
+  'POOLER_BETWEEN',
   'SOURCE_CHANGED',
-  'POSITION_INVALID',
-  'POSITION_INCOMPLETE',
+  'POSITIONS_LOST',
   'KAFKA_AUTHENTICATION_FAILED',
   'LEGACY_LOGIN_REFUSED',
   'LEGACY_DB_MISSING',
 ]);
 
+/** What is read again from Kafka at each try. */
+const resettable: ReadonlySet<ErrorCode> = new Set(['TOPIC_REPLACED', 'POSITION_INVALID', 'POSITION_INCOMPLETE']);
+
 export function isFinal(error: unknown): boolean {
   return error instanceof CdcError && finalCodes.has(error.code);
+}
+
+export function isUnfit(error: unknown): error is CdcError {
+  return error instanceof CdcError && unfit.has(error.code);
 }
 
 export function isMendable(error: unknown): boolean {
@@ -44,6 +50,11 @@ export function isMendable(error: unknown): boolean {
 /** The table's schema does not go with those that its subject has. */
 export function isIncompatible(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'SCHEMA_INCOMPATIBLE';
+}
+
+/** The position is of no use as it is: cdc poller reset mends it, also while the poller runs. */
+export function needsReset(error: unknown): boolean {
+  return error instanceof CdcError && resettable.has(error.code);
 }
 
 /** Another process has taken the transactional id. */
@@ -58,7 +69,7 @@ export function isDatabaseError(error: unknown): boolean {
     return (
       error.code === 'LEGACY_DB_UNREACHABLE' ||
       error.code === 'REGISTRY_UNREACHABLE' ||
-      (isMendable(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE')
+      (isMendable(error) && !needsReset(error) && error.code !== 'KAFKA_MESSAGE_TOO_LARGE')
     );
   return (
     error instanceof Error &&

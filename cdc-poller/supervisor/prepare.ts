@@ -1,12 +1,15 @@
 import { isTablePattern, type PollerTableConfig } from '#pipeline/index.ts';
-import { heartbeatTopic } from '#change-events/index.ts';
-import { positionTopicSpec } from '../position/position-topic.ts';
-import { dialectOf } from '../source/dialect.ts';
+import { heartbeatTopicSpec } from '../table/heartbeat.ts';
+import { positionTopicSpec, readStoredTables } from '../position/position-topic.ts';
+import { dialectOf } from '../dialects.ts';
 import { discoverTables, type UnfitTable } from '../source/table-discovery.ts';
-import { findProblems, problemsError } from '../source/judge-table.ts';
+import { judgeTable } from '../judge.ts';
+import { problemsError, remedyOf } from '../source/judge/judge-table.ts';
+import type { ShapeFinding } from '../source/judge/unfit-codes.ts';
 import type { PollerContext } from './context.ts';
 import { isFinal } from './final-errors.ts';
 import { refuseStandby } from './table-session.ts';
+import { existingTopicRefusal, hasClashes, topicRefusals, withPosition } from './topic-refusals.ts';
 import { deadLetterTopic, eventTopic } from './topics.ts';
 import { waitAfter } from './try-again.ts';
 
@@ -25,54 +28,77 @@ export async function whenAvailable<T>(context: PollerContext, work: () => Promi
   return undefined;
 }
 
-/** Finds the tables to poll. The first time, every configured table has to be fit; later each one's trouble is its own. */
+/** Finds the tables to poll. One that cannot be polled is among them when it is configured by name: its trouble is its own. */
 export type TableFinder = () => Promise<readonly PollerTableConfig[]>;
 
 /**
  * A finder of the configured tables and of those that patterns match. It says once of each table that matches and cannot be polled.
  *
- * @returns a finder that throws CdcError with every finding when a table or column is unfit at first
+ * @returns a finder that throws CdcError with every finding when no table is fit at first
  */
-export function createTableFinder({ config, poller, logger }: PollerContext): TableFinder {
+export function createTableFinder(context: PollerContext): TableFinder {
+  const { config, poller, logger, refused } = context;
   const told = new Set<string>();
   let judged = false;
+  let polled: ReadonlySet<string> | null = null;
   const onUnfit = ({ table, findings }: UnfitTable): void => {
     const message = problemsError(findings).message;
     if (told.has(message)) return;
     told.add(message);
-    logger.warn({ table, remedy: findings[0]?.remedy }, `a table that matches a pattern is left out: ${message}`);
+    logger.warn({ table, remedy: findings[0] && remedyOf(findings[0]) }, `a table that matches a pattern is left out: ${message}`);
   };
   return async () => {
     const dialect = dialectOf(config.legacyDb);
     await using session = await dialect.openSession(config.legacyDb, `cdc-poller ${poller.name}`, poller.statementTimeoutMs);
     const identity = await dialect.readIdentity(session);
     refuseStandby(identity, config);
-    const named = poller.tables.filter(({ table }) => !isTablePattern(table));
-    const findings = [];
-    if (!judged)
-      for (const table of named)
-        findings.push(...findProblems(await dialect.readCatalog(session, table), table, identity.role, dialect.words));
-    if (findings.length > 0) throw problemsError(findings);
+    const tables = await discoverTables(session, poller, onUnfit);
+    if (!judged) {
+      const unfit: (readonly ShapeFinding[])[] = [];
+      for (const table of poller.tables) {
+        // A pattern takes what is fit, and may find a table later.
+        const findings = isTablePattern(table.table) ? [] : (await judgeTable(session, identity, table)).findings;
+        if (findings.length > 0) unfit.push(findings);
+      }
+      // Nothing would be published: better told and ended than waited for.
+      if (unfit.length === poller.tables.length) throw problemsError(unfit.flat());
+    }
     judged = true;
-    return await discoverTables(session, poller, onUnfit);
+    const holders = polled ?? (hasClashes(poller, tables) ? await positioned(context) : new Set());
+    // Whoever was refused stays so until the next start.
+    for (const [table, refusal] of topicRefusals(poller, tables, holders)) refused.set(table, refusal);
+    polled = new Set(tables.map(({ table }) => table).filter((table) => !refused.has(table)));
+    return tables;
   };
 }
 
+/** Tables that have been polled by this name before. */
+async function positioned({ kafka, poller, signal }: PollerContext): Promise<ReadonlySet<string>> {
+  return withPosition(await readStoredTables(kafka, poller.name, signal));
+}
+
 /** Creates the topics of positions and heartbeats and those of the tables' events where they do not exist yet. */
-export async function ensureTopics({ kafka, poller, config }: PollerContext, tables: readonly PollerTableConfig[]): Promise<void> {
+export async function ensureTopics({ kafka, poller, config, refused }: PollerContext, tables: readonly PollerTableConfig[]): Promise<void> {
   const { partitions, replicationFactor } = config.kafka;
   await using admin = await kafka.admin();
+  const existing = await admin.listTopics();
+  for (const table of tables) {
+    const refusal = existingTopicRefusal(poller, table, existing);
+    if (refusal !== null && !refused.has(table.table)) refused.set(table.table, refusal);
+  }
   await admin.ensureTopics([
     positionTopicSpec(poller.name, replicationFactor),
-    { topic: heartbeatTopic(poller.topicPrefix), partitions: 1, replicationFactor, config: { 'cleanup.policy': 'compact' } },
+    heartbeatTopicSpec(poller.topicPrefix, replicationFactor),
     ...(tables.some(({ onTooLarge }) => (onTooLarge ?? poller.onTooLarge) === 'dead-letter')
       ? [{ topic: deadLetterTopic(poller), partitions, replicationFactor, config: { 'cleanup.policy': 'delete' } }]
       : []),
-    ...tables.map((table) => ({
-      topic: eventTopic(poller, table),
-      partitions,
-      replicationFactor,
-      config: { 'cleanup.policy': 'compact' },
-    })),
+    ...tables
+      .filter(({ table }) => !refused.has(table))
+      .map((table) => ({
+        topic: eventTopic(poller, table),
+        partitions,
+        replicationFactor,
+        config: { 'cleanup.policy': 'compact' },
+      })),
   ]);
 }

@@ -1,8 +1,8 @@
 import { CdcError, describeError, type PollerTableConfig } from '#pipeline/index.ts';
 import { createTableMonitor, type MonitorListener, type TableFigures, type TableMonitor } from '../metrics/table-monitor.ts';
 import { patienceMs } from '../pace/patience.ts';
-import type { PollerContext, Tenure } from './context.ts';
-import { isFenced } from './final-errors.ts';
+import type { PollerContext, TableAssignment } from './context.ts';
+import { isFenced, isUnfit } from './final-errors.ts';
 import { runTable } from './table-runner.ts';
 
 /** Runs the tables of this process side by side; one that fails for good leaves the others alone. */
@@ -24,15 +24,24 @@ export type Supervisor = {
 
 export type SupervisorOptions = {
   readonly context: PollerContext;
-  /** As in {@link Tenure}: null when tables are not shared. */
+  /** As in {@link TableAssignment}: null when tables are not shared. */
   readonly confirmed: ((signal: AbortSignal) => Promise<void>) | null;
   readonly listener: MonitorListener | null;
   /** For tests. */
-  readonly run?: (context: PollerContext, tenure: Tenure) => Promise<void>;
+  readonly run?: (context: PollerContext, assignment: TableAssignment) => Promise<void>;
 };
 
 type Failure = { readonly error: unknown };
 type Run = { readonly controller: AbortController; readonly monitor: TableMonitor };
+
+/** What the process ends with when tables have failed: of those that cannot be polled all, as a person mends them at once. */
+function failureOf(failures: readonly (Failure | null)[]): Failure | null {
+  const failed = failures.filter((failure) => failure !== null);
+  const unfit = failed.map(({ error }) => error).filter(isUnfit);
+  if (unfit.length < 2 || unfit.length < failed.length) return null;
+  const lines = unfit.map(({ code, message, remedy }) => (code === 'TABLES_UNFIT' ? message : `${message}. ${remedy}`));
+  return { error: new CdcError('TABLES_UNFIT', lines.join('\n')) };
+}
 
 export function createSupervisor({ context, confirmed, listener, run = runTable }: SupervisorOptions): Supervisor {
   const { poller, logger, once } = context;
@@ -52,10 +61,10 @@ export function createSupervisor({ context, confirmed, listener, run = runTable 
     const signal = AbortSignal.any([stopped, controller.signal]);
     const monitor = createTableMonitor(table.table, patienceMs(poller, table), listener);
     running.set(table.table, { controller, monitor });
-    const tenure: Tenure = { table, signal, monitor, confirmed: confirmed === null ? null : () => confirmed(signal) };
+    const assignment: TableAssignment = { table, signal, monitor, confirmed: confirmed === null ? null : () => confirmed(signal) };
     // Begun a tick later, so that a run that ends at once finds itself registered.
     void Promise.resolve()
-      .then(() => run(context, tenure))
+      .then(() => run(context, assignment))
       .then(
         () => settle(table.table, signal, null),
         (error: unknown) => settle(table.table, signal, { error }),
@@ -91,7 +100,7 @@ export function createSupervisor({ context, confirmed, listener, run = runTable 
     for (const table of over.keys()) if (!wanted.has(table)) over.delete(table);
     if (running.size === 0 && over.size === wanted.size) {
       const allFailed = over.size > 0 && [...over.values()].every(({ failure }) => failure !== null);
-      if (once || (allFailed && wantsAll)) end(firstFailure);
+      if (once || (allFailed && wantsAll)) end(failureOf([...over.values()].map(({ failure }) => failure)) ?? firstFailure);
     }
     if (!stopped.aborted) {
       for (const [name, table] of wanted) if (!running.has(name) && !over.has(name)) begin(table);

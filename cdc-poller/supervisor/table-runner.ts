@@ -1,9 +1,10 @@
-import { createOversize, EventRefused } from '../oversize.ts';
+import { createOversize, EventRefused } from '../table/oversize.ts';
 import { createTableSweeper } from '../sweep/table-sweeper.ts';
-import { openTablePublisher, type TablePublisher } from '../table-publisher.ts';
-import type { PollerContext, Tenure } from './context.ts';
-import { isDatabaseError, isFenced, isFinal, isIncompatible, isMendable } from './final-errors.ts';
+import { openTablePublisher, type TablePublisher } from '../table/table-publisher.ts';
+import type { PollerContext, TableAssignment } from './context.ts';
+import { isDatabaseError, isFenced, isFinal, isIncompatible, isMendable, isUnfit, needsReset } from './final-errors.ts';
 import { TableReshaped } from '../source/table-reshaped.ts';
+import { ensureTopics } from './prepare.ts';
 import { pollWithSession } from './table-session.ts';
 import { deadLetterTopic, eventTopic } from './topics.ts';
 import { waitAfter } from './try-again.ts';
@@ -12,12 +13,14 @@ import { waitAfter } from './try-again.ts';
 const calmMs = 30_000;
 
 /**
- * Polls one table for as long as its tenure goes: lost connections are made again, the rest is final. In a group, to be fenced is not
+ * Polls one table for as long as its assignment goes: lost connections are made again, the rest is final. In a group, to be fenced is not
  * final: the table has moved on, or is taken again once the group has confirmed that it is still this process's.
  */
-export async function runTable(context: PollerContext, tenure: Tenure): Promise<void> {
-  const { signal, monitor, confirmed } = tenure;
-  const logger = context.logger.child({ table: tenure.table.table });
+export async function runTable(context: PollerContext, assignment: TableAssignment): Promise<void> {
+  const { signal, monitor, confirmed } = assignment;
+  const logger = context.logger.child({ table: assignment.table.table });
+  const refusal = context.refused.get(assignment.table.table);
+  if (refusal !== undefined) throw refusal;
   let publisher: TablePublisher | null = null;
   let owned = false;
   let wasFit = false;
@@ -25,32 +28,37 @@ export async function runTable(context: PollerContext, tenure: Tenure): Promise<
     wasFit = true;
   };
   const oversize = createOversize({
-    action: tenure.table.onTooLarge ?? context.poller.onTooLarge,
-    table: tenure.table.table,
-    topic: eventTopic(context.poller, tenure.table),
+    action: assignment.table.onTooLarge ?? context.poller.onTooLarge,
+    table: assignment.table.table,
+    topic: eventTopic(context.poller, assignment.table),
     deadLetterTopic: deadLetterTopic(context.poller),
     logger,
   });
-  const { sweep: settings } = tenure.table;
-  const topic = eventTopic(context.poller, tenure.table);
+  const { sweep: settings } = assignment.table;
+  const topic = eventTopic(context.poller, assignment.table);
   const sweeper = settings === undefined ? null : createTableSweeper({ kafka: context.kafka, topic, settings, logger, signal });
   try {
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       const began = performance.now();
       try {
+        if (publisher === null && attempt > 1) {
+          await context.topics.look(topic);
+          // One that was deleted meanwhile would be missed for ever.
+          await ensureTopics(context, [assignment.table]);
+        }
         publisher ??= await openTablePublisher({
-          ...publisherOptions(context, tenure, owned && confirmed === null),
+          ...publisherOptions(context, assignment, owned && confirmed === null),
           onKeys: sweeper?.published,
         });
         owned = true;
-        await pollWithSession(context, tenure, publisher, { oversize, sweeper, onFit });
+        await pollWithSession(context, assignment, publisher, { oversize, sweeper, onFit });
         if (context.once) return;
       } catch (error) {
         if (signal.aborted) return;
         const moved = confirmed !== null && isFenced(error);
-        // A table that was fit once is mended by whoever changed it: it waits, and the others go on. One that its subject does not take any more
+        // What cannot be polled is mended by whoever owns the table: it waits, and the others go on. One that its subject does not take any more
         // may have been changed while no poller ran.
-        const waits = (wasFit || isIncompatible(error)) && !context.once && isMendable(error);
+        const waits = (wasFit || isUnfit(error) || isIncompatible(error) || needsReset(error)) && !context.once && isMendable(error);
         if (!moved && !waits && isFinal(error)) throw error;
         publisher = await keepAfter(error, publisher);
         if (error instanceof TableReshaped || error instanceof EventRefused) {
@@ -62,7 +70,7 @@ export async function runTable(context: PollerContext, tenure: Tenure): Promise<
           monitor.phase('waiting');
           logger.info('another process has taken this table; waiting for the group');
         } else {
-          monitor.failed(error, false);
+          monitor.failed(error, false, isFinal(error));
           if (performance.now() - began > calmMs) attempt = 1;
           await waitAfter(error, attempt, { signal, logger });
         }
@@ -75,7 +83,7 @@ export async function runTable(context: PollerContext, tenure: Tenure): Promise<
   }
 }
 
-/** A broken database connection leaves the publisher as it is; after trouble with Kafka the table is taken over anew. */
+/** A broken database connection leaves the publisher as it is; after trouble with Kafka the table is taken over again. */
 async function keepAfter(error: unknown, publisher: TablePublisher | null): Promise<TablePublisher | null> {
   if (publisher === null) return null;
   if (isDatabaseError(error)) {
@@ -92,7 +100,7 @@ async function keepAfter(error: unknown, publisher: TablePublisher | null): Prom
 
 function publisherOptions(
   { kafka, poller, owner, logger }: PollerContext,
-  { table, signal, monitor }: Tenure,
+  { table, signal, monitor }: TableAssignment,
   reclaim: boolean,
 ): Parameters<typeof openTablePublisher>[0] {
   return {

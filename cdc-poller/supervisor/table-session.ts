@@ -1,39 +1,44 @@
+import type { Kafka } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
-import { createHeartbeat } from '../heartbeat.ts';
-import type { Oversize } from '../oversize.ts';
+import { createHeartbeat } from '../table/heartbeat.ts';
+import type { Oversize } from '../table/oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
 import { intervalOf } from '../pace/poll-delay.ts';
-import { adoptPosition } from '../position/adopt.ts';
 import { marginOf } from '../position/margin.ts';
 import { isWindow, type StartOptions } from '../position/position.ts';
 import { startOf } from '../position/start-of.ts';
 import { wireEncoder } from '../schemas/wire-encoder.ts';
-import type { ServerIdentity } from '../source/catalog.ts';
-import { findProblems, problemsError } from '../source/judge-table.ts';
-import { dialectOf } from '../source/dialect.ts';
-import type { SourceSession } from '../source/source-session.ts';
-import { shapeOf, type TableShape } from '../source/table-shape.ts';
+import type { ServerIdentity } from '../source/dialect.ts';
+import { judgeTable } from '../judge.ts';
+import { problemsError } from '../source/judge/judge-table.ts';
+import type { MissingIndex } from '../source/judge/missing-index.ts';
+import { dialectOf } from '../dialects.ts';
+import type { SourceSession } from '../source/dialect.ts';
+import type { TableShape } from '../source/table-shape.ts';
+import { goOnFrom } from '../source/go-on.ts';
 import { sweepViewOf } from '../sweep/sweep-view.ts';
 import type { TableSweeper } from '../sweep/table-sweeper.ts';
-import { runTableLoop } from '../table-loop.ts';
-import type { TablePublisher } from '../table-publisher.ts';
-import type { PollerContext, Tenure } from './context.ts';
+import { runTableLoop } from '../table/table-loop.ts';
+import type { TablePublisher } from '../table/table-publisher.ts';
+import type { PollerContext, TableAssignment } from './context.ts';
+import { positionInTopic, topicReplaced } from './topic-guard.ts';
 import { eventTopic } from './topics.ts';
 
 /**
- * Polls a table over one connection to the legacy database, until the connection breaks, the table is reshaped or the tenure ends.
+ * Polls a table over one connection to the legacy database, until the connection breaks, the table is reshaped or the assignment ends.
  *
  * @param oversize outlasts the session, as what it has learnt must; so does the sweeper
  * @param onFit called when the table was found fit to be polled from its position
  */
 export async function pollWithSession(
   context: PollerContext,
-  { table, signal, monitor }: Tenure,
+  { table, signal, monitor }: TableAssignment,
   publisher: TablePublisher,
   { oversize, sweeper, onFit }: { readonly oversize: Oversize; readonly sweeper: TableSweeper | null; readonly onFit: () => void },
 ): Promise<void> {
   const { config, poller, once } = context;
   const logger = context.logger.child({ table: table.table });
+  const topic = eventTopic(poller, table);
   await using opened = await dialectOf(config.legacyDb).openSession(
     config.legacyDb,
     `cdc-poller ${poller.name} ${table.table}`,
@@ -42,13 +47,16 @@ export async function pollWithSession(
   const meter: Governor = { waitMs: () => 0, charge: ({ rows }, statements) => monitor.queried(statements, rows) };
   const governors = [createGovernor(table), context.governor, meter].filter((governor) => governor !== null);
   const session = governed(opened, governors, signal);
-  const { identity, shape } = await inspect(session, context, table);
-  const { systemIdentifier, timeline, log } = identity;
+  const { identity, shape, missingIndex } = await inspect(session, context, table);
+  const { systemIdentifier, timeline } = identity;
   const { basis, relation } = shape;
-  const rescanRewritten = (table.onRewrite ?? (shape.capture === 'id' ? 'rescan' : 'ignore')) === 'rescan';
-  const { nextId } = shape;
-  const present = { table: table.table, systemIdentifier, timeline, log, basis, relation, rescanRewritten, nextId };
-  const adopted = adoptPosition(publisher.journal.position, present);
+  const stored = publisher.journal.position;
+  const topicId = await context.topics.look(topic);
+  const ofTopic = positionInTopic(stored, { table, topic, id: topicId, firstSeen: context.topics.firstSeen(topic) });
+  const adopted = await goOnFrom(ofTopic, session, identity, shape, table);
+  if (stored === null && (await holdsEvents(context.kafka, topic))) {
+    logger.warn({ topic }, 'no position of this table is known, though its topic holds events: the table is begun again');
+  }
   // Before anything of this shape is published.
   const encoder = await wireEncoder(
     poller,
@@ -58,11 +66,12 @@ export async function pollWithSession(
     {
       ...shape,
       encodeColumn: session.dialect.encodeColumn,
+      keyText: session.dialect.keyText,
       database: identity.database,
       table: shape.id,
       prefix: poller.topicPrefix,
     },
-    eventTopic(poller, table),
+    topic,
     signal,
   );
   publisher.journal.adopt(adopted);
@@ -70,10 +79,9 @@ export async function pollWithSession(
   sweeper?.restart();
   onFit();
   warnOfWindow(logger, shape, table, identity);
-  if (!shape.indexed) {
-    const columns = `(${basis.order.join(', ')})`;
-    const remedy = `As the owner: ${session.dialect.words.createIndex(table.table, basis.order)}`;
-    logger.warn({ remedy }, `no index begins with ${columns}: every page sorts what it reads`);
+  if (missingIndex !== null) {
+    const { columns, remedy } = missingIndex;
+    logger.warn({ remedy }, `no index begins with (${columns.join(', ')}): every page sorts what it reads`);
   }
   const margin = marginOf(shape, table, poller);
   const start: StartOptions = {
@@ -81,6 +89,7 @@ export async function pollWithSession(
     timeline,
     basis,
     relation,
+    topicId,
     start: startOf(table.startFrom),
     margin,
     high:
@@ -91,6 +100,9 @@ export async function pollWithSession(
   await runTableLoop({
     session,
     shape,
+    requireTopic: () => {
+      if (!context.topics.isStill(topic, topicId)) throw topicReplaced(table.table, topic);
+    },
     publisher,
     monitor,
     start,
@@ -105,6 +117,12 @@ export async function pollWithSession(
     logger,
     signal,
   });
+}
+
+/** Positions that were lost show by it; after a reset it is as it should be. */
+async function holdsEvents(kafka: Kafka, topic: string): Promise<boolean> {
+  await using admin = await kafka.admin();
+  return (await admin.offsetsOf(topic)).some(({ high }) => high > 0n);
 }
 
 /** What a window cannot promise. */
@@ -131,13 +149,12 @@ async function inspect(
   session: SourceSession,
   { config, poller }: PollerContext,
   table: PollerTableConfig,
-): Promise<{ identity: ServerIdentity; shape: TableShape }> {
+): Promise<{ identity: ServerIdentity; shape: TableShape; missingIndex: MissingIndex | null }> {
   const identity = await session.dialect.readIdentity(session);
   refuseStandby(identity, config);
-  const catalog = await session.dialect.readCatalog(session, table);
-  const findings = findProblems(catalog, table, identity.role, session.dialect.words);
-  if (findings.length > 0) throw problemsError(findings);
-  return { identity, shape: shapeOf(catalog, table, poller.maskSecret, session.dialect.words) };
+  const { findings, shape, missingIndex } = await judgeTable(session, identity, table, poller.maskSecret);
+  if (findings.length > 0 || shape === null) throw problemsError(findings);
+  return { identity, shape, missingIndex };
 }
 
 async function readHighestId(session: SourceSession, shape: TableShape): Promise<bigint | null> {

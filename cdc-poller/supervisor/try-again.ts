@@ -1,5 +1,5 @@
 import { CdcError, describeError, pause, type Logger } from '#pipeline/index.ts';
-import { backOffMs } from '../back-off.ts';
+import { backOffMs } from './back-off.ts';
 
 /** Logs what went wrong and waits before try number `attempt + 1`; less when the signal is aborted. */
 export async function waitAfter(

@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import type { TableId } from '#change-events/index.ts';
+import { hidesRowsSql } from '../postgres/relation-state.ts';
 import type { Digest, KeyRange, SweepKeyType } from './key-set.ts';
 
 type TextRows = readonly (readonly (string | null)[])[];
@@ -7,7 +8,13 @@ type TextRows = readonly (readonly (string | null)[])[];
 /** Runs a query and gives its rows as texts. `rowsOf` says how many of the table's rows the server read for them: its load is governed. */
 type TextQuery = (text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number) => Promise<TextRows>;
 
-export type SweptTable = { readonly id: TableId; readonly keyColumn: string; readonly keyType: SweepKeyType };
+export type SweptTable = {
+  readonly id: TableId;
+  /** Its own rows alone, not those of tables that inherit from it. */
+  readonly inheritable?: boolean;
+  readonly keyColumn: string;
+  readonly keyType: SweepKeyType;
+};
 
 /** What must be the same from the beginning of a sweep to its end, and what must not be there at all. */
 export type TableIdentity = {
@@ -30,8 +37,8 @@ export type SweepSource = {
 };
 
 /** Names are always qualified, so that no search_path can lead to another table. */
-export function sweepSource(query: TextQuery, { id, keyColumn, keyType }: SweptTable): SweepSource {
-  const table = `${escapeIdentifier(id.schema)}.${escapeIdentifier(id.table)}`;
+export function sweepSource(query: TextQuery, { id, inheritable = false, keyColumn, keyType }: SweptTable): SweepSource {
+  const table = `${inheritable ? 'ONLY ' : ''}${escapeIdentifier(id.schema)}.${escapeIdentifier(id.table)}`;
   const key = escapeIdentifier(keyColumn);
   const where = ({ after }: KeyRange): string =>
     after === null ? `${key} <= $1::${keyType}` : `${key} <= $1::${keyType} AND ${key} > $2::${keyType}`;
@@ -69,7 +76,7 @@ function bounds({ after, keys }: KeyRange): readonly string[] {
 }
 
 const identityQuery = `
-  SELECT c.oid, pg_relation_filenode(c.oid), row_security_active(c.oid)
+  SELECT c.oid, pg_relation_filenode(c.oid), ${hidesRowsSql('c.oid')}
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
 
 function digestSql(table: string, key: string, where: string): string {

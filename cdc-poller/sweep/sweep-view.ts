@@ -1,6 +1,6 @@
 import { CdcError } from '#pipeline/index.ts';
 import type { EventEncoder } from '../encoding/event-encoder.ts';
-import type { SourceSession } from '../source/source-session.ts';
+import type { SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
 import type { SweepKeyType } from './key-set.ts';
 import { sweepSource } from './sweep-source.ts';
@@ -14,20 +14,28 @@ const keyTypes: Readonly<Record<string, SweepKeyType>> = { int2: 'int2', int4: '
  * @throws CdcError SWEEP_KEY_UNFIT when its key is not one integer or uuid column, or it is no table
  */
 export function sweepViewOf(session: SourceSession, shape: TableShape, encoder: EventEncoder): SweepView {
-  const [only, ...more] = shape.key;
-  const column = only === undefined ? undefined : shape.columns[only];
-  const keyType = column === undefined || column.type.isArray ? undefined : keyTypes[column.type.name];
-  const name = `${shape.id.schema}.${shape.id.table}`;
-  if (shape.relation === null || !shape.hasXmin)
-    throw new CdcError('SWEEP_KEY_UNFIT', `${name} is a view or a query: a sweep needs a table`);
-  if (only === undefined || column === undefined || keyType === undefined || more.length > 0) {
-    const key = shape.key.map((index) => `${shape.columns[index]?.name} ${shape.columns[index]?.type.name}`).join(', ');
-    throw new CdcError('SWEEP_KEY_UNFIT', `the key of table ${name} is (${key})`);
-  }
+  const { id, inheritable } = shape;
+  const key = sweepKeyOf(shape);
+  if (typeof key === 'string') throw new CdcError('SWEEP_KEY_UNFIT', key);
   return {
     encoder,
-    keyIndex: only,
-    keyType,
-    source: sweepSource((text, values, rowsOf) => session.query(text, values, rowsOf), { id: shape.id, keyColumn: column.name, keyType }),
+    ...key,
+    source: sweepSource((text, values, rowsOf) => session.query(text, values, rowsOf), { id, inheritable, ...key }),
   };
+}
+
+type SweepKey = { readonly keyIndex: number; readonly keyColumn: string; readonly keyType: SweepKeyType };
+
+/** The key that a sweep goes by, or why it cannot. Pure. */
+export function sweepKeyOf({ id, relation, hasXmin, key, columns }: TableShape): SweepKey | string {
+  const [only, ...more] = key;
+  const column = only === undefined ? undefined : columns[only];
+  const keyType = column === undefined || column.type.isArray ? undefined : keyTypes[column.type.name];
+  const name = `${id.schema}.${id.table}`;
+  if (relation === null || !hasXmin) return `${name} is a view or a query: a sweep needs a table`;
+  if (only === undefined || column === undefined || keyType === undefined || more.length > 0) {
+    const told = key.map((index) => `${columns[index]?.name} ${columns[index]?.type.name}`).join(', ');
+    return `the key of table ${name} is (${told})`;
+  }
+  return { keyIndex: only, keyColumn: column.name, keyType };
 }

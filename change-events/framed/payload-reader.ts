@@ -6,6 +6,8 @@ import type { JsonValue } from '../lossless-json.ts';
  * EVENT_UNDECODABLE when the bytes are not what the schema says.
  */
 export type PayloadReader = {
+  /** What the schema is called; null where it has no name. */
+  readonly name: string | null;
   readonly value: (bytes: Buffer, place: MessagePlace) => JsonValue;
   readonly change: (bytes: Buffer, place: MessagePlace) => RowChange | null;
   /** The source transaction's id that an event names; null without. May throw anything. */

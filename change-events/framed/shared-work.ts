@@ -23,7 +23,7 @@ export function sharedWork<K>(
       await Promise.race([one.done, aborted.promise]);
       forget(key, one);
     } catch (error) {
-      // Failed: whoever comes next begins anew. Aborted: the others still wait.
+      // Failed: whoever comes next begins again. Aborted: the others still wait.
       if (signal?.aborted !== true || one.waiting === 1) forget(key, one);
       throw error;
     } finally {

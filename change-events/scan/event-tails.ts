@@ -1,4 +1,4 @@
-import type { Operation } from '../change-event.ts';
+import { isLogPosition, type Operation } from '../change-event.ts';
 import { endOfDigits, endOfLiteral, isDigit, toLiteral, viewOf, type Literal } from './words.ts';
 
 /** What the bytes behind an event's row say. */
@@ -92,6 +92,7 @@ function lsnOf(bytes: Buffer, start: number, { literals, lsnAfter }: KnownTail):
     if (index !== lsnAfter) continue;
     if (at - from > 1 && view.getUint8(from) === zero) return undefined;
     lsn = integerOf(view, from, at);
+    if (!isLogPosition(lsn)) return undefined;
   }
   return at === end ? lsn : undefined;
 }

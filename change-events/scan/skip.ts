@@ -1,3 +1,6 @@
+import { isLogPosition } from '../change-event.ts';
+import { deepestLevel } from '../lossless-json.ts';
+
 /** Reading compact JSON byte by byte, as far as is needed to pass over it: brackets and quotes must match, the rest is not looked at. */
 
 const space = 32;
@@ -33,7 +36,7 @@ export function isNamed(bytes: Buffer, at: number, value: number, name: Buffer):
   return true;
 }
 
-/** The first byte past the value that begins at `start`; -1 when it does not end, or has white space around it. */
+/** The first byte past the value that begins at `start`; -1 when it does not end, has white space around it, or is too deep. */
 export function endOfValue(bytes: Buffer, start: number): number {
   const { length } = bytes;
   let depth = 0;
@@ -46,8 +49,10 @@ export function endOfValue(bytes: Buffer, start: number): number {
       if (depth === 0) return at;
       continue;
     }
-    if (byte === openBrace || byte === openBracket) depth += 1;
-    else if (byte === closeBrace || byte === closeBracket) {
+    if (byte === openBrace || byte === openBracket) {
+      depth += 1;
+      if (depth > deepestLevel) return -1;
+    } else if (byte === closeBrace || byte === closeBracket) {
       if (depth === 0) return at === start ? -1 : at;
       depth -= 1;
       if (depth === 0) return at + 1;
@@ -75,7 +80,7 @@ export function isNull(bytes: Buffer, start: number, end: number): boolean {
   return end - start === 4 && bytes[start] === 110 && bytes[start + 1] === 117 && bytes[start + 2] === 108 && bytes[start + 3] === 108;
 }
 
-/** A whole number that is not negative, or null; undefined for anything else. */
+/** A position of a log, or null; undefined for anything else. */
 export function integerAt(bytes: Buffer, start: number, end: number): number | bigint | null | undefined {
   if (isNull(bytes, start, end)) return null;
   let value = 0;
@@ -85,5 +90,7 @@ export function integerAt(bytes: Buffer, start: number, end: number): number | b
     value = value * 10 + (byte - zero);
   }
   if (end - start > 1 && bytes[start] === zero) return undefined;
-  return Number.isSafeInteger(value) ? value : BigInt(bytes.toString('latin1', start, end));
+  if (Number.isSafeInteger(value)) return value;
+  const whole = BigInt(bytes.toString('latin1', start, end));
+  return isLogPosition(whole) ? whole : undefined;
 }

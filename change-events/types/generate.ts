@@ -27,7 +27,7 @@ export function typesOfSubjects(subjects: readonly SubjectSchema[]): string {
   return `${header}\n${printTypes(types)}`;
 }
 
-const header = `// Made by \`cdc schemas types\`: make it anew rather than change it.
+const header = `// Made by \`cdc schemas types\`: make it again rather than change it.
 // Values as the decoder of change-events gives them: every digit kept, times and decimals as text, bytes as base64.
 `;
 

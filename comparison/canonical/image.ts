@@ -1,3 +1,4 @@
+import { ownMember } from '#pipeline/index.ts';
 import { unavailableValue, type Row } from '#change-events/index.ts';
 import { hash } from 'node:crypto';
 import type { TableShape } from './shape.ts';
@@ -13,7 +14,7 @@ export function eventImage(shape: TableShape, row: Row): Image {
   const missing: string[] = [];
   const values: (readonly [string, string | null])[] = [];
   for (const column of shape.columns) {
-    const value = row[column.name];
+    const value = ownMember(row, column.name);
     if (value === undefined || value === unavailableValue) missing.push(column.name);
     else values.push([column.name, canonicalFromEvent(column, value)]);
   }
@@ -28,7 +29,7 @@ export function ledgerDigest(shape: TableShape, row: LedgerRow, without: readonl
   return digest(
     shape.columns
       .filter(({ name }) => !without.includes(name))
-      .map((column) => [column.name, canonicalFromLedger(column, row[column.name] ?? null)]),
+      .map((column) => [column.name, canonicalFromLedger(column, ownMember(row, column.name) ?? null)]),
   );
 }
 
@@ -40,7 +41,7 @@ function digest(values: readonly (readonly [string, string | null])[]): string {
 export function eventKey(shape: TableShape, key: Row): string {
   return keyText(shape, (name) => {
     const column = shape.columns.find((candidate) => candidate.name === name);
-    return column === undefined ? null : canonicalFromEvent(column, key[name] ?? null);
+    return column === undefined ? null : canonicalFromEvent(column, ownMember(key, name) ?? null);
   });
 }
 
@@ -48,7 +49,7 @@ export function eventKey(shape: TableShape, key: Row): string {
 export function ledgerKey(shape: TableShape, key: LedgerRow): string {
   return keyText(shape, (name) => {
     const column = shape.columns.find((candidate) => candidate.name === name);
-    return column === undefined ? null : canonicalFromLedger(column, key[name] ?? null);
+    return column === undefined ? null : canonicalFromLedger(column, ownMember(key, name) ?? null);
   });
 }
 

@@ -1,3 +1,5 @@
+import { ownMember } from '#pipeline/index.ts';
+
 /**
  * What the comparison knows of a table: enough to bring a row to one canonical text, whether it comes from an event (the contract's
  * representation) or from the ledger (Postgres's own `to_jsonb`).
@@ -55,5 +57,5 @@ const kinds: Readonly<Record<string, ValueKind>> = {
 
 /** The kind of a Postgres type by its `pg_type.typname` (a domain's base type); what is not listed is compared as text. */
 export function valueKind(typeName: string): ValueKind {
-  return kinds[typeName] ?? 'text';
+  return ownMember(kinds, typeName) ?? 'text';
 }

@@ -1,3 +1,5 @@
+import { ownMember } from '#pipeline/index.ts';
+
 /**
  * Times as exact text. Postgres and Debezium write the same instant in several ways (offset or Z, six digits or none, BC or a
  * negative year); here each becomes a count of microseconds. Text that is none of them stays as it is, so that it can only equal itself.
@@ -19,7 +21,7 @@ const infinities: Readonly<Record<string, string>> = {
 
 /** Microseconds since 1970 of a timestamp or date; one without zone counts as UTC. */
 export function canonicalInstant(text: string): string {
-  const infinite = infinities[text];
+  const infinite = ownMember(infinities, text);
   if (infinite !== undefined) return infinite;
   const parts = instant.exec(text)?.groups;
   if (parts === undefined) return text;

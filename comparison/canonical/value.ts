@@ -1,3 +1,4 @@
+import { ownMember } from '#pipeline/index.ts';
 import { stringifyLossless, type JsonValue } from '#change-events/index.ts';
 import { canonicalInterval } from './interval.ts';
 import { canonicalJson, isList, parseJsonTree, plainNumber, type JsonTree } from './json.ts';
@@ -97,11 +98,11 @@ const specialNumbers: Readonly<Record<string, string>> = {
 };
 
 function numeric(text: string): string {
-  return specialNumbers[text] ?? plainNumber(text);
+  return ownMember(specialNumbers, text) ?? plainNumber(text);
 }
 
 function float(text: string): string {
-  const special = specialNumbers[text];
+  const special = ownMember(specialNumbers, text);
   if (special !== undefined) return special;
   const number = Number(text);
   return Object.is(number, -0) ? '-0' : String(number);

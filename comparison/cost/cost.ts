@@ -48,7 +48,7 @@ export function ratesBetween(probe: Pick<CostProbe, 'counters'>, before: CostSam
     if (typeof probe.counters === 'string') return notMeasured(probe.counters);
     if (before.counters === null || after.counters === null) return notMeasured('no process of it answered');
     const grown = read(after.counters) - read(before.counters);
-    return grown < 0 ? notMeasured('its process was started anew') : measured(perMinute(grown));
+    return grown < 0 ? notMeasured('its process was restarted') : measured(perMinute(grown));
   };
   return {
     queriesPerMinute: counted(({ queries }) => queries),

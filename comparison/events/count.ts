@@ -1,4 +1,4 @@
-import { KeyCollector, type KeyList } from '../key-list.ts';
+import { KeyCollector, type KeyList } from '../report/key-list.ts';
 import type { ObservedEvent } from '../observer/observed-event.ts';
 import { precedes } from '../source/xid.ts';
 import { matchKey, type LedgerChange, type Match } from './match-key.ts';

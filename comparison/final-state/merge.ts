@@ -1,4 +1,4 @@
-import { KeyCollector, type KeyList } from '../key-list.ts';
+import { KeyCollector, type KeyList } from '../report/key-list.ts';
 
 /** A row with its key and the other values, as text. */
 export type KeyedRow = { readonly key: readonly string[]; readonly values: readonly (string | null)[] };
@@ -35,7 +35,7 @@ export async function mergeDiff(
   const missing = new KeyCollector(options.listedKeys);
   const ghost = new KeyCollector(options.listedKeys);
   const stale = new KeyCollector(options.listedKeys);
-  const staleColumns: Record<string, number> = {};
+  const staleColumns = new Map<string, number>();
   const counts = { source: 0, model: 0, equal: 0 };
 
   await using left = ascending(source, options.keyOrder, 'source');
@@ -52,12 +52,12 @@ export async function mergeDiff(
       const different = differingColumns(a, b, options.columns);
       if (different.length === 0) counts.equal += 1;
       else stale.add(showKey(a.key));
-      for (const column of different) staleColumns[column] = (staleColumns[column] ?? 0) + 1;
+      for (const column of different) staleColumns.set(column, (staleColumns.get(column) ?? 0) + 1);
     }
     if (side <= 0) a = await left.next();
     if (side >= 0) b = await right.next();
   }
-  return { ...counts, missing: missing.list(), ghost: ghost.list(), stale: stale.list(), staleColumns };
+  return { ...counts, missing: missing.list(), ghost: ghost.list(), stale: stale.list(), staleColumns: Object.fromEntries(staleColumns) };
 }
 
 /** As keys are shown everywhere: the value of a key of one column, a JSON list of more. */

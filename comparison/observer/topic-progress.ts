@@ -35,6 +35,15 @@ export class TopicProgress {
     return ends;
   }
 
+  /** How much of the topics of this prefix has been read: it grows as they are. */
+  seen(topicPrefix: string): bigint {
+    let sum = 0n;
+    for (const [topic, partitions] of this.#partitions) {
+      if (topic.startsWith(`${topicPrefix}.`)) for (const { next } of partitions.values()) sum += next;
+    }
+    return sum;
+  }
+
   /** Where each partition began. */
   starts(topic: string): ReadonlyMap<number, bigint> {
     return new Map([...this.#of(topic)].map(([partition, { start }]) => [partition, start]));

@@ -1,4 +1,4 @@
-import { counted } from '../count-words.ts';
+import { counted } from '../report/count-words.ts';
 import type { Distribution } from '../latency/percentiles.ts';
 import type { StrategyReport } from '../strategy-report.ts';
 import { mapStrategies, type PerStrategy } from '../strategy.ts';
@@ -23,6 +23,8 @@ export type ClaimResult = {
 export type ClaimOptions = {
   /** The bound of "low latency": 95% of the changes within so many ms. */
   readonly latencyLimitMs: number;
+  /** Why a limit of time may have been missed for want of processors alone; null when it was not. */
+  readonly saturated?: string | null;
   /** The source changed after the window, so that a difference may be a change on its way. */
   readonly sourceMoved: boolean;
 };
@@ -47,7 +49,7 @@ function describe(verdict: Verdict): string {
   return verdict.kind === 'unknown' ? `not measured (${verdict.why})` : verdict.evidence;
 }
 
-function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[] {
+function claims({ latencyLimitMs, sourceMoved, saturated = null }: ClaimOptions): readonly Claim[] {
   return [
     {
       id: 'setup',
@@ -199,7 +201,7 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
       claim: 'Log-based has lower latency',
       property: `95% of the states that arrive are in the read model within ${latencyLimitMs} ms`,
       judge: ({ latency: { toReadModel } }) =>
-        toReadModel.measured ? within(toReadModel.value, latencyLimitMs) : unknown(toReadModel.why),
+        toReadModel.measured ? within(toReadModel.value, latencyLimitMs, saturated) : unknown(toReadModel.why),
     },
     {
       id: 'delete-latency',
@@ -210,17 +212,22 @@ function claims({ latencyLimitMs, sourceMoved }: ClaimOptions): readonly Claim[]
           if (deletes === 0) return unknown('no row was deleted in this run');
           if (deletesSeen < 0.95 * deletes) return fails(`${deletesSeen} of ${deletes} deletes came at all`);
           const { deletesToReadModel } = report.latency;
-          return deletesToReadModel.measured ? within(deletesToReadModel.value, latencyLimitMs) : unknown(deletesToReadModel.why);
+          return deletesToReadModel.measured
+            ? within(deletesToReadModel.value, latencyLimitMs, saturated)
+            : unknown(deletesToReadModel.why);
         }),
     },
   ];
 }
 
-function within({ n, p50, p95 }: Distribution, limitMs: number): Verdict {
-  return verdictIf(p95 <= limitMs, `p50 ${Math.round(p50)} ms, p95 ${Math.round(p95)} ms (n = ${n})`);
+/** A limit that is kept on a saturated machine is kept on any; one that is missed there says nothing. */
+function within({ n, p50, p95 }: Distribution, limitMs: number, saturated: string | null): Verdict {
+  const figures = `p50 ${Math.round(p50)} ms, p95 ${Math.round(p95)} ms (n = ${n})`;
+  if (p95 > limitMs && saturated !== null) return unknown(`${figures}, but ${saturated}`);
+  return verdictIf(p95 <= limitMs, figures);
 }
 
-/** A claim of design §9 that this program does not measure yet: said, not left out. */
+/** A common claim that this program does not measure yet: it is listed, not left out. */
 function notYet(id: string, claim: string, property: string, why: string): Claim {
   return { id, claim, property, judge: () => unknown(why) };
 }

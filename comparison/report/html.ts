@@ -1,3 +1,4 @@
+import { visibleLine } from '#pipeline/index.ts';
 import type { ComparisonReport } from './report.ts';
 import { sections, type Section } from './sections.ts';
 import { claimLines, detailLines } from './words.ts';
@@ -41,5 +42,5 @@ function list(title: string, lines: readonly string[]): string {
 
 /** Keys, and messages of what could not be decoded, are other people's text. */
 function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return visibleLine(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -1,3 +1,4 @@
+import { visibleLine } from '#pipeline/index.ts';
 import type { ComparisonReport } from './report.ts';
 import { sections, type Section } from './sections.ts';
 import { claimLines, detailLines } from './words.ts';
@@ -7,8 +8,8 @@ export function renderMarkdown(report: ComparisonReport): string {
   const details = detailLines(report);
   return [
     '# Query-based and log-based change data capture, measured side by side',
-    `From ${report.startedAt} until all had caught up at ${report.caughtUpAt}.`,
-    ...sections(report).map((section) => `## ${section.title}\n\n${table(section)}`),
+    escapeText(`From ${report.startedAt} until all had caught up at ${report.caughtUpAt}.`),
+    ...sections(report).map((section) => `## ${escapeText(section.title)}\n\n${table(section)}`),
     `## What this says\n\n${list(claimLines(report))}`,
     ...(details.length === 0 ? [] : [`## Keys\n\n${list(details)}`]),
     ...(report.notes.length === 0 ? [] : [`## Notes\n\n${list(report.notes)}`]),
@@ -17,13 +18,22 @@ export function renderMarkdown(report: ComparisonReport): string {
 }
 
 function list(lines: readonly string[]): string {
-  return lines.map((line) => `- ${line}`).join('\n');
+  return lines.map((line) => `- ${escapeText(line)}`).join('\n');
 }
 
 function tableLine(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return `| ${cells.map((cell) => escapeText(cell).replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
 function table({ head, rows }: Section): string {
   return [tableLine(head), tableLine(head.map((_cell, index) => (index === 0 ? '---' : '---:'))), ...rows.map(tableLine)].join('\n');
+}
+
+/** Keys, and messages of what could not be decoded, are other people's text: no HTML, link, line or terminal's command may come of it. */
+function escapeText(text: string): string {
+  return visibleLine(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll(/[[\]`]/g, '\\$&');
 }

@@ -1,5 +1,5 @@
-import { counted } from '../count-words.ts';
-import type { KeyList } from '../key-list.ts';
+import { counted } from './count-words.ts';
+import type { KeyList } from './key-list.ts';
 import type { RowDifferences } from '../final-state/merge.ts';
 import type { Measured } from '../measured.ts';
 import type { ClaimResult } from '../outcomes/claims.ts';

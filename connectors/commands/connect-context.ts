@@ -9,7 +9,7 @@ import {
   type GuardConfig,
 } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
-import type { MariadbSource, Source } from '../binlog/mariadb-source.ts';
+import type { MariadbSource, Source } from '../mariadb/mariadb-source.ts';
 import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '../config-file.ts';
 import { connectClient, type ConnectClient } from '../rest/client.ts';
 
@@ -26,10 +26,15 @@ export async function clientOf(context: CliContext): Promise<ConnectClient> {
   return connectClient(await connectConfig(context));
 }
 
+/** Where the connector files of pipeline.yaml are. */
+export async function connectorPaths(context: CliContext): Promise<readonly string[]> {
+  return (await connectConfig(context)).connectors.map((file) => resolve(context.configFolder(), file));
+}
+
 /** The connector files of pipeline.yaml, or those that `names` name. */
 export async function filesOf(context: CliContext, names: readonly string[] = []): Promise<readonly ConnectorFile[]> {
-  const { connectors, topicPrefix } = await connectConfig(context);
-  const files = await Promise.all(connectors.map((file) => readConnectorFile(resolve(context.configFolder(), file))));
+  const { topicPrefix } = await connectConfig(context);
+  const files = await Promise.all((await connectorPaths(context)).map(readConnectorFile));
   const unknown = names.find((name) => !files.some((file) => file.name === name));
   if (unknown !== undefined) {
     const known = files.map(({ name }) => name).join(', ') || 'none';

@@ -1,19 +1,29 @@
-import { CdcError, type CliContext } from '#pipeline/index.ts';
-import { applyConnector, validateConnector, type ApplyResult } from '../apply.ts';
-import { readLag } from '../lag.ts';
-import type { Source } from '../binlog/mariadb-source.ts';
-import { formatPlan, planChanges } from '../plan.ts';
+import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
+import { applyConnector, validateConnector, type ApplyResult } from '../register/apply.ts';
+import { readLag } from '../state/lag.ts';
+import { isMariadb, type Source } from '../mariadb/mariadb-source.ts';
+import { capturesLess } from '../register/plan.ts';
+import { formatPlan, planChanges } from '../register/plan.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import { literalSecrets } from '../secrets.ts';
 import type { ConnectorFile } from '../config-file.ts';
 import { renderStrimzi } from '../strimzi.ts';
+import { requireFitTables } from '../postgres/unfit-tables.ts';
+import { tellLostColumns } from '../postgres/facts/lost-columns.ts';
 import { clientOf, filesOf, replicatorIfConfigured, toJson, type JsonOption } from './connect-context.ts';
 
 const differs = 2;
 
+/** The files that are asked for, whose tables can be captured beside those of all files. @throws CdcError CONNECTOR_CONFIG_INVALID */
+async function fitFiles(context: CliContext, names: readonly string[]): Promise<readonly ConnectorFile[]> {
+  const files = await filesOf(context, names);
+  requireFitTables(await filesOf(context), files);
+  return files;
+}
+
 export async function validateAll(context: CliContext, names: readonly string[]): Promise<void> {
   const client = await clientOf(context);
-  for (const file of await filesOf(context, names)) {
+  for (const file of await fitFiles(context, names)) {
     warn(context, file, await validateConnector(client, file, context.signal));
     context.print(`${file.name}: valid`);
   }
@@ -21,8 +31,10 @@ export async function validateAll(context: CliContext, names: readonly string[])
 
 export async function planAll(context: CliContext, names: readonly string[], { json = false }: JsonOption): Promise<void> {
   const client = await clientOf(context);
+  const files = await fitFiles(context, names);
+  for (const file of files) await warnOfLosses(context, file);
   const plans = await Promise.all(
-    (await filesOf(context, names)).map(async (file) => ({
+    files.map(async (file) => ({
       name: file.name,
       ...planChanges(await client.config(file.name, context.signal), file.config),
     })),
@@ -34,7 +46,7 @@ export async function planAll(context: CliContext, names: readonly string[], { j
 export async function applyAll(
   context: CliContext,
   names: readonly string[],
-  { json = false, timeout }: JsonOption & { readonly timeout: string },
+  { json = false, timeout, keepCaptured = false }: JsonOption & { readonly timeout: string; readonly keepCaptured?: boolean },
 ): Promise<void> {
   const timeoutMs = Number(timeout) * 1000;
   if (!(timeoutMs > 0))
@@ -42,7 +54,10 @@ export async function applyAll(
   const client = await clientOf(context);
   const replicator = await replicatorIfConfigured(context);
   const results: ApplyResult[] = [];
-  for (const file of await filesOf(context, names)) {
+  const files = await fitFiles(context, names);
+  if (keepCaptured) for (const file of files) await refuseLess(context, client, file);
+  for (const file of files) {
+    await warnOfLosses(context, file);
     if (replicator !== undefined) await refuseLoss(context, client, replicator, file);
     const result = await applyConnector(client, file, { timeoutMs, signal: context.signal, progress: context.progress });
     warn(context, file, result.unknownKeys);
@@ -53,6 +68,18 @@ export async function applyAll(
     if (!json) context.print(formatResult(result));
   }
   if (json) context.print(toJson(results));
+}
+
+/**
+ * Files that are older than what runs would take tables away, silently: changes until somebody notices would be lost to consumers.
+ *
+ * @throws CdcError CONNECTOR_CAPTURES_LESS
+ */
+async function refuseLess(context: CliContext, client: ConnectClient, { name, config }: ConnectorFile): Promise<void> {
+  const running = await client.config(name, context.signal);
+  if (running === null) return;
+  const less = capturesLess(running, config);
+  if (less.length > 0) throw new CdcError('CONNECTOR_CAPTURES_LESS', `connector ${name} would no longer capture ${less.join(', ')}`);
 }
 
 /**
@@ -73,8 +100,20 @@ async function refuseLoss(context: CliContext, client: ConnectClient, replicator
   }
   if (lag?.loss.kind !== 'lost') return;
   throw new CdcError('CONNECTOR_EVENTS_LOST', `connector ${name}: ${lag.loss.text}; nothing was changed`, {
-    remedy: `cdc connectors offsets reset ${name}${'slotName' in lag ? ' --drop-slot' : ''} takes a new snapshot; rows deleted in between stay in consumers until they are filled anew.`,
+    remedy: `cdc connectors offsets reset ${name}${'slotName' in lag ? ' --drop-slot' : ''} takes a new snapshot; rows deleted in between stay in consumers until you fill those again.`,
   });
+}
+
+/** What Debezium will not carry, of which it says nothing itself: cdc doctor has it as VALUES_LOST and VALUES_STOP_CONNECTOR. */
+async function warnOfLosses(context: CliContext, file: ConnectorFile): Promise<void> {
+  const source = await replicatorIfConfigured(context);
+  if (source === undefined || isMariadb(source)) return;
+  try {
+    for (const what of await tellLostColumns(source, file)) context.progress(`${file.name}: ${what} (cdc doctor says more)`);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.progress(`${file.name}: whether Debezium carries every column could not be seen: ${describeError(error)}`);
+  }
 }
 
 const done = { none: 'no changes', create: 'created', update: 'updated' } as const;

@@ -1,9 +1,9 @@
 import { CdcError, type CliContext } from '#pipeline/index.ts';
-import { isMariadb } from '../binlog/mariadb-source.ts';
-import { deleteConnector } from '../delete.ts';
+import { isMariadb } from '../mariadb/mariadb-source.ts';
+import { deleteConnector } from '../register/delete.ts';
 import type { ConnectClient } from '../rest/client.ts';
-import { dropSlot } from '../source/slot.ts';
-import { summarizeStatus, type StatusSummary } from '../status.ts';
+import { dropSlot } from '../postgres/slot.ts';
+import { summarizeStatus, type StatusSummary } from '../state/status.ts';
 import { clientOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 
 export async function listAll(context: CliContext, { json = false }: JsonOption): Promise<void> {

@@ -1,23 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
-import { readBinlogState } from '../binlog/lag.ts';
-import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
-import { binlogPositionOf, judgeBinlogMove } from '../binlog/position.ts';
-import { positionOf } from '../loss.ts';
-import {
-  formatMove,
-  judgeMove,
-  parseOffsets,
-  refuseLossyMove,
-  refuseOtherPartition,
-  setOffsets,
-  whileStopped,
-  type Move,
-} from '../offsets.ts';
+import { readBinlogState } from '../mariadb/lag.ts';
+import { isMariadb, type Source } from '../mariadb/mariadb-source.ts';
+import { binlogPositionOf, judgeBinlogMove } from '../mariadb/position.ts';
+import { positionOf } from '../state/loss.ts';
+import { formatMove, judgeMove, parseOffsets, refuseLossyMove, refuseOtherPartition, setOffsets, whileStopped } from '../state/offsets.ts';
+import type { Move } from '../state/loss.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
-import { readSourceState } from '../source/slot-state.ts';
-import { dropSlot } from '../source/slot.ts';
+import { readSourceState } from '../postgres/facts/slot-state.ts';
+import { dropSlot } from '../postgres/slot.ts';
 import { clientOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 
 const stopLimitMs = 60_000;
@@ -101,8 +93,8 @@ export async function resetOffsets(
   const mode = config['snapshot.mode'] ?? 'initial';
   context.progress(
     mode === 'never' || mode === 'no_data'
-      ? `${name}: snapshot.mode is ${mode}, so rows are not read anew: it goes on from where its slot stands`
-      : `${name}: reads the tables anew. Rows deleted since the old position stay in consumers until those are filled anew`,
+      ? `${name}: snapshot.mode is ${mode}, so rows are not read again: it goes on from the position of its slot`
+      : `${name}: reads the tables again. Rows deleted since the old position stay in consumers until you fill those again`,
   );
 }
 

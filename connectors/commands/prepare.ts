@@ -1,8 +1,10 @@
 import type { CliContext } from '#pipeline/index.ts';
-import { prepareMariadb, undoMariadb } from '../binlog/prepare.ts';
-import { capturedTables } from '../source/captured-tables.ts';
-import { publicationOf } from '../source/expectations.ts';
-import { prepareSource, undoSource, type SourceChange } from '../source/prepare-source.ts';
+import { prepareMariadb, undoMariadb } from '../mariadb/prepare.ts';
+import { capturedTables } from '../postgres/table-list.ts';
+import { publicationOf } from '../postgres/facts/expectations.ts';
+import { failIfRefused, prepareEach } from '../postgres/prepare-source.ts';
+import type { SourceChange } from '../postgres/source-change.ts';
+import { undoSource } from '../postgres/undo-source.ts';
 import { filesOf, legacyRole, mariadbRole, toJson, type JsonOption } from './connect-context.ts';
 
 /** Prepares the source for each connector file's tables and publication, or takes that back. */
@@ -10,20 +12,26 @@ export async function prepare(
   context: CliContext,
   { json = false, undo = false }: JsonOption & { readonly undo?: boolean },
 ): Promise<void> {
-  const changes: SourceChange[] = [];
-  if ((await context.config()).legacyDb.dialect === 'mariadb') changes.push(...(await prepareBinlog(context, undo)));
-  else changes.push(...(await prepareWal(context, undo)));
+  const ofMariadb = (await context.config()).legacyDb.dialect === 'mariadb';
+  const changes = await (ofMariadb ? prepareBinlog(context, undo) : prepareWal(context, undo));
   if (json) context.print(toJson(changes));
-  else context.print([...changes.map(({ action, object }) => `${action.padEnd(8)} ${object}`), countChanges(changes)].join('\n'));
+  else context.print([...changes.map(line), countChanges(changes)].join('\n'));
+  if (!undo && !ofMariadb) failIfRefused(changes, await legacyRole(context, 'owner'));
+}
+
+function line({ action, object, statement, reason }: SourceChange): string {
+  const more = action === 'refused' ? ` ${reason ?? ''}` : statement === undefined ? '' : `: ${statement};`;
+  return `${action.padEnd(8)} ${object}${more}`;
 }
 
 async function prepareWal(context: CliContext, undo: boolean): Promise<readonly SourceChange[]> {
   const owner = await legacyRole(context, 'owner');
+  if (undo) return undoSource(owner);
   const { user: replicator = '' } = await legacyRole(context, 'replicator');
   const changes: SourceChange[] = [];
   for (const { name, config } of await filesOf(context)) {
     const request = { tables: capturedTables(name, config), publication: publicationOf(config), replicator };
-    changes.push(...(await (undo ? undoSource : prepareSource)(owner, request)));
+    changes.push(...(await prepareEach(owner, request)));
   }
   return changes;
 }
@@ -36,6 +44,6 @@ async function prepareBinlog(context: CliContext, undo: boolean): Promise<readon
 }
 
 function countChanges(changes: readonly SourceChange[]): string {
-  const made = changes.filter(({ action }) => action !== 'present').length;
+  const made = changes.filter(({ action }) => action !== 'present' && action !== 'refused').length;
   return made === 0 ? 'nothing to do' : `${made} ${made === 1 ? 'change' : 'changes'} in the source`;
 }

@@ -1,8 +1,8 @@
 import { formatTableId } from '#change-events/index.ts';
 import { connectKafka } from '#kafka/index.ts';
-import { CdcError, type CliContext } from '#pipeline/index.ts';
+import { canonicalTableName, CdcError, type CliContext } from '#pipeline/index.ts';
 import { abortSnapshot, snapshotTables, type SnapshotTarget } from '../snapshot/incremental.ts';
-import { capturedTables } from '../source/captured-tables.ts';
+import { capturedTables } from '../postgres/table-list.ts';
 import { clientOf, filesOf, replicatorOf, runningConfig, toJson, type JsonOption } from './connect-context.ts';
 import { summaryOf } from './named.ts';
 
@@ -15,8 +15,9 @@ export type SnapshotOptions = JsonOption & {
   readonly timeout: string;
 };
 
-/** Reads captured tables anew beside the running stream, or ends that. */
-export async function snapshot(context: CliContext, tables: readonly string[], options: SnapshotOptions): Promise<void> {
+/** Reads captured tables again beside the running stream, or ends that. */
+export async function snapshot(context: CliContext, named: readonly string[], options: SnapshotOptions): Promise<void> {
+  const tables = named.map(canonicalTableName);
   const silenceMs = options.wait ? Number(options.timeout) * 1000 : 0;
   if (options.wait && !(silenceMs > 0))
     throw new CdcError('CONFIG_INVALID', `--timeout ${options.timeout}: expected a number of seconds`, {
@@ -36,7 +37,7 @@ export async function snapshot(context: CliContext, tables: readonly string[], o
   const result = await snapshotTables(target, { tables, where: options.where }, { silenceMs, signal, progress });
   if (options.json === true) context.print(toJson({ connector: target.name, tables, ...result }));
   else if (result.outcome === 'asked') context.print(`${target.name}: snapshot asked for (signal ${result.id})`);
-  else context.print(`${target.name}: ${tables.join(', ')} read anew`);
+  else context.print(`${target.name}: ${tables.join(', ')} read again`);
 }
 
 /** The connector that captures the tables, running, and not one that would never hear the signal. */

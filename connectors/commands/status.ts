@@ -1,9 +1,9 @@
 import { CdcError, describeError, type CliContext } from '#pipeline/index.ts';
-import type { BinlogLag } from '../binlog/lag.ts';
-import type { Source } from '../binlog/mariadb-source.ts';
-import { formatLag, readLag, type Lag } from '../lag.ts';
+import type { BinlogLag } from '../mariadb/lag.ts';
+import type { Source } from '../mariadb/mariadb-source.ts';
+import { formatLag, readLag, type Lag } from '../state/lag.ts';
 import type { ConnectClient } from '../rest/client.ts';
-import { formatStatus, type StatusSummary } from '../status.ts';
+import { formatStatus, type StatusSummary } from '../state/status.ts';
 import { clientOf, filesOf, replicatorIfConfigured, toJson, type JsonOption } from './connect-context.ts';
 import { summaryOf } from './named.ts';
 

@@ -1,7 +1,7 @@
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { guardMetrics, serveMetrics } from '../guard/metrics.ts';
 import { watchConnectors, type GuardEvent } from '../guard/watch.ts';
-import { clientOf, filesOf, guardPolicy, replicatorOf } from './connect-context.ts';
+import { clientOf, connectorPaths, filesOf, guardPolicy, replicatorOf } from './connect-context.ts';
 
 const alarmed = 1;
 
@@ -18,19 +18,25 @@ export async function watch(context: CliContext, names: readonly string[], optio
   const client = await clientOf(context);
   const source = await replicatorOf(context);
   const files = await filesOf(context, names);
-  const metrics = guardMetrics();
+  const policy = await guardPolicy(context);
+  const metrics = guardMetrics(
+    files.map(({ name }) => name),
+    policy.intervalMs,
+  );
   await using server = metricsPort === undefined ? undefined : await serveMetrics(metrics, portOf(metricsPort), metricsHost);
   if (server !== undefined) context.progress(`metrics at http://${metricsHost}:${server.port}/metrics`);
+  using open = new DisposableStack();
+  if (!once) open.use(await context.followFiles(await connectorPaths(context)));
   if (!once) context.progress(`watching ${files.map(({ name }) => name).join(', ')}`);
   const alarms = await watchConnectors(
     files.map(({ name, config }) => ({ name, config, client, source })),
     {
-      policy: await guardPolicy(context),
+      policy,
       onEvent: (event) => {
         metrics.event(event);
         context.print(json ? JSON.stringify(event) : format(event));
       },
-      onLook: metrics.look,
+      onObservation: metrics.observed,
       once,
       signal: context.signal,
     },

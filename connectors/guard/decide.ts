@@ -1,9 +1,9 @@
 import type { GuardConfig } from '#pipeline/index.ts';
 import { lateAfterMs } from '../heartbeat.ts';
-import type { LossVerdict } from '../loss.ts';
-import { formatBytes } from '../source/lsn.ts';
-import { unpublishedText } from '../source/expectations.ts';
-import type { StatusSummary } from '../status.ts';
+import type { LossVerdict } from '../state/loss.ts';
+import { formatBytes } from '../postgres/lsn.ts';
+import { unpublishedText } from '../postgres/facts/expectations.ts';
+import type { StatusSummary } from '../state/status.ts';
 
 /** What the guard sees of one connector at one moment. What could not be read is `unknown`, never assumed well. */
 export type GuardView = {

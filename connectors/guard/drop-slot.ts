@@ -1,14 +1,14 @@
 import { CdcError } from '#pipeline/index.ts';
-import { isMariadb } from '../binlog/mariadb-source.ts';
-import { stopAndWait } from '../offsets.ts';
-import { dropSlot, endWalsender } from '../source/slot.ts';
+import { isMariadb } from '../mariadb/mariadb-source.ts';
+import { stopAndWait } from '../state/offsets.ts';
+import { dropSlot, endWalsender } from '../postgres/slot.ts';
 import type { Guarded } from './observe.ts';
 
 const stopMs = 15_000;
 const attempts = 5;
 
 /**
- * Drops the slot to save the source's disk: stops the connector first, so that it neither uses the slot nor makes it anew; when Connect
+ * Drops the slot to save the source's disk: stops the connector first, so that it neither uses the slot nor makes it again; when Connect
  * does not answer, ends the connection that uses it. False when it was gone already.
  *
  * @throws CdcError SLOT_BUSY, LEGACY_*

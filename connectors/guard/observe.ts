@@ -1,16 +1,16 @@
 import { describeError } from '#pipeline/index.ts';
-import { lossOf, readBinlogState } from '../binlog/lag.ts';
-import { isMariadb, type MariadbSource, type Source } from '../binlog/mariadb-source.ts';
-import { binlogPositionOf } from '../binlog/position.ts';
+import { lossOf, readBinlogState } from '../mariadb/lag.ts';
+import { isMariadb, type MariadbSource, type Source } from '../mariadb/mariadb-source.ts';
+import { binlogPositionOf } from '../mariadb/position.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import { beatEveryMs } from '../heartbeat.ts';
-import { judgeLoss, ofOldPosition, positionOf, type LossVerdict } from '../loss.ts';
+import { judgeLoss, ofOldPosition, positionOf, type LossVerdict } from '../state/loss.ts';
 import type { ConnectClient } from '../rest/client.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
-import { hasHeartbeat, publicationOf, unpublishedTables } from '../source/expectations.ts';
-import { snapshotState } from '../running.ts';
-import { readSourceState, type SourceState } from '../source/slot-state.ts';
-import { summarizeStatus } from '../status.ts';
+import { hasHeartbeat, publicationOf, unpublishedTables } from '../postgres/facts/expectations.ts';
+import { snapshotState } from '../register/running.ts';
+import { readSourceState, type SourceState } from '../postgres/facts/slot-state.ts';
+import { summarizeStatus } from '../state/status.ts';
 import type { GuardView } from './decide.ts';
 
 /** A connector under guard. */
@@ -22,15 +22,15 @@ export type Guarded = {
   readonly source: Source;
 };
 
-export type Look = { readonly view: GuardView; readonly offsets: ConnectorOffsets };
+export type Observation = { readonly view: GuardView; readonly offsets: ConnectorOffsets };
 
 /**
  * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastOffsets` stand in for
  * the position while Connect is away, so that a slot that is gone is seen then too.
  */
-export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, signal: AbortSignal): Promise<Look> {
+export async function observe(guarded: Guarded, lastOffsets: ConnectorOffsets, signal: AbortSignal): Promise<Observation> {
   const { name, config, client, source } = guarded;
-  if (isMariadb(source)) return lookAtBinlog(guarded, source, lastOffsets, signal);
+  if (isMariadb(source)) return observeBinlog(guarded, source, lastOffsets, signal);
   const slotName = config['slot.name'] ?? 'debezium';
   // The source first; see judgeLoss.
   const seen = await attempt(() => readSourceState(source, slotName, publicationOf(config)), signal);
@@ -55,12 +55,12 @@ export async function look(guarded: Guarded, lastOffsets: ConnectorOffsets, sign
 }
 
 /** Connect first; see judgeBinlogLoss. A binlog has no slot: nothing keeps it for the connector, and nothing fills the disk for it. */
-async function lookAtBinlog(
+async function observeBinlog(
   { name, config, client }: Guarded,
   source: MariadbSource,
   last: ConnectorOffsets,
   signal: AbortSignal,
-): Promise<Look> {
+): Promise<Observation> {
   const asked = await attempt(() => ask(client, name, signal), signal);
   const seen = await attempt(() => readBinlogState(source, config), signal);
   const offsets = 'value' in asked ? asked.value.offsets : last;

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, type GuardConfig } from '#pipeline/index.ts';
-import { positionOf } from '../loss.ts';
+import { positionOf } from '../state/loss.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
-import { formatBytes, formatLsn, type Lsn } from '../source/lsn.ts';
+import { formatBytes, formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { decide, freshMemory, type AlarmName, type GuardAction, type GuardMemory, type GuardView } from './decide.ts';
 import { dropSlotByForce } from './drop-slot.ts';
-import { look, type Guarded } from './observe.ts';
+import { observe, type Guarded } from './observe.ts';
 
 /** One thing that the guard did, or has to say. */
 export type GuardEvent = {
@@ -22,7 +22,7 @@ export type WatchOptions = {
   readonly policy: GuardConfig;
   readonly onEvent: (event: GuardEvent) => void;
   /** After each look: what was seen and which alarms hold. */
-  readonly onLook?: ((name: string, view: GuardView, memory: GuardMemory) => void) | undefined;
+  readonly onObservation?: ((name: string, view: GuardView, memory: GuardMemory) => void) | undefined;
   /** One look, then return. */
   readonly once?: boolean;
   readonly signal: AbortSignal;
@@ -39,17 +39,20 @@ export async function watchConnectors(
   return Object.fromEntries(alarms);
 }
 
-async function watchOne(one: Guarded, { policy, onEvent, onLook, once = false, signal }: WatchOptions): Promise<readonly AlarmName[]> {
+async function watchOne(
+  one: Guarded,
+  { policy, onEvent, onObservation, once = false, signal }: WatchOptions,
+): Promise<readonly AlarmName[]> {
   let memory = freshMemory;
   let offsets: ConnectorOffsets = [];
   for (;;) {
     if (signal.aborted) return memory.alarms;
     try {
-      const seen = await look(one, offsets, signal);
+      const seen = await observe(one, offsets, signal);
       offsets = seen.offsets;
       const decision = decide(policy, memory, seen.view);
       memory = decision.memory;
-      onLook?.(one.name, seen.view, memory);
+      onObservation?.(one.name, seen.view, memory);
       for (const action of decision.actions) await act(one, action, positionOf(offsets), onEvent, signal);
       if (once) return memory.alarms;
       await delay(policy.intervalMs, undefined, { signal });
@@ -94,7 +97,7 @@ async function act(
     }
   } catch (error) {
     signal.throwIfAborted();
-    // The next look decides anew.
+    // The next look decides again.
     say('error', 'action-failed', `${action.kind} failed: ${describeError(error)}`);
   }
 }
@@ -108,6 +111,6 @@ function droppedText(
   return (
     `DROPPED replication slot ${slot} by policy (dropSlotBytes): it kept ${formatBytes(retainedBytes)} of WAL on the source's disk. ` +
     `${since} is lost to ${name}, which is stopped. To capture again: cdc connectors offsets reset ${name}, then cdc connectors resume ${name} ` +
-    '(a new snapshot; rows deleted in between stay in consumers until they are filled anew)'
+    '(a new snapshot; rows deleted in between stay in consumers until you fill those again)'
   );
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { CdcError } from '#pipeline/index.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import { withoutSecrets } from '../secrets.ts';
-import { configProblems, formatProblems } from '../validation.ts';
+import { configProblems, formatProblems } from '../register/validation.ts';
 import { ConnectAnswer, connectRequests, type ConnectLocation, type Method } from './request.ts';
 import {
   configSchema,
@@ -26,6 +26,8 @@ import {
 export type ConnectClient = {
   readonly url: string;
   info(signal?: AbortSignal): Promise<ConnectInfo>;
+  /** Whether it answers whoever asks, without a login. */
+  isOpen(signal?: AbortSignal): Promise<boolean>;
   connectors(signal?: AbortSignal): Promise<readonly string[]>;
   /** The settings as they were given, references unresolved; null when there is no such connector. */
   config(name: string, signal?: AbortSignal): Promise<ConnectorConfig | null>;
@@ -96,6 +98,16 @@ export function connectClient(location: ConnectLocation): ConnectClient {
   const client: ConnectClient = {
     url: location.url,
     info: (signal) => askRoot(infoSchema, '/', signal),
+    async isOpen(signal) {
+      try {
+        // Where clients show a certificate of theirs, that is their login.
+        const { certFile: _cert, keyFile: _key, ...tls } = location.tls ?? { rejectUnauthorized: true };
+        await connectRequests({ url: location.url, tls })('GET', '/connectors', undefined, signal);
+        return true;
+      } catch {
+        return false;
+      }
+    },
     connectors: (signal) => askRoot(namesSchema, '/connectors', signal),
     config: (name, signal) => orNull(ask(configSchema, 'GET', path(name, '/config'), undefined, signal)),
     async configs(signal) {

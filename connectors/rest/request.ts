@@ -123,6 +123,6 @@ function tlsSettings({ tls }: ConnectLocation): RequestOptions {
 }
 
 function authorization({ username, password }: ConnectLocation): Record<string, string> {
-  if (username === undefined) return {};
+  if (username === undefined || username === '') return {};
   return { authorization: `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}` };
 }

@@ -1,23 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Kafka } from '#kafka/port.ts';
 import { CdcError } from '#pipeline/index.ts';
-import type { Source } from '../binlog/mariadb-source.ts';
+import type { Source } from '../mariadb/mariadb-source.ts';
 import type { ConnectorConfig } from '../config-file.ts';
 import type { ConnectClient } from '../rest/client.ts';
-import { failed } from '../running.ts';
-import { summarizeStatus } from '../status.ts';
-import { askUntil } from '../wait.ts';
+import { failed } from '../register/running.ts';
+import { summarizeStatus } from '../state/status.ts';
+import { askUntil } from '../register/wait.ts';
 import { formatProgress, snapshotProgress } from './progress.ts';
-import {
-  executeSnapshot,
-  requireCondition,
-  requireReadable,
-  sendSignal,
-  signalChannel,
-  stopSnapshot,
-  type HasPassed,
-  type SnapshotRequest,
-} from './signal.ts';
+import { executeSnapshot, requireCondition, requireReadable, sendSignal, signalChannel, stopSnapshot, type HasPassed } from './signal.ts';
+import type { SnapshotRequest } from './request.ts';
 
 /** A running connector, and the ways to it. */
 export type SnapshotTarget = {
@@ -40,7 +32,7 @@ export type SnapshotWait = {
 export type SnapshotResult = { readonly id: string; readonly outcome: 'asked' | 'over' };
 
 /**
- * Has a running connector read tables anew, in chunks, beside the stream: rows come as `r` events, and no row that changes meanwhile is
+ * Has a running connector read tables again, in chunks, beside the stream: rows come as `r` events, and no row that changes meanwhile is
  * overtaken by its older self. Follows it in the connector's position to its end. One that somebody aborts ends in the same way.
  *
  * @throws CdcError SNAPSHOT_FAILED for a table that cannot be read so, or without progress for too long; CONNECTOR_FAILED;

@@ -1,35 +1,25 @@
+import type { Signal, SignalChannel, SnapshotRequest } from './request.ts';
 import { escapeIdentifier, DatabaseError, type ClientConfig } from 'pg';
+import { parseTableId } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/port.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { isMariadb, type Source } from '../binlog/mariadb-source.ts';
-import { hasRead } from '../binlog/position.ts';
-import { conditionProblem, insertBinlogSignal, unfitTable } from '../binlog/signal.ts';
+import { isMariadb, type Source } from '../mariadb/mariadb-source.ts';
+import { hasRead } from '../mariadb/position.ts';
+import { conditionProblem, insertBinlogSignal, unfitTable } from '../mariadb/signal.ts';
 import type { ConnectorConfig } from '../config-file.ts';
-import { positionOf } from '../loss.ts';
+import { positionOf } from '../state/loss.ts';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
-import { parseLsn } from '../source/lsn.ts';
-import { withSource } from '../source/slot-state.ts';
-
-/** A request to a Debezium connector. Its `id` stands in the connector's position while a snapshot runs. */
-export type Signal = { readonly id: string; readonly type: 'execute-snapshot' | 'stop-snapshot'; readonly data: string };
-
-/** How a connector hears signals, out of its settings: through a table of the source, or through a topic. */
-export type SignalChannel =
-  | { readonly kind: 'table'; readonly table: string }
-  | { readonly kind: 'topic'; readonly topic: string; readonly key: string };
-
-export type SnapshotRequest = {
-  /** `schema.table` */
-  readonly tables: readonly string[];
-  /** An SQL condition on the rows of each table. */
-  readonly where?: string | undefined;
-};
+import { parseLsn } from '../postgres/lsn.ts';
+import { withSource } from '../postgres/facts/slot-state.ts';
+import { escaped } from '../postgres/table-list.ts';
 
 export function executeSnapshot(id: string, { tables, where }: SnapshotRequest): Signal {
   const data = {
     'data-collections': tables.map(asPattern),
     type: 'incremental',
-    ...(where === undefined ? {} : { 'additional-conditions': tables.map((table) => ({ 'data-collection': table, filter: where })) }),
+    ...(where === undefined
+      ? {}
+      : { 'additional-conditions': tables.map((table) => ({ 'data-collection': asPattern(table), filter: where })) }),
   };
   return { id, type: 'execute-snapshot', data: JSON.stringify(data) };
 }
@@ -42,7 +32,13 @@ export function stopSnapshot(id: string, tables: readonly string[]): Signal {
 
 /** Debezium takes patterns: a table is to mean itself. */
 function asPattern(table: string): string {
-  return table.replaceAll(/[\\.*+?^$()[\]{}|]/g, String.raw`\$&`);
+  return escaped(plainName(table));
+}
+
+/** As Debezium has it: both names as they are, and a dot. */
+function plainName(table: string): string {
+  const { schema, table: name } = parseTableId(table);
+  return `${schema}.${name}`;
 }
 
 /**
@@ -62,11 +58,22 @@ export function signalChannel(name: string, config: ConnectorConfig): SignalChan
 }
 
 /**
- * Debezium passes over what it cannot read in chunks, and says so in the worker's log only.
+ * Debezium passes over what it cannot read in chunks, and says so in the worker's log only. Of a name with a blank, a dot or a quote it makes a position that
+ * it cannot read again: the task fails, and fails at each start.
  *
- * @throws CdcError SNAPSHOT_FAILED naming a table that does not exist or has no primary key
+ * @throws CdcError SNAPSHOT_FAILED naming a table that does not exist, has no primary key or such a name
  */
 export async function requireReadable(source: Source, tables: readonly string[]): Promise<void> {
+  const unreadable = tables.find((table) => Object.values(parseTableId(table)).some((name) => /[\s."'`]/u.test(name)));
+  if (unreadable !== undefined) {
+    throw new CdcError(
+      'SNAPSHOT_FAILED',
+      `table ${unreadable}: Debezium reads no table in chunks whose name has a blank, a dot or a quote`,
+      {
+        remedy: 'cdc connectors offsets reset reads everything.',
+      },
+    );
+  }
   const unfit = isMariadb(source) ? await unfitTable(source, tables) : await unfitPostgresTable(source, tables);
   if (unfit === undefined) return;
   throw new CdcError('SNAPSHOT_FAILED', `table ${unfit.name} ${unfit.found ? 'has no primary key' : 'does not exist in the source'}`, {
@@ -82,10 +89,10 @@ async function unfitPostgresTable(
   const { rows } = await withSource(source, (client) =>
     client.query<{ name: string; found: boolean }>(
       `SELECT name, relation.oid IS NOT NULL AS found
-         FROM unnest($1::text[]) name
-         LEFT JOIN (pg_class relation JOIN pg_namespace ON pg_namespace.oid = relnamespace) ON nspname || '.' || relname = name
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (name, of_schema, of_table)
+         LEFT JOIN (pg_class relation JOIN pg_namespace ON pg_namespace.oid = relnamespace) ON nspname = of_schema AND relname = of_table
         WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation.oid AND indisprimary)`,
-      [tables],
+      [tables, tables.map((table) => parseTableId(table).schema), tables.map((table) => parseTableId(table).table)],
     ),
   );
   return rows[0];
@@ -109,7 +116,7 @@ export async function requireCondition(source: Source, { tables, where }: Snapsh
 }
 
 async function postgresConditionProblem(source: ClientConfig, table: string, where: string): Promise<string | undefined> {
-  const name = table.split('.').map(escapeIdentifier).join('.');
+  const name = quoted(table);
   return withSource(source, async (client) => {
     await client.query('BEGIN READ ONLY');
     try {
@@ -122,6 +129,11 @@ async function postgresConditionProblem(source: ClientConfig, table: string, whe
       return error.code === '42501' ? undefined : error.message;
     }
   });
+}
+
+function quoted(table: string): string {
+  const { schema, table: name } = parseTableId(table);
+  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
 }
 
 /** Whether a position is past the place in the log that a signal has: then the connector has heard it. */
@@ -148,7 +160,7 @@ export async function sendSignal(
 }
 
 async function insertSignal(table: string, { id, type, data }: Signal, source: ClientConfig): Promise<HasPassed | undefined> {
-  const name = table.split('.').map(escapeIdentifier).join('.');
+  const name = quoted(table);
   try {
     return await withSource(source, async (client) => {
       await client.query(`INSERT INTO ${name} VALUES ($1, $2, $3)`, [id, type, data]);

@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # Runs once, in a new read server: the role that owns the read models, and their database.
 set -euo pipefail
+# From Docker's secret, or from the variable of that name. Not as an argument of psql, which every process may read.
+secret() { if [ -r "/run/secrets/$1" ]; then cat "/run/secrets/$1"; else printf '%s' "${!1:?is neither a secret nor a variable}"; fi; }
+password=$(secret READ_DB_PASSWORD)
+export password
 psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres \
-  -v database="$READ_DB_NAME" -v password="$READ_DB_PASSWORD" <<'SQL'
+  -v database="$READ_DB_NAME" <<'SQL'
+\getenv password password
 CREATE ROLE read_model LOGIN CREATEDB PASSWORD :'password';
 CREATE DATABASE :"database" OWNER read_model;
 SQL

@@ -2,7 +2,8 @@ import { CdcError } from '#pipeline/index.ts';
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaAdmin, TopicSpec } from '../port.ts';
-import { close, type Sockets } from './sockets.ts';
+import { close, type Sockets } from './patches/sockets.ts';
+import type { TopicIds } from './topic-ids.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
@@ -28,7 +29,7 @@ export type AdminConnection = { readonly admin: Admin; readonly sockets: Sockets
  * An admin over a connected kafkajs admin. A connection that a silent broker has used up is for ever lost to the question that met it; the next
  * question makes another.
  */
-export async function openAdmin(connect: () => Promise<AdminConnection>, translate: Translate): Promise<KafkaAdmin> {
+export async function openAdmin(connect: () => Promise<AdminConnection>, translate: Translate, topicIds: TopicIds): Promise<KafkaAdmin> {
   let connection = await connect();
   let closed = false;
   const current = async (): Promise<AdminConnection> => {
@@ -92,8 +93,10 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .toSorted((a, b) => a.partition - b.partition);
       }),
+    topicIds: topicIds.ask,
     async [Symbol.asyncDispose]() {
       closed = true;
+      await topicIds.close();
       await close(connection.admin, connection.sockets);
     },
   };

@@ -1,20 +1,23 @@
 // Before kafkajs itself.
-import { hasFasterInternals, mendKafkaJs } from './mend.ts';
+import { hasFasterInternals, applyPatches } from './patches/apply-patches.ts';
 import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/index.ts';
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type SASLOptions } from 'kafkajs';
 import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
 import { openAdmin, type AdminConnection } from './admin.ts';
-import { registerZstd } from './compression.ts';
+import { registerZstd } from './patches/zstd-codec.ts';
 import { runConsumer } from './consumer.ts';
+import { limitBatches } from './patches/fetch-answer.ts';
 import type { KafkaJsMember } from './member.ts';
+import { openReader } from './topic-reader.ts';
 import { translateKafkaError } from './errors.ts';
-import { createSockets, unanswered, type Sockets } from './sockets.ts';
+import { createSockets, unanswered, type Sockets } from './patches/sockets.ts';
 import { stickyAssigner, type StickyAssigner } from './sticky-assigner.ts';
 import { ownTransactionalId, placedPartitioner } from './producer.ts';
+import { createTopicIds } from './topic-ids.ts';
 
 /**
  * Retries inside kafkajs bridge what lasts a moment (a coordinator that loads, a leader that moves). What lasts longer comes to the
- * caller, who takes the transactional id anew and reads its position again: kafkajs's endless retries would hide that.
+ * caller, who takes the transactional id again and reads its position again: kafkajs's endless retries would hide that.
  */
 const retry = { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 };
 
@@ -25,7 +28,8 @@ const rebalanceTimeoutMs = 30_000;
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
   registerZstd();
-  mendKafkaJs();
+  applyPatches();
+  limitBatches(config.maxBatchMb * 2 ** 20);
   logger.debug({ hasFasterInternals }, 'kafkajs');
   const { brokers } = config;
   const translate = (error: unknown, doing: string): unknown => translateKafkaError(error, brokers, doing);
@@ -46,7 +50,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
     }
     return { admin, sockets };
   };
-  const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate);
+  const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate, createTopicIds(config, logger));
 
   return {
     admin,
@@ -66,6 +70,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
         producer,
         sockets,
         requestTimeoutMs: config.requestTimeoutMs,
+        compression: config.compression,
         transactionalId,
         translate,
         partitionsOf: async (topic) => {
@@ -94,6 +99,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
       await requireTopics();
       return await runConsumer(makeMember, options, { translate, logger });
     },
+    reader: (options) => openReader(makeClient(), { ...options, requestTimeoutMs: config.requestTimeoutMs, translate }),
   };
 }
 

@@ -1,12 +1,13 @@
-import type { Consumer, EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
-import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions } from '../port.ts';
+import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, UnreadableBatch } from '../port.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { isKafkaJsError } from './errors.ts';
-import { PlainRecord } from './faster-records.ts';
-import { fetchedOffset } from './fetched-offset.ts';
-import { watchPulse } from './pulse.ts';
-import { createRests } from './rests.ts';
-import { close, unanswered, type Sockets } from './sockets.ts';
+import { ReadRecord, UnreadableRecord } from './patches/fetch-answer.ts';
+import { fetchedOffset } from './patches/fetched-offset.ts';
+import { builtOtherwise } from './patches/internals.ts';
+import { watchSilence } from './silence-watch.ts';
+import { createPauses } from './partition-pauses.ts';
+import { close, unanswered, type Sockets } from './patches/sockets.ts';
 
 /** A kafkajs consumer that was never started, with sockets of its own. */
 export type KafkaJsMember = {
@@ -26,8 +27,11 @@ export type Life = {
 
 export type Ending = { readonly error: unknown; readonly by: 'kafka' | 'handler' };
 
-/** To leave a group that is sharing anew, kafkajs waits for the end of that: up to a session timeout, if a member has died. */
+/** To leave a group that is sharing again, kafkajs waits for the end of that: up to a session timeout, if a member has died. */
 const leaveGraceMs = 5000;
+
+/** How long a partition rests before a batch that cannot be read, in ms. */
+const unreadableRestMs = 1000;
 
 /**
  * Starts a consumer and resolves when it has joined its group, or has failed to (`ended`). It is never started again: kafkajs's own restart and its disconnect do not know of
@@ -42,6 +46,8 @@ export async function startMember(
 ): Promise<Life> {
   const ended = Promise.withResolvers<Ending>();
   const working = new Set<Promise<void>>();
+  /** Partitions whose batch could not be read: its end is no progress. */
+  const standing = new Set<string>();
   let over = false;
   const end = (ending: Ending): void => {
     if (over) return;
@@ -55,21 +61,21 @@ export async function startMember(
     end({ error, by: 'kafka' });
   };
   // Whatever kafkajs waits for then, and says nothing of.
-  const pulse = watchPulse(silenceMs, () => giveUp(new CdcError('KAFKA_UNREACHABLE', `no heartbeat for ${silenceMs / 1000} s`)));
+  const silence = watchSilence(silenceMs, () => giveUp(new CdcError('KAFKA_UNREACHABLE', `no heartbeat for ${silenceMs / 1000} s`)));
   const leave = async (): Promise<void> => {
     over = true;
-    pulse[Symbol.dispose]();
+    silence[Symbol.dispose]();
     const left = consumer.disconnect().catch(() => undefined);
     await Promise.allSettled(working);
     await close({ disconnect: () => left }, sockets, leaveGraceMs);
   };
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    pulse.beat();
+    silence.beat();
     if (!over) options.onAssigned?.(payload.memberAssignment);
   });
   consumer.on(consumer.events.HEARTBEAT, () => {
-    pulse.beat();
+    silence.beat();
     if (!over) options.onConfirmed?.();
   });
   consumer.on(consumer.events.REQUEST_TIMEOUT, (event) => giveUp(unanswered(event)));
@@ -78,12 +84,13 @@ export async function startMember(
     // While stopping, batches pass by unread: nothing may be concluded from their end.
     if (over) return;
     const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
+    if (standing.delete(`${topic}/${partition}`)) return;
     const to = BigInt(lastOffset) + 1n;
     options.onProgress?.(topic, partition, to);
     if (batchSize === 0) options.onPassed?.({ topic, partition, from: BigInt(firstOffset), to });
   });
 
-  const rest = createRests(consumer);
+  const rest = createPauses(consumer);
   const handle = async (payload: EachBatchPayload): Promise<void> => {
     const { topic, partition } = payload.batch;
     const control: BatchControl = {
@@ -95,7 +102,21 @@ export async function startMember(
       isCurrent: () => payload.isRunning() && !payload.isStale() && !over,
     };
     try {
-      await options.onBatch(toBatch(payload), control);
+      const unreadable = unreadableOf(payload);
+      if (unreadable === null) return await options.onBatch(toBatch(payload), control);
+      if (options.onUnreadable === undefined) throw unreadable.error;
+      standing.add(`${topic}/${partition}`);
+      control.rest(unreadableRestMs);
+      // kafkajs goes on behind what stands for the batch, unless it is sent elsewhere; and once it is, the batch is none of this member's any more.
+      let wanted = unreadable.offset;
+      const seek = (offset: bigint): void => {
+        wanted = offset;
+      };
+      try {
+        await options.onUnreadable(unreadable, { ...control, seek });
+      } finally {
+        if (!over) control.seek(wanted);
+      }
     } catch (error) {
       // A rebalance that a heartbeat met is kafkajs's to handle: it joins again and the batch comes back to whoever owns it.
       if (isKafkaJsError(error)) throw error;
@@ -127,7 +148,7 @@ export async function startMember(
     await Promise.race([sockets.whileOpen(start()), aborted.promise]);
   } catch (error) {
     over = true;
-    pulse[Symbol.dispose]();
+    silence[Symbol.dispose]();
     // Not disconnected: kafkajs would go on starting. Without sockets it gives up.
     sockets.cut();
     throw error;
@@ -142,24 +163,24 @@ function toBatch({ batch }: EachBatchPayload): ConsumedBatch {
   return {
     topic: batch.topic,
     partition: batch.partition,
-    messages: batch.messages.map(toMessage),
+    messages: messagesOf(batch.messages),
     nextOffset: BigInt(batch.lastOffset()) + 1n,
     highWatermark: BigInt(batch.highWatermark),
     fetchedFrom: fetchedOffset(batch),
   };
 }
 
-function toMessage(record: KafkaMessage): ConsumedMessage {
-  if (record instanceof PlainRecord) return record.message;
-  const { offset, key, value, timestamp, headers } = record;
-  return { offset: BigInt(offset), key, value, timestamp: Number(timestamp), headers: headers === undefined ? {} : readHeaders(headers) };
+/** kafkajs has left out what is no message, and knows its records by another type. */
+function messagesOf(records: readonly unknown[]): readonly ConsumedMessage[] {
+  const messages: ConsumedMessage[] = [];
+  for (const record of records) {
+    if (!(record instanceof ReadRecord) || record.message === null) throw builtOtherwise('fetched records');
+    messages.push(record.message);
+  }
+  return messages;
 }
 
-function readHeaders(headers: IHeaders): Record<string, string> {
-  const read: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const last = Array.isArray(value) ? value.at(-1) : value;
-    if (last !== undefined) read[name] = last.toString();
-  }
-  return read;
+function unreadableOf({ batch: { messages } }: EachBatchPayload): UnreadableBatch | null {
+  const first: unknown = messages[0];
+  return first instanceof UnreadableRecord ? first.unreadable : null;
 }

@@ -1,7 +1,8 @@
-import kafkajs, { type Message, type Producer, type Transaction } from 'kafkajs';
+import type { Message, Producer, Transaction } from 'kafkajs';
+import { compressionCodes, type Compression } from '../compress.ts';
 import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
 import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
-import { close, type Sockets } from './sockets.ts';
+import { close, type Sockets } from './patches/sockets.ts';
 
 /** kafkajs has one request at a time under way to a broker: many messages in each, and few waits. */
 const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1000 };
@@ -11,6 +12,7 @@ export type ProducerContext = {
   readonly producer: Producer;
   readonly sockets: Sockets;
   readonly requestTimeoutMs: number;
+  readonly compression: Compression;
   readonly transactionalId: string;
   readonly partitionsOf: (topic: string) => Promise<number>;
   readonly translate: (error: unknown, doing: string) => unknown;
@@ -55,7 +57,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
 function wrapTransaction(
   transaction: Transaction,
   partitionsOf: (topic: string) => Promise<number>,
-  { sockets, requestTimeoutMs, transactionalId, translate }: ProducerContext,
+  { sockets, requestTimeoutMs, compression, transactionalId, translate }: ProducerContext,
 ): KafkaTransaction {
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
@@ -68,7 +70,7 @@ function wrapTransaction(
               transaction.sendBatch({
                 acks: -1,
                 timeout: requestTimeoutMs,
-                compression: kafkajs.CompressionTypes.ZSTD,
+                compression: compressionCodes[compression],
                 topicMessages: [{ topic, messages: batch.map((message) => toKafkaJs(message, partition)) }],
               }),
             ),

@@ -1,6 +1,6 @@
 import kafkajs, { type Assigner, type Cluster, type GroupMember, type GroupMemberAssignment, type PartitionAssigner } from 'kafkajs';
 import * as z from 'zod';
-import { assignSticky, type StickyMember } from '../sticky-assignment.ts';
+import { assignSticky, type StickyMember } from './sticky-assignment.ts';
 
 /** A partition assigner of one consumer, and its memory of what the consumer has. */
 export type StickyAssigner = {

@@ -4,7 +4,7 @@ import { FetchIsolationLevels, ListOffsetTimestamps, type Admin, type ClusterTop
 import type { KafkaAdmin, PartitionOffsets, TopicSpec } from '../port.ts';
 import { close } from './close.ts';
 import { attempts, backOffMs } from './client-options.ts';
-import { isPassing, protocolErrors } from './errors.ts';
+import { isPassing, isUnknownTopic, protocolErrors } from './errors.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
@@ -37,6 +37,7 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async () => (await describeTopic(admin, topic)).partitionsCount),
     offsetsOf: (topic) => attempt(`read the offsets of topic ${topic}`, () => readOffsets(admin, topic)),
+    topicIds: (topics) => attempt(`read the ids of topics ${topics.join(', ')}`, () => readTopicIds(admin, topics)),
     async [Symbol.asyncDispose]() {
       await close(admin);
     },
@@ -65,6 +66,38 @@ async function describeTopic(admin: Admin, topic: string): Promise<ClusterTopicM
   const found = metadata?.topics.get(topic);
   if (found === undefined) throw new CdcError('TOPIC_MISSING', `topic ${topic} does not exist`);
   return found;
+}
+
+async function readTopicIds(admin: Admin, topics: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+  const present = new Set(await admin.listTopics());
+  const wanted = topics.filter((topic) => present.has(topic));
+  const ids = new Map<string, string | null>();
+  if (wanted.length === 0) return ids;
+  try {
+    return await askTopicIds(admin, wanted);
+  } catch (error) {
+    if (!isUnknownTopic(error)) throw error;
+  }
+  // One of several that was deleted meanwhile fails the question about all.
+  for (const topic of wanted) {
+    try {
+      for (const [name, id] of await askTopicIds(admin, [topic])) ids.set(name, id);
+    } catch (error) {
+      if (!isUnknownTopic(error)) throw error;
+    }
+  }
+  return ids;
+}
+
+async function askTopicIds(admin: Admin, asked: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+  const { topics } = await admin.metadata({ topics: [...asked], forceUpdate: true });
+  return new Map(
+    asked.map((topic) => {
+      const id = topics.get(topic)?.id;
+      // Where the broker knows no ids the client puts the name in the id's place, or nothing.
+      return [topic, id === undefined || id === topic || !/[1-9a-f]/.test(id) ? null : id];
+    }),
+  );
 }
 
 async function readOffsets(admin: Admin, topic: string): Promise<readonly PartitionOffsets[]> {

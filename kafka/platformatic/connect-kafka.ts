@@ -6,12 +6,11 @@ import { close } from './close.ts';
 import { clientOptions } from './client-options.ts';
 import { runConsumer } from './consumer.ts';
 import { translateError } from './errors.ts';
-import { ownTransactionalId } from './producer.ts';
-import { registerZstd } from './zstd.ts';
+import { ownTransactionalId } from './produce/producer.ts';
+import { openReader } from './topic-reader.ts';
 
 /** A Kafka of the port over @platformatic/kafka 2. Wants Kafka 3.0 or newer. */
 export function connectPlatformatic(config: KafkaConfig, logger: Logger): Kafka {
-  registerZstd();
   const options = clientOptions(config);
   const translate = (error: unknown, doing: string): unknown => translateError(error, config.brokers, doing);
   /** What a connection says after it failed is not news: whoever asked over it was told. */
@@ -39,15 +38,19 @@ export function connectPlatformatic(config: KafkaConfig, logger: Logger): Kafka 
         transactionalId,
         transactionTimeoutMs,
         requestTimeoutMs: config.requestTimeoutMs,
+        compression: config.compression,
         translate,
       }),
     async consumer(consumerOptions) {
       await requireTopics(await admin(), consumerOptions.topics);
       return await runConsumer((own) => calm(new Consumer({ ...options, ...own })), consumerOptions, {
         requestTimeoutMs: config.requestTimeoutMs,
+        maxBatchBytes: config.maxBatchMb * 2 ** 20,
         translate,
       });
     },
+    reader: async ({ topic, readUncommitted = false }) =>
+      openReader(calm(new Base(options)), { topic, readUncommitted, maxBatchBytes: config.maxBatchMb * 2 ** 20, translate }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Slots } from './partition-reader.ts';
 import { pause } from '#pipeline/index.ts';
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumerOptions, GroupConsumer } from '../port.ts';
@@ -7,10 +8,10 @@ import { isPassing, protocolErrors } from './errors.ts';
 import { edges, fetchOnce } from './fetch.ts';
 import { joinGroup } from './membership.ts';
 import { createReader, type PartitionReader } from './partition-reader.ts';
-import { committedRun } from './committed-run.ts';
 
 type Context = {
   readonly requestTimeoutMs: number;
+  readonly maxBatchBytes: number;
   readonly translate: (error: unknown, doing: string) => unknown;
 };
 
@@ -37,7 +38,7 @@ const busyWaitMs = 5;
 export async function runConsumer(
   create: (own: OwnOptions) => Consumer,
   options: ConsumerOptions,
-  { requestTimeoutMs, translate }: Context,
+  { requestTimeoutMs, maxBatchBytes, translate }: Context,
 ): Promise<GroupConsumer> {
   const doing = `consume as group ${options.groupId}`;
   const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
@@ -50,7 +51,7 @@ export async function runConsumer(
     heartbeatInterval: Math.ceil(sessionTimeout / 5),
     protocols: [options.assignment === 'sticky' ? { name: 'cooperative-sticky', version: 1 } : { name: 'roundrobin', version: 1 }],
   } satisfies OwnOptions;
-  // A join waits until the group has shared anew; and a broker answers the requests of a connection one after the other. So the group has
+  // A join waits until the group has shared again; and a broker answers the requests of a connection one after the other. So the group has
   // connections of its own, and those over which is read are given up as soon as a broker falls silent.
   const consumer = create({ ...own, requestTimeout: rebalanceTimeoutMs + requestTimeoutMs });
   const fetcher = create(own);
@@ -111,11 +112,11 @@ export async function runConsumer(
           maxWaitMs: wait,
           maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
           readUncommitted: options.readUncommitted ?? false,
+          maxBatchBytes,
         });
         failures = 0;
-        for (const { topic, partition, from, fetched: part } of fetched) {
-          const run = committedRun(part, from, options.readUncommitted ?? false);
-          if (run.nextOffset > from) readers.get(`${topic}/${partition}`)?.offer(from, run, part.highWatermark);
+        for (const { topic, partition, from, run, highWatermark } of fetched) {
+          if (run.nextOffset > from || run.unreadable !== null) readers.get(`${topic}/${partition}`)?.offer(from, run, highWatermark);
         }
       } catch (error) {
         if (stopping.signal.aborted) return;
@@ -171,7 +172,7 @@ async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, Parti
   for (const reader of lost) reader.startAt(edge(reader.topic, reader.partition));
 }
 
-/** Retention has overtaken a reader, or the topic was made anew: it starts like a new one. */
+/** Retention has overtaken a reader, or the topic was made again: it starts like a new one. */
 async function forgetLostPlaces(consumer: Consumer, readers: ReadonlyMap<string, PartitionReader>): Promise<void> {
   const topics = [...new Set([...readers.values()].map(({ topic }) => topic))];
   const low = await edges(consumer, topics, 'earliest');
@@ -181,9 +182,6 @@ async function forgetLostPlaces(consumer: Consumer, readers: ReadonlyMap<string,
     if (at !== null && (at < low(reader.topic, reader.partition) || at > high(reader.topic, reader.partition))) reader.restart();
   }
 }
-
-/** Lets so many at a time in. */
-export type Slots = { run<T>(work: () => Promise<T>): Promise<T> };
 
 function createSlots(count: number): Slots {
   const waiting: (() => void)[] = [];

@@ -14,6 +14,13 @@ export function isPassing(error: unknown): boolean {
   return links(error).some((link) => 'code' in link && link.code === 'PLT_KFK_NETWORK');
 }
 
+/** Whether a topic that was asked about does not exist. */
+export function isUnknownTopic(error: unknown): boolean {
+  return (
+    protocolErrors(error).includes('UNKNOWN_TOPIC_OR_PARTITION') || links(error).some(({ message }) => message.startsWith('Unknown topic '))
+  );
+}
+
 /** Whether a broker left a request, or a connection, unanswered: to ask again would take as long again. */
 export function isSilence(error: unknown): boolean {
   return links(error).some((link) => link instanceof TimeoutError);
@@ -70,7 +77,7 @@ export function translateError(error: unknown, brokers: readonly string[], doing
   if (ids.has('MESSAGE_TOO_LARGE') || ids.has('RECORD_LIST_TOO_LARGE')) {
     return new CdcError('KAFKA_MESSAGE_TOO_LARGE', `could not ${doing}: the broker refused its size`, { cause: error });
   }
-  if (ids.has('UNKNOWN_TOPIC_OR_PARTITION') || links(error).some(({ message }) => message.startsWith('Unknown topic '))) {
+  if (isUnknownTopic(error)) {
     return new CdcError('TOPIC_MISSING', `could not ${doing}: the topic does not exist`, { cause: error });
   }
   const all = links(error);

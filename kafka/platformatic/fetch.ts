@@ -1,5 +1,7 @@
-import { fetchV12, ListOffsetTimestamps, type Consumer } from '@platformatic/kafka';
+import { ListOffsetTimestamps, type Base, type Consumer } from '@platformatic/kafka';
+import { committedRun, type Room, type Run } from '../records/committed-run.ts';
 import { NoLeaderError } from './errors.ts';
+import { fetchPacked } from './fetch-packed.ts';
 
 /** Where a partition is to be read. */
 export type FetchPlace = { readonly topic: string; readonly partition: number; readonly from: bigint };
@@ -8,7 +10,11 @@ export type FetchOptions = {
   readonly maxWaitMs: number;
   readonly maxBytesPerPartition: number;
   readonly readUncommitted: boolean;
+  /** What a batch may take unpacked, and about what all of a fetch may. */
+  readonly maxBatchBytes: number;
 };
+
+export type Fetched = FetchPlace & { readonly run: Run; readonly highWatermark: bigint };
 
 const maxBytes = 16 * 1024 * 1024;
 const noSession = 0;
@@ -19,10 +25,10 @@ const sessionless = -1;
  * stream gives single messages and hides control records; readers that wait for an end need to pass those.)
  */
 export async function fetchOnce(
-  consumer: Consumer,
+  consumer: Base,
   places: readonly FetchPlace[],
-  { maxWaitMs, maxBytesPerPartition, readUncommitted }: FetchOptions,
-): Promise<readonly (FetchPlace & { readonly fetched: fetchV12.FetchResponsePartition })[]> {
+  { maxWaitMs, maxBytesPerPartition, readUncommitted, maxBatchBytes }: FetchOptions,
+): Promise<readonly Fetched[]> {
   const metadata = await consumer.metadata({ topics: [...new Set(places.map(({ topic }) => topic))] });
   const byLeader = Map.groupBy(places, ({ topic, partition }) => metadata.topics.get(topic)?.partitions[partition]?.leader ?? -1);
   const answers = await Promise.all(
@@ -41,18 +47,17 @@ export async function fetchOnce(
         })),
       }));
       const isolation = readUncommitted ? 0 : 1;
-      return await fetchV12.api.async(connection, maxWaitMs, 1, maxBytes, isolation, noSession, sessionless, topics, [], '');
+      return await fetchPacked.async(connection, maxWaitMs, 1, maxBytes, isolation, noSession, sessionless, topics, [], '');
     }),
   );
   const asked = new Map(places.map((place) => [`${place.topic}/${place.partition}`, place]));
-  return answers.flatMap(({ responses }) =>
-    responses.flatMap(({ topicId, partitions }) =>
-      partitions.flatMap((fetched) => {
-        const place = asked.get(`${topicId}/${fetched.partitionIndex}`);
-        return place === undefined ? [] : [{ ...place, fetched }];
-      }),
-    ),
-  );
+  const room: Room = { limit: maxBatchBytes, taken: 0 };
+  const fetched: Fetched[] = [];
+  for (const { topic, partition, highWatermark, aborted, bytes } of answers.flat()) {
+    const place = asked.get(`${topic}/${partition}`);
+    if (place !== undefined) fetched.push({ ...place, highWatermark, run: await committedRun({ ...place, bytes, aborted }, room) });
+  }
+  return fetched;
 }
 
 /** First offsets, or those past the last message, of all partitions of the topics. */

@@ -59,7 +59,7 @@ export async function joinGroup(consumer: Consumer, options: ConsumerOptions, ho
   consumer.on('consumer:group:join', ({ assignments }) => {
     hooks.onAssigned(Object.fromEntries((assignments ?? []).map(({ topic, partitions }) => [topic, partitions])));
   });
-  const pulse = watchPulse(consumer, hooks.answerMs);
+  const silence = watchSilence(consumer, hooks.answerMs);
   consumer.on('consumer:heartbeat:end', () => options.onConfirmed?.());
   consumer.on('error', rejoin);
   await join();
@@ -67,13 +67,13 @@ export async function joinGroup(consumer: Consumer, options: ConsumerOptions, ho
   return {
     stop() {
       clearInterval(timer);
-      pulse.stop();
+      silence.stop();
     },
   };
 }
 
 /** Gives up the connection over which a heartbeat was not answered: the library would wait as long as for a join. */
-function watchPulse(consumer: Consumer, answerMs: number): { stop(): void } {
+function watchSilence(consumer: Consumer, answerMs: number): { stop(): void } {
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => clearTimeout(timer);
   consumer.on('consumer:heartbeat:start', () => {

@@ -1,6 +1,8 @@
 import type { BatchControl, ConsumerOptions } from '../port.ts';
-import type { Run } from './committed-run.ts';
-import type { Slots } from './consumer.ts';
+import type { Run } from '../records/committed-run.ts';
+
+/** Lets so many at a time in. */
+export type Slots = { run<T>(work: () => Promise<T>): Promise<T> };
 
 /** One assigned partition: where to fetch next, and the run that waits for onBatch. */
 export type PartitionReader = {
@@ -35,6 +37,9 @@ export type ReaderContext = {
 /** What a fetch at `from` brought. */
 type Fetched = { readonly from: bigint; readonly run: Run; readonly highWatermark: bigint };
 
+/** How long a partition rests before a batch that cannot be read, in ms. */
+const unreadableRestMs = 1000;
+
 export function createReader({ topic, partition, options, slots, wake, fail, signal }: ReaderContext): PartitionReader {
   let fetchFrom: bigint | null = null;
   let waiting: Fetched | null = null;
@@ -44,7 +49,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
   const isCurrent = (): boolean => !revoked && !signal.aborted;
 
   const handle = async ({ from, run, highWatermark }: Fetched): Promise<void> => {
-    const { messages, nextOffset } = run;
+    const { messages, nextOffset, unreadable } = run;
     let seeked = false;
     const control: BatchControl = {
       seek(offset) {
@@ -62,6 +67,12 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
       },
       isCurrent,
     };
+    if (unreadable !== null) {
+      if (options.onUnreadable === undefined) throw unreadable.error;
+      control.rest(unreadableRestMs);
+      await options.onUnreadable(unreadable, control);
+      return;
+    }
     if (messages.length > 0) await options.onBatch({ topic, partition, messages, nextOffset, highWatermark, fetchedFrom: from }, control);
     if (seeked || !isCurrent()) return;
     options.onProgress?.(topic, partition, nextOffset);

@@ -4,9 +4,10 @@ import type * as z from 'zod';
 import { CdcError, describeError } from '../errors.ts';
 import { interpolate, type Environment } from './interpolate.ts';
 import { pipelineSchema, type PipelineConfig } from './schema.ts';
+import { withSecretFiles } from './secret-files.ts';
 
 /**
- * Reads, interpolates and validates a pipeline.yaml.
+ * Reads, interpolates and validates a pipeline.yaml. A variable that is not set may come from a file ({@link withSecretFiles}).
  *
  * @throws CdcError CONFIG_NOT_FOUND, CONFIG_SYNTAX, CONFIG_ENV_MISSING or CONFIG_INVALID; each problem names file, line, path and
  *   what was expected, and all problems of a kind are told at once
@@ -18,18 +19,31 @@ export async function loadConfig(file: string, environment: Environment): Promis
   } catch (error) {
     throw new CdcError('CONFIG_NOT_FOUND', `${file}: ${describeError(error)}`, { cause: error });
   }
-  return parseConfig(text, file, environment);
+  return parseConfig(text, file, await withSecretFiles(text, environment));
+}
+
+/** Where a setting stands: `["readModel", "models", "m", "tables", 0]`. */
+export type SettingPath = readonly (string | number)[];
+
+/** Names a setting's place in an error. */
+export type Locate = (path: SettingPath) => string;
+
+/** Names places in a file that was loaded: `pipeline.yaml:12: readModel.models.m.tables[0]`. */
+export async function locateIn(file: string): Promise<Locate> {
+  const lines = new LineCounter();
+  const document = readYaml(await readFile(file, 'utf8'), file, lines);
+  return (path) => `${file}:${lines.linePos(offsetOf(document, path)).line}: ${formatPath(path)}`;
 }
 
 /** {@link loadConfig} on a text; `file` is only named in errors. */
 export function parseConfig(text: string, file: string, environment: Environment): PipelineConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, schema: 'core', prettyErrors: false });
+  const document = readYaml(text, file, lines);
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) throw invalidYaml(file, lines.linePos(syntaxError.pos[0]).line, withoutSource(syntaxError.message));
-  refuseUnknownAliases(document, file, lines);
+  const lastAlias = refuseUnfitAliases(document, file, lines);
   interpolateScalars(document, file, lines, environment);
-  const parsed = pipelineSchema.safeParse(document.toJS());
+  const parsed = pipelineSchema.safeParse(toPlain(document, file, lastAlias));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues
     .flatMap(flattenUnion)
@@ -48,18 +62,41 @@ function withoutSource(message: string): string {
   return message.replace(/(?<=\w): .*$/s, '');
 }
 
-/** A value such as `*secret`, not quoted, is an alias to YAML. */
-function refuseUnknownAliases(document: Document, file: string, lines: LineCounter): void {
+/** What a person writes is a few levels deep; the parser goes as deep as its stack. */
+function readYaml(text: string, file: string, lines: LineCounter): Document.Parsed {
+  try {
+    return parseDocument(text, { lineCounter: lines, schema: 'core', prettyErrors: false });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw invalidYaml(file, 1, 'lists or maps are nested too deep to be read');
+  }
+}
+
+/** Nodes that all aliases together may stand for. */
+const aliasesMost = 10_000;
+
+function toPlain(document: Document, file: string, lastAlias: number): unknown {
+  try {
+    return document.toJS({ maxAliasCount: aliasesMost });
+  } catch (error) {
+    if (error instanceof ReferenceError) throw invalidYaml(file, lastAlias, `aliases of aliases stand for more than ${aliasesMost} values`);
+    if (error instanceof RangeError) throw invalidYaml(file, 1, 'lists or maps are nested too deep to be read');
+    throw error;
+  }
+}
+
+/** A value such as `*secret`, not quoted, is an alias to YAML. Gives the line of the last alias. */
+function refuseUnfitAliases(document: Document, file: string, lines: LineCounter): number {
+  let last = 1;
   visit(document, {
-    Alias(_key, node) {
-      if (node.resolve(document) !== undefined) return;
-      throw invalidYaml(
-        file,
-        lines.linePos(node.range?.[0] ?? 0).line,
-        'an alias whose anchor does not exist; quote a text that starts with *',
-      );
+    Alias(_key, node, path) {
+      last = lines.linePos(node.range?.[0] ?? 0).line;
+      const resolved = node.resolve(document);
+      if (resolved === undefined) throw invalidYaml(file, last, 'an alias whose anchor does not exist; quote a text that starts with *');
+      if (path.some((parent) => parent === resolved)) throw invalidYaml(file, last, 'an alias inside the value that it refers to');
     },
   });
+  return last;
 }
 
 function interpolateScalars(document: Document, file: string, lines: LineCounter, environment: Environment): void {
@@ -67,8 +104,12 @@ function interpolateScalars(document: Document, file: string, lines: LineCounter
   visit(document, {
     Scalar(_key, node) {
       if (typeof node.value !== 'string') return;
-      node.value = interpolate(node.value, environment, (name) => {
-        missing.push(`${file}:${lines.linePos(node.range?.[0] ?? 0).line}: environment variable ${name} is not set`);
+      const line = (): number => lines.linePos(node.range?.[0] ?? 0).line;
+      node.value = interpolate(node.value, environment, {
+        onMissing: (name) => missing.push(`${file}:${line()}: environment variable ${name} is not set`),
+        onMalformed: (problem) => {
+          throw invalidYaml(file, line(), problem);
+        },
       });
     },
   });
@@ -99,7 +140,7 @@ function describeIssue(issue: z.core.$ZodIssue, document: Document, file: string
 }
 
 /** `poller.tables[1].mode` */
-function formatPath(path: readonly PropertyKey[]): string {
+export function formatPath(path: readonly PropertyKey[]): string {
   const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
   return text === '' ? '(top level)' : text.replace(/^\./, '');
 }

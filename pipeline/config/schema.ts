@@ -1,19 +1,16 @@
 import * as z from 'zod';
+import { checkDialect, checkFormat } from './checks.ts';
+import { model } from './model-settings.ts';
+import { byName, int, name } from './plain-settings.ts';
+import { checkSecrets } from './secrets.ts';
+import { canonicalTableName, isTablePattern, tableNameForm } from '../table-name.ts';
+import { instant, timeZone } from './time-settings.ts';
 
 /**
  * The shape of pipeline.yaml. After `${NAME}` interpolation every scalar may be a string, so numbers and booleans are read
  * from their text. `.describe()` texts reach editors through pipeline.schema.json.
  */
 
-/** A whole number, or the text of one. Not coerced: a setting left empty, or `true`, is not a number. */
-const int = (minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) =>
-  z.preprocess(
-    (value) => (typeof value === 'string' && /^-?\d+$/.test(value.trim()) ? Number(value) : value),
-    z
-      .int(`expected a whole number from ${minimum}${maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`}`)
-      .min(minimum)
-      .max(maximum),
-  );
 /** A number above 0 and up to 1, or the text of one. */
 const share = z.preprocess(
   (value) => (typeof value === 'string' && /^\d*\.?\d+$/.test(value.trim()) ? Number(value) : value),
@@ -21,164 +18,197 @@ const share = z.preprocess(
 );
 const port = int(1, 65_535);
 const flag = z.stringbool().or(z.boolean());
-const name = z.string().min(1);
-const tableName = z.string().regex(/^[^.]+\.[^.]+$/, 'expected schema.table');
+const tableName = z.string().regex(tableNameForm, 'expected schema.table').transform(canonicalTableName);
 
-const credentials = z.strictObject({ user: name, password: z.string().default('') });
+const credentials = z.strictObject({
+  user: name.describe('User name.'),
+  password: z.string().default('').describe('As ${NAME}: never in the file.'),
+});
 
 const tls = z.strictObject({
-  rejectUnauthorized: flag.default(true).describe('Refuse a server whose certificate no trusted CA signed.'),
+  rejectUnauthorized: flag.default(true).describe('Refuse a server whose certificate is not signed by a trusted CA.'),
   caFile: name.optional().describe('PEM file with the CA certificate.'),
-  certFile: name.optional(),
-  keyFile: name.optional(),
+  certFile: name.optional().describe('PEM file with the client certificate.'),
+  keyFile: name.optional().describe('PEM file with the key of the client certificate.'),
 });
 
 const schemaRegistry = z.strictObject({
-  url: z.url().describe("Where the registry speaks Confluent's API, as http://localhost:8081 or, of Apicurio, …/apis/ccompat/v7."),
-  username: name.optional(),
-  password: z.string().optional(),
+  url: z.url().describe("Address of Confluent's API: http://localhost:8081 for example. Apicurio serves it at …/apis/ccompat/v7."),
+  username: name.optional().describe('Basic auth. Confluent Cloud: the API key.'),
+  password: z.string().optional().describe('Basic auth. Confluent Cloud: the API secret.'),
   tls: tls.optional(),
-  requestTimeoutMs: int(100).default(10_000),
+  requestTimeoutMs: int(100).default(10_000).describe('How long a request may take.'),
 });
 
 /** How events are written; every format is read. */
 const formats = z.enum(['json', 'avro', 'json-schema']);
 
 const database = z.strictObject({
-  host: name.default('localhost'),
-  port: port.default(5432),
-  database: name,
+  host: name.default('localhost').describe('Host of the server.'),
+  port: port.default(5432).describe('Port of the server.'),
+  database: name.describe('Name of the database.'),
   tls: tls.optional(),
 });
 
 const legacyDb = database.extend({
   dialect: z
-    .enum(['postgres', 'mariadb'])
+    .enum(['postgres', 'mariadb', 'h2'])
     .optional()
     .describe(
-      'What the server is. Default: postgres. mariadb (and MySQL): the poller, through an overlap window, which is best effort, and connectors; set port.',
+      'Kind of server. Default: postgres. mariadb also covers MySQL: the poller is then best effort. h2: the poller only, best effort, through H2’s server of the Postgres protocol. Set port too.',
+    ),
+  pooler: z
+    .enum(['session'])
+    .optional()
+    .describe(
+      'Set to session if host and port lead to a connection pooler in session mode. Otherwise the poller refuses a pooler, because it cannot be exact in transaction mode.',
     ),
   roles: z
     .strictObject({
-      owner: credentials.optional().describe('Owns the tables. Only legacy-db migrate/seed and the demo use it.'),
-      application: credentials.optional().describe('The old application. Only the workload generator uses it.'),
-      poller: credentials.describe('Reads the tables, nothing else: SELECT is enough.'),
-      replicator: credentials.optional().describe('Debezium: LOGIN REPLICATION and SELECT.'),
+      owner: credentials.optional().describe('The owner of the tables. Used by connectors prepare, legacy-db and the demo only.'),
+      application: credentials.optional().describe('The old application. Used by the workload generator only.'),
+      poller: credentials.optional().describe('Reads the tables. Needs SELECT and nothing else. Left out: the replicator reads them.'),
+      replicator: credentials.optional().describe('Debezium. Needs LOGIN, REPLICATION and SELECT.'),
     })
-    .describe('One role per duty, each with the least rights.'),
+    .transform((roles, context) => {
+      const poller = roles.poller ?? roles.replicator;
+      if (poller !== undefined) return { ...roles, poller };
+      context.addIssue({ code: 'custom', path: ['poller'], message: 'expected a role that reads the tables: poller, or replicator' });
+      return z.NEVER;
+    })
+    .describe('One role for each duty, each with as few rights as possible.'),
 });
 
 const kafka = z.strictObject({
   brokers: z
     .array(name)
     .min(1)
-    .or(z.string().transform((list) => list.split(',').map((broker) => broker.trim()))),
-  clientId: name.default('legacy-cdc-bridge'),
+    .or(z.string().transform((list) => list.split(',').map((broker) => broker.trim())))
+    .describe('Addresses as host:port: a list, or one text with commas.'),
+  clientId: name.default('legacy-cdc-bridge').describe('Client id that brokers see in their logs and quotas.'),
   client: z
     .enum(['kafkajs', 'platformatic'])
     .default('kafkajs')
     .describe(
-      'The Kafka library: kafkajs, or @platformatic/kafka, which is faster and wants Kafka 3.0. All members of a group must use the same.',
+      'The Kafka library. platformatic is faster and needs Kafka 3.0 or newer. All processes of one consumer group must use the same one.',
     ),
   tls: tls.optional(),
-  sasl: z.strictObject({ mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']), username: name, password: name }).optional(),
-  whenUnavailable: z.enum(['wait', 'exit']).default('wait').describe('What a process does when no broker answers at start.'),
+  sasl: z
+    .strictObject({
+      mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).describe('SASL mechanism.'),
+      username: name.describe('SASL user name.'),
+      password: name.describe('SASL password, as ${NAME}.'),
+    })
+    .optional(),
+  compression: z
+    .enum(['zstd', 'gzip', 'none'])
+    .default('zstd')
+    .describe('Compression of the topics that the poller writes. kafkajs alone reads gzip and none only; most other clients read all.'),
+  whenUnavailable: z.enum(['wait', 'exit']).default('wait').describe('If no broker answers at start: wait for one, or exit with an error.'),
   requestTimeoutMs: int(1000)
     .default(10_000)
-    .describe('A broker that leaves a request unanswered for this long counts as lost: the connection to it is given up.'),
-  partitions: int(1).default(3).describe('Partitions of the topics that this project creates.'),
-  replicationFactor: int(-1).default(-1).describe("-1 takes the broker's default."),
+    .describe('A broker that does not answer a request within this time counts as lost; its connection is closed.'),
+  maxBatchMb: int(1, 1024)
+    .default(64)
+    .describe('Largest size of an unpacked record batch, in MiB. A larger batch is not read: its partition halts and reports it.'),
+  partitions: int(1).default(3).describe('Number of partitions of topics that this project creates.'),
+  replicationFactor: int(-1).default(-1).describe('Replicas of topics that this project creates. -1: the default of the broker.'),
 });
 
 /** How fast a poller, or one of its tables, may go. */
 const pace = {
-  minIntervalMs: int(1).optional().describe('Set with or without maxIntervalMs: the interval adapts. A busy table is asked this often.'),
-  maxIntervalMs: int(1).optional().describe('An idle table is asked this often.'),
-  maxRowsPerSecond: int(1).optional().describe('Rows read per second, on average, a load included.'),
-  dutyCycle: share.optional().describe('Share of time in which queries may run, 0 to 1, a load included.'),
+  minIntervalMs: int(1).optional().describe('Makes the interval adaptive: the shortest interval, for a busy table.'),
+  maxIntervalMs: int(1).optional().describe('Makes the interval adaptive: the longest interval, for an idle table.'),
+  maxRowsPerSecond: int(1).optional().describe('Most rows read per second on average, loads included.'),
+  dutyCycle: share.optional().describe('Largest share of time in which queries run, loads included.'),
 };
 
 const onTooLarge = z.enum(['fail', 'skip', 'dead-letter']);
+const onTopicReplaced = z
+  .enum(['fail', 'load', 'ignore'])
+  .default('fail')
+  .describe(
+    'If the topic was deleted and created again, earlier rows are missing from it. fail: the table waits and reports it. load: load the table again. ignore: go on without them.',
+  );
 
 /** What a masked column shows in place of its value. */
 const mask = z.enum(['hash', 'null']).or(z.strictObject({ fixed: z.string().or(z.number()).or(z.boolean()) }));
 
-/** An instant with its zone or offset; a date alone would be guessed at. */
-const instant = z
-  .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$/, 'expected a time as 2026-01-31T00:00:00Z');
-
-const timeZone = z.string().refine(isTimeZone, 'expected the name of a time zone, as Europe/Berlin or UTC');
-
-function isTimeZone(zone: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}
-
 const sweep = z.strictObject({
-  intervalMs: int(1).default(60_000).describe('From the end of one sweep to the beginning of the next.'),
-  maxDeletes: int(1).default(1000).describe('A sweep that misses more keys is not believed: it publishes nothing and says so.'),
-  chunkKeys: int(1, 1_000_000).default(10_000).describe('Keys compared by one query.'),
-  listKeys: int(1, 1_000_000).default(200).describe('A range of at most so many keys that differs is listed, a longer one halved.'),
-  maxKeys: int(1).default(5_000_000).describe('Published keys held in memory, about 60 bytes each.'),
+  intervalMs: int(1).default(60_000).describe('Time from the end of one sweep to the start of the next.'),
+  maxDeletes: int(1).default(1000).describe('If a sweep misses more keys than this, it publishes nothing and reports it.'),
+  chunkKeys: int(1, 1_000_000).default(10_000).describe('Number of keys that one query compares.'),
+  listKeys: int(1, 1_000_000)
+    .default(200)
+    .describe('If a range differs and has at most this many keys, the keys are listed. A longer range is halved.'),
+  maxKeys: int(1).default(5_000_000).describe('Most published keys to keep in memory, at about 60 bytes each.'),
 });
 
 export const pollerTableSchema = z
   .strictObject({
-    table: tableName.describe('schema.table. With * or ?: every table that matches, new ones while running too.'),
-    exclude: z.array(tableName).optional().describe('Of a pattern: tables to leave out, patterns too.'),
+    table: tableName.describe(
+      'schema.table. Put a name with a dot, * or ? in double quotes: public."v1.orders". With * or ? outside quotes it is a pattern: all tables that match, including later ones.',
+    ),
+    exclude: z.array(tableName).optional().describe('For a pattern: tables or patterns to leave out.'),
     query: name
       .optional()
-      .describe('A SELECT in place of the table, which then only names the topic. Has no fence: see overlapMs; declare key.'),
+      .describe('A SELECT to poll instead of the table; table then only names the topic. It has no fence: see overlapMs. Needs key.'),
     mode: z
       .enum(['timestamp+incrementing', 'timestamp', 'incrementing', 'bulk'])
       .default('timestamp+incrementing')
-      .describe('What tells that a row is new. docs/poller.md compares them.'),
+      .describe('How new rows are found. docs/poller.md compares the modes.'),
     timestampColumn: name
       .or(z.array(name).min(1))
       .default('updated_at')
-      .describe('Set by every insert and update. Of several, the first that is not null counts.'),
-    incrementingColumn: name.default('id').describe('Orders rows of one timestamp; in mode incrementing, the id that only grows.'),
-    key: z.array(name).min(1).optional().describe('Columns of the event key, unique and not null. Default: the primary key.'),
-    timeZone: timeZone.optional().describe('In which the application writes a timestamp column without time zone.'),
+      .describe('Column that every insert and update sets. With several, the first that is not null counts.'),
+    incrementingColumn: name.default('id').describe('Orders rows with equal timestamps. In mode incrementing: the id, which only grows.'),
+    only: flag
+      .default(false)
+      .describe(
+        'For a Postgres table that others inherit from: read its own rows only. Without it such a table is refused. List the child tables too.',
+      ),
+    key: z.array(name).min(1).optional().describe('Columns of the event key; must be unique and not null. Default: the primary key.'),
+    timeZone: timeZone.optional().describe('Time zone in which the application writes a timestamp column without time zone.'),
     idsAscend: flag
       .default(false)
-      .describe('Mode incrementing: declares that ids ascend in the order in which they are drawn, where no sequence proves it.'),
+      .describe('Mode incrementing, where no sequence proves it: you declare that each id is higher than all ids drawn before it.'),
+    keysAsWritten: flag
+      .default(false)
+      .describe('You declare that the application never rewrites a key in another form that counts as equal (a for A).'),
     startFrom: z
       .enum(['everything', 'now'])
       .or(instant)
       .or(z.string().regex(/^-?\d+$/, 'expected an id'))
       .or(z.int().transform(String))
       .default('everything')
-      .describe('Where a table without a position begins: everything, now, a time (2026-01-31T00:00:00Z), or an id (mode incrementing).'),
-    includeColumns: z.array(name).min(1).optional().describe('Only these columns stand in events; the others are not read.'),
-    excludeColumns: z.array(name).min(1).optional().describe('These columns do not stand in events and are not read.'),
-    mask: z
-      .record(name, mask)
+      .describe('Where a table without a position starts: everything, now, a time (2026-01-31T00:00:00Z), or an id (mode incrementing).'),
+    includeColumns: z.array(name).min(1).optional().describe('Publish these columns only. Others are not read.'),
+    excludeColumns: z.array(name).min(1).optional().describe('Do not read or publish these columns.'),
+    mask: byName(name, mask)
       .optional()
-      .describe('Column → hash (SHA-256 of salt and value), null, or {fixed: value}. Never for key columns.'),
+      .describe('For each column: hash (SHA-256 of salt and value), null, or {fixed: value}. Key columns cannot be masked.'),
     topic: name
-      .regex(/^[\w.-]{1,249}$/, 'expected letters, digits, dot, dash or underscore')
+      .regex(/^(?!\.{1,2}$)[\w.-]{1,249}$/, 'expected letters, digits, dot, dash or underscore')
       .optional()
-      .describe('In place of <topicPrefix>.<schema>.<table>.'),
-    onTooLarge: onTooLarge.optional().describe("Overrides the poller's onTooLarge for this table."),
+      .describe('Topic name, instead of <topicPrefix>.<schema>.<table>.'),
+    onTooLarge: onTooLarge.optional().describe('The onTooLarge of this table. Default: that of the poller.'),
+    onTopicReplaced,
     onRewrite: z
       .enum(['rescan', 'ignore'])
       .optional()
       .describe(
-        'After TRUNCATE or a rewrite of the table: read it all once for what is new. Default: rescan in mode incrementing, else ignore.',
+        'After TRUNCATE or a rewrite of the table: rescan reads all of it once and publishes what is new. Default: rescan in mode incrementing, else ignore.',
       ),
     overlapMs: int(0)
       .default(60_000)
-      .describe('Where there is no fence (views, queries, MariaDB): how long a row may commit after its timestamp and still be seen.'),
+      .describe(
+        'Where there is no fence (views, queries, MariaDB): how late a row may commit after its timestamp and still be seen, in ms.',
+      ),
     overlapIds: int(0)
       .default(1000)
-      .describe('Mode incrementing where there is no fence (MariaDB): how far below the highest id a row may come late and still be seen.'),
-    pollIntervalMs: int(1).optional().describe("A fixed interval for this table, in place of the poller's."),
-    sweep: sweep.optional().describe('Finds deletes by comparing keys now and then; the primary key must be one integer or uuid column.'),
+      .describe('Mode incrementing on MariaDB: how far below the highest id a late row may be and still be seen.'),
+    pollIntervalMs: int(1).optional().describe('Fixed interval for this table, instead of the interval of the poller.'),
+    sweep: sweep.optional().describe('Find deletes by comparing keys at intervals. The primary key must be one integer or uuid column.'),
     ...pace,
   })
   .superRefine(checkTable);
@@ -195,7 +225,7 @@ type WrittenTable = {
 /** What single settings cannot tell: those that contradict one another. */
 function checkTable(table: WrittenTable, context: z.RefinementCtx): void {
   const refuse = (setting: string, message: string): void => context.addIssue({ code: 'custom', path: [setting], message });
-  const isPattern = /[*?]/.test(table.table);
+  const isPattern = isTablePattern(table.table);
   const { mode, startFrom } = table;
   if (isPattern && table.query !== undefined) refuse('query', 'a query belongs to one table, not to a pattern');
   if (isPattern && table['topic'] !== undefined) refuse('topic', 'tables of a pattern need topics of their own: leave it out');
@@ -213,63 +243,79 @@ function checkTable(table: WrittenTable, context: z.RefinementCtx): void {
   }
 }
 
-const http = z.strictObject({ host: name.default('127.0.0.1'), port: int(0, 65_535) });
+const http = z.strictObject({
+  host: name.default('127.0.0.1').describe('Address to listen on. There is no login: choose one that only monitoring reaches.'),
+  port: int(0, 65_535).describe('Port for /metrics, /livez, /readyz and /status. 0 takes a free port, which the log names.'),
+});
 
 const poller = z.strictObject({
   name: name
     .regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore')
-    .describe('Transactional ids, positions and topics hang on it.'),
-  topicPrefix: name.regex(/^[\w.-]+$/).default('query'),
-  format: formats.default('json').describe('How keys and values are written. avro and json-schema need schemaRegistry.'),
+    .describe('Name of the poller. Transactional ids, positions and the consumer group contain it.'),
+  topicPrefix: name
+    .regex(/^[\w.-]+$/)
+    .default('query')
+    .describe('Start of every topic name.'),
+  format: formats.default('json').describe('Format of keys and values. avro and json-schema need schemaRegistry.'),
   compatibility: z
     .enum(['NONE', 'BACKWARD', 'FORWARD', 'FULL', 'BACKWARD_TRANSITIVE', 'FORWARD_TRANSITIVE', 'FULL_TRANSITIVE'])
     .default('BACKWARD')
-    .describe('What a changed table must keep to: set on a subject that has no level of its own when the poller first registers it.'),
-  pollIntervalMs: int(1).default(100).describe('The fixed interval, unless minIntervalMs or maxIntervalMs is set.'),
+    .describe('Compatibility level that the poller sets on a subject without a level of its own when it first registers a schema.'),
+  pollIntervalMs: int(1)
+    .default(100)
+    .describe('Fixed interval between the starts of two polls, unless minIntervalMs or maxIntervalMs is set.'),
   ...pace,
-  heartbeatMs: int(1).default(5000).describe('How often a table without news says that it is up to date, in <topicPrefix>.cdc.heartbeat.'),
-  statementTimeoutMs: int(1).default(60_000).describe('Ends a query that takes longer, and its wait for a lock.'),
-  stuckAfterMs: int(1).default(15_000).describe('A table without a successful poll for this long, and for ten intervals, is not ready.'),
+  heartbeatMs: int(1).default(5000).describe('How often a table without changes writes a heartbeat to <topicPrefix>.cdc.heartbeat.'),
+  statementTimeoutMs: int(1).default(60_000).describe('Longest time for a query, and for its wait for a lock.'),
+  stuckAfterMs: int(1)
+    .default(15_000)
+    .describe('A table without a successful poll for this long, and for ten intervals, counts as stuck and not ready.'),
   sharing: z
     .enum(['group', 'takeover'])
     .default('group')
-    .describe('Several processes of this name: share the tables as a Kafka consumer group, or the newer takes all over.'),
+    .describe(
+      'Several processes with this name: group shares the tables as a Kafka consumer group; with takeover the newest process takes all tables.',
+    ),
   sessionTimeoutMs: int(1000)
     .default(6000)
-    .describe("How long a process that shares may be silent before its tables move; the broker's group.min.session.timeout.ms at least."),
-  http: http.optional().describe('Serves /metrics, /livez, /readyz and /status. Port 0 takes a free one, which the log tells.'),
+    .describe(
+      'With sharing: group: how long a process may be silent before its tables move. At least group.min.session.timeout.ms of the broker.',
+    ),
+  http: http.optional(),
   onTooLarge: onTooLarge
     .default('fail')
-    .describe('A row larger than its topic takes: fail (the table waits), skip, or dead-letter (told in <topicPrefix>.dead-letter).'),
-  maskSecret: z.string().default('').describe('The salt of mask: hash. As ${NAME}, never in the file.'),
-  discoveryIntervalMs: int(1000).default(30_000).describe('How often tables that match a pattern are looked for.'),
-  pageRows: int(1, 100_000).default(1000).describe('Rows read by one query.'),
+    .describe(
+      'A row that is larger than its topic allows. fail: the table waits. skip: leave the row out. dead-letter: leave it out and report it in <topicPrefix>.dead-letter.',
+    ),
+  maskSecret: z.string().default('').describe('Salt for mask: hash. As ${NAME}: never in the file.'),
+  discoveryIntervalMs: int(1000).default(30_000).describe('How often to look for new tables that match a pattern.'),
+  pageRows: int(1, 100_000).default(1000).describe('Most rows that one query reads.'),
   clockMarginMs: int(0)
     .default(1000)
-    .describe('How far below the fence the timestamp floor is kept, for clocks that a transaction read before it became visible.'),
+    .describe('How far the floor stays below the fence, for timestamps from a clock that is a little behind.'),
   rememberedKeysMax: int(1)
     .default(200_000)
-    .describe('Keys remembered per table while an old transaction is open; past it, rows wait for that transaction.'),
+    .describe('Most keys to remember per table while an old transaction is open. Beyond it, rows wait for that transaction.'),
   tables: z.array(pollerTableSchema).min(1),
 });
 
 const guard = z
   .strictObject({
-    intervalMs: int(100).default(10_000).describe('How often Connect and the source are looked at.'),
+    intervalMs: int(100).default(10_000).describe('How often the guard checks Connect and the source.'),
     warnBytes: int(1)
       .default(2 ** 30)
-      .describe('Warns when the slot keeps more WAL in the source than this.'),
+      .describe('Warn if the slot keeps more WAL in the source than this.'),
     dropSlotBytes: int(1)
       .optional()
-      .describe('Policy: drops the slot when it keeps more WAL than this. What it had not delivered is then lost. Absent: never.'),
+      .describe('Drop the slot if it keeps more WAL than this. Changes that it had not delivered are then lost. Default: never.'),
     warnHeartbeatMs: int(1)
       .default(60_000)
       .describe(
-        "Warns when the connector's last heartbeat in the source is older than this, and three of its intervals. cdc doctor takes the same measure.",
+        'Warn if the last heartbeat of the connector is older than this, and than three of its intervals. cdc doctor uses the same limit.',
       ),
-    restartMax: int(0).default(5).describe('Restarts of a FAILED connector in a row; then it is left FAILED and that is said.'),
-    restartBackoffMs: int(1).default(5000).describe('Wait before the first restart; doubles with each one.'),
-    restartBackoffMaxMs: int(1).default(300_000),
+    restartMax: int(0).default(5).describe('Most restarts of a FAILED connector in a row. Then the guard reports it and leaves it FAILED.'),
+    restartBackoffMs: int(1).default(5000).describe('Wait before the first restart. It doubles with each restart.'),
+    restartBackoffMaxMs: int(1).default(300_000).describe('Longest wait before a restart.'),
   })
   .refine(({ warnBytes, dropSlotBytes }) => dropSlotBytes === undefined || dropSlotBytes > warnBytes, {
     message: 'expected more than warnBytes, so that a warning comes first',
@@ -277,59 +323,36 @@ const guard = z
   });
 
 const connect = z.strictObject({
-  url: z.url().default('http://localhost:8083'),
-  username: name.optional(),
-  password: z.string().optional(),
+  url: z.url().default('http://localhost:8083').describe('REST address of Kafka Connect.'),
+  username: z.string().optional().describe('Basic auth; empty for none.'),
+  password: z.string().optional().describe('Basic auth, as ${NAME}.'),
   tls: tls.optional(),
-  connectors: z.array(name).default([]).describe('Connector configuration files, as Connect takes them, relative to pipeline.yaml.'),
-  topicPrefix: name.default('log').describe('The topic.prefix of every connector file; another one there is refused.'),
-  guard: guard.prefault({}).describe('What cdc connectors watch does on its own.'),
-});
-
-const model = z.strictObject({
-  topicPrefix: name,
-  groupId: name,
-  onPoison: z
-    .enum(['park', 'stop'])
-    .default('park')
-    .describe('An event that cannot be applied is parked with the later ones of its key, or stops the model.'),
-  staleAfterMs: int(1)
-    .default(30_000)
-    .describe('The status calls the model stale when the time up to which it is complete is further back than this.'),
-  onSchemaChange: z
-    .enum(['stop-table', 'park'])
-    .default('stop-table')
-    .describe("A value that is not of its mirror column's type stops that table alone, or is parked like other events that do not fit."),
-  parkedMax: int(1).default(10_000).describe('The model stops when more events than this would be parked.'),
-  consistency: z
-    .enum(['row', 'transaction'])
-    .default('row')
-    .describe(
-      'transaction: what a source transaction changed becomes visible at once. Needs the transaction topic of a log-based connector.',
-    ),
-  transactionBufferMb: int(1)
-    .default(64)
-    .describe('Memory for events whose transaction is not complete yet; with consistency: transaction.'),
+  connectors: z.array(name).default([]).describe('Connector files in the format of Connect, relative to pipeline.yaml.'),
+  topicPrefix: name.default('log').describe('The topic.prefix of the connector files. A file with another prefix is refused.'),
+  guard: guard.prefault({}).describe('What cdc connectors watch does by itself.'),
 });
 
 const readModel = database.extend({
-  user: name,
-  password: z.string().default(''),
+  user: name.describe('User name.'),
+  password: z.string().default('').describe('As ${NAME}: never in the file.'),
   models: z
     .record(z.string().regex(/^[a-z_][a-z0-9_]*$/), model)
-    .describe('One read model per strategy: its name is the schema that holds it.'),
+    .describe('One read model for each strategy. Its name is the name of its schema.'),
 });
 
 const comparison = z.strictObject({
   sweep: z
     .strictObject({
-      name: name.regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore'),
-      topicPrefix: name.regex(/^[\w.-]+$/).default('sweep'),
-      sweep: sweep.prefault({}).describe('How its tables are swept.'),
-      http: http.optional().describe('As poller.http; a port of its own.'),
+      name: name.regex(/^[\w.-]+$/, 'expected letters, digits, dot, dash or underscore').describe('Name of the second poller.'),
+      topicPrefix: name
+        .regex(/^[\w.-]+$/)
+        .default('sweep')
+        .describe('Start of its topic names.'),
+      sweep: sweep.prefault({}).describe('Key sweep of its tables.'),
+      http: http.optional(),
     })
     .optional()
-    .describe('A third contender: the tables of the poller polled once more, with the key sweep on, by cdc poller start --sweep.'),
+    .describe('A third contender: a second poller for the same tables, with the key sweep on. Start it with cdc poller start --sweep.'),
 });
 
 export const pipelineSchema = z
@@ -338,41 +361,15 @@ export const pipelineSchema = z
     kafka,
     schemaRegistry: schemaRegistry
       .optional()
-      .describe('Speaks the API of the Confluent Schema Registry. Only read when a format or a message asks for it.'),
+      .describe('A schema registry with the API of Confluent. Needed for Avro and JSON Schema only.'),
     poller: poller.optional(),
     connect: connect.optional(),
     readModel: readModel.optional(),
     comparison: comparison.optional(),
   })
   .superRefine(checkDialect)
-  .superRefine(checkFormat);
-
-/** Formats that carry the id of a schema need a place where it is kept. */
-function checkFormat({ schemaRegistry: registry, poller: polled }: FormatChecked, context: z.RefinementCtx): void {
-  if (polled === undefined || polled.format === 'json' || registry !== undefined) return;
-  context.addIssue({ code: 'custom', path: ['poller', 'format'], message: `${polled.format} needs schemaRegistry.url` });
-}
-
-type FormatChecked = { readonly schemaRegistry?: object | undefined; readonly poller?: { readonly format: string } | undefined };
-
-/** Settings of a table that mean what only Postgres has. */
-function checkDialect({ legacyDb: { dialect }, poller: polled }: DialectChecked, context: z.RefinementCtx): void {
-  if (dialect !== 'mariadb') return;
-  const why = {
-    sweep: 'the key sweep reads Postgres only',
-    onRewrite: 'MariaDB tells nothing of rewrites; TRUNCATE is noticed in mode incrementing',
-  };
-  for (const [index, table] of (polled?.tables ?? []).entries()) {
-    for (const [setting, message] of Object.entries(why)) {
-      if (table[setting] !== undefined) context.addIssue({ code: 'custom', path: ['poller', 'tables', index, setting], message });
-    }
-  }
-}
-
-type DialectChecked = {
-  readonly legacyDb: { readonly dialect?: string | undefined };
-  readonly poller?: { readonly tables: readonly { readonly [setting: string]: unknown }[] } | undefined;
-};
+  .superRefine(checkFormat)
+  .superRefine(checkSecrets);
 
 /** pipeline.yaml, validated, defaults filled in. */
 export type PipelineConfig = z.output<typeof pipelineSchema>;

@@ -4,64 +4,70 @@ import type { CatalogueEntry } from './entry.ts';
 export const connectorErrors = {
   CONNECT_UNREACHABLE: {
     cause: 'Kafka Connect does not answer at the configured address.',
-    remedy: 'Start it (cdc stack up), or correct connect.url; a private CA is named in connect.tls.caFile.',
+    remedy: 'Start it (cdc stack up), or correct connect.url. For a private CA set connect.tls.caFile.',
     exitCode: 69,
   },
   CONNECT_LOGIN_REFUSED: {
-    cause: 'Kafka Connect, or the proxy before it, refuses the user.',
+    cause: 'Kafka Connect, or a proxy in front of it, refuses the login.',
     remedy: 'Correct connect.username and connect.password.',
     exitCode: 77,
   },
   CONNECT_REQUEST_REFUSED: {
     cause: 'Kafka Connect answered a request with an error.',
-    remedy: "Read its words; the worker's log has more.",
+    remedy: 'Read the message; the log of the worker has more.',
     exitCode: 70,
   },
   CONNECTOR_FILE_NOT_FOUND: {
-    cause: 'A connector configuration file does not exist or cannot be read.',
-    remedy: 'Correct connect.connectors in pipeline.yaml; paths are relative to it.',
+    cause: 'A connector file does not exist or cannot be read.',
+    remedy: 'Correct connect.connectors in pipeline.yaml. Paths are relative to that file.',
     exitCode: 78,
   },
   CONNECTOR_FILE_INVALID: {
-    cause: 'A connector configuration file is not what Connect takes: {"name": …, "config": {…}}.',
-    remedy: 'Correct the line or key that is named; connectors/legacy-orders.json is an example.',
+    cause: 'A connector file does not have the format of Connect: {"name": …, "config": {…}}.',
+    remedy: 'Correct the line or key in the message. connectors/legacy-orders.json is an example.',
     exitCode: 78,
   },
   CONNECTOR_CONFIG_INVALID: {
-    cause: 'A setting of the connector is wrong: nothing was created or changed.',
-    remedy: 'Correct the settings that are named, then run cdc connectors validate.',
+    cause: 'A setting of the connector is wrong. Nothing was created or changed.',
+    remedy: 'Correct the settings in the message, then run cdc connectors validate.',
+    exitCode: 78,
+  },
+  CONNECTOR_CAPTURES_LESS: {
+    cause: 'The connector file would remove tables or columns from a running connector. Nothing was changed.',
+    remedy:
+      'If the file is older than what runs, update it (cdc connectors plan shows the difference). To remove them: cdc connectors apply without --keep-captured; in compose SETUP_ALLOW_LESS=yes docker compose up --detach --wait.',
     exitCode: 78,
   },
   CONNECTOR_NOT_FOUND: {
-    cause: 'Kafka Connect has no connector of this name.',
-    remedy: 'cdc connectors list shows what there is; cdc connectors apply creates.',
+    cause: 'Kafka Connect has no connector with this name.',
+    remedy: 'cdc connectors list shows all connectors; cdc connectors apply creates one.',
     exitCode: 69,
   },
   CONNECTOR_FAILED: {
-    cause: 'The connector or one of its tasks is FAILED, or does not reach RUNNING in time.',
-    remedy: 'Remove the cause that is named, then run cdc connectors restart or apply.',
+    cause: 'The connector or one of its tasks is FAILED, or did not reach RUNNING in time.',
+    remedy: 'Remove the cause in the message, then run cdc connectors restart or apply.',
     exitCode: 70,
   },
   SOURCE_PREPARE_FAILED: {
-    cause: "The owner's script for log-based capture (connectors/sql) could not be carried out in the source.",
-    remedy: 'Remove the cause that is named and run cdc connectors prepare again: what is done already stays, nothing is done twice.',
+    cause: 'The source could not be prepared for log-based capture, or a table was left unprepared.',
+    remedy: 'Remove the cause in the message and run cdc connectors prepare again. It keeps what is done and does nothing twice.',
     exitCode: 77,
   },
   CONNECTOR_EVENTS_LOST: {
     cause:
-      'The replication slot no longer holds what follows the position of the connector: it was dropped, invalidated or made anew. The changes in between are not in the log any more.',
+      'The replication slot no longer has the changes after the position of the connector: it was dropped, invalidated or created again. The changes in between are no longer in the log.',
     remedy:
-      'cdc connectors offsets reset NAME --drop-slot takes a new snapshot; rows deleted in between stay in consumers until they are filled anew.',
+      'cdc connectors offsets reset NAME --drop-slot takes a new snapshot. Rows deleted in between stay in consumers until you fill those again.',
     exitCode: 65,
   },
   OFFSETS_REFUSED: {
-    cause: 'A position would be set that the connector cannot go on from, or that skips changes.',
-    remedy: 'cdc connectors offsets show NAME --json prints a position in the form that offsets set takes.',
+    cause: 'The connector cannot continue from the position to be set, or the position would skip changes.',
+    remedy: 'cdc connectors offsets show NAME --json prints a position in the format of offsets set.',
     exitCode: 65,
   },
   SNAPSHOT_FAILED: {
-    cause: 'An incremental snapshot was refused, was aborted, or did not report its end in time.',
-    remedy: 'Look at cdc connectors status; an incremental snapshot goes on by itself when the connector runs again.',
+    cause: 'An incremental snapshot was refused or aborted, or did not finish in time.',
+    remedy: 'Check cdc connectors status. An incremental snapshot continues by itself when the connector runs again.',
     exitCode: 70,
   },
   SLOT_BUSY: {

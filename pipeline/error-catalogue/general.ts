@@ -4,19 +4,29 @@ import type { CatalogueEntry } from './entry.ts';
 export const generalErrors = {
   CONFIG_NOT_FOUND: {
     cause: 'The configuration file does not exist or cannot be read.',
-    remedy: 'Pass --config FILE, or run the command in the folder that holds pipeline.yaml.',
+    remedy: 'Pass --config FILE, or run the command in the folder of pipeline.yaml.',
     exitCode: 78,
   },
-  CONFIG_SYNTAX: { cause: 'The configuration file is not valid YAML.', remedy: 'Correct the line that is named.', exitCode: 78 },
+  CONFIG_SYNTAX: { cause: 'The configuration file is not valid YAML.', remedy: 'Correct the line in the message.', exitCode: 78 },
+  PROJECT_EXISTS: {
+    cause: 'A file that cdc init would write is there already.',
+    remedy: 'Choose an empty folder (--folder), or move the files that are named.',
+    exitCode: 64,
+  },
+  NOTHING_TO_CAPTURE: {
+    cause: 'There is no table that cdc init can capture.',
+    remedy: 'Use a role that may see the tables, and look at --tables and --strategy.',
+    exitCode: 65,
+  },
   CONFIG_INVALID: {
     cause: 'A setting is missing, unknown or of the wrong type.',
-    remedy: 'Correct the setting that is named; pipeline.schema.json lists all of them.',
+    remedy: 'Correct the setting in the message. docs/reference/settings.md lists all settings.',
     exitCode: 78,
   },
   DIALECT_UNSUPPORTED: {
-    cause: 'The command works on Postgres, and legacyDb.dialect says mariadb.',
+    cause: 'The command works on Postgres, or on a database with a log, and legacyDb.dialect is mariadb or h2.',
     remedy:
-      'Of a MariaDB or MySQL, use the poller (cdc poller …) or a connector (cdc connectors …, docs/mariadb.md); or point legacyDb at a Postgres.',
+      'On MariaDB or MySQL, use the poller (cdc poller …) or a connector (cdc connectors …), see docs/mariadb.md. On H2, use the poller, see docs/h2.md. Or point legacyDb at a Postgres.',
     exitCode: 78,
   },
   CONFIG_ENV_MISSING: {
@@ -26,7 +36,7 @@ export const generalErrors = {
   },
   KAFKA_UNREACHABLE: {
     cause: 'No broker answered at the configured address ("Broker may not be available").',
-    remedy: 'Start Kafka (cdc stack up), or correct kafka.brokers; check that advertised.listeners names an address this host reaches.',
+    remedy: 'Start Kafka (cdc stack up), or correct kafka.brokers. Check that advertised.listeners is an address that this host can reach.',
     exitCode: 69,
   },
   KAFKA_AUTHENTICATION_FAILED: {
@@ -35,28 +45,42 @@ export const generalErrors = {
     exitCode: 77,
   },
   KAFKA_MESSAGE_TOO_LARGE: {
-    cause: 'One event is larger than the topic accepts (max.message.bytes).',
+    cause: 'An event is larger than its topic allows (max.message.bytes).',
     remedy: 'Raise max.message.bytes of the topic, exclude the large column, or set onTooLarge to skip or dead-letter.',
+    exitCode: 65,
+  },
+  KAFKA_BATCH_TOO_LARGE: {
+    cause:
+      'An unpacked batch of records is larger than kafka.maxBatchMb: it has a very large message, or one made to fill the memory of its readers.',
+    remedy:
+      'To read the batch, raise kafka.maxBatchMb and restart the process. Otherwise find who wrote it, and skip it: cdc read-model skip, with the offsets in the message.',
+    exitCode: 65,
+  },
+  KAFKA_BATCH_UNREADABLE: {
+    cause: 'A batch of records is damaged, or compressed with an unknown codec.',
+    remedy:
+      'Restore the topic, or skip the batch: cdc read-model skip, with the offsets in the message. Its events are lost to the model until their rows change again or the model is filled again.',
     exitCode: 65,
   },
   PRODUCER_FENCED: {
     cause: 'Another process with the same poller name has taken over this table (newer transactional id epoch).',
-    remedy: 'Run one process per poller name, let several share the tables (poller.sharing: group), or give this one another poller.name.',
+    remedy:
+      'Run one process per poller name, let several processes share the tables (poller.sharing: group), or give this one another poller.name.',
     exitCode: 75,
   },
   TOPIC_MISSING: {
-    cause: 'A topic that is to be read does not exist.',
+    cause: 'A topic does not exist.',
     remedy: 'Start the producer of the topic first, or create the topic.',
     exitCode: 69,
   },
   EVENT_UNDECODABLE: {
-    cause: 'A message is not a change event of the contract.',
-    remedy: 'See docs/change-event.md for the format; find who else writes to the topic.',
+    cause: 'A message is not a change event.',
+    remedy: 'docs/change-event.md describes the format. Find out who else writes to the topic.',
     exitCode: 65,
   },
   WAIT_TIMEOUT: {
-    cause: 'A condition did not come true within its limit.',
-    remedy: 'Look at the processes (cdc stack status) and their logs.',
+    cause: 'Something did not happen within its time limit.',
+    remedy: 'Check the processes (cdc stack status) and their logs.',
     exitCode: 75,
   },
 } as const satisfies Record<string, CatalogueEntry>;

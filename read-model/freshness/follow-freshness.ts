@@ -1,17 +1,27 @@
-import { randomUUID } from 'node:crypto';
-import { formatTableId, heartbeatOf, heartbeatTopic, topicName, type EventDecoder, type TableId } from '#change-events/index.ts';
-import type { ConsumedBatch, Kafka, KafkaAdmin } from '#kafka/index.ts';
-import { describeError, pause, type Logger } from '#pipeline/index.ts';
+import {
+  formatTableId,
+  heartbeatOf,
+  heartbeatTopic,
+  topicName,
+  type EventDecoder,
+  type Heartbeat,
+  type MessagePlace,
+  type TableId,
+} from '#change-events/index.ts';
+import type { FetchedRun, FetchPlace, Kafka, KafkaAdmin } from '#kafka/index.ts';
+import { describeError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
+import { loadHeard, placesToRead, saveHeard } from './heard.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { moveFreshness, proofOf, type Proof } from './proof.ts';
 
 export type FreshnessOptions = {
   readonly schema: string;
   readonly topicPrefix: string;
-  readonly groupId: string;
   /** The source tables of the mirrors. */
   readonly tables: readonly TableId[];
+  /** How far the source's clock is known to be ahead. */
+  readonly clockAheadMs: number;
   readonly decoder: EventDecoder;
   readonly kafka: Kafka;
   readonly admin: KafkaAdmin;
@@ -22,6 +32,9 @@ export type FreshnessOptions = {
 /** How often it is looked whether a heartbeat's time has been reached, and after an error. */
 const lookEveryMs = 250;
 const tryAgainMs = 2000;
+
+/** How soon partitions that were added to the heartbeats' topic are noticed. */
+const lookForPartitionsMs = 60_000;
 
 /**
  * Keeps the model's `freshness` until `signal` is aborted. Each time in three steps, in this order: capture says (by a heartbeat) that
@@ -40,40 +53,51 @@ export async function followFreshness(options: FreshnessOptions, signal: AbortSi
   }
 }
 
-async function follow(
-  { schema, topicPrefix, groupId, tables, decoder, kafka, admin, pool }: FreshnessOptions,
-  signal: AbortSignal,
-): Promise<void> {
+/** Until `signal` is aborted, or the topic has other partitions than it had. Reads by places that the model keeps: a group would outlive a process that is killed. */
+async function follow(options: FreshnessOptions, signal: AbortSignal): Promise<void> {
+  const { schema, topicPrefix, tables, clockAheadMs, decoder, kafka, admin, pool, logger } = options;
   const topic = heartbeatTopic(topicPrefix);
   while (!(await admin.listTopics()).includes(topic)) {
     await pause(tryAgainMs, signal);
     if (signal.aborted) return;
   }
-  const heartbeats = new Heartbeats();
-  const ownGroup = `${groupId}.freshness-${randomUUID()}`;
-  {
-    await using consumer = await kafka.consumer({
-      groupId: ownGroup,
-      topics: [topic],
-      onBatch: async (batch) => {
-        await decoder.prepare(batch.messages, signal);
-        noteAll(heartbeats, decoder, batch);
-      },
-    });
-    const failed = consumer.closed.then(() => Promise.reject(new Error('the consumer of heartbeats was closed')));
-    failed.catch(() => undefined);
-    let proof: Proof | null = null;
-    let known = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
-      proof ??= await Promise.race([proofOf({ heartbeats, admin, pool, known }, await topicsOf(admin, topicPrefix, tables)), failed]);
-      if (proof !== null && (await moveFreshness(pool, schema, proof))) {
-        known = proof.provenTo;
-        proof = null;
-      }
-      await Promise.race([pause(lookEveryMs, signal), failed]);
+  const { heard, asOf } = await loadHeard(pool, schema, topic);
+  const heartbeats = new Heartbeats({ tables: tables.map(formatTableId), clockAheadMs, heard });
+  const places = new Map(await placesToRead(admin, topic, heard, tailOf(tables)));
+  for (const [partition, offset] of places) heartbeats.readTo(partition, offset);
+  await using reader = await kafka.reader({ topic });
+  let proof: Proof | null = null;
+  let known = asOf;
+  for (let lookedAt = performance.now(); !signal.aborted; await pause(lookEveryMs, signal)) {
+    const asked: readonly FetchPlace[] = [...places].map(([partition, from]) => ({ partition, from }));
+    const fetched = await unlessAborted(reader.fetch(asked), signal);
+    const runs = fetched.filter((run) => nextOf(run) !== places.get(run.partition));
+    for (const run of runs) {
+      await decoder.prepare(run.messages, signal);
+      noteAll(heartbeats, topic, run, { decoder, logger, schema });
+      places.set(run.partition, nextOf(run));
     }
+    if (runs.length > 0) await saveHeard(pool, schema, topic, heartbeats.heard());
+    // What has come since may say that it was too much.
+    if (proof !== null && (heartbeats.provenTo(proof.tables) ?? 0) < proof.provenTo) proof = null;
+    proof ??= await proofOf({ heartbeats, admin, pool, known }, await topicsOf(admin, topicPrefix, tables));
+    if (proof !== null && (await moveFreshness(pool, schema, proof))) {
+      known = proof.provenTo;
+      proof = null;
+    }
+    if (performance.now() - lookedAt < lookForPartitionsMs) continue;
+    if ((await admin.partitionsOf(topic)) !== places.size) return;
+    lookedAt = performance.now();
   }
-  await admin.deleteGroup(ownGroup).catch(() => undefined);
+}
+
+function nextOf({ nextOffset, unreadable }: FetchedRun): bigint {
+  return unreadable?.nextOffset ?? nextOffset;
+}
+
+/** So many offsets at the end hold the last heartbeat of every table: each is a message and the marker of its transaction. */
+function tailOf(tables: readonly TableId[]): bigint {
+  return 1000n + 20n * BigInt(tables.length);
 }
 
 /** Those of the tables that have a topic, with it. */
@@ -84,10 +108,42 @@ async function topicsOf(admin: KafkaAdmin, prefix: string, tables: readonly Tabl
   );
 }
 
-function noteAll(heartbeats: Heartbeats, decoder: EventDecoder, { topic, partition, messages }: ConsumedBatch): void {
-  for (const { value, offset } of messages) {
-    const event = decoder.decodeChangeEvent(value, { topic, partition, offset: offset.toString() });
-    const beat = event === null ? null : heartbeatOf(event);
-    if (beat !== null) heartbeats.note(beat);
+/** What is no heartbeat is passed over: nothing that a message says, nor a batch that cannot be read, may keep the freshness from the ones after it. */
+function noteAll(
+  heartbeats: Heartbeats,
+  topic: string,
+  run: FetchedRun,
+  { decoder, logger, schema }: Pick<FreshnessOptions, 'decoder' | 'logger' | 'schema'>,
+): void {
+  const { partition, messages, unreadable: batch } = run;
+  const before = heartbeats.passedOver;
+  const readAt = Date.now();
+  for (const { value, offset, timestamp } of messages) {
+    // A tombstone is no heartbeat, and no junk.
+    if (value !== null)
+      heartbeats.note(readHeartbeat(decoder, value, { topic, partition, offset: offset.toString() }), { stampedAt: timestamp, readAt });
+  }
+  if (batch !== null) heartbeats.note(null, { stampedAt: -1, readAt });
+  heartbeats.readTo(partition, nextOf(run));
+  const { unreadable, ahead, aheadMs } = heartbeats.passedOver;
+  if (unreadable > before.unreadable)
+    logger.warn(
+      { schema, topic, partition, unreadable, reason: batch?.error.message },
+      'messages among the heartbeats are none: passed over',
+    );
+  if (ahead > before.ahead) {
+    logger.warn(
+      { schema, topic, partition, ahead, aheadMs },
+      'heartbeats of a time that had not come when they were written: they prove nothing',
+    );
+  }
+}
+
+function readHeartbeat(decoder: EventDecoder, value: Buffer, place: MessagePlace): Heartbeat | null {
+  try {
+    const event = decoder.decodeChangeEvent(value, place);
+    return event === null ? null : heartbeatOf(event);
+  } catch {
+    return null;
   }
 }

@@ -1,6 +1,8 @@
 import type { PipelineConfig } from '#pipeline/index.ts';
 import type { Logger } from '#pipeline/index.ts';
 import { openPool, qualified, queryText } from '../database.ts';
+import { parseHeard } from './heard.ts';
+import type { PassedOver } from './heartbeats.ts';
 import { requireMigrated } from '../migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from '../model-config.ts';
 
@@ -11,6 +13,8 @@ export type Freshness = {
   /** Everything that was committed in the source before is in the model; as Postgres prints it. */
   readonly asOf: string | null;
   readonly staleSeconds: number | null;
+  /** Messages among the heartbeats that proved nothing. */
+  readonly passedOver: PassedOver;
 };
 
 /** @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
@@ -27,11 +31,12 @@ export async function readFreshness(
       await requireMigrated(pool, model);
       const [row] = await queryText(
         pool,
-        `SELECT as_of, round(extract(epoch FROM clock_timestamp() - as_of), 3) FROM ${qualified(model, 'freshness')}`,
+        `SELECT as_of, round(extract(epoch FROM clock_timestamp() - as_of), 3), heard FROM ${qualified(model, 'freshness')}`,
       );
-      const [asOf = null, seconds = null] = row ?? [];
+      const [asOf = null, seconds = null, heard = null] = row ?? [];
+      const { passedOver } = parseHeard(heard);
       const staleSeconds = seconds === null ? null : Number(seconds);
-      found.push({ model, asOf, staleSeconds, state: stateOf(staleSeconds, requireModel(readModel, model).staleAfterMs) });
+      found.push({ model, asOf, staleSeconds, passedOver, state: stateOf(staleSeconds, requireModel(readModel, model).staleAfterMs) });
     }
     return found;
   } finally {
@@ -44,13 +49,29 @@ function stateOf(staleSeconds: number | null, staleAfterMs: number): Freshness['
   return staleSeconds * 1000 > staleAfterMs ? 'stale' : 'fresh';
 }
 
-/** One line for people. */
-export function describeFreshness({ model, state, asOf, staleSeconds }: Freshness): string {
+/** For people: one line, and one more when heartbeats were passed over. */
+export function describeFreshness(freshness: Freshness): string {
+  return [describeState(freshness), ...describePassedOver(freshness)].join('\n');
+}
+
+function describePassedOver({ model, passedOver: { unreadable, ahead, aheadMs } }: Freshness): readonly string[] {
+  const reasons = [
+    ...(unreadable > 0 ? [`${unreadable} that were none`] : []),
+    ...(ahead > 0
+      ? [
+          `${ahead} of a time that had not come when they were written (the last by ${(aheadMs / 1000).toFixed(1)} s: set the source's clock right)`,
+        ]
+      : []),
+  ];
+  return reasons.length === 0 ? [] : [`${model}: passed over among the heartbeats: ${reasons.join(', ')}`];
+}
+
+function describeState({ model, state, asOf, staleSeconds }: Freshness): string {
   switch (state) {
     case 'unknown':
       return `${model}: freshness unknown, capture has not said yet how far it is (is it running, and is cdc.heartbeat captured?)`;
     case 'stale':
-      return `${model}: STALE, complete up to ${asOf} only (${staleSeconds} s ago): the source, its capture, Kafka or the read model stands still or is behind`;
+      return `${model}: STALE, complete up to ${asOf} only (${staleSeconds} s ago): the source, its capture, Kafka or the read model has stopped or is behind`;
     case 'fresh':
       return `${model}: complete up to ${asOf} (${staleSeconds} s ago)`;
   }

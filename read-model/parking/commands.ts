@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { stringifyLossless, type JsonValue } from '#change-events/index.ts';
-import { CdcError, type CliContext } from '#pipeline/index.ts';
+import { CdcError, visibleLine, type CliContext } from '#pipeline/index.ts';
 import { requireReadModel, selectModels } from '../model-config.ts';
 import type { ParkedEvent } from './parked-events.ts';
 import { openParkedEvents, type ParkedEvents, type QueueRetry } from './retry-parked.ts';
@@ -12,15 +12,15 @@ type JsonOption = { readonly json?: boolean };
 
 /** `cdc read-model parked list|show|retry|discard` */
 export function parkedCommand(context: CliContext): Command {
-  const command = new Command('parked').description('events that could not be applied, and those of their keys that wait behind them');
+  const command = new Command('parked').description('events that could not be applied, and later events of their keys');
 
   command
     .command('list')
-    .description('what is parked, and why')
+    .description('list parked events with the cause')
     .option('--model <name>', 'only this model')
     .option('--topic <topic>', 'only this topic')
-    .option('--all', 'also what was applied or discarded since')
-    .option('--json', 'as JSON, without values')
+    .option('--all', 'also those that were applied or discarded since')
+    .option('--json', 'print JSON, without values')
     .action(async ({ model, topic, all, json }: ModelOption & JsonOption & { readonly topic?: string; readonly all?: boolean }) => {
       const found: Found[] = [];
       for (const name of await modelsOf(context, model)) {
@@ -34,10 +34,10 @@ export function parkedCommand(context: CliContext): Command {
 
   command
     .command('show')
-    .description('one event, with its value and headers')
+    .description('show one event with its value and headers')
     .argument('<id>')
-    .option('--model <name>', 'of this model')
-    .option('--json', 'as JSON')
+    .option('--model <name>', 'the model')
+    .option('--json', 'print JSON')
     .action(async (id: string, { model, json }: ModelOption & JsonOption) => {
       await using parked = await open(context, await oneModel(context, model));
       const event = await parked.show(id);
@@ -57,11 +57,11 @@ export function parkedCommand(context: CliContext): Command {
 
   command
     .command('retry')
-    .description('apply what waits, in order: the queues of the events named, of a topic, or all')
+    .description('apply parked events in order: the queues of these events, of a topic, or all')
     .argument('[id...]')
-    .option('--model <name>', 'of this model')
+    .option('--model <name>', 'the model')
     .option('--topic <topic>', 'only this topic')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action(async (ids: readonly string[], { model, topic, json }: ModelOption & JsonOption & { readonly topic?: string }) => {
       await using parked = await open(context, await oneModel(context, model));
       const results = await parked.retry({ ids: ids.length === 0 ? undefined : ids, topic });
@@ -70,9 +70,9 @@ export function parkedCommand(context: CliContext): Command {
 
   command
     .command('discard')
-    .description('give events up: they are never applied; what waits behind them can then be retried')
+    .description('give events up for good; events behind them can then be retried')
     .argument('<id...>')
-    .option('--model <name>', 'of this model')
+    .option('--model <name>', 'the model')
     .action(async (ids: readonly string[], { model }: ModelOption) => {
       await using parked = await open(context, await oneModel(context, model));
       await parked.discard(ids);
@@ -112,7 +112,17 @@ function table(found: readonly Found[]): string {
   });
   for (const { model, event, key } of found) {
     const { id, topic, partition, message, state, code, cause, parkedAt } = event;
-    rows.push([model, id, topic, partition, String(message.offset), key ?? '-', state, `${code}: ${cause}`, parkedAt]);
+    rows.push([
+      model,
+      id,
+      topic,
+      partition,
+      String(message.offset),
+      visibleLine(key ?? '-'),
+      state,
+      visibleLine(`${code}: ${cause}`),
+      parkedAt,
+    ]);
   }
   return rows.toString();
 }
@@ -128,7 +138,8 @@ function retryText(results: readonly QueueRetry[]): string {
   const applied = results.reduce((sum, one) => sum + one.applied, 0);
   const stopped = results.flatMap(({ stoppedBy }) => stoppedBy ?? []);
   const lines = stopped.map(
-    ({ id, topic, partition, message, cause }) => `  ${id} (${topic}, partition ${partition}, offset ${message.offset}): ${cause}`,
+    ({ id, topic, partition, message, cause }) =>
+      `  ${id} (${topic}, partition ${partition}, offset ${message.offset}): ${visibleLine(cause)}`,
   );
   const still = lines.length === 0 ? '' : `; ${lines.length} keys still wait:\n${lines.join('\n')}`;
   return `Applied ${applied} events of ${results.length} keys${still}`;
@@ -139,5 +150,5 @@ function toJson(value: JsonValue): string {
 }
 
 function shown(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? value : stringifyLossless(value ?? null);
+  return visibleLine(typeof value === 'string' ? value : stringifyLossless(value ?? null));
 }

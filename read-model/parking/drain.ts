@@ -1,8 +1,8 @@
-import { applyChanges, type ModelSchema } from '../apply-changes.ts';
-import type { Change } from '../change.ts';
+import { applyChanges, type ModelSchema } from '../apply/apply-changes.ts';
+import type { Change } from '../decode/change.ts';
 import type { Database } from '../database.ts';
-import { decodeEvents } from '../decode-batch.ts';
-import type { Mirror } from '../mirror.ts';
+import { decodeEvents } from '../decode/decode-batch.ts';
+import type { Mirror } from '../mirrors/mirror.ts';
 import { completeMoved, keepMovedRow } from './moved-rows.ts';
 import {
   eventsOfQueue,
@@ -19,8 +19,6 @@ import { attempt } from './savepoint.ts';
 /** How far a queue was drained: `stoppedBy` is the event that still cannot be applied, with its cause of now; null when none is left. */
 export type Drained = { readonly applied: number; readonly stoppedBy: ParkedEvent | null };
 
-const chunk = 500;
-
 /**
  * Applies the events of a queue in their order, inside the caller's transaction, up to the first that still fails. Live events of the
  * partition wait meanwhile: the key is live again when its queue is empty, and the database decides that.
@@ -29,7 +27,7 @@ export async function drainQueue(client: Database, model: ModelSchema, mirror: M
   await holdPartition(client, queue);
   let applied = 0;
   for (;;) {
-    const events = await eventsOfQueue(client, queue, chunk);
+    const events = await eventsOfQueue(client, queue);
     if (events.length === 0) return { applied, stoppedBy: null };
     await model.decoder.prepare(events.map(({ message }) => message));
     for (const event of events) {

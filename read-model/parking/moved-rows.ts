@@ -1,7 +1,8 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import type { Change } from '../change.ts';
+import type { Change } from '../decode/change.ts';
 import { qualified, queryText, text, type Database } from '../database.ts';
-import type { Mirror } from '../mirror.ts';
+import type { Mirror } from '../mirrors/mirror.ts';
+import { deletedColumn } from '../mirrors/own-columns.ts';
 import { awaitsCode, type Poison } from './poison.ts';
 
 type Upsert = Change & { readonly kind: 'upsert' };
@@ -52,7 +53,7 @@ export async function completeMoved(database: Database, mirror: Mirror, change: 
   const keyCells = mirror.key.map((index) => change.cells[index] ?? null);
   const [found] = await queryText(
     database,
-    `SELECT EXISTS (SELECT FROM ${qualified(mirror.schema, mirror.table)} t WHERE ${keyCondition(mirror, 1)})`,
+    `SELECT EXISTS (SELECT FROM ${qualified(mirror.schema, mirror.table)} t WHERE ${keyCondition(mirror, 1)}${mirror.deletes === 'mark' ? ` AND t.${deletedColumn} IS NULL` : ''})`,
     keyCells,
   );
   if (found?.[0] === 't') return change;

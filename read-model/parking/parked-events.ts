@@ -1,7 +1,7 @@
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { qualified, queryText, text, type Database, type TextRow } from '../database.ts';
-import type { TopicPartition } from '../positions.ts';
+import type { TopicPartition } from '#kafka/port.ts';
 import { behindCode, type Poison } from './poison.ts';
 
 /** All queries here name the model's tables without schema: they run inside `inTransaction`, which sets it. */
@@ -28,7 +28,7 @@ export function queueName({ topic, partition, queue }: Queue): string {
 }
 
 /**
- * Parks events. An event that is parked already (a replay) is parked anew.
+ * Parks events. An event that is parked already (a replay) is parked again.
  *
  * @throws CdcError READ_MODEL_PARKED_FULL when more than `most` would then be parked
  */
@@ -80,23 +80,52 @@ export type ParkedEvent = TopicPartition & {
 
 const columns = `id, topic, partition, queue, event_offset, encode(key, 'hex'), encode(value, 'hex'), headers, state, code, cause, parked_at`;
 
-/** The events that wait in a queue, in their order. */
-export async function eventsOfQueue(database: Database, { topic, partition, queue }: Queue, most: number): Promise<readonly ParkedEvent[]> {
+/** Where a list or a row does not need them, values stay in the database: 10,000 of them may be gigabytes. */
+const columnsWithoutValue = `id, topic, partition, queue, event_offset, encode(key, 'hex'), NULL, '{}', state, code, cause, parked_at`;
+
+/** A page of a queue holds so many events and, from the second on, so many bytes of them. */
+const pageEvents = 500;
+const pageBytes = 8 * 2 ** 20;
+
+/** The next events that wait in a queue, in their order, from behind an offset on: as many as may be in memory at once. */
+export async function eventsOfQueue(database: Database, { topic, partition, queue }: Queue, behind = -1n): Promise<readonly ParkedEvent[]> {
   const rows = await queryText(
     database,
-    `SELECT ${columns} FROM parked_events WHERE state = 'parked' AND topic = $1 AND partition = $2 AND queue = $3 ORDER BY event_offset LIMIT $4`,
-    [topic, partition, queue, most],
+    `SELECT ${columns}
+       FROM (SELECT next.*, row_number() OVER in_order AS nth,
+                    sum(coalesce(octet_length(value), 0) + coalesce(octet_length(key), 0)) OVER in_order AS bytes
+               FROM (SELECT * FROM parked_events
+                      WHERE state = 'parked' AND topic = $1 AND partition = $2 AND queue = $3 AND event_offset > $4
+                      ORDER BY event_offset LIMIT $5) AS next
+             WINDOW in_order AS (ORDER BY event_offset)) AS page
+      WHERE nth = 1 OR bytes <= $6 ORDER BY event_offset`,
+    [topic, partition, queue, String(behind), pageEvents, pageBytes],
   );
   return rows.map(toParkedEvent);
 }
 
 export type ParkedFilter = { readonly topic?: string | undefined; readonly id?: string | undefined; readonly all?: boolean | undefined };
 
-/** Parked events by partition and offset; with `all` also those that were applied or discarded since. */
+/** Parked events by partition and offset, without values and headers; with `all` also those that were applied or discarded since. */
 export async function listParked(database: Database, { topic, id, all }: ParkedFilter, most: number): Promise<readonly ParkedEvent[]> {
+  return await selectParked(database, columnsWithoutValue, { topic, id, all }, most);
+}
+
+/** One event, whole. */
+export async function findParked(database: Database, id: string): Promise<ParkedEvent | undefined> {
+  const [event] = await selectParked(database, columns, { id, all: true }, 1);
+  return event;
+}
+
+async function selectParked(
+  database: Database,
+  selected: string,
+  { topic, id, all }: ParkedFilter,
+  most: number,
+): Promise<readonly ParkedEvent[]> {
   const rows = await queryText(
     database,
-    `SELECT ${columns} FROM parked_events
+    `SELECT ${selected} FROM parked_events
       WHERE ($1::boolean OR state = 'parked') AND ($2::text IS NULL OR topic = $2) AND ($3::bigint IS NULL OR id = $3)
       ORDER BY topic, partition, event_offset LIMIT $4`,
     [all === true, topic ?? null, id ?? null, most],

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isFramed, type EventDecoder } from '#change-events/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { isRetryable } from '../retry.ts';
+import { faultOf } from '../faults/classify.ts';
 
 /** Why an event cannot be applied: `code` is of the catalogue of errors, or says what the event waits for. */
 export type Poison = { readonly code: string; readonly cause: string; readonly awaits?: string; readonly error?: Error };
@@ -10,18 +10,12 @@ export type Poison = { readonly code: string; readonly cause: string; readonly a
 export const behindCode = 'BEHIND';
 export const awaitsCode = 'AWAITS_ROW';
 
-/** SQLSTATEs (and classes, by two letters) that speak of the data: the event is at fault, not the server or the model's tables. */
-const dataStates: ReadonlySet<string> = new Set(['22', '23', '54', '42804', '42846', 'P0001']);
-
 /**
  * Whether an error means that one of the events applied is at fault, so that parking it lets the others pass. Errors that would meet
- * every event alike (a table is gone, a right is missing, a bug) are none of it: they stop the model.
+ * every event alike (a table is gone, a right is missing, a bug) are none of it.
  */
 export function isPoison(error: unknown): boolean {
-  if (!(error instanceof Error) || isRetryable(error)) return false;
-  if (error.name === 'MissingRowError') return true;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return !(error instanceof CdcError) && (dataStates.has(code) || (code.length === 5 && dataStates.has(code.slice(0, 2))));
+  return !(error instanceof CdcError) && faultOf(error) === 'event';
 }
 
 export function toPoison(thrown: unknown): Poison {

@@ -1,18 +1,19 @@
 import { eventDecoder, type EventDecoder } from '#change-events/index.ts';
 import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { ModelSchema } from '../apply-changes.ts';
+import type { ModelSchema } from '../apply/apply-changes.ts';
 import { inTransaction, openPool } from '../database.ts';
-import { decodeEvents } from '../decode-batch.ts';
+import { decodeEvents } from '../decode/decode-batch.ts';
 import { requireMigrated } from '../migrate.ts';
-import { loadMirrors } from '../mirror-catalogue.ts';
-import { openMirrors, type Mirrors } from '../mirrors.ts';
-import { projections } from '../projections.ts';
+import { loadMirrors } from '../mirrors/mirror-catalogue.ts';
+import { openMirrors, type Mirrors } from '../mirrors/mirrors.ts';
+import { loadProjections } from '../views/stored-projections.ts';
 import { readDatabaseConfig, requireModel, requireReadModel } from '../model-config.ts';
 import { retrying } from '../retry.ts';
 import { drainQueue } from './drain.ts';
 import {
   eventsOfQueue,
+  findParked,
   holdPartition,
   listParked,
   queuesOf,
@@ -27,6 +28,7 @@ export type QueueRetry = Queue & { readonly applied: number; readonly stoppedBy:
 
 /** The parked events of one model, for whoever decides about them. Works beside a running read model. */
 export type ParkedEvents = AsyncDisposable & {
+  /** Without values and headers: `show` has them. */
   list(filter: ParkedFilter): Promise<readonly ParkedEvent[]>;
   /** A key or value of an event that was listed or shown, for people: JSON text; hex where it cannot be read (its schema is not to be had). */
   textOf(bytes: Buffer | null): string | null;
@@ -43,7 +45,7 @@ const listMost = 10_000;
 /** @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
 export async function openParkedEvents(config: PipelineConfig, schema: string, logger: Logger, signal: AbortSignal): Promise<ParkedEvents> {
   const readModel = requireReadModel(config);
-  const { topicPrefix } = requireModel(readModel, schema);
+  const { topicPrefix, ignoreColumns } = requireModel(readModel, schema);
   const pool = openPool(readDatabaseConfig(readModel), logger, 1);
   try {
     await requireMigrated(pool, schema);
@@ -52,35 +54,46 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
     throw error;
   }
   const decoder = eventDecoder(config.schemaRegistry);
-  const model: ModelSchema = { schema, projections, decoder };
   const mirrorsNow = async (): Promise<Mirrors> =>
-    openMirrors(pool, topicPrefix, await inTransaction(pool, schema, (client) => loadMirrors(client, schema)), logger, signal);
-  const list = async (filter: ParkedFilter, most: number): Promise<readonly ParkedEvent[]> => {
-    const events = await inTransaction(pool, schema, (client) => listParked(client, filter, most));
-    // What is parked can be listed without the registry too.
+    openMirrors(
+      pool,
+      topicPrefix,
+      await inTransaction(pool, schema, (client) => loadMirrors(client, schema)),
+      logger,
+      signal,
+      ignoreColumns,
+    );
+  /** What is parked can be shown without the registry too. */
+  const prepare = async (events: readonly ParkedEvent[]): Promise<void> => {
     await decoder.prepare(events.map(({ message }) => message))?.catch((error: unknown) => logger.warn(describeError(error)));
-    return events;
   };
   return {
-    list: (filter) => list(filter, listMost),
+    async list(filter) {
+      const events = await inTransaction(pool, schema, (client) => listParked(client, filter, listMost));
+      await prepare(events);
+      return events;
+    },
     textOf: (bytes) => (bytes === null ? null : (decoder.text(bytes) ?? `\\x${bytes.toString('hex')}`)),
     async show(id) {
-      const [event] = await list({ id, all: true }, 1);
+      const event = await inTransaction(pool, schema, (client) => findParked(client, id));
       if (event === undefined) throw unknown(schema, [id]);
+      await prepare([event]);
       return event;
     },
     async retry(which) {
       const queues = await inTransaction(pool, schema, (client) => queuesOf(client, which));
       if (which.ids !== undefined && queues.length === 0) throw unknown(schema, which.ids);
       const mirrors = await mirrorsNow();
+      const { projections } = await loadProjections(pool, schema);
+      const model: ModelSchema = { schema, projections, decoder };
       const results: QueueRetry[] = [];
       for (const queue of queues) {
         signal.throwIfAborted();
-        await meetDemands(pool, schema, { decoder, mirrors }, queue);
+        await meetDemands(pool, schema, { decoder, mirrors, logger, signal }, queue);
         const drained = await retrying(`retrying ${queue.topic}/${queue.partition}`, logger, signal, () =>
           inTransaction(pool, schema, (client) => drainQueue(client, model, mirrors.of(queue.topic), queue)),
         );
-        results.push({ ...queue, ...drained });
+        results.push({ ...queue, ...drained, stoppedBy: drained.stoppedBy === null ? null : withoutValue(drained.stoppedBy) });
       }
       return results;
     },
@@ -104,26 +117,38 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
   };
 }
 
-/** The columns that events of the queue ask for are made before they are applied. */
+/** The columns that events of the queue ask for are made before they are applied; page by page, as many events as may be in memory at once. */
 async function meetDemands(
   pool: Pool,
   schema: string,
-  { decoder, mirrors }: { readonly decoder: EventDecoder; readonly mirrors: Mirrors },
+  {
+    decoder,
+    mirrors,
+    logger,
+    signal,
+  }: { readonly decoder: EventDecoder; readonly mirrors: Mirrors; readonly logger: Logger; readonly signal: AbortSignal },
   queue: Queue,
 ): Promise<void> {
-  const events = await inTransaction(pool, schema, (client) => eventsOfQueue(client, queue, listMost));
-  await decoder.prepare(events.map(({ message }) => message));
-  for (;;) {
-    const mirror = mirrors.of(queue.topic);
-    const { demands } = decodeEvents(
-      decoder,
-      mirror,
-      queue,
-      events.map(({ message }) => message),
-    );
-    if (demands.length === 0) return;
-    await mirrors.follow(mirror, demands);
+  for (let behind = -1n; ;) {
+    const events = await inTransaction(pool, schema, (client) => eventsOfQueue(client, queue, behind));
+    const last = events.at(-1);
+    if (last === undefined) return;
+    const messages = events.map(({ message }) => message);
+    await decoder.prepare(messages);
+    for (;;) {
+      const mirror = mirrors.of(queue.topic);
+      const { demands } = decodeEvents(decoder, mirror, queue, messages);
+      if (demands.length === 0) break;
+      await retrying(`following the source of ${mirror.table}`, logger, signal, () => mirrors.follow(mirror, demands));
+    }
+    behind = last.message.offset;
   }
+}
+
+/** One of each queue is told: thousands of values at once are more than is needed. */
+function withoutValue({ message, ...event }: ParkedEvent): ParkedEvent {
+  const { offset, key, timestamp } = message;
+  return { ...event, message: { offset, key, timestamp, value: null, headers: {} } };
 }
 
 function unknown(schema: string, ids: readonly string[]): CdcError {

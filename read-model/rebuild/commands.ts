@@ -2,8 +2,10 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import { CdcError, type CliContext } from '#pipeline/index.ts';
 import { openPool } from '../database.ts';
-import { readDatabaseConfig, requireReadModel, selectModels } from '../model-config.ts';
-import { dropVersions, rebuild, switchBack, type RebuildOptions, type RebuildProgress } from './rebuild.ts';
+import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from '../model-config.ts';
+import { projectionFilesOf } from '../views/project-files.ts';
+import type { RebuildProgress } from './catch-up.ts';
+import { dropVersions, rebuild, switchBack, type RebuildOptions } from './rebuild.ts';
 import { listVersions } from './versions.ts';
 
 type RebuildFlags = {
@@ -13,37 +15,54 @@ type RebuildFlags = {
   readonly abort?: boolean;
   readonly dropPrevious?: boolean;
   readonly fromRetained?: boolean;
+  readonly force?: boolean;
 };
 
 /** `cdc read-model rebuild` */
 export function rebuildCommand(context: CliContext): Command {
   return new Command('rebuild')
-    .description('fill a new version of a model from the beginning of its topics, while the old one serves')
-    .option('--model <name>', 'of this model')
-    .option('--switch', 'let the new version serve as soon as it has caught up')
-    .option('--switch-back', 'let the version before serve again, as soon as it has caught up')
+    .description('fill a new version of a model from the start of its topics, while the old one stays in use')
+    .option('--model <name>', 'the model')
+    .option('--switch', 'use the new version as soon as it has caught up')
+    .option('--switch-back', 'use the previous version again, as soon as it has caught up')
     .option('--abort', 'drop the version that is being filled')
-    .option('--drop-previous', 'drop the versions before the one that serves')
-    .option('--from-retained', 'fill from what the topics still hold, though their beginnings are deleted')
+    .option('--drop-previous', 'drop the previous versions')
+    .option('--from-retained', 'fill from what the topics still have, though their start is deleted')
+    .option('--force', 'drop also what you have made on a version: views, foreign keys, functions')
     .action(async (flags: RebuildFlags) => {
       const { logger, signal } = context;
       const model = await oneModel(context, flags.model);
-      let shown = '';
-      const onProgress = ({ version, applied, end }: RebuildProgress): void => {
-        const line = `${model}, version ${version}: ${applied} of ${end} offsets`;
-        if (line !== shown) context.progress(line);
-        shown = line;
-      };
+      const onProgress = progressLines(model, context.progress);
+      const config = await context.config();
       const options: RebuildOptions = {
-        config: await context.config(),
+        config,
         model,
+        projections: await projectionFilesOf(context.configFolder(), requireModel(requireReadModel(config), model).projections),
         logger,
         signal,
         onProgress,
+        onWait: context.progress,
         fromRetained: flags.fromRetained,
+        force: flags.force,
       };
       context.print(await carryOut(options, flags));
     });
+}
+
+const sayAgainMs = 5000;
+
+/** A line for each step forward, and every few seconds what is waited for. */
+function progressLines(model: string, print: (line: string) => void): (progress: RebuildProgress) => void {
+  let shown = '';
+  let shownAt = 0;
+  return ({ version, applied, end, waitsFor }) => {
+    const line = `${model}, version ${version}: ${applied} of ${end} offsets`;
+    const now = performance.now();
+    if (line === shown && now - shownAt < sayAgainMs) return;
+    print(line === shown || applied >= end ? `${line}, waits for ${waitsFor}` : line);
+    shown = line;
+    shownAt = now;
+  };
 }
 
 async function carryOut(options: RebuildOptions, flags: RebuildFlags): Promise<string> {
@@ -65,8 +84,8 @@ function droppedText(model: string, versions: readonly number[]): string {
 /** `cdc read-model versions` */
 export function versionsCommand(context: CliContext): Command {
   return new Command('versions')
-    .description('the versions of each model that exist')
-    .option('--json', 'as JSON')
+    .description('list the versions of each model')
+    .option('--json', 'print JSON')
     .action(async ({ json }: { readonly json?: boolean }) => {
       const readModel = requireReadModel(await context.config());
       const pool = openPool(readDatabaseConfig(readModel), context.logger, 1);

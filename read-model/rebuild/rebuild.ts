@@ -1,33 +1,38 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { escapeIdentifier, type Pool } from 'pg';
+import type { Pool } from 'pg';
 import { eventDecoder, topicName } from '#change-events/index.ts';
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import { atMost, CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { inTransaction, openPool, queryText, qualified } from '../database.ts';
-import { loadMirrors } from '../mirror-catalogue.ts';
+import { loadMirrors } from '../mirrors/mirror-catalogue.ts';
 import { migrate } from '../migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel } from '../model-config.ts';
-import { appliedOffsets } from '../positions.ts';
-import { fingerprint, projections } from '../projections.ts';
+import { makeViews } from '../views/make-views.ts';
+import type { ProjectionFile } from '../views/projection-file.ts';
+import { fingerprintOf, loadProjections, storedFiles } from '../views/stored-projections.ts';
 import { retrying } from '../retry.ts';
 import { runModel } from '../run-model.ts';
 import { runSettings } from '../run-settings.ts';
-import { haltedPartitions, isWait } from '../schema/halts.ts';
+import { catchUp, fillingOf, type RebuildProgress } from './catch-up.ts';
 import { fillViews } from './fill-views.ts';
 import { switchTo } from './switch.ts';
-import { copyGrants, copyOwnMirrors, listVersions, versionSchema, type ModelVersion } from './versions.ts';
-
-export type RebuildProgress = { readonly version: number; readonly applied: bigint; readonly end: bigint };
+import { dependantsOf, refuseDependants } from './dependants.ts';
+import { copyGrants, copyMirrors, dropVersion, listVersions, versionSchema, type ModelVersion } from './versions.ts';
 
 export type RebuildOptions = {
   readonly config: PipelineConfig;
   readonly model: string;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** The projection files that the next version's views are made by; left out, those of the serving one. */
+  readonly projections?: readonly ProjectionFile[] | undefined;
   /** Fill from what the topics still hold, though their beginnings are deleted. */
   readonly fromRetained?: boolean | undefined;
+  /** Drop what users have made on a version with it. */
+  readonly force?: boolean | undefined;
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
+  /** Told, at each try in vain, whom the making or dropping of a version waits for. */
+  readonly onWait?: ((what: string) => void) | undefined;
 };
 
 /**
@@ -35,7 +40,7 @@ export type RebuildOptions = {
  * has caught up. What an earlier call has filled is gone on with. Gives the version.
  *
  * @throws CdcError READ_MODEL_EVENTS_LOST when the topics do not reach back to their beginning (see docs/read-model.md), and what a
- *   consumer throws
+ *   consumer throws; READ_MODEL_VERSION_IN_USE when an unfinished version of other projections would have to go, and is used
  */
 export async function rebuild(options: RebuildOptions, thenSwitch: boolean): Promise<number> {
   return withServers(options, async (servers) => {
@@ -43,14 +48,21 @@ export async function rebuild(options: RebuildOptions, thenSwitch: boolean): Pro
     const versions = await listVersions(pool, schema);
     const serving = servingOf(versions, schema);
     const candidate = versions.find(({ version }) => version > serving.version);
-    // Made by other projections than this program's: of no use to it.
-    if (candidate !== undefined && candidate.projections !== fingerprint()) await drop(pool, candidate.schema);
-    const resumed = candidate?.projections === fingerprint();
+    const files = options.projections ?? (await storedFiles(pool, schema));
+    // Made by other projections than are asked for: of no use.
+    const resumed = candidate?.projections === fingerprintOf(files);
+    if (candidate !== undefined && !resumed) await dropVersion(pool, candidate.schema, options);
     if (!resumed && options.fromRetained !== true) await requireBeginnings(options, servers);
     const version = resumed && candidate !== undefined ? candidate.version : serving.version + 1;
     const name = versionSchema(schema, version);
-    await migrate(readDatabaseConfig(requireReadModel(options.config)), { schema: name, rebuild: { version } });
-    await copyOwnMirrors(pool, schema, name);
+    await migrate(readDatabaseConfig(requireReadModel(options.config)), {
+      schema: name,
+      rebuild: { version },
+      onWait: options.onWait,
+      signal: options.signal,
+    });
+    await copyMirrors(pool, schema, name);
+    await inTransaction(pool, name, (client) => makeViews(client, files));
     await copyGrants(pool, schema, name);
     await bringUp(options, servers, name, version, thenSwitch);
     return version;
@@ -64,25 +76,23 @@ export async function switchBack(options: RebuildOptions): Promise<number> {
     const serving = servingOf(versions, servers.schema);
     const previous = versions.findLast(({ version }) => version < serving.version);
     if (previous === undefined) throw missing(servers.schema, 'no version before the one that serves');
-    if (previous.projections !== fingerprint()) {
-      throw new CdcError(
-        'READ_MODEL_PROJECTIONS_CHANGED',
-        `version ${previous.version} of read model ${servers.schema} was made by other projections than this program's`,
-        { remedy: 'Switch back with the program that made it.' },
-      );
-    }
     await bringUp(options, servers, previous.schema, previous.version, true);
     return previous.version;
   });
 }
 
-/** Drops versions that do not serve: the candidate, or those before the serving one. Gives their numbers. */
+/**
+ * Drops versions that do not serve: the candidate, or those before the serving one. Gives their numbers.
+ *
+ * @throws CdcError READ_MODEL_VERSION_IN_USE, without `force`: nothing is dropped then
+ */
 export async function dropVersions(options: RebuildOptions, which: 'candidate' | 'previous'): Promise<readonly number[]> {
   return withServers(options, async ({ pool, schema }) => {
     const versions = await listVersions(pool, schema);
     const serving = servingOf(versions, schema);
     const chosen = versions.filter(({ version }) => (which === 'candidate' ? version > serving.version : version < serving.version));
-    for (const { schema: name } of chosen) await drop(pool, name);
+    if (options.force !== true) for (const { schema: name } of chosen) refuseDependants(name, await dependantsOf(pool, name));
+    for (const { schema: name } of chosen) await dropVersion(pool, name, options);
     return chosen.map(({ version }) => version);
   });
 }
@@ -104,22 +114,57 @@ async function withServers<T>({ config, model, logger }: RebuildOptions, work: (
 /** Consumes into the version until it has caught up, in two steps: mirrors alone, then with views; then switches if told so. */
 async function bringUp(options: RebuildOptions, servers: Servers, schema: string, version: number, thenSwitch: boolean): Promise<void> {
   const { pool } = servers;
+  const { projections } = await loadProjections(pool, schema);
   const filled = (await queryText(pool, `SELECT views_filled FROM ${qualified(schema, 'model_version')}`))[0]?.[0] === 't';
+  let sums = { applied: 0n, end: 0n };
+  const noting: RebuildOptions = {
+    ...options,
+    onProgress: (progress) => {
+      sums = progress;
+      options.onProgress?.(progress);
+    },
+  };
+  const tell = (waitsFor: string): void => options.onProgress?.({ version, ...sums, waitsFor });
+  const onWait = (waitsFor: string): void => {
+    options.logger.info({ schema }, `the version waits for ${waitsFor}`);
+    tell(waitsFor);
+  };
   if (!filled) {
-    await consuming(options, servers, { schema, version, withViews: false }, () => caughtUp(options, servers, schema, version));
-    await fillViews(pool, schema, projections);
+    await consuming(options, servers, { schema, version, withViews: false }, () => caughtUp(noting, servers, schema, version));
+    await tellingOn(
+      () => tell('its views, which are made now'),
+      () => fillViews(pool, schema, projections, { onWait, signal: options.signal }),
+    );
   }
   await consuming(options, servers, { schema, version, withViews: true }, async (stop) => {
-    await caughtUp(options, servers, schema, version);
+    await caughtUp(noting, servers, schema, version);
     if (!thenSwitch) return;
-    for (let tries = 0; !(await switchTo(pool, servers.schema, schema, stop)); tries += 1) {
-      if (tries === levelTries) {
-        throw new CdcError('READ_MODEL_NOT_LEVEL', `version ${version} of read model ${servers.schema} stays behind the one that serves`);
+    for (let tries = 1; ; tries += 1) {
+      const behind = await switchTo(pool, servers.schema, schema, { beforeCommit: stop, tell, onWait, signal: options.signal });
+      if (behind === null) return;
+      if (tries > levelTries) {
+        throw new CdcError(
+          'READ_MODEL_NOT_LEVEL',
+          `version ${version} of read model ${servers.schema} stays behind the one that serves, in ${tries} tries: ${behind}`,
+        );
       }
-      options.logger.info({ schema, tries }, 'not level with the serving version yet; trying again');
-      await caughtUp(options, servers, schema, version);
+      options.logger.info({ schema, tries, behind }, 'not level with the serving version yet; trying again');
+      await caughtUp(noting, servers, schema, version);
     }
   });
+}
+
+const tellEveryMs = 2000;
+
+/** Says it, now and again while `work` is under way. */
+async function tellingOn<T>(tell: () => void, work: () => Promise<T>): Promise<T> {
+  tell();
+  const timer = setInterval(tell, tellEveryMs);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Runs a consumer of its own group into `schema` while `work` runs; `work` may end it earlier. */
@@ -132,17 +177,22 @@ async function consuming(
   const settings = requireModel(requireReadModel(config), model);
   const ended = new AbortController();
   const until = AbortSignal.any([signal, ended.signal]);
-  const mirrors = await retrying('reading the mirrors', logger, signal, () =>
-    inTransaction(pool, schema, (client) => loadMirrors(client, schema)),
+  const { mirrors, projections, fingerprint } = await retrying('reading the mirrors', logger, signal, () =>
+    inTransaction(pool, schema, async (client) => ({
+      mirrors: await loadMirrors(client, schema),
+      ...(await loadProjections(client, schema)),
+    })),
   );
+  // Of its own each time: a member that was killed would otherwise be waited for. Positions are in the schema.
+  const groupId = `${settings.groupId}.v${version}.${randomUUID()}`;
   const run = runModel(
     {
       ...runSettings(settings),
       schema,
       projections: withViews ? projections : [],
+      fingerprint,
       decoder: eventDecoder(config.schemaRegistry),
-      // Of its own each time: a member that was killed would otherwise be waited for. Positions are in the schema.
-      groupId: `${settings.groupId}.v${version}.${randomUUID()}`,
+      groupId,
       mirrors,
       kafka,
       admin,
@@ -160,11 +210,27 @@ async function consuming(
     await Promise.race([work(stop), run.then(() => new Promise<never>(() => undefined))]);
     signal.throwIfAborted();
   } finally {
-    await stop();
+    try {
+      await stop();
+    } finally {
+      await atMost(forgetMs, forgetGroup(admin, groupId, logger));
+    }
   }
 }
 
-const lookEveryMs = 200;
+/** Nobody waits long for what only tidies up. */
+const forgetMs = 5000;
+
+/** Kafka would list the group, without members, for days. */
+async function forgetGroup(admin: KafkaAdmin, groupId: string, logger: Logger): Promise<void> {
+  try {
+    await admin.deleteGroup(groupId);
+  } catch (error) {
+    // It may never have been joined.
+    logger.debug({ err: error, groupId }, 'the consumer group of the rebuild was not deleted');
+  }
+}
+
 const levelTries = 10;
 
 /** A model that is filled from a topic without its beginning lacks rows, and nothing would tell. */
@@ -186,45 +252,14 @@ async function requireBeginnings({ config }: RebuildOptions, { pool, admin, sche
   }
 }
 
-/** A round of catching up that took no longer left no more behind it than the switch can wait for. */
-const shortRoundMs = 2000;
-
-/** Resolves when the version has applied all that the topics held a moment ago. */
-async function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }: Servers, schema: string, version: number): Promise<void> {
-  for (;;) {
-    const began = Date.now();
-    const ends = await endsOf(pool, admin, schema);
-    for (;;) {
-      const applied = await appliedOffsets(pool, schema);
-      const behind = applied.filter(({ topic, partition, nextOffset }) => nextOffset < (ends.get(`${topic}/${partition}`) ?? 0n));
-      const sum = applied.reduce((total, { nextOffset }) => total + nextOffset, 0n);
-      onProgress?.({ version, applied: sum, end: [...ends.values()].reduce((total, end) => total + end, 0n) });
-      if (behind.length === 0) break;
-      const halt = (await haltedPartitions(pool, schema)).find(({ code }) => !isWait(code));
-      if (halt !== undefined) throw new CdcError('READ_MODEL_SCHEMA_CHANGED', halt.cause, { remedy: halt.remedy });
-      await delay(lookEveryMs, undefined, { signal });
-    }
-    if (ends.size > 0 && Date.now() - began < shortRoundMs) return;
-    await delay(ends.size > 0 ? 0 : lookEveryMs, undefined, { signal });
-  }
-}
-
-/** Where the partitions end that the version has claimed; none before it has. */
-async function endsOf(pool: Pool, admin: KafkaAdmin, schema: string): Promise<ReadonlyMap<string, bigint>> {
-  const topics = new Set((await appliedOffsets(pool, schema)).map(({ topic }) => topic));
-  const ends = new Map<string, bigint>();
-  for (const topic of topics) for (const { partition, high } of await admin.offsetsOf(topic)) ends.set(`${topic}/${partition}`, high);
-  return ends;
+function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }: Servers, schema: string, version: number): Promise<void> {
+  return catchUp({ ...fillingOf(pool, admin, schema), tell: (sums) => onProgress?.({ version, ...sums }), signal });
 }
 
 function servingOf(versions: readonly ModelVersion[], model: string): ModelVersion {
   const serving = versions.find(({ serves }) => serves);
   if (serving === undefined) throw new CdcError('READ_MODEL_NOT_MIGRATED', `schema ${model} of the read database is not up to date`);
   return serving;
-}
-
-async function drop(pool: Pool, schema: string): Promise<void> {
-  await pool.query(`DROP SCHEMA ${escapeIdentifier(schema)} CASCADE`);
 }
 
 function missing(model: string, what: string): CdcError {

@@ -1,5 +1,9 @@
-import { escapeLiteral, type Pool } from 'pg';
-import { queryText, qualified, text, type Database } from '../database.ts';
+import { escapeIdentifier, type Pool } from 'pg';
+import type { Logger } from '#pipeline/index.ts';
+import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
+import { historyTable } from '../mirrors/own-columns.ts';
+import { holdersInSchema, lockWait, untilUnlocked } from '../locks.ts';
+import { dependantsOf, inWords, refuseDependants } from './dependants.ts';
 
 /**
  * Versions of a model: the one that serves is the schema of the model's name; others are beside it as `<model>__v<number>`, a higher one
@@ -12,8 +16,13 @@ export type ModelVersion = {
   readonly viewsFilled: boolean;
   /** See docs/read-model.md, source transactions. */
   readonly tornTransactions: bigint;
+  /** Why no process applies it; null while one does, or none was ever given up. */
+  readonly stopped: Stop | null;
   readonly serves: boolean;
 };
+
+/** The error of the catalogue that ended a model's process, or its part of one. */
+export type Stop = { readonly code: string; readonly cause: string; readonly remedy: string; readonly stoppedAt: string };
 
 export function versionSchema(model: string, version: number): string {
   return `${model}__v${version}`;
@@ -40,7 +49,10 @@ export async function listVersions(pool: Pool, model: string): Promise<readonly 
 export async function readVersion(database: Database, schema: string): Promise<Omit<ModelVersion, 'serves'>> {
   const [row] = await queryText(
     database,
-    `SELECT version, projections, views_filled, torn_transactions FROM ${qualified(schema, 'model_version')}`,
+    // As JSON: a version that another program filled may not have all of them.
+    `SELECT version, projections, views_filled, torn_transactions, to_jsonb(v) ->> 'stopped_code', to_jsonb(v) ->> 'stopped_cause',
+            to_jsonb(v) ->> 'stopped_remedy', to_jsonb(v) ->> 'stopped_at'
+       FROM ${qualified(schema, 'model_version')} v`,
   );
   if (row === undefined) throw new TypeError(`schema ${schema} has no version`);
   return {
@@ -49,6 +61,7 @@ export async function readVersion(database: Database, schema: string): Promise<O
     projections: text(row, 1),
     viewsFilled: row[2] === 't',
     tornTransactions: BigInt(text(row, 3)),
+    stopped: typeof row[4] === 'string' ? { code: row[4], cause: row[5] ?? '', remedy: row[6] ?? '', stoppedAt: row[7] ?? '' } : null,
   };
 }
 
@@ -71,22 +84,58 @@ export async function copyGrants(pool: Pool, from: string, to: string): Promise<
   for (const row of rows) await pool.query(text(row, 0));
 }
 
-/** Mirrors that were added beside those of sql/ (a table and its row in mirrored_tables) are part of the next version too, empty. */
-export async function copyOwnMirrors(pool: Pool, from: string, to: string): Promise<void> {
+/**
+ * A next version has the mirrors of the one that serves, with their histories and indexes, empty. The versions of their columns have numbers of their own, so that what
+ * was decoded for another version is never taken for this one's.
+ */
+export async function copyMirrors(pool: Pool, from: string, to: string): Promise<void> {
   const rows = await queryText(
     pool,
-    `SELECT format('CREATE TABLE %s (LIKE %s INCLUDING ALL)', quote_ident(${escapeLiteral(to)}) || '.' || quote_ident(m.mirror_table),
-                   quote_ident(${escapeLiteral(from)}) || '.' || quote_ident(m.mirror_table)), m.mirror_table
-       FROM ${qualified(from, 'mirrored_tables')} m
+    `SELECT m.mirror_table, m.history FROM ${qualified(from, 'mirrored_tables')} m
       WHERE NOT EXISTS (SELECT FROM ${qualified(to, 'mirrored_tables')} n WHERE n.mirror_table = m.mirror_table)`,
   );
   for (const row of rows) {
-    await pool.query(text(row, 0));
-    await pool.query(
-      `INSERT INTO ${qualified(to, 'mirrored_tables')} (mirror_table, source_schema, source_table, columns_version)
-       SELECT mirror_table, source_schema, source_table, (SELECT version * 100000 FROM ${qualified(to, 'model_version')})
-         FROM ${qualified(from, 'mirrored_tables')} WHERE mirror_table = $1`,
-      [text(row, 1)],
-    );
+    const table = text(row, 0);
+    await inTransaction(pool, to, async (client) => {
+      for (const name of [table, ...(row[1] === 't' ? [historyTable(table)] : [])])
+        await client.query(`CREATE TABLE ${qualified(to, name)} (LIKE ${qualified(from, name)} INCLUDING ALL)`);
+      await client.query(
+        `INSERT INTO mirrored_tables (mirror_table, source_schema, source_table, deletes, history, follows, configured, made_at, columns_version)
+         SELECT mirror_table, source_schema, source_table, deletes, history, follows, configured, made_at, (SELECT version * 100000 FROM model_version)
+           FROM ${qualified(from, 'mirrored_tables')} WHERE mirror_table = $1`,
+        [table],
+      );
+    });
   }
+}
+
+type DropOptions = {
+  /** What users have made on it may be dropped with it. */
+  readonly force?: boolean | undefined;
+  readonly logger: Logger;
+  readonly onWait?: ((what: string) => void) | undefined;
+  readonly signal: AbortSignal;
+};
+
+/**
+ * Its tables may be read still, by whoever began before it was switched away from: nobody else waits while that lasts.
+ *
+ * @throws CdcError READ_MODEL_VERSION_IN_USE, without `force`
+ */
+export async function dropVersion(pool: Pool, schema: string, { force = false, logger, onWait, signal }: DropOptions): Promise<void> {
+  const waiting = (holders: string): void => {
+    const what = `schema ${schema} waits to be dropped: ${holders}`;
+    logger.info(what);
+    onWait?.(what);
+  };
+  await untilUnlocked({ holders: () => holdersInSchema(pool, schema), onWait: waiting, signal }, async () => {
+    // Names need their schemas: the transaction's own would be left out.
+    const dependants = await dependantsOf(pool, schema);
+    if (!force) refuseDependants(schema, dependants);
+    await inTransaction(pool, schema, async (client) => {
+      await client.query(`SET LOCAL lock_timeout = ${lockWait.readersMs}`);
+      await client.query(`DROP SCHEMA ${escapeIdentifier(schema)} CASCADE`);
+    });
+    if (dependants.length > 0) logger.warn({ schema }, `dropped with the version: ${inWords(dependants)}`);
+  });
 }

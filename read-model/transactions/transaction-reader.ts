@@ -1,40 +1,34 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId } from '#change-events/index.ts';
-import type { BatchControl, ConsumedBatch, ConsumedMessage, ConsumerOptions, PartitionOffsets, PassedOffsets } from '#kafka/index.ts';
-import type { PartitionBatch } from '../apply-transaction.ts';
+import type { BatchControl, ConsumedBatch, ConsumedMessage, PassedOffsets, UnreadableBatch } from '#kafka/index.ts';
+import type { PartitionBatch } from '../apply/apply-events.ts';
 import { qualified } from '../database.ts';
-import { decode, isAhead, nameOf, noEvents, restMs, withHeartbeats, type ReaderContext } from '../partition-reader.ts';
-import { claimPartitions, requireNothingLost, type TopicPartition } from '../positions.ts';
-import { retrying, unlessAborted } from '../retry.ts';
-import { readEnd, transactionOf } from './boundary.ts';
-import { createSequencer, type Sequencer, type Taken } from './sequencer.ts';
-
-/** What this member knows of a partition. Its events up to `stored` are applied; the sequencer knows how far it is read. */
-type Holding = TopicPartition & { stored: bigint; readonly epoch: bigint };
-
-/** One assignment of all partitions. */
-type Session = { readonly sequencer: Sequencer; readonly holdings: ReadonlyMap<string, Holding>; readonly boundary: Boundary };
-
-/** The transaction topic's partition: how far it is read. Its events are the sequencer's ends. */
-type Boundary = { readTo: bigint };
-
-/** Where the partitions of each topic ended. */
-type Ends = ReadonlyMap<string, readonly PartitionOffsets[]>;
-
-/** A look at a transaction that lacks events: its end's offset and the last known one's, and where the topics ended after that. */
-type Look = { readonly first: bigint; readonly through: bigint; readonly ends: Ends };
+import { standing } from '../faults/standing.ts';
+import { endsModel } from '../faults/classify.ts';
+import { withHeartbeats } from '../consume/with-heartbeats.ts';
+import { decode, isAhead, noEvents, restMs, type Assignment, type Reader, type ReaderContext } from '../consume/partition-reader.ts';
+import { nameOf, requireNothingLost } from '../apply/positions.ts';
+import type { TopicPartition } from '#kafka/port.ts';
+import { unlessAborted } from '#pipeline/index.ts';
+import { retrying } from '../retry.ts';
+import { MismatchError } from '../mirrors/mismatch.ts';
+import { watchTopicIds } from '../consume/topic-ids.ts';
+import { watchForLosses } from './losses.ts';
+import { readEnd } from './boundary.ts';
+import { unreadableBatches, type UnreadableBatches } from '../consume/unreadable.ts';
+import type { Taken } from './sequencer.ts';
+import { openSession, type Holding, type Session } from './session.ts';
 
 export type TransactionReaderContext = ReaderContext & {
   /** The transaction topic, of one partition. */
   readonly boundaryTopic: string;
   /** Events that wait for the end of their transaction may take so many bytes; twice as many, when the next transaction needs them. */
   readonly bufferBytes: number;
-  /** The position of a partition was moved by somebody else: to be assigned anew. */
+  /** The position of a partition was moved by somebody else: to be assigned again. */
   readonly onStale: () => void;
 };
 
 const eventsPerTransaction = 10_000;
-const lostCheckMs = 2000;
 const turnDownMs = 20;
 const nothing: Taken = { messages: new Map(), torn: [] };
 
@@ -42,38 +36,86 @@ const nothing: Taken = { messages: new Map(), torn: [] };
  * Reads all partitions of a model and gives the applier whole source transactions, in commit order. Positions of all partitions move with
  * them, so that what is stored is always between two transactions.
  */
-export function transactionReader(context: TransactionReaderContext): Pick<ConsumerOptions, 'onBatch' | 'onAssigned' | 'onPassed'> {
-  const { schema, pool, admin, mirrors, decoder, schemas, logger, signal, boundaryTopic, bufferBytes, onFailure } = context;
-  let session: Promise<Session> | undefined;
-  let draining: Promise<void> = Promise.resolve();
+export class TransactionReader implements Reader {
+  readonly #context: TransactionReaderContext;
+  readonly #unreadable: UnreadableBatches;
+  #session: Promise<Session> | undefined;
+  #topicIds: Session['topicIds'] = new Map();
+  #watching = false;
+  /** One at a time is applied, in this order. */
+  #draining: Promise<void> = Promise.resolve();
   /** What held nothing for us is passed, in its order; the next batch waits for it. */
-  let moving: Promise<void> = Promise.resolve();
+  #moving: Promise<void> = Promise.resolve();
 
-  const open = async (places: readonly TopicPartition[]): Promise<Session> => {
-    const positions = await retrying(`claiming partitions for ${schema}`, logger, signal, () =>
-      claimPartitions(pool, schema, admin, places),
-    );
-    const sequencer = createSequencer(new Set(mirrors.topics.map((topic) => formatTableId(mirrors.of(topic).source))), (value) =>
-      transactionOf(decoder, value),
-    );
-    const holdings = new Map<string, Holding>();
-    const boundary: Boundary = { readTo: 0n };
-    for (const { topic, partition, nextOffset, epoch } of positions) {
-      holdings.set(nameOf({ topic, partition }), { topic, partition, stored: nextOffset, epoch });
-      if (topic === boundaryTopic) boundary.readTo = nextOffset;
-      else sequencer.addLane(nameOf({ topic, partition }), formatTableId(mirrors.of(topic).source), nextOffset);
+  constructor(context: TransactionReaderContext) {
+    this.#context = context;
+    this.#unreadable = unreadableBatches(context);
+  }
+
+  onAssigned(assignment: Assignment): void {
+    const { admin, signal, boundaryTopic, onStale, onFailure } = this.#context;
+    const places = Object.entries(assignment).flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition })));
+    const opened = openSession(this.#context, boundaryTopic, places);
+    this.#session = opened;
+    if (!this.#watching) {
+      this.#watching = true;
+      // To be assigned again reads the positions, and finds it.
+      watchTopicIds(admin, async () => this.#topicIds, onStale, signal).catch(() => undefined);
     }
-    return { sequencer, holdings, boundary };
-  };
+    opened
+      .then((session) => {
+        this.#topicIds = session.topicIds;
+        return this.#watchForLosses(session);
+      })
+      .catch((error: unknown) => {
+        if (!signal.aborted) onFailure(error);
+      });
+  }
 
-  const read = async (batch: ConsumedBatch, control: BatchControl): Promise<void> => {
-    await moving;
-    const current = await session;
+  async onBatch(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+    const { signal } = this.#context;
+    try {
+      await withHeartbeats(control, (lost) => unlessAborted(this.#read(batch, control), AbortSignal.any([lost, signal])));
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Nothing behind it can be put together: the model waits, and says why. */
+  async onUnreadable(batch: UnreadableBatch, control: BatchControl): Promise<void> {
+    const { signal } = this.#context;
+    try {
+      await this.#moving;
+      const current = await this.#session;
+      const holding = current?.holdings.get(nameOf(batch));
+      if (current === undefined || holding === undefined || !control.isCurrent()) return;
+      const readTo = this.#readToOf(current, holding);
+      if (batch.offset < readTo || batch.fetchedFrom > readTo) return control.seek(readTo);
+      const stored = await unlessAborted(this.#unreadable.stand(batch, holding.stored === readTo), signal);
+      // Somebody has passed over it.
+      if (stored !== null && stored > batch.offset) this.#context.onStale();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  onPassed(passed: PassedOffsets): void {
+    const { signal, onFailure } = this.#context;
+    this.#moving = this.#moving.then(() => this.#moveOn(passed));
+    this.#moving.catch((error: unknown) => {
+      if (!signal.aborted) onFailure(error);
+    });
+  }
+
+  async #read(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+    const { admin, schema, mirrors, decoder, schemas, logger, boundaryTopic, bufferBytes } = this.#context;
+    await this.#moving;
+    const current = await this.#session;
     const name = nameOf(batch);
     const holding = current?.holdings.get(name);
     if (current === undefined || holding === undefined || !control.isCurrent()) return;
     const { sequencer } = current;
-    const readTo = readToOf(current, holding);
+    const readTo = this.#readToOf(current, holding);
     const turnDown = (): void => control.seek(readTo);
     const messages = batch.messages.filter(({ offset }) => offset >= readTo);
     const [first] = messages;
@@ -82,7 +124,7 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       return;
     }
     if (first.offset > readTo) {
-      await requireNothingLost(admin, batch, readTo);
+      await requireNothingLost(admin, schema, batch, readTo);
       if (isAhead(batch, batch.fetchedFrom, readTo, logger)) return turnDown();
     }
     if (!(await schemas.ready(batch, messages))) {
@@ -101,44 +143,51 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       }
       sequencer.add(name, messages, batch.nextOffset);
     }
-    await drain(current);
-  };
+    await this.#drain(current);
+  }
 
-  const readToOf = ({ sequencer, boundary }: Session, { topic, partition }: TopicPartition): bigint =>
-    topic === boundaryTopic ? boundary.readTo : sequencer.readTo(nameOf({ topic, partition }));
+  #readToOf({ sequencer, boundary }: Session, { topic, partition }: TopicPartition): bigint {
+    return topic === this.#context.boundaryTopic ? boundary.readTo : sequencer.readTo(nameOf({ topic, partition }));
+  }
 
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const turn = draining.then(work);
-    draining = turn.catch(() => undefined);
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#draining.then(work);
+    this.#draining = turn.catch(() => undefined);
     return turn;
-  };
+  }
 
   /** Applies whatever is complete by now. */
-  const drain = (current: Session): Promise<void> =>
-    inTurn(async () => {
+  #drain(current: Session): Promise<void> {
+    const { bufferBytes } = this.#context;
+    return this.#inTurn(async () => {
       const { sequencer } = current;
       for (let taken = sequencer.take(eventsPerTransaction); taken !== null; taken = sequencer.take(eventsPerTransaction)) {
-        await apply(current, taken);
+        await this.#apply(current, taken);
       }
-      await apply(current, sequencer.bytes() > 2 * bufferBytes ? sequencer.takeTorn() : nothing);
+      await this.#apply(current, sequencer.bytes() > 2 * bufferBytes ? sequencer.takeTorn() : nothing);
     });
+  }
 
-  const apply = async (current: Session, { messages, torn }: Taken): Promise<void> => {
+  async #apply(current: Session, { messages, torn }: Taken): Promise<void> {
+    const { schema, mirrors, onPoison, logger, signal } = this.#context;
     for (;;) {
       const batches: PartitionBatch[] = [];
       for (const [name, holding] of current.holdings) {
-        const batch = await toBatch(current, holding, messages.get(name) ?? []);
+        const batch = await this.#toBatch(current, holding, messages.get(name) ?? []);
         if (batch.nextOffset > batch.expectedOffset) batches.push(batch);
       }
-      if (batches.length === 0) return;
-      const outcome = await context.applier.submit(...batches);
+      const [first] = batches;
+      if (first === undefined) return;
+      const outcome = await this.#context.applier.submit(...batches).catch((error: unknown) => {
+        throw signal.aborted || endsModel(error, onPoison) ? error : new MismatchError(standing(first, first.expectedOffset, error));
+      });
       if (outcome === 'stale') {
         logger.warn({ schema }, 'another consumer has taken partitions or moved their positions: reading them again');
-        context.onStale();
+        this.#context.onStale();
         // Nothing of this session may be applied any more.
         return new Promise(() => undefined);
       }
-      if (typeof outcome === 'object') throw outcome.halted.error;
+      if (typeof outcome === 'object') throw new MismatchError(outcome.halted);
       if (outcome === 'outdated') {
         await mirrors.reload();
         continue;
@@ -147,12 +196,13 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
         const holding = current.holdings.get(nameOf({ topic, partition }));
         if (holding !== undefined) holding.stored = nextOffset;
       }
-      if (torn.length > 0) await reportTorn(torn);
+      if (torn.length > 0) await this.#reportTorn(torn);
       return;
     }
-  };
+  }
 
-  const toBatch = async (current: Session, holding: Holding, messages: readonly ConsumedMessage[]): Promise<PartitionBatch> => {
+  async #toBatch(current: Session, holding: Holding, messages: readonly ConsumedMessage[]): Promise<PartitionBatch> {
+    const { schema, mirrors, logger, signal, boundaryTopic } = this.#context;
     const { topic, partition, stored: expectedOffset, epoch } = holding;
     const { sequencer, boundary } = current;
     const isBoundary = topic === boundaryTopic;
@@ -162,13 +212,14 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
       const events = noEvents(mirrors.of(isBoundary ? (mirrors.topics[0] ?? '') : topic));
       return { topic, partition, ...events, expectedOffset, epoch, nextOffset };
     }
-    const { events, mismatch } = await decode(context, holding, messages);
+    const { events, mismatch } = await retrying(`decoding for ${schema}`, logger, signal, () => decode(this.#context, holding, messages));
     // Transactions are whole over all tables: none can go on without the others.
-    if (mismatch !== null) throw mismatch.error;
+    if (mismatch !== null) throw new MismatchError(mismatch);
     return { topic, partition, ...events, expectedOffset, epoch, nextOffset };
-  };
+  }
 
-  const reportTorn = async (torn: readonly string[]): Promise<void> => {
+  async #reportTorn(torn: readonly string[]): Promise<void> {
+    const { schema, pool, logger } = this.#context;
     const last = torn.at(-1) ?? '';
     logger.warn({ schema, transactions: torn.length, last }, 'source transactions became visible in parts: see docs/read-model.md');
     // One that comes in many parts counts once.
@@ -179,88 +230,35 @@ export function transactionReader(context: TransactionReaderContext): Pick<Consu
         [torn.length, last, torn],
       )
       .catch(() => undefined);
-  };
+  }
 
-  /**
-   * A transaction whose end is known but whose events are not in their topics (deleted, or applied before this mode was switched on) is
-   * waited for in vain: then all is read that was in those topics when its end was known.
-   */
-  const watchForLosses = async (current: Session): Promise<void> => {
-    const { sequencer } = current;
-    let look: Look | undefined;
-    for (;;) {
-      await delay(lostCheckMs, undefined, { signal });
-      if ((await session) !== current) return;
-      const first = sequencer.firstEnd()?.offset;
-      const lacking = sequencer.lacking();
-      if (first === undefined || lacking === null || lacking.size === 0) {
-        look = undefined;
-      } else if (look?.first === first) {
-        const exhausted = exhaustedOf(current, look.ends);
-        if (![...lacking].every((collection) => exhausted.has(collection))) continue;
-        const { through } = look;
-        await inTurn(() => apply(current, sequencer.giveUp(exhausted, through)));
-        await drain(current);
-      } else {
-        const through = sequencer.lastEnd() ?? first;
-        const ends = await Promise.all(mirrors.topics.map(async (topic) => [topic, await endsOf(current, topic)] as const));
-        look = { first, through, ends: new Map(ends) };
-      }
-    }
-  };
-
-  const endsOf = async ({ holdings }: Session, topic: string): Promise<readonly PartitionOffsets[]> => {
-    const isHeld = [...holdings.values()].some((holding) => holding.topic === topic);
-    return isHeld ? admin.offsetsOf(topic) : [];
-  };
-
-  /** The collections of the topics that are read to these ends. */
-  const exhaustedOf = ({ sequencer, holdings }: Session, ends: Ends): ReadonlySet<string> => {
-    const exhausted = mirrors.topics.filter((topic) => {
-      const places = [...holdings.values()].filter((holding) => holding.topic === topic);
-      const end = (partition: number): bigint => ends.get(topic)?.find((one) => one.partition === partition)?.high ?? 0n;
-      return places.length > 0 && places.every((place) => sequencer.readTo(nameOf(place)) >= end(place.partition));
+  #watchForLosses(session: Session): Promise<void> {
+    const { admin, mirrors, signal } = this.#context;
+    return watchForLosses(session, {
+      admin,
+      mirrors,
+      signal,
+      isCurrent: async () => (await this.#session) === session,
+      giveUp: async (collections, through) => {
+        await this.#inTurn(() => this.#apply(session, session.sequencer.giveUp(collections, through)));
+        await this.#drain(session);
+      },
     });
-    return new Set(exhausted.map((topic) => formatTableId(mirrors.of(topic).source)));
-  };
+  }
 
   /** Past control records and aborted events only: nothing to apply, but the position moves. */
-  const moveOn = async ({ topic, partition, from, to: nextOffset }: PassedOffsets): Promise<void> => {
+  async #moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets): Promise<void> {
+    const { admin, schema, logger, boundaryTopic } = this.#context;
     const name = nameOf({ topic, partition });
-    const current = await session;
+    const current = await this.#session;
     const holding = current?.holdings.get(name);
-    if (current === undefined || holding === undefined || nextOffset <= readToOf(current, holding)) return;
-    if (isAhead(holding, from, readToOf(current, holding), logger)) return;
-    await requireNothingLost(admin, holding, readToOf(current, holding));
+    if (current === undefined || holding === undefined || nextOffset <= this.#readToOf(current, holding)) return;
+    if (isAhead(holding, from, this.#readToOf(current, holding), logger)) return;
+    await requireNothingLost(admin, schema, holding, this.#readToOf(current, holding));
     // A batch may have come meanwhile.
-    if (nextOffset <= readToOf(current, holding)) return;
+    if (nextOffset <= this.#readToOf(current, holding)) return;
     if (topic === boundaryTopic) current.boundary.readTo = nextOffset;
     else current.sequencer.add(name, [], nextOffset);
-    await drain(current);
-  };
-
-  return {
-    onAssigned(assignment) {
-      const opened = open(
-        Object.entries(assignment).flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition }))),
-      );
-      session = opened;
-      opened.then(watchForLosses).catch((error: unknown) => {
-        if (!signal.aborted) onFailure(error);
-      });
-    },
-    async onBatch(batch, control) {
-      try {
-        await withHeartbeats(control, (lost) => unlessAborted(read(batch, control), AbortSignal.any([lost, signal])));
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
-    },
-    onPassed(passed) {
-      moving = moving.then(() => moveOn(passed));
-      moving.catch((error: unknown) => {
-        if (!signal.aborted) onFailure(error);
-      });
-    },
-  };
+    await this.#drain(current);
+  }
 }

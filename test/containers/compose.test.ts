@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
+import { decodeChangeEvent } from '#change-events/index.ts';
+import { connectKafka, readToEnd, type Kafka } from '#kafka/index.ts';
+import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { startCompose, type ComposeProject } from '#test/support/compose.ts';
 import { docker } from '#test/support/container-images.ts';
@@ -20,6 +24,8 @@ const composed = z.object({
       cap_drop: z.array(z.string()).optional(),
       security_opt: z.array(z.string()).optional(),
       healthcheck: z.unknown().optional(),
+      logging: z.object({ options: z.record(z.string(), z.string()).optional() }).optional(),
+      pull_policy: z.string().optional(),
     }),
   ),
 });
@@ -27,13 +33,24 @@ const composed = z.object({
 const avro = ['--env-file', join(import.meta.dirname, '..', '..', 'containers', 'avro.env')];
 
 describe('docker compose', () => {
-  const signal = AbortSignal.timeout(440_000);
+  const signal = AbortSignal.timeout(30 * 60_000);
   let project: ComposeProject;
 
   before(async () => {
     project = await startCompose({ signal });
   });
   after(() => project[Symbol.asyncDispose]());
+
+  const secretOf = (name: string): Promise<string> => readFile(join(project.folder, '.secrets', name), 'utf8');
+  /** As an editor saves: another file takes the old one's place. */
+  const edit = async (file: string, change: (text: string) => string): Promise<void> => {
+    const path = join(project.folder, file);
+    const old = await readFile(path, 'utf8');
+    const text = change(old);
+    assert.notEqual(text, old, `nothing to change in ${file}`);
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  };
 
   test('up --wait means healthy: every service by its own check, the connector running, both read models fresh, setup done', async () => {
     const lines = (await project.compose('ps', '--all', '--format', '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}')).split('\n');
@@ -74,9 +91,100 @@ describe('docker compose', () => {
     for (const model of ['query_model', 'log_model']) {
       await waitFor(async () => (await project.sql('read', `SELECT name FROM ${model}.customers WHERE id = 1`))[0] === 'Grace', {
         signal,
-        timeoutMs: 60_000,
+        timeoutMs: 300_000,
         describe: `the change in ${model}`,
       });
+    }
+  });
+
+  test('passwords are in no container’s environment; logs are bounded; our own images are never pulled', async () => {
+    const passwords = await Promise.all((await readdir(join(project.folder, '.secrets'))).map((name) => secretOf(name)));
+    assert.equal(new Set(passwords).size, 8, 'one for each role');
+    const ids = (await project.compose('ps', '--all', '--quiet')).split('\n');
+    const shown = await docker(['inspect', ...ids]);
+    for (const password of passwords) assert.ok(!shown.includes(password), 'docker inspect shows a password');
+    const { services } = composed.parse(JSON.parse(await project.compose('config', '--format', 'json')));
+    for (const [name, { logging, pull_policy: pull }] of Object.entries(services)) {
+      assert.notEqual(logging?.options?.['max-size'], undefined, name);
+      if (ours.has(name) || name === 'connect') assert.equal(pull, 'never', name);
+    }
+  });
+
+  test('a table is added by pipeline.yaml and the connector file: the next up hands them to every program, and both strategies capture it', async () => {
+    await project.sql('legacy', 'CREATE TABLE notes (id bigint PRIMARY KEY, body text, updated_at timestamptz NOT NULL DEFAULT now())');
+    await project.sql('legacy', 'CREATE INDEX ON notes (updated_at, id)');
+    await project.sql('legacy', 'GRANT SELECT ON notes TO cdc_poller');
+    await edit('pipeline.yaml', (text) =>
+      text
+        .replace('    - table: public.customers\n', '    - table: public.customers\n    - table: public.notes\n')
+        .replaceAll('_model: {', '_model: { staleAfterMs: 20000,'),
+    );
+    for (const file of ['connectors/legacy-orders.json', 'connectors/legacy-orders-avro.json'])
+      await edit(file, (text) => text.replace('"public.customers,', '"public.notes,public.customers,'));
+    await project.explained(() => project.compose('up', '--detach', '--wait'));
+    const log = await project.compose('logs', '--no-color', '--no-log-prefix', 'setup');
+    assert.match(log, /pipeline\.yaml has changed: the programs that run are started again with it/);
+    await project.sql('legacy', "INSERT INTO notes (id, body) VALUES (1, 'hello')");
+    const { kafka: settings } = await project.config();
+    await project.explained(async () => {
+      const kafka = connectKafka(settings, silentLogger);
+      for (const topic of ['query.public.notes', 'log.public.notes']) {
+        await waitFor(async () => (await bodies(kafka, topic)).includes('hello'), {
+          signal,
+          timeoutMs: 300_000,
+          intervalMs: 1000,
+          describe: `the row in ${topic}`,
+        });
+      }
+    });
+  });
+
+  test('a connector file that captures less than what runs is refused by the next up, which changes nothing', async () => {
+    const status = await project.cdc('connectors', 'plan');
+    assert.match(status, /no changes/);
+    await edit('connectors/legacy-orders.json', (text) => text.replace('"public.notes,', '"'));
+    await assert.rejects(project.compose('up', '--detach', '--wait'), /setup.* exit 78|exit(?:ed)?.*78/s);
+    assert.match(
+      await project.compose('logs', '--no-color', '--no-log-prefix', 'setup'),
+      /CONNECTOR_CAPTURES_LESS: connector legacy-orders would no longer capture public\.notes/,
+    );
+    assert.match(await project.cdc('connectors', 'plan').catch(outputOf), /~ table\.include\.list/, 'the running connector is as it was');
+    await edit('connectors/legacy-orders.json', (text) => text.replace('"public.customers,', '"public.notes,public.customers,'));
+  });
+
+  test('the health check of the read model says why it is not well', async () => {
+    await project.cdc('connectors', 'pause', 'legacy-orders');
+    const check = (): Promise<string> =>
+      project.compose('exec', '-T', 'read-model', '/app/containers/app/healthy', 'read-model').catch(outputOf);
+    await waitFor(async () => /log_model: STALE/.test(await check()), {
+      signal,
+      timeoutMs: 300_000,
+      intervalMs: 1000,
+      describe: 'the reason in the health check',
+    });
+    await project.cdc('connectors', 'resume', 'legacy-orders');
+    await waitFor(async () => !/STALE|unknown/.test(await check()), {
+      signal,
+      timeoutMs: 300_000,
+      intervalMs: 1000,
+      describe: 'fresh again',
+    });
+  });
+
+  test('a Kafka that hangs, but whose port takes connections, is not healthy', async () => {
+    const id = await project.compose('ps', '--quiet', 'kafka');
+    const [, ...check] = z
+      .array(z.string())
+      .parse(JSON.parse(await docker(['inspect', '--format', '{{json .Config.Healthcheck.Test}}', id])));
+    const seconds = ['exec', '-T', 'kafka', 'timeout', '4'];
+    await project.compose(...seconds, ...check);
+    // From outside: inside, the first process of a container cannot be stopped. Shorter than the broker's own session.
+    await project.compose('kill', '--signal', 'STOP', 'kafka');
+    try {
+      await project.compose(...seconds, 'bash', '-c', '</dev/tcp/127.0.0.1/9092');
+      await assert.rejects(project.compose(...seconds, ...check));
+    } finally {
+      await project.compose('kill', '--signal', 'CONT', 'kafka');
     }
   });
 
@@ -96,7 +204,7 @@ describe('docker compose', () => {
     const becomes = (wanted: string): Promise<true> =>
       waitFor(async () => (await project.compose('ps', '--format', '{{.Health}}', 'poller')) === wanted, {
         signal,
-        timeoutMs: 90_000,
+        timeoutMs: 300_000,
         intervalMs: 1000,
         describe: `a poller that is ${wanted}`,
       });
@@ -111,14 +219,19 @@ describe('docker compose', () => {
     const earlier = await project.sql('legacy', 'SELECT count(*) FROM orders');
     const status = z.object({ tasks: z.array(z.object({ state: z.string() })) });
     const tasks = async (): Promise<string> => {
-      const answer = await fetch(`${project.environment['CONNECT_URL'] ?? ''}/connectors/legacy-orders/status`, { signal });
+      const { CONNECT_URL: url = '', CONNECT_USERNAME: username = '', CONNECT_PASSWORD_FILE: file = '' } = project.environment;
+      const password = await readFile(file, 'utf8');
+      const path = `${url}/connectors/legacy-orders/status`;
+      assert.equal((await fetch(path, { signal })).status, 401, 'whoever has no login is not answered');
+      const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+      const answer = await fetch(path, { signal, headers: { authorization } });
       return status
         .parse(await answer.json())
         .tasks.map(({ state }) => state)
         .join();
     };
     const become = (wanted: string): Promise<true> =>
-      waitFor(async () => (await tasks()) === wanted, { signal, timeoutMs: 60_000, describe: `tasks: ${wanted || 'none'}` });
+      waitFor(async () => (await tasks()) === wanted, { signal, timeoutMs: 300_000, describe: `tasks: ${wanted || 'none'}` });
     await project.cdc('connectors', 'stop', 'legacy-orders');
     await become('');
     await project.sql('legacy', 'DROP PUBLICATION cdc_publication');
@@ -133,12 +246,12 @@ describe('docker compose', () => {
   });
 
   test('told to write Avro, the pipeline goes on where it stands, with a registry and under its health check too', async () => {
-    await project.compose(...avro, 'up', '--detach', '--wait');
+    await project.explained(() => project.compose(...avro, 'up', '--detach', '--wait'));
     await project.sql('legacy', "UPDATE customers SET name = 'Hopper' WHERE id = 1");
     for (const model of ['query_model', 'log_model']) {
       await waitFor(async () => (await project.sql('read', `SELECT name FROM ${model}.customers WHERE id = 1`))[0] === 'Hopper', {
         signal,
-        timeoutMs: 60_000,
+        timeoutMs: 300_000,
         describe: `the change in ${model}`,
       });
     }
@@ -157,3 +270,21 @@ describe('docker compose', () => {
     assert.equal(await docker(['network', 'ls', '--quiet', '--filter', label]), '');
   });
 });
+
+/** Of the rows in a topic that may not be there yet. */
+async function bodies(kafka: Kafka, topic: string): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  try {
+    await readToEnd(kafka, topic, ({ value, offset }, partition) =>
+      found.push(decodeChangeEvent(value, { topic, partition, offset: offset.toString() })?.after?.['body']),
+    );
+  } catch (error) {
+    if (!(error instanceof CdcError) || error.code !== 'TOPIC_MISSING') throw error;
+  }
+  return found;
+}
+
+/** What a program wrote that then failed. */
+function outputOf(error: unknown): string {
+  return error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error);
+}

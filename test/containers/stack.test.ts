@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { connectKafka } from '#kafka/index.ts';
 import { nodeFlags, pipelineSchema, silentLogger } from '#pipeline/index.ts';
-import { readStackState } from '#stack/state.ts';
+import { readStackState } from '#stack/state/state.ts';
 import { docker } from '#test/support/container-images.ts';
 
 const run = promisify(execFile);
@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** Without Connect, which docker compose up (compose.test.ts) starts in the same way. */
 describe('cdc stack up --as containers', () => {
-  const signal = AbortSignal.timeout(440_000);
+  const signal = AbortSignal.timeout(30 * 60_000);
   let folder: string;
   let project: string;
 

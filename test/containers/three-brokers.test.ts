@@ -15,7 +15,7 @@ const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes minutes: set TES
 const brokersFile = join(import.meta.dirname, '..', '..', 'containers', 'three-brokers.env');
 
 describe('docker compose with three brokers', { skip }, () => {
-  const signal = AbortSignal.timeout(840_000);
+  const signal = AbortSignal.timeout(60 * 60_000);
   let project: ComposeProject;
   let config: PipelineConfig;
 

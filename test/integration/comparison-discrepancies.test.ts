@@ -276,7 +276,7 @@ test('whoever is behind when the time is over is named: connector, poller, read 
   }
   const change: RecordedChange = { op: 'c', table: 'orders', txId: '9', key: '1', before: null, after: { id: 1 } };
   await bench.publish(bench.topic('log', 'orders'), [eventMessage(change)]);
-  assert.match(await whoIsBehind(input), /read model log_model stands at offset 0 of 1 in \S+\.public\.orders, partition 0/);
+  assert.match(await whoIsBehind(input), /read model log_model is at offset 0 of 1 in \S+\.public\.orders, partition 0/);
 });
 
 /** Who is named when the time is over. A busy machine may need longer for what comes before it: then there is more time. */

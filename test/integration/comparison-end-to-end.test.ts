@@ -5,7 +5,8 @@ import type { TableEvents } from '#comparison/events/count.ts';
 import { comparisonFromConfig, renderTerminal, runComparison, type ComparisonReport, type Strategy } from '#comparison/index.ts';
 import { runWorkload, seed } from '#legacy-db/index.ts';
 import { silentLogger, sweepPollerConfig } from '#pipeline/index.ts';
-import { migrate, startReadModel } from '#read-model/index.ts';
+import { startReadModel } from '#read-model/index.ts';
+import { migrateOrders } from '#test/support/order-mirrors.ts';
 import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
@@ -33,7 +34,7 @@ test('a workload under poller, key sweep and Debezium: the log loses nothing, po
     poller: { http: { port } },
     sweep: { sweep: { intervalMs: 500 }, http: { port: sweepPort } },
   });
-  for (const schema of Object.keys(config.readModel?.models ?? {})) await migrate(read.owner, { schema });
+  for (const schema of Object.keys(config.readModel?.models ?? {})) await migrateOrders(read.owner, schema);
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => deleteTopicsOf(poller, `${poller}-sweep`));
   await using running = startTestPoller(config);

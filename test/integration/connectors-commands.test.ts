@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { waitForStreaming, type ConnectClient } from '#connectors/index.ts';
 import { snapshotProgress } from '#connectors/snapshot/progress.ts';
 import { waitFor } from '#stack/index.ts';
-import { prepareTestConnector, removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
+import { prepareTestConnector, removeConnector, removeTopics, testConnect, testConnectAccess } from '#test/support/connect.ts';
 import { connectorsTerminal, type Terminal } from '#test/support/terminal.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
@@ -23,7 +23,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
   const folder = await mkdtemp(join(tmpdir(), 'connectors-'));
   const { kafka } = await testStack();
   const topicPrefix = file.config['topic.prefix'];
-  const connect = { url: client.url, connectors: ['orders.json'], topicPrefix };
+  const connect = { ...(await testConnectAccess()), connectors: ['orders.json'], topicPrefix };
   const pipeline = { legacyDb: db.config, kafka: { brokers: kafka.brokers, replicationFactor: 1 }, connect };
   const cli = connectorsTerminal(pipeline, folder);
   try {
@@ -79,12 +79,12 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
         message: new RegExp(`topic\\.prefix is ${topicPrefix}, but connect\\.topicPrefix in pipeline\\.yaml is other`),
       });
     });
-    await t.test('snapshot reads a table anew beside the stream, and tells how far it is', async () => {
+    await t.test('snapshot reads a table again beside the stream, and tells how far it is', async () => {
       await db.query(
         `INSERT INTO customers (email, name, tier, created_at) SELECT 'c' || n, 'C', 'gold', now() FROM generate_series(1, 2500) n`,
       );
       const { printed, progress } = await cli.run('snapshot', 'public.customers', '--where', 'id > 500');
-      assert.equal(printed, `${name}: public.customers read anew`);
+      assert.equal(printed, `${name}: public.customers read again`);
       assert.match(progress, /^public\.customers: read to key \d+ of 2500$/m);
       await using rows = await observeTopics(await testKafka(), [`${topicPrefix}.public.customers`], uniqueName('observer'));
       await rows.until(
@@ -163,7 +163,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       // Those of the snapshot before are 2000.
       await rows.until(
         () => again() > 2000,
-        () => `${again()} rows read anew`,
+        () => `${again()} rows read again`,
       );
       assert.notEqual(snapshotProgress(await client.offsets(name)), null);
       assert.equal((await cli.run('snapshot', '--abort')).printed, `${name}: asked to end its incremental snapshot`);
@@ -173,7 +173,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
         () => rows.messages.some(({ value }) => value?.includes('after the abort')),
         () => 'the stream goes on',
       );
-      assert.ok(again() < 2000 + 12_500, `${again()} rows read anew`);
+      assert.ok(again() < 2000 + 12_500, `${again()} rows read again`);
     });
     await t.test('render gives Strimzi the same settings', async () => {
       const { printed } = await cli.run('render', '--strimzi', 'my-connect');
@@ -202,7 +202,10 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       await cli.run('delete', '--drop-slot', name);
     });
     await t.test('prepare --undo takes all of it back', async () => {
-      assert.match((await cli.run('prepare', '--undo')).printed, /removed +publication .*\n(?:.*\n)*removed +schema cdc\n/);
+      assert.match(
+        (await cli.run('prepare', '--undo')).printed,
+        /removed +publication .*\n(?:.*\n)*removed +schema cdc: DROP SCHEMA cdc;\n/,
+      );
     });
   } finally {
     await removeConnector(client, name, db.replicator);

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { decodeChangeEvent } from '#change-events/index.ts';
 import { postgresClientConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
-import { startTestConnector, type CapturedDatabase, type TestConnector } from '#test/support/connect.ts';
+import { type CapturedDatabase, type TestConnector, startTestConnector, testConnectAccess } from '#test/support/connect.ts';
 import { observeTopics, testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { startOwnPostgres, type OwnPostgres } from '#test/support/own-postgres.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
@@ -69,14 +69,14 @@ async function captured({ host, port }: OwnPostgres): Promise<CapturedDatabase> 
 }
 
 /** `cdc connectors …` with the connector's file as it would be for `server`. */
-async function connectors({ name, config, prefix, client }: TestConnector, server: OwnPostgres, ...words: string[]): Promise<Outcome> {
+async function connectors({ name, config, prefix }: TestConnector, server: OwnPostgres, ...words: string[]): Promise<Outcome> {
   const folder = await mkdtemp(join(files, 'terminal-'));
   const located = { ...config, 'database.hostname': server.host, 'database.port': String(server.port) };
   await writeFile(join(folder, 'things.json'), JSON.stringify({ name, config: located }));
   const pipeline = {
     legacyDb: { host: server.host, port: server.port, database, roles: (await testStack()).roles },
     kafka: await testKafkaConfig(),
-    connect: { url: client.url, connectors: ['things.json'], topicPrefix: prefix },
+    connect: { ...(await testConnectAccess()), connectors: ['things.json'], topicPrefix: prefix },
   };
   return connectorsTerminal(pipeline, folder).run(...words);
 }

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { decodeChangeEvent } from '#change-events/index.ts';
-import { doctorCommand, dropSlot } from '#connectors/index.ts';
+import { dropSlot } from '#connectors/index.ts';
+import { doctorCommand } from '#doctor/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { connectorsTerminal, terminal, type Terminal } from '#test/support/terminal.ts';
-import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
+import { type TestConnector, startTestConnector } from '#test/support/connect.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { startOwnStack, type OwnStack } from '#test/support/own-stack.ts';
@@ -51,9 +52,9 @@ async function published(db: LegacyDatabase, connector: TestConnector): Promise<
   return ids();
 }
 
-async function terminalOf(db: LegacyDatabase, { name, config, prefix, client }: TestConnector, files: string): Promise<Terminal> {
+async function terminalOf(db: LegacyDatabase, { name, config, prefix }: TestConnector, files: string): Promise<Terminal> {
   await writeFile(join(files, 'orders.json'), JSON.stringify({ name, config }));
-  const connect = { url: client.url, connectors: ['orders.json'], topicPrefix: prefix };
+  const connect = { ...own.state().connect, connectors: ['orders.json'], topicPrefix: prefix };
   return connectorsTerminal({ legacyDb: db.config, kafka: { brokers: own.state().kafka.brokers }, connect }, files);
 }
 
@@ -92,7 +93,7 @@ test('Postgres killed amid writes and started again: the connector goes on by it
   assert.equal(new Set(ids).size, 100);
 });
 
-test('a slot dropped behind the connector: status, watch and apply call it a loss, before and after it was made anew', async (t) => {
+test('a slot dropped behind the connector: status, watch and apply call it a loss, before and after it was made again', async (t) => {
   await using db = await createLegacyDatabase();
   await using connector = await startTestConnector({ database: db, tables: ['public.products'], overrides: quick });
   await connector.streaming();
@@ -117,7 +118,7 @@ test('a slot dropped behind the connector: status, watch and apply call it a los
     await write(db, 5);
 
     await t.test('while the slot is gone', () => toldBy(/does not exist any more: the changes after \w+\/\w+ are lost/));
-    await t.test('when somebody made it anew', async () => {
+    await t.test('when somebody made it again', async () => {
       await db.queryAs(db.replicator, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
       await toldBy(/begins at \w+\/\w+, after the position \w+\/\w+/);
     });
@@ -130,7 +131,7 @@ test('a slot dropped behind the connector: status, watch and apply call it a los
       t.diagnostic(failed.trace ?? '');
       await toldBy(/begins at \w+\/\w+, after the position \w+\/\w+/);
     });
-    await t.test('a reset reads the tables anew, the rows in between included', async () => {
+    await t.test('a reset reads the tables again, the rows in between included', async () => {
       await cli.run('offsets', 'reset', name, '--drop-slot');
       await connector.streaming();
       assert.equal(new Set(await published(db, connector)).size, 5);
@@ -147,7 +148,7 @@ test('a slot dropped behind the connector: status, watch and apply call it a los
  */
 const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes most of a minute: set TEST_NIGHTLY=1' : false;
 
-test('Kafka stands still: Connect goes on calling the connector RUNNING, and doctor tells that it does not move', { skip }, async () => {
+test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor tells that it does not move', { skip }, async () => {
   await using db = await createLegacyDatabase();
   await using connector = await startTestConnector({ database: db, tables: ['public.products'], overrides: quick });
   await connector.streaming();
@@ -156,7 +157,7 @@ test('Kafka stands still: Connect goes on calling the connector RUNNING, and doc
   const { client, name, prefix, config } = connector;
   const files = await mkdtemp(join(tmpdir(), 'connectors-stalled-'));
   await writeFile(join(files, 'orders.json'), JSON.stringify({ name, config }));
-  const connect = { url: client.url, connectors: ['orders.json'], topicPrefix: prefix, guard: { warnHeartbeatMs: 3000 } };
+  const connect = { ...own.state().connect, connectors: ['orders.json'], topicPrefix: prefix, guard: { warnHeartbeatMs: 3000 } };
   const pipeline = { legacyDb: db.config, kafka: { brokers: own.state().kafka.brokers }, connect };
   const doctor = terminal(doctorCommand, pipeline, files);
   try {

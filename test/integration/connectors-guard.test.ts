@@ -9,9 +9,10 @@ import { Client, type ClientConfig } from 'pg';
 import { connectClient } from '#connectors/index.ts';
 import { dropSlotByForce } from '#connectors/guard/drop-slot.ts';
 import { connectorsTerminal, type RunningCommand, type Terminal } from '#test/support/terminal.ts';
-import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
+import { type TestConnector, startTestConnector, testConnectAccess } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack } from '#test/support/stack.ts';
+import { eventually } from '#test/support/read-database.ts';
 import { takeSlot } from '#test/support/take-slot.ts';
 
 type Event = { readonly event: string; readonly alarm?: string; readonly text: string };
@@ -38,6 +39,7 @@ async function bench(): Promise<Bench> {
   resources.defer(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'orders.json'), JSON.stringify({ name: connector.name, config: connector.config }));
   const { kafka } = await testStack();
+  const access = await testConnectAccess();
   return {
     db,
     connector,
@@ -47,7 +49,7 @@ async function bench(): Promise<Bench> {
           legacyDb: db.config,
           kafka: { brokers: kafka.brokers, replicationFactor: 1 },
           connect: {
-            url: connector.client.url,
+            ...access,
             connectors: ['orders.json'],
             topicPrefix: connector.prefix,
             guard: { intervalMs: 200, restartBackoffMs: 200, ...guard },
@@ -151,7 +153,7 @@ test('a connector that Connect calls RUNNING but that captures nothing is known 
   );
 });
 
-test('a connector whose heartbeat waits for a lock in the source is RUNNING and stands still; watch and status tell since when, and what to look for', async () => {
+test('a connector whose heartbeat waits for a lock in the source is RUNNING and halts; watch and status tell since when, and what to look for', async () => {
   await using made = await bench();
   const { db, connector, terminal } = made;
   await using owner = await lockHolder(db.owner);
@@ -181,7 +183,7 @@ test('a connector whose heartbeat waits for a lock in the source is RUNNING and 
     /though the connector is RUNNING.*lock.*pg_blocking_pids/,
   );
   assert.match((await terminal({}).run('status')).printed, /heartbeat: \d+\.\d s ago/);
-  assert.deepEqual(await connector.client.offsets(connector.name), before, 'the position stands still');
+  assert.deepEqual(await connector.client.offsets(connector.name), before, 'the position halts');
   await owner.query('ROLLBACK');
   await until(
     () => text(watch),
@@ -259,7 +261,7 @@ test('with Connect out of reach, the connection that uses the slot is ended, and
   const { db, connector } = made;
   const { name, config, slot } = connector;
   const slots = (): Promise<unknown[]> => db.query('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
-  assert.deepEqual(await slots(), [{ active: 't' }]);
+  await eventually(slots, (found) => JSON.stringify(found) === '[{"active":"t"}]');
   const client = connectClient({ url: 'http://127.0.0.1:1' });
   assert.equal(await dropSlotByForce({ name, config, client, source: db.replicator }, slot, AbortSignal.timeout(60_000)), true);
   assert.deepEqual(await slots(), []);

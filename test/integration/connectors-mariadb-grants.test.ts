@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { applyConnector, deleteConnector, snapshotTables, waitForStreaming } from '#connectors/index.ts';
-import { readBinlogState } from '#connectors/binlog/lag.ts';
+import { readBinlogState } from '#connectors/mariadb/lag.ts';
 import { mariadbConnectionOptions } from '#pipeline/index.ts';
 import { removeTopics, testConnect } from '#test/support/connect.ts';
 import { createMariadbScene, whyNoMariadb } from '#test/support/mariadb.ts';
@@ -15,7 +15,8 @@ const rights = [
   ['SELECT ON orders', /unseen: \w+\.orders$/],
   ['SELECT ON cdc.heartbeat', /denied .*heartbeat/],
   ['UPDATE (beat_at) ON cdc.heartbeat', /UPDATE command denied/],
-  ['INSERT ON cdc.`signal`', /unseen: cdc\.signal$/],
+  // Debezium fails on the signal of another connector of this server, whose table it may not see.
+  ['INSERT ON cdc.`signal`', /unseen: cdc\.signal$|event for table cdc\.signal whose schema/],
 ] as const;
 
 suite('Debezium on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
@@ -26,7 +27,7 @@ suite('Debezium on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     });
     const { host, port } = scene.config.legacyDb;
     const table = `${scene.database}.orders`;
-    /** Captures, reads anew, and says what is wrong. */
+    /** Captures, reads again, and says what is wrong. */
     const outcomeWithout = async (right: string | null): Promise<string> => {
       await using prepared = await prepareMariadbConnector(scene.database, ['orders'], { 'errors.max.retries': '0' });
       const { file, replicator } = prepared;

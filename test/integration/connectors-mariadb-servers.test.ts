@@ -7,12 +7,12 @@ import getPort from 'get-port';
 import { createConnection } from 'mysql2/promise';
 import { decodeChangeEvent, type ChangeEvent } from '#change-events/index.ts';
 import { deleteConnector, readConnectorFile, waitForStreaming, type ConnectClient } from '#connectors/index.ts';
-import { examine } from '#connectors/doctor/examine.ts';
-import type { Report } from '#connectors/doctor/report.ts';
-import { doctorRequest } from '#connectors/doctor/request.ts';
+import { examine } from '#doctor/examine.ts';
+import type { Report } from '#doctor/report.ts';
+import { doctorRequest } from '#doctor/request.ts';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
-import { removeTopics, testConnect } from '#test/support/connect.ts';
+import { removeTopics, testConnect, testConnectAccess } from '#test/support/connect.ts';
 import { briefly, findingOf } from '#test/support/doctor.ts';
 import { observeTopics, testKafka, type TopicObserver } from '#test/support/kafka.ts';
 import { whyNoMariadb } from '#test/support/mariadb.ts';
@@ -79,7 +79,7 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
     const pipeline = {
       legacyDb: { dialect: 'mariadb', host, port, database: 'shop', roles: { poller: replicator, replicator, owner } },
       kafka: { brokers: brokers.brokers, replicationFactor: 1 },
-      connect: { url: client.url, connectors: ['maria.json'], topicPrefix: name },
+      connect: { ...(await testConnectAccess()), connectors: ['maria.json'], topicPrefix: name },
     };
     config = pipelineSchema.parse(pipeline);
     cli = connectorsTerminal(pipeline, folder);
@@ -154,7 +154,7 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
     );
   });
 
-  test('its heartbeat waits for a lock: Connect calls it RUNNING, doctor tells that it stands still', async () => {
+  test('its heartbeat waits for a lock: Connect calls it RUNNING, doctor tells that it halts', async () => {
     const request = await doctorRequest(config, folder, ['log']);
     if (request.dialect !== 'mariadb') throw new TypeError('not a MariaDB');
     const look = async (): Promise<Report> => examine({ ...request, log: { ...request.log, warnHeartbeatMs: 1000 } });
@@ -183,7 +183,7 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
     assert.deepEqual(briefly(await look()), []);
   });
 
-  test('a position of another server, and binlog purged behind a stopped connector: doctor, status, guard and apply say so; reset begins anew', async () => {
+  test('a position of another server, and binlog purged behind a stopped connector: doctor, status, guard and apply say so; reset begins again', async () => {
     assert.deepEqual(await doctor(), []);
     await cli.run('stop', name);
     const isStopped = async (): Promise<boolean> => {
@@ -222,7 +222,7 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
       60_000,
     );
     await waitForStreaming(client, name, limit);
-    await server.query("INSERT INTO shop.orders VALUES (4000, 'anew')");
+    await server.query("INSERT INTO shop.orders VALUES (4000, 'again')");
     await observer.until(
       () => created().includes(4000),
       () => 'a row after the snapshot',
@@ -236,12 +236,12 @@ suite('Debezium on a MariaDB of its own', { skip: (await whyNoMariadb()) ?? fals
     assert.deepEqual(await doctor(), []);
   });
 
-  test('offsets reset on a connector that runs: it reads anew by itself, and is resumed', async () => {
+  test('offsets reset on a connector that runs: it reads again by itself, and is resumed', async () => {
     const before1 = timesRead();
     assert.equal((await cli.run('offsets', 'reset', name)).printed, `${name}: position forgotten; resumed`);
     await observer.until(
       () => timesRead() === before1 + 1,
-      () => 'row 1 read anew',
+      () => 'row 1 read again',
       60_000,
     );
   });

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { decodeChangeEvent, type ChangeEvent } from '#change-events/index.ts';
-import { insertBinlogSignal } from '#connectors/binlog/signal.ts';
+import { insertBinlogSignal } from '#connectors/mariadb/signal.ts';
 import { deleteConnector, waitForStreaming, type ConnectClient } from '#connectors/index.ts';
 import { stopSnapshot } from '#connectors/snapshot/signal.ts';
 import { mariadbConnectionOptions } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
-import { removeTopics, testConnect } from '#test/support/connect.ts';
+import { removeTopics, testConnect, testConnectAccess } from '#test/support/connect.ts';
 import { observeTopics, type TopicObserver } from '#test/support/kafka.ts';
 import { mariadbSamples } from '#test/support/mariadb-samples.ts';
 import { createMariadbScene, whyNoMariadb, type MariadbScene } from '#test/support/mariadb.ts';
@@ -81,7 +81,7 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
       {
         legacyDb: { ...legacyDb, roles: { ...legacyDb.roles, replicator: prepared.replicator } },
         kafka: { brokers: kafka.brokers, replicationFactor: 1 },
-        connect: { url: client.url, connectors: ['maria.json'], topicPrefix: name },
+        connect: { ...(await testConnectAccess()), connectors: ['maria.json'], topicPrefix: name },
       },
       folder,
     );
@@ -201,9 +201,9 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
     });
   });
 
-  test('a table is read anew beside the stream; one that is not captured is refused', async () => {
+  test('a table is read again beside the stream; one that is not captured is refused', async () => {
     const sofar = eventsOf('orders').length;
-    assert.equal((await cli.run('snapshot', `${scene.database}.orders`)).printed, `${name}: ${scene.database}.orders read anew`);
+    assert.equal((await cli.run('snapshot', `${scene.database}.orders`)).printed, `${name}: ${scene.database}.orders read again`);
     await observer.until(
       () => eventsOf('orders').filter(({ op }) => op === 'r').length === 6,
       () => `${eventsOf('orders').length - sofar} more events`,

@@ -12,7 +12,7 @@ test('while the workers rebalance for real, requests wait and succeed', async (t
   const { connect } = await testStack();
   assert.ok(connect);
   await using proxy = await countingProxy(connect.url);
-  const client = connectClient({ url: proxy.url });
+  const client = connectClient({ ...connect, url: proxy.url });
   const files = [
     (await prepareTestConnector({ database: db, tables: ['public.products'] })).file,
     (await prepareTestConnector({ database: db, tables: ['public.products'] })).file,
@@ -21,7 +21,7 @@ test('while the workers rebalance for real, requests wait and succeed', async (t
   const done = (): boolean => proxy.rebalances() > 0 || Date.now() > deadline;
   let asked = 0;
   try {
-    // To create and to delete makes the workers share out the connectors anew.
+    // To create and to delete makes the workers share out the connectors again.
     const churn = files.map(async ({ name, config }) => {
       while (!done()) {
         await client.putConfig(name, config);
@@ -53,7 +53,7 @@ async function countingProxy(target: string): Promise<AsyncDisposable & { readon
   const server = createServer((incoming, outgoing) => {
     const onward = httpRequest(
       `${target}${incoming.url ?? ''}`,
-      { method: incoming.method, headers: { 'content-type': 'application/json', accept: 'application/json' } },
+      { method: incoming.method, headers: { ...incoming.headers, host: new URL(target).host } },
       (answer) => {
         const parts: Buffer[] = [];
         answer.on('data', (part: Buffer) => parts.push(part));

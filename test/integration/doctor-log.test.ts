@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import type { ConnectorConfig } from '#connectors/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { briefly, findingOf, startDoctorBench, type DoctorBench, type DoctorDatabase, type Setup } from '#test/support/doctor.ts';
+import { waysOf } from '#test/support/remedies.ts';
 import { testStack } from '#test/support/stack.ts';
 
 let bench: DoctorBench;
@@ -153,7 +154,7 @@ test('a slot that is read: by whom is unknown without Connect, and by somebody e
     const { connect } = await testStack();
     const report = await db.examine(['log'], { files: [await db.file()], connectUrl: connect?.url ?? '' });
     assert.deepEqual(
-      briefly(report).filter((one) => !one.includes('SETTINGS')),
+      briefly(report).filter((one) => !/SETTINGS|CONNECT_OPEN/.test(one)),
       [`error SLOT_BUSY ${db.name}`],
     );
     assert.match(findingOf(report, 'SLOT_BUSY')?.cause ?? '', /cdc_replicator, some reader/);
@@ -184,8 +185,7 @@ test('rights that the replicator lacks are told, each with the statement that gi
     'warning SIGNAL_TABLE_UNUSABLE cdc.signal',
   ]);
   for (const { remedy } of report.findings) {
-    const sql = remedy.replace(/^cdc connectors prepare; (?:or: |it runs.*)/, '').replace(/\(Amazon.*\)/, '');
-    await db.run(sql);
+    for (const sql of waysOf(remedy.replace(/\(Amazon.*\)/, ''))[0] ?? []) await db.run(sql);
   }
   await db.run('GRANT INSERT ON cdc.signal TO cdc_replicator');
   assert.deepEqual(await told(db, orders), []);
@@ -221,9 +221,10 @@ test('a publication that does not hold all is told: tables, operations, rows, co
     DROP PUBLICATION cdc_publication; CREATE PUBLICATION cdc_publication FOR TABLE events, cdc.heartbeat, cdc.signal`);
   const partitioned = { 'table.include.list': 'public.events,cdc.heartbeat' };
   const report = await db.examine(['log'], { files: [await db.file(partitioned)] });
-  assert.deepEqual(briefly(report), ['error PARTITIONS_SEPARATE public.events']);
+  const left = ['info PARTITION_TRUNCATE public.events', 'info VALUES_LOST_AT_EDGES public.events'];
+  assert.deepEqual(briefly(report), ['error PARTITIONS_SEPARATE public.events', ...left]);
   await db.run(findingOf(report, 'PARTITIONS_SEPARATE')?.remedy ?? '');
-  assert.deepEqual(await told(db, partitioned), []);
+  assert.deepEqual(await told(db, partitioned), left);
 });
 
 test('a connector that is to make its publication itself is told', async () => {
@@ -355,12 +356,12 @@ test('without a replicator to look as, what it may do is unknown; a login that i
   await using db = await prepared();
   assert.deepEqual(await told(db, {}, { roles: { replicator: undefined } }), ['unknown ROLE_NOT_CONFIGURED legacyDb.roles.replicator']);
   assert.deepEqual(await told(db, {}, { roles: { replicator: { user: 'cdc_replicator', password: 'wrong' } } }), [
-    'error LOGIN_REFUSED cdc_replicator',
+    'error LEGACY_LOGIN_REFUSED cdc_replicator',
   ]);
   const unset = { roles: { replicator: { user: 'cdc_replicator', password: '' } } };
   const report = await db.examine(['log'], { files: [await db.file()], ...unset });
-  assert.deepEqual(briefly(report), ['error LOGIN_REFUSED cdc_replicator']);
-  assert.match(findingOf(report, 'LOGIN_REFUSED')?.cause ?? '', /it asks for a password, and none is set\.$/);
+  assert.deepEqual(briefly(report), ['error LEGACY_LOGIN_REFUSED cdc_replicator']);
+  assert.match(findingOf(report, 'LEGACY_LOGIN_REFUSED')?.cause ?? '', /it asks for a password, and none is set\.$/);
 });
 
 function replicationClient(db: DoctorDatabase): Client {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import kafkajs from 'kafkajs';
 import { startMember, type Life } from '#kafka/kafkajs/member.ts';
-import { createSockets } from '#kafka/kafkajs/sockets.ts';
+import { createSockets } from '#kafka/kafkajs/patches/sockets.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
 import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';

@@ -9,7 +9,8 @@ import { comparisonFromConfig, runComparison } from '#comparison/index.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { runWorkload, seed } from '#legacy-db/index.ts';
 import { pipelineSchema, silentLogger, type KafkaConfig, type PipelineConfig } from '#pipeline/index.ts';
-import { migrate, startReadModel } from '#read-model/index.ts';
+import { startReadModel } from '#read-model/index.ts';
+import { migrateOrders } from '#test/support/order-mirrors.ts';
 import { resetStack, startStack, waitFor, type StackState } from '#stack/index.ts';
 import { assertNothingLostOrDoubled, bothStrategiesConfig, models } from '#test/support/both-strategies.ts';
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
@@ -22,7 +23,7 @@ import { uniqueName } from '#test/support/stack.ts';
 const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes minutes: set TEST_NIGHTLY=1' : false;
 
 describe('three brokers', { skip }, () => {
-  const signal = AbortSignal.timeout(400_000);
+  const signal = AbortSignal.timeout(30 * 60_000);
   let folder: string;
   let stack: StackState;
 
@@ -55,7 +56,7 @@ describe('three brokers', { skip }, () => {
       connector = resources.use(await startTestConnector({ database }));
       await connector.streaming();
       config = bothStrategiesConfig({ database, read, kafka, name: uniqueName('three'), connectorPrefix: connector.prefix });
-      for (const schema of models) await migrate(read.owner, { schema });
+      for (const schema of models) await migrateOrders(read.owner, schema);
       poller = resources.use(await spawnPoller(config));
       await untilPublished(connectKafka(kafka, silentLogger), config, database);
       resources.use(await startReadModel({ config, logger: silentLogger, signal }));

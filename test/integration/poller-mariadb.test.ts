@@ -171,8 +171,8 @@ suite('MariaDB', { skip: why ?? false }, () => {
 
   test('TRUNCATE in mode incrementing: ids begin again, and the new rows are published', async () => {
     await scene.query('TRUNCATE ids');
-    await scene.query("INSERT INTO ids (value) VALUES ('anew')");
-    await scene.until('ids', (all) => published(all, 'anew'), 'the row with an id that was there before');
+    await scene.query("INSERT INTO ids (value) VALUES ('again')");
+    await scene.until('ids', (all) => published(all, 'again'), 'the row with an id that was there before');
   });
 
   test('a restart, and a connection that is killed, repeat nothing', async () => {

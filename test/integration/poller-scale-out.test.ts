@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createTableMonitor, type TableMonitor, type TablePhase } from '#cdc-poller/metrics/table-monitor.ts';
+import { createTopicGuard } from '#cdc-poller/supervisor/topic-guard.ts';
+import { positionTopic } from '#cdc-poller/position/position-topic.ts';
 import type { PollerContext } from '#cdc-poller/supervisor/context.ts';
 import { runTable } from '#cdc-poller/supervisor/table-runner.ts';
 import type { Kafka } from '#kafka/index.ts';
@@ -38,7 +40,7 @@ function scaleOutConfig(name: string, settings: Readonly<Record<string, unknown>
   return testPipelineConfig(database, {
     name,
     sharing: 'group',
-    pollIntervalMs: 50,
+    pollIntervalMs: 100,
     ...settings,
     tables: tables.map((table) => ({ table: `public.${table}` })),
   });
@@ -54,7 +56,7 @@ function keepWriting(): AsyncDisposable {
       await database.query(
         `UPDATE ${table} SET value = 'changed', updated_at = clock_timestamp() WHERE id = 1 + floor(random() * 2000)::int`,
       );
-      await delay(5);
+      await delay(20);
     }
   })();
   writing.catch(() => undefined);
@@ -184,6 +186,8 @@ test('a table that was taken is not taken back before the group has confirmed th
       signal,
       governor: null,
       registrar: null,
+      topics: createTopicGuard(kafka, positionTopic(poller.name)),
+      refused: new Map(),
     };
     return { monitor, stop: own, ended: runTable(context, { table, monitor, signal, confirmed }) };
   };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mariadb } from '#cdc-poller/source/mariadb/dialect.ts';
-import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
-import type { SourceSession } from '#cdc-poller/source/source-session.ts';
+import { mariadb } from '#cdc-poller/mariadb/dialect.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
+import type { SourceSession } from '#cdc-poller/source/dialect.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { createMariadbScene, whyNoMariadb } from '#test/support/mariadb.ts';

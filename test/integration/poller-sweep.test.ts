@@ -6,7 +6,7 @@ import { readHorizonsSwept } from '#cdc-poller/index.ts';
 import { sortKeys, type SweepKeyType } from '#cdc-poller/sweep/key-set.ts';
 import { sweep, type SweepResult } from '#cdc-poller/sweep/sweep.ts';
 import { sweepSource, type SweepSource } from '#cdc-poller/sweep/sweep-source.ts';
-import { openSourceSession } from '#cdc-poller/source/source-session.ts';
+import { openSourceSession } from '#cdc-poller/postgres/session.ts';
 import { observeTopics, testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
@@ -125,7 +125,7 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
   assert.match(metrics, /^cdc_poller_deletes_published_total\{table="public\.things"\} 3$/m);
   assert.match(metrics, /^cdc_poller_sweep_last_success_timestamp_seconds\{table="public\.things"\} \d+/m);
   await poller.stop();
-  // A restart reads the keys from the topic anew: what was deleted then is not found again, what is deleted now is.
+  // A restart reads the keys from the topic again: what was deleted then is not found again, what is deleted now is.
   await using again = startTestPoller(config);
   await database.query('DELETE FROM things WHERE id = 5');
   // The observer has its partitions one after the other: 777 may be there again in one only after the delete of 5 in another.

@@ -6,10 +6,10 @@ import { chunkKey, ownerKey, positionTopic, positionTopicSpec, tombstone } from 
 import { startPosition, type Basis, type Position } from '#cdc-poller/position/position.ts';
 import { resetPositions } from '#cdc-poller/positions-view.ts';
 import { TableJournal } from '#cdc-poller/position/table-journal.ts';
-import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table-publisher.ts';
+import { openTablePublisher, type PublisherOptions } from '#cdc-poller/table/table-publisher.ts';
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, pipelineSchema, type KafkaConfig } from '#pipeline/index.ts';
-import { testKafka, testKafkaConfig, withConsumers } from '#test/support/kafka.ts';
+import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { terminal } from '#test/support/terminal.ts';
@@ -24,7 +24,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       await admin.ensureTopics([positionTopicSpec(pollerName, 1)]);
     }
     // A transaction of a minute would hold the reader back for as long.
-    const signal = AbortSignal.timeout(30_000);
+    const signal = AbortSignal.timeout(120_000);
     const options: PublisherOptions = { kafka, pollerName, table, topic: positionTopic(pollerName), owner: 'me', reclaim: false, signal };
     await (await openTablePublisher(options))[Symbol.asyncDispose]();
     {
@@ -66,12 +66,20 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       await transaction.commit();
     }
     const stopped = Promise.withResolvers<void>();
-    const kafka = withConsumers(scene.kafka, (options) => ({
-      onProgress: (...place) => {
-        options.onProgress?.(...place);
-        stopped.resolve();
+    const kafka: Kafka = {
+      ...scene.kafka,
+      reader: async (options) => {
+        const reader = await scene.kafka.reader(options);
+        return {
+          fetch: async (places) => {
+            const fetched = await reader.fetch(places);
+            stopped.resolve();
+            return fetched;
+          },
+          [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+        };
       },
-    }));
+    };
     const taking = openTablePublisher({ ...scene.optionsOf('public.c'), kafka });
     // What is before the open transaction has been read.
     await stopped.promise;
@@ -118,7 +126,15 @@ for (const [how, policy, lose] of losses) {
     const pollerName = uniqueName('incomplete');
     const topic = positionTopic(pollerName);
     const table = 'public.t';
-    const options: PublisherOptions = { kafka, pollerName, table, topic, owner: 'me', reclaim: false, signal: AbortSignal.timeout(30_000) };
+    const options: PublisherOptions = {
+      kafka,
+      pollerName,
+      table,
+      topic,
+      owner: 'me',
+      reclaim: false,
+      signal: AbortSignal.timeout(120_000),
+    };
     {
       await using admin = await kafka.admin();
       await admin.ensureTopics([{ ...positionTopicSpec(pollerName, 1), config: { 'cleanup.policy': policy } }]);
@@ -148,8 +164,8 @@ for (const [how, policy, lose] of losses) {
       return true;
     });
     assert.deepEqual(await resetPositions(kafka, pollerName, [table]), [table]);
-    await using anew = await openTablePublisher(options);
-    assert.equal(anew.journal.position, null);
+    await using again = await openTablePublisher(options);
+    assert.equal(again.journal.position, null);
   });
 }
 
@@ -190,7 +206,7 @@ async function threeTables(client: KafkaConfig['client']) {
   const kafka = await testKafka(client);
   const pollerName = uniqueName('takeover');
   const topic = positionTopic(pollerName);
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(120_000);
   const idOf = (table: string): string => `${pollerName}/${table}`;
   const optionsOf = (table: string): PublisherOptions => ({ kafka, pollerName, table, topic, owner: 'me', reclaim: false, signal });
   {

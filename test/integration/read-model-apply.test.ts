@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches, StalePositionError, type PartitionBatch } from '#read-model/apply-transaction.ts';
+import { applyBatches, StalePositionError } from '#read-model/apply/apply-transaction.ts';
+import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, eventValue, item, nextLsn, order, product, upsert } from '#test/support/order-events.ts';
 import { orderHistory, randomBelow } from '#test/support/order-history.ts';
@@ -23,7 +24,7 @@ test('of two appliers with the same expected offset exactly one writes', async (
   assert.deepEqual(await direct.read.query('SELECT events FROM model.apply_log'), [{ events: '1' }]);
 });
 
-test('who held a partition before it was claimed anew can write no more, not even at the right offset', async () => {
+test('who held a partition before it was claimed again can write no more, not even at the right offset', async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
   await direct.read.query('UPDATE model.applied_offsets SET epoch = epoch + 1');

@@ -16,7 +16,7 @@ async function number(model: ReadModelFixture, sql: string): Promise<number> {
 /** Longer than the group's session timeout of ten seconds. */
 const longerThanASessionMs = 14_000;
 
-/** In which a member that the broker has dropped hears of it, by its next heartbeat, and joins anew. */
+/** In which a member that the broker has dropped hears of it, by its next heartbeat, and joins again. */
 const hearingMs = 3000;
 
 function orders(from: number): OutgoingMessage[] {
@@ -42,14 +42,14 @@ async function heldBack(holdBack: (model: ReadModelFixture) => Promise<() => Pro
   await model.caughtUp();
   assert.equal(await number(model, 'SELECT count(*) FROM model.orders'), 600);
   assert.equal(await number(model, 'SELECT sum(events) FROM model.apply_log'), 600);
-  // Every rebalance claims every partition anew.
+  // Every rebalance claims every partition again.
   await delay(hearingMs);
   assert.equal(await number(model, 'SELECT sum(epoch) FROM model.applied_offsets'), epochs);
   void running;
 }
 
 suite('longer than a session, no membership is lost and nothing is repeated', { concurrency: true }, () => {
-  test('while the database stands still', { timeout: 150_000 }, () =>
+  test('while the database halts', { timeout: 150_000 }, () =>
     heldBack(async (model) => {
       const lock = await model.read.pool.connect();
       await lock.query('BEGIN; LOCK TABLE model.orders IN ACCESS EXCLUSIVE MODE');

@@ -115,7 +115,7 @@ async function join(model: ReadModelFixture): Promise<ChildProcess> {
   };
   const before = await claims();
   const child = model.spawn();
-  // Every partition is claimed again when the group shares them out anew.
+  // Every partition is claimed again when the group shares them out again.
   await eventually(claims, (epochs) => epochs >= before + 12);
   return child;
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import kafkajs from 'kafkajs';
+import { heartbeatTopic } from '#change-events/index.ts';
 import { migrate as migrateLegacy } from '#legacy-db/index.ts';
 import { postgresClientConfig, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
-import { readModelCommand } from '#read-model/commands.ts';
-import { migrate, startReadModel } from '#read-model/index.ts';
+import { startReadModel } from '#read-model/index.ts';
+import { migrateOrders } from '#test/support/order-mirrors.ts';
 import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector, type TestConnector } from '#test/support/connect.ts';
 import { deleteTopicsOf, testKafkaConfig } from '#test/support/kafka.ts';
@@ -12,7 +14,7 @@ import { startOwnPostgres, type OwnPostgres } from '#test/support/own-postgres.t
 import { startTestPoller, type TestPoller } from '#test/support/poller.ts';
 import { createReadDatabase, eventually, type ReadDatabase } from '#test/support/read-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
-import { terminal } from '#test/support/terminal.ts';
+import { readModelOf, terminal } from '#test/support/terminal.ts';
 
 /** A model is called stale after this long; heartbeats come every 200 ms, on a busy machine every few seconds. */
 const staleAfterMs = 6000;
@@ -56,7 +58,7 @@ before(async () => {
   });
   config = whole;
   resources.defer(() => deleteTopicsOf(name));
-  for (const schema of models) await migrate(read.owner, { schema });
+  for (const schema of models) await migrateOrders(read.owner, schema);
   await connector.streaming();
   poller = startTestPoller(config);
   resources.defer(() => poller[Symbol.asyncDispose]());
@@ -68,7 +70,7 @@ after(() => resources.disposeAsync());
 type Row = { readonly model: string; readonly lag: string; readonly freshness: { readonly state: string; readonly asOf: string | null } };
 
 async function statusRows(): Promise<{ readonly rows: readonly Row[]; readonly exitCode: number }> {
-  const { printed: text, exitCode } = await terminal(readModelCommand, config).run('status', '--json');
+  const { printed: text, exitCode } = await terminal(readModelOf, config).run('status', '--json');
   const rows: readonly Row[] = JSON.parse(text);
   return { rows, exitCode };
 }
@@ -125,6 +127,31 @@ test('both models are fresh while everything runs, also while nothing changes; w
   for (const model of models) await assertNotOverstated(model);
 });
 
+test('topics of heartbeats are bounded, under both strategies', async () => {
+  const topics = [
+    ...models.map((model) => heartbeatTopic(config.readModel?.models[model]?.topicPrefix ?? '')),
+    `__debezium-heartbeat.${connector.prefix}`,
+  ];
+  const { brokers } = await testKafkaConfig();
+  const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    const { resources: found } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+    });
+    for (const { resourceName, configEntries } of found) {
+      const of = (name: string): string | undefined => configEntries.find(({ configName }) => configName === name)?.configValue;
+      assert.equal(of('cleanup.policy'), 'compact', resourceName);
+      assert.equal(of('segment.ms'), '600000', resourceName);
+      assert.equal(of('message.timestamp.type'), 'LogAppendTime', resourceName);
+    }
+    assert.deepEqual(found.map(({ resourceName }) => resourceName).toSorted(), topics.toSorted());
+  } finally {
+    await admin.disconnect();
+  }
+});
+
 test('a model that cannot apply claims nothing beyond what it has applied, however much capture has proven', async () => {
   const blocked = new AbortController();
   const looking = Promise.all(models.map((model) => lookUntil(blocked.signal, () => assertNotOverstated(model))));
@@ -178,7 +205,7 @@ test('a stopped legacy database makes both stale, and status says so in words wi
   await source.stop();
   await untilStates({ log_model: 'stale', query_model: 'stale' });
   for (const model of models) await assertNoLag(model);
-  const { printed: text, exitCode } = await terminal(readModelCommand, config).run('status');
+  const { printed: text, exitCode } = await terminal(readModelOf, config).run('status');
   assert.equal(exitCode, 1);
   for (const model of models) assert.match(text, new RegExp(`${model}: STALE, complete up to \\S+ \\S+ only`));
   await source.start();

@@ -4,6 +4,8 @@ import { applyConnector, deleteConnector, snapshotTables, waitForStreaming, type
 import { mariadbConnectionOptions, silentLogger } from '#pipeline/index.ts';
 import { openParkedEvents } from '#read-model/parking/retry-parked.ts';
 import { removeTopics, testConnect } from '#test/support/connect.ts';
+import { capturedMirrors } from '#test/support/captured-mirrors.ts';
+import { orderView } from '#test/support/order-mirrors.ts';
 import { createMariadbScene, whyNoMariadb, type MariadbScene } from '#test/support/mariadb.ts';
 import { prepareMariadbConnector, type PreparedMariadb } from '#test/support/mariadb-connector.ts';
 import { startTestPoller } from '#test/support/poller.ts';
@@ -71,16 +73,25 @@ suite('the read model on MariaDB', { skip: (await whyNoMariadb()) ?? false }, ()
       await deleteConnector(client, name, undefined, { forgetPosition: true });
       await removeTopics(name);
     });
-    byRow = resources.use(await createReadModel({ topics: false, prefix: name }));
-    whole = resources.use(
-      await createReadModel({ topics: false, prefix: name, settings: { consistency: 'transaction', transactionBufferMb: 1 } }),
+    const mirrors = await capturedMirrors(
+      scene.config.legacyDb,
+      tables.map((table) => `${scene.database}.${table}`),
     );
-    polled = resources.use(await createReadModel({ topics: false, prefix: scene.name }));
+    byRow = resources.use(await createReadModel({ topics: false, prefix: name, mirrors, projections: orderView }));
+    whole = resources.use(
+      await createReadModel({
+        topics: false,
+        prefix: name,
+        mirrors,
+        projections: orderView,
+        settings: { consistency: 'transaction', transactionBufferMb: 1 },
+      }),
+    );
+    polled = resources.use(await createReadModel({ topics: false, prefix: scene.name, mirrors, projections: orderView }));
     resources.use(startTestPoller(scene.config));
     await applyConnector(client, prepared.file);
     await waitForStreaming(client, name, { timeoutMs: 60_000 });
     for (const model of [byRow, whole, polled]) {
-      await model.read.query(`UPDATE model.mirrored_tables SET source_schema = '${scene.database}'`);
       resources.use(await model.start());
     }
   });

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { CdcError } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply-transaction.ts';
+import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { applyBatches } from '#read-model/apply/apply-transaction.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
+import { readModelStatus } from '#read-model/status.ts';
 import { createDirectModel } from '#test/support/direct-apply.ts';
-import { order, upsert, type Columns } from '#test/support/order-events.ts';
+import { cdcProcess } from '#test/support/cli-process.ts';
+import { order, product, upsert, type Columns } from '#test/support/order-events.ts';
 import { randomBelow } from '#test/support/order-history.ts';
+import { eventually } from '#test/support/read-database.ts';
 import { assertViewIsTrue } from '#test/support/read-model-truth.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { cdcReadModel } from '#test/support/terminal.ts';
@@ -182,32 +185,50 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
   );
 });
 
-test('past the cap the model stops, names an event, and has skipped nothing', { timeout: 150_000 }, async () => {
-  await using model = await createReadModel({ partitions: 1, settings: { parkedMax: 5 } });
-  await model.read.query(refuseBad);
-  await using running = await model.start();
-  await model.send(
-    'orders',
-    Array.from({ length: 6 }, (_, id) => upsert('orders', order(id, 1, 'bad'))),
-  );
-  await assert.rejects(running.closed, (error) => {
-    assert.ok(error instanceof CdcError);
-    assert.equal(error.code, 'READ_MODEL_PARKED_FULL');
-    assert.match(error.message, /more than 5 parked events; one of them: topic .*orders, partition 0, offset 0: .*refuse_bad/);
-    return true;
-  });
-  assert.deepEqual(await model.read.query(`SELECT next_offset FROM model.applied_offsets WHERE topic LIKE '%.orders'`), [
-    { next_offset: '0' },
-  ]);
-});
+async function standing(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string }> {
+  const halts = async () => (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => halted ?? []);
+  const [halt] = await eventually(halts, (found) => found.length > 0);
+  assert.ok(halt);
+  return halt;
+}
 
-test('a table that is gone is no poison: the model stops instead of parking everything', { timeout: 150_000 }, async () => {
+test(
+  'past the cap the table stands, names an event, has skipped nothing, and goes on when there is room',
+  { timeout: 150_000 },
+  async () => {
+    await using model = await createReadModel({ partitions: 1, settings: { parkedMax: 5 } });
+    await model.read.query(refuseBad);
+    await using running = await model.start();
+    await model.send(
+      'orders',
+      Array.from({ length: 6 }, (_, id) => upsert('orders', order(id, 1, 'bad'))),
+    );
+    const { code, cause } = await standing(model);
+    assert.equal(code, 'READ_MODEL_PARKED_FULL');
+    assert.match(cause, /more than 5 parked events; one of them: topic .*orders, partition 0, offset 0: .*refuse_bad/);
+    assert.deepEqual(await model.read.query(`SELECT next_offset FROM model.applied_offsets WHERE topic LIKE '%.orders'`), [
+      { next_offset: '0' },
+    ]);
+    await model.read.query(acceptBad);
+    await model.caughtUp();
+    assert.deepEqual(await model.read.query('SELECT count(*) FROM model.orders'), [{ count: '6' }]);
+    void running;
+  },
+);
+
+test('a table that is gone is no poison: the table stands by name instead of parking everything', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
-  await model.read.query('ALTER TABLE model.order_view RENAME TO elsewhere');
-  await model.send('orders', [upsert('orders', order(1, 1))]);
-  await assert.rejects(running.closed, /order_view/);
+  await model.read.query('ALTER TABLE model.products RENAME TO elsewhere');
+  await model.send('products', [upsert('products', product(1))]);
+  const { code, cause } = await standing(model);
+  assert.equal(code, 'READ_MODEL_HALTED');
+  assert.match(cause, /products, partition 0 halts before offset 0: .*products/);
   assert.deepEqual(await model.read.query('SELECT count(*) FROM model.parked_events'), [{ count: '0' }]);
+  await model.read.query('ALTER TABLE model.elsewhere RENAME TO products');
+  await model.caughtUp();
+  assert.deepEqual(await model.read.query('SELECT id FROM model.products'), [{ id: '1' }]);
+  void running;
 });
 
 test('a retry and live events of the same key at the same moment keep their order', { timeout: 150_000 }, async () => {
@@ -233,4 +254,23 @@ test('a retry and live events of the same key at the same moment keep their orde
     // Whichever was first: nothing is left to wait for nothing.
     assert.deepEqual(await direct.read.query('SELECT status FROM model.orders'), [{ status: `live ${round}` }], `round ${round}`);
   }
+});
+
+test('thousands of large parked events are listed and retried in bounded memory', { timeout: 300_000 }, async () => {
+  await using model = await createReadModel({ partitions: 1 });
+  const count = 5000;
+  await model.read.query(
+    `INSERT INTO model.applied_offsets (topic, partition, next_offset, epoch) VALUES ('${model.topic('orders')}', 0, ${count}, 1);
+     INSERT INTO model.parked_events (topic, partition, event_offset, queue, key, value, headers, code, cause)
+     SELECT '${model.topic('orders')}', 0, i, 'one', convert_to('{"id":1}', 'UTF8'), convert_to(repeat('x', 40000), 'UTF8'), '{}', 'EVENT_UNDECODABLE', 'made so'
+       FROM generate_series(0, ${count - 1}) AS i`,
+  );
+  const listed = await cdcProcess(model.config, 'read-model', 'parked', 'list', '--json');
+  const entries: unknown = JSON.parse(listed.printed);
+  assert.ok(Array.isArray(entries) && entries.length === count);
+  const retried = await cdcProcess(model.config, 'read-model', 'parked', 'retry');
+  assert.match(retried.printed, /Applied 0 events of 1 keys; 1 keys still wait/);
+  assert.match(await cdcReadModel(model.config, 'parked', 'show', String(count)), /x{40000}/);
+  // All values at once take 400 MB as the texts in which they come, and as much again.
+  for (const { peakMb } of [listed, retried]) assert.ok(peakMb > 0 && peakMb < 350, `it had ${listed.peakMb} and ${retried.peakMb} MiB`);
 });

@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { Client } from 'pg';
 import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { applyBatches, type PartitionBatch } from '#read-model/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
-import { HaltedTableError } from '#read-model/schema/halts.ts';
+import { HaltedTableError } from '#read-model/faults/halts.ts';
 import { readModelStatus } from '#read-model/status.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
@@ -72,7 +73,7 @@ test(
           (found) => found.length > 0,
         );
         assert.match(stands[0]?.cause ?? '', told);
-        assert.match(stands[0]?.cause ?? '', /mirror things of public\.things stands still before topic \S+, partition \d, offset \d+/);
+        assert.match(stands[0]?.cause ?? '', /mirror things of public\.things halts before topic \S+, partition \d, offset \d+/);
         assert.match(stands[0]?.remedy ?? '', /ALTER COLUMN/);
         await sameRows(model, 'SELECT count(*) FROM model.others', [{ count: String(round + 2) }]);
         assert.deepEqual(await model.read.query('SELECT id FROM model.parked_events'), []);
@@ -119,7 +120,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
         void running;
       }
       await assert.rejects(
-        rebuild({ config: model.config, model: 'model', logger: silentLogger, signal: AbortSignal.timeout(20_000) }, true),
+        rebuild({ config: model.config, model: 'model', logger: silentLogger, signal: AbortSignal.timeout(120_000) }, true),
         (error) => error instanceof CdcError && error.code === 'READ_MODEL_SCHEMA_CHANGED' && error.message.includes('note'),
       );
       await using again = await model.start();

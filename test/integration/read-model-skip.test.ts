@@ -76,7 +76,7 @@ function observed(kafka: Kafka, onBatch: () => void, onPassed: () => void): Kafk
   }));
 }
 
-/** A mirror is about to be changed while orders are applied to it: they must be decoded anew. Gives how many rows there are in the end. */
+/** A mirror is about to be changed while orders are applied to it: they must be decoded again. Gives how many rows there are in the end. */
 async function applyToChangedMirror(client: 'kafkajs' | 'platformatic'): Promise<number> {
   await using model = await createReadModel({ partitions: 1 });
   const [handedOver, passed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

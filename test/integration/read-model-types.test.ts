@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unavailableValue, type JsonValue } from '#change-events/index.ts';
-import { applyBatches } from '#read-model/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/apply-transaction.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { upsert, type Columns } from '#test/support/order-events.ts';
 
@@ -47,10 +47,12 @@ const types: Readonly<Record<string, readonly (readonly [JsonValue, string])[]>>
     ['infinity', 'infinity'],
     ['-0043-03-15T12:00:00Z', '0044-03-15 12:00:00+00 BC'],
     ['+12345-01-01T00:00:00Z', '12345-01-01 00:00:00+00'],
+    ['0000-12-31T00:00:00.000000Z', '0001-12-31 00:00:00+00 BC'],
   ],
   timestamp: [
     ['2026-11-23T00:00:00.123456Z', '2026-11-23 00:00:00.123456'],
     ['-290308-12-21T19:59:27.6Z', '-infinity'],
+    ['0000-12-31T23:59:59.999999Z', '0001-12-31 23:59:59.999999 BC'],
   ],
   'timestamp(3)': [['2026-11-23T00:00:00.123Z', '2026-11-23 00:00:00.123']],
   date: [
@@ -58,12 +60,15 @@ const types: Readonly<Record<string, readonly (readonly [JsonValue, string])[]>>
     ['+292278994-08-16Z', 'infinity'],
     ['-5877611-06-21Z', 'infinity'],
     ['infinity', 'infinity'],
+    ['0000-12-31Z', '0001-12-31 BC'],
+    ['-0043-03-15Z', '0044-03-15 BC'],
   ],
   time: [['23:59:59.999999Z', '23:59:59.999999']],
   timetz: [['03:00:00.5Z', '03:00:00.5+00']],
   interval: [
     ['P1Y2M3DT4H5M6.789S', '1 year 2 mons 3 days 04:05:06.789'],
     ['P-1Y-2M3DT-4H-5M-6.789S', '-1 year -2 mons +3 days -04:05:06.789'],
+    ['-infinity', '-infinity'],
   ],
   json: [['{"b": 1, "a":  12345678901234567890.5}', '{"b": 1, "a":  12345678901234567890.5}']],
   jsonb: [['{"a": [1, null], "n": 12345678901234567890.123}', '{"a": [1, null], "n": 12345678901234567890.123}']],
@@ -96,13 +101,48 @@ const types: Readonly<Record<string, readonly (readonly [JsonValue, string])[]>>
   money: [['1234.56', '1234.56']],
   point: [[{ x: 1.5, y: -2, wkb: '', srid: null }, '(1.5,-2)']],
   int4range: [['[1,5)', '[1,5)']],
+  // As it is from the poller, and as the base64 of its bytes from Debezium, which does not know the type.
+  box: [
+    ['(1,1),(0,0)', '(1,1),(0,0)'],
+    ['KDEuMCwxLjApLCgwLjAsMC4wKQ==', '(1,1),(0,0)'],
+  ],
+  'box[]': [[['(1,1),(0,0)', null, 'KDEuMCwxLjApLCgwLjAsMC4wKQ=='], '{(1,1),(0,0);NULL;(1,1),(0,0)}']],
+  xid8: [
+    ['12345678', '12345678'],
+    ['MTg0NDY3NDQwNzM3MDk1NTE2MTU=', '18446744073709551615'],
+  ],
+  regclass: [
+    ['pg_class', 'pg_class'],
+    ['cGdfY2xhc3M=', 'pg_class'],
+  ],
+  int4multirange: [
+    ['{[1,5),[7,8)}', '{[1,5),[7,8)}'],
+    ['e1sxLDUpLFs3LDgpfQ==', '{[1,5),[7,8)}'],
+  ],
+  'model.pair': [
+    ['(1,"x y")', '(1,"x y")'],
+    ['KDEsInggeSIp', '(1,"x y")'],
+  ],
+  oidvector: [[[3, 4], '3 4']],
+  'int2vector[]': [
+    [[[3, 4], [5], null], '{"3 4",5,NULL}'],
+    [[[[3, 4], []]], '{{"3 4",""}}'],
+  ],
+  // Types of a user's own that are called as built-in ones.
+  'model."interval"': [['month', 'month']],
+  'model."bool"': [['yes', 'yes']],
+  'model.positive[]': [[[1, null], '{1,NULL}']],
+  'model.positives': [[[1, 2], '{1,2}']],
+  'model.positives[]': [[[[1, 2], null, [3]], '{"{1,2}",NULL,"{3}"}']],
 };
 
-const columns = Object.keys(types).map((type, index) => ({ type, name: `c${index} "${type}"`, cases: types[type] ?? [] }));
+const columns = Object.keys(types).map((type, index) => ({ type, name: `c${index} "${type.slice(0, 50)}"`, cases: types[type] ?? [] }));
 const rounds = Math.max(...columns.map(({ cases }) => cases.length));
 
 async function createWide(direct: DirectModel): Promise<void> {
-  await direct.read.query(`CREATE TYPE model.mood AS ENUM ('so so', 'fine'); CREATE DOMAIN model.positive AS integer CHECK (VALUE > 0)`);
+  await direct.read.query(`CREATE TYPE model.mood AS ENUM ('so so', 'fine'); CREATE DOMAIN model.positive AS integer CHECK (VALUE > 0);
+    CREATE DOMAIN model.positives AS model.positive[]; CREATE TYPE model.pair AS (a int, b text);
+    CREATE TYPE model."interval" AS ENUM ('month'); CREATE TYPE model."bool" AS ENUM ('yes')`);
   const list = columns.map(({ name, type }) => `"${name.replaceAll('"', '""')}" ${type}`);
   await direct.read.query(`CREATE TABLE model.wide (id bigint PRIMARY KEY, ${list.join(', ')}, _lsn bigint)`);
   await direct.read.query(

@@ -4,10 +4,10 @@ import type { NewSchema } from '#change-events/index.ts';
 import { avroValueSchema } from '#cdc-poller/schemas/avro-schema.ts';
 import { jsonValueSchema } from '#cdc-poller/schemas/json-schema.ts';
 import { tableFields } from '#cdc-poller/schemas/table-fields.ts';
-import { readCatalog } from '#cdc-poller/source/catalog.ts';
-import { readColumnDetails } from '#cdc-poller/source/column-details.ts';
-import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
-import { openSourceSession } from '#cdc-poller/source/source-session.ts';
+import { readCatalog } from '#cdc-poller/postgres/catalog.ts';
+import { readColumnDetails } from '#cdc-poller/postgres/column-details.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
+import { openSourceSession } from '#cdc-poller/postgres/session.ts';
 import { shapeOf } from '#cdc-poller/source/table-shape.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
@@ -50,7 +50,7 @@ test('what a subject at the level BACKWARD takes of the changes of a table, as d
   const registry = await testRegistry();
   const subject = uniqueName('evolution');
   const derive = async (): Promise<Readonly<Record<'avro' | 'json', NewSchema>>> => {
-    const shape = shapeOf(await readCatalog(session, table), table, '');
+    const shape = shapeOf(await readCatalog(session, table), table, '', postgres.words);
     const details = await readColumnDetails(session, shape);
     const fields = tableFields(shape, details, postgres.fieldTypes, postgres.encodeColumn).row.map(({ field }) => field);
     return {

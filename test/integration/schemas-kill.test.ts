@@ -120,7 +120,7 @@ test('in Avro too: poller and read model killed again and again under load, whil
       () => `more than ${seen} events`,
       60_000,
     );
-  const until = performance.now() + 90_000;
+  const until = performance.now() + 600_000;
   for (let kill = 0; kill < kills || readersKilled.length < 2; kill += 1) {
     assert.ok(performance.now() < until, `${readersKilled.length} readers were killed during ${kill} kills of the poller`);
     const seen = messages.length;
@@ -145,7 +145,8 @@ test('in Avro too: poller and read model killed again and again under load, whil
 });
 
 test('the registry killed under load: known schemas serve, a new shape waits, also in processes that are killed meanwhile; nothing is lost when it is back', async () => {
-  await using registry = await startOwnRegistry({ requestTimeoutMs: 1000 });
+  // Long: a registry that answers late has registered the schema all the same, and gives a second try a version of its own.
+  await using registry = await startOwnRegistry({ requestTimeoutMs: 15_000 });
   const port = await getPort();
   await using scene = await createScene(1000, registry.config, { http: { port } });
   const { database, config, model } = scene;

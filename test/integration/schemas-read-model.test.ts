@@ -28,7 +28,7 @@ function change(what: string, ids: string): string {
   return `UPDATE wares SET name = name || ' ${what}', updated_at = clock_timestamp() WHERE id IN (${ids})`;
 }
 
-test('a topic of JSON, of Avro before and after a column came, and of JSON Schema: the mirror is the source, live and read anew', async () => {
+test('a topic of JSON, of Avro before and after a column came, and of JSON Schema: the mirror is the source, live and read again', async () => {
   const schemaRegistry = await testRegistryConfig();
   const registry = await testRegistry();
   const kafka = await testKafka();

@@ -8,7 +8,7 @@ import { mariadbConnectionOptions } from '#pipeline/index.ts';
 import { hasMariadb, resetStack, stackStatus, startStack, stopStack, type StackState } from '#stack/index.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'cdc-stack-mariadb-'));
-const signal = AbortSignal.timeout(330_000);
+const signal = AbortSignal.timeout(30 * 60_000);
 
 after(async () => {
   await resetStack(folder);

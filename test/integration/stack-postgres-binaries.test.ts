@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { installedBinaries, runnableBinaries } from '#stack/postgres-binaries.ts';
-import { postgresUser } from '#stack/unprivileged-user.ts';
+import { installedBinaries, runnableBinaries } from '#stack/servers/postgres-binaries.ts';
+import { postgresUser } from '#stack/processes/unprivileged-user.ts';
 
 const run = promisify(execFile);
 const asRoot = process.getuid?.() === 0;

@@ -8,7 +8,7 @@ import { isAlive } from '../support/is-alive.ts';
 import { askRegistry } from '../support/registry.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'cdc-stack-registry-'));
-const signal = AbortSignal.timeout(330_000);
+const signal = AbortSignal.timeout(30 * 60_000);
 
 after(async () => {
   await resetStack(folder);

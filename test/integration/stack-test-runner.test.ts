@@ -18,7 +18,7 @@ function runNode(args: readonly string[], extra: NodeJS.ProcessEnv = {}): Promis
   });
 }
 
-test('a real run: crashed, empty and hanging files are failures, and are named', async () => {
+test('a real run: crashed, empty and hanging files are failures, and are named; a slow one that makes progress is not ended', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cdc-unit-'));
   try {
     const files = {
@@ -27,6 +27,9 @@ test('a real run: crashed, empty and hanging files are failures, and are named',
       crash: "throw new Error('crashed while loading');",
       empty: 'export {};',
       open: "import { test } from 'node:test'; test('leaves a timer', () => { setInterval(() => {}, 1000); });",
+      hangs: "import { test } from 'node:test'; test('never ends', () => new Promise(() => { setInterval(() => {}, 1000); }));",
+      // Longer as a whole than the limit, but each of its tests ends well within it.
+      slow: "import { test } from 'node:test'; for (let n = 1; n <= 4; n += 1) test(`step ${n}`, () => new Promise((done) => setTimeout(done, 3000)));",
     };
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, `${name}.test.ts`), text);
     const pathOf = (name: string): string => join(folder, `${name}.test.ts`);
@@ -37,22 +40,24 @@ test('a real run: crashed, empty and hanging files are failures, and are named',
       const failing = [];
       const options = { concurrency: 4, signal: new AbortController().signal, root: '/', write, onFailing: (text) => failing.push(text) };
       const tallies = [
-        await runFiles(${JSON.stringify(['good', 'bad', 'crash', 'empty'].map(pathOf))}, { ...options, fileLimitMs: 60_000 }),
-        await runFiles([${JSON.stringify(pathOf('open'))}], { ...options, fileLimitMs: 5000 }),
+        await runFiles(${JSON.stringify(['good', 'bad', 'crash', 'empty'].map(pathOf))}, { ...options, noProgressLimitMs: 60_000 }),
+        await runFiles(${JSON.stringify(['open', 'hangs', 'slow'].map(pathOf))}, { ...options, noProgressLimitMs: 10_000 }),
       ];
       write('\\nAT THE END\\n' + failing.join('\\n'));
       write('\\n' + summary(addTallies(...tallies)));`;
     await writeFile(runner, code);
     const { lines } = await runNode([runner]);
     const output = lines.join('\n');
-    assert.equal(lines.at(-1), '3 passed, 4 failed');
+    assert.equal(lines.at(-1), '7 passed, 6 failed', output);
     assert.match(output, /crash\.test\.ts: 0 passed, 1 failed/);
     assert.match(output, /empty\.test\.ts holds no test\./);
     const end = output.slice(output.indexOf('AT THE END'));
-    for (const name of ['bad', 'crash', 'empty', 'open']) assert.match(end, new RegExp(`${name}\\.test\\.ts: `), 'said again');
+    for (const name of ['bad', 'crash', 'empty', 'open', 'hangs']) assert.match(end, new RegExp(`${name}\\.test\\.ts: `), 'said again');
     assert.match(end, /Error: x/);
     assert.doesNotMatch(end, /good/);
-    assert.match(output, /open\.test\.ts was ended: it had not finished after 5\.0 s/);
+    assert.match(output, /open\.test\.ts was ended: no progress for 10 s \(the last to begin was "leaves a timer"/);
+    assert.match(end, /never ends/);
+    assert.match(output, /slow\.test\.ts: 4 passed, 0 failed/, 'a file that makes progress is not ended, however long it takes');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

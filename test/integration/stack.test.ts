@@ -12,14 +12,14 @@ import * as z from 'zod';
 import { connectKafka, type KafkaAdmin } from '#kafka/index.ts';
 import { pipelineSchema, postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import { resetStack, stackStatus, startMain, startStack, stopStack, waitFor, type StackState } from '#stack/index.ts';
-import { isSameProcess, processIdentity } from '#stack/process-identity.ts';
-import { stateFile } from '#stack/records.ts';
+import { isSameProcess, processIdentity } from '#stack/processes/process-identity.ts';
+import { stateFile } from '#stack/state/records.ts';
 import { readSettings, settingsFile } from '#stack/settings.ts';
-import { readStackState } from '#stack/state.ts';
+import { readStackState } from '#stack/state/state.ts';
 
 /** Small stacks (without Connect) of this file's own. mkdtemp makes folders that only their owner may enter: as root, Postgres' user may not. */
 const folders: string[] = [];
-const signal = AbortSignal.timeout(330_000);
+const signal = AbortSignal.timeout(30 * 60_000);
 
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cdc-stack-'));

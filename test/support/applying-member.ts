@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import { createApplier, type ApplyOutcome, type Applier } from '#read-model/applier.ts';
+import { createApplier, type ApplyOutcome, type Applier } from '#read-model/apply/applier.ts';
 import { openPool } from '#read-model/database.ts';
 import type { DirectModel } from './direct-apply.ts';
 import { uniqueName } from './stack.ts';
@@ -73,7 +73,7 @@ export function createMember(direct: DirectModel, world: SourceWorld): Member {
         await before;
         // Only its own death fails a submission; what it held then is forgotten.
         const outcome = await submit(table, number, from, to, holding.epoch).catch(() => 'died');
-        // Claimed anew meanwhile, it is held under another epoch: the old submission's end says nothing of that.
+        // Claimed again meanwhile, it is held under another epoch: the old submission's end says nothing of that.
         if (outcome !== 'applied' && mine.get(place) === holding) mine.delete(place);
       };
       holding.busy = work();

@@ -3,7 +3,7 @@ import { stringifyLossless, topicName, type JsonValue } from '#change-events/ind
 import type { Kafka, KafkaAdmin, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
 import { strategies, type Strategy } from '#comparison/strategy.ts';
 import type { ComparisonInput } from '#comparison/index.ts';
-import { migrate } from '#read-model/index.ts';
+import { migrateOrders } from './order-mirrors.ts';
 import { testKafka } from './kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from './legacy-database.ts';
 import { createReadDatabase, type ReadDatabase } from './read-database.ts';
@@ -55,7 +55,7 @@ export async function createComparisonBench(): Promise<ComparisonBench> {
   const heartbeatTopic = `${prefixes.log}.cdc.heartbeat`;
   await admin.ensureTopics([...new Set(topics), heartbeatTopic].map((name) => ({ topic: name, partitions: 2, replicationFactor: 1 })));
   stack.defer(() => admin.deleteTopics([...new Set(topics), heartbeatTopic]));
-  for (const schema of Object.values(models)) await migrate(read.owner, { schema });
+  for (const schema of Object.values(models)) await migrateOrders(read.owner, schema);
   await database.query('CREATE SCHEMA cdc');
   await database.query('CREATE TABLE cdc.heartbeat (id int PRIMARY KEY, beat_at timestamptz)');
 

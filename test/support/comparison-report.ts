@@ -1,6 +1,6 @@
 import type { TableEvents } from '#comparison/events/count.ts';
 import type { RowDifferences } from '#comparison/final-state/merge.ts';
-import type { KeyList } from '#comparison/key-list.ts';
+import type { KeyList } from '#comparison/report/key-list.ts';
 import type { Distribution } from '#comparison/latency/percentiles.ts';
 import { measured, notMeasured, type Measured } from '#comparison/measured.ts';
 import type { Setup } from '#comparison/source/setup.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,12 +20,14 @@ const projectPrefix = 'cdc-test-';
 /** docker-compose.yml up, as a project of its own with free ports and drawn passwords. Disposing it is `down --volumes`. */
 export type ComposeProject = AsyncDisposable & {
   readonly name: string;
-  /** What .env holds, as it is set for commands on this machine. */
+  /** Its copies of pipeline.yaml and connectors/*.json, which a test may change. */
+  readonly folder: string;
+  /** What .env holds, as it is set for commands on this machine; passwords by their files. */
   readonly environment: Readonly<Record<string, string>>;
   readonly compose: (...args: readonly string[]) => Promise<string>;
   /** `cdc …` on this machine, against it. */
   readonly cdc: (...args: readonly string[]) => Promise<string>;
-  /** The pipeline.yaml of the repository, as commands on this machine see it. */
+  /** Its pipeline.yaml, as commands on this machine see it. */
   readonly config: () => Promise<PipelineConfig>;
   /** Runs `work`; its failure then also says how the connector and the read models are and what the services said last. */
   readonly explained: <T>(work: () => Promise<T>) => Promise<T>;
@@ -45,12 +47,22 @@ export async function startCompose(options: {
   await using opened = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), `${name}-`));
   opened.defer(() => rm(folder, { recursive: true, force: true }));
-  const environment = { ...(await environmentOf(await readFile(join(root, '.env.example'), 'utf8'))), ...variables };
+  await cp(join(root, 'pipeline.yaml'), join(folder, 'pipeline.yaml'));
+  await cp(join(root, 'containers', 'postgres'), join(folder, 'containers', 'postgres'), { recursive: true });
+  for (const file of await readdir(join(root, 'connectors')))
+    if (file.endsWith('.json')) await cp(join(root, 'connectors', file), join(folder, 'connectors', file));
+  await cp(join(root, 'projections'), join(folder, 'projections'), { recursive: true });
+  const secrets = join(folder, '.secrets');
+  await run(join(root, 'containers', 'secrets'), [secrets], { signal });
+  const environment = { ...(await environmentOf(await readFile(join(root, '.env.example'), 'utf8'), secrets)), ...variables };
   const lines = Object.entries({ ...environment, ...images() }).map(([key, value]) => `${key}=${value}\n`);
   await writeFile(join(folder, 'env'), lines.join(''), { mode: 0o600 });
   const files = [...envFiles, join(folder, 'env')].flatMap((file) => ['--env-file', file]);
   const compose = (args: readonly string[], until?: AbortSignal): Promise<string> =>
-    docker(['compose', '--project-name', name, ...files, ...args], until);
+    docker(
+      ['compose', '--project-name', name, '--file', join(root, 'docker-compose.yml'), '--project-directory', folder, ...files, ...args],
+      until,
+    );
   // Also when the time is over: nothing may stay behind.
   opened.defer(async () => void (await compose(['--profile', '*', 'down', '--volumes', '--timeout', '30'])));
   try {
@@ -61,12 +73,13 @@ export async function startCompose(options: {
     });
   }
   const cdc = async (args: readonly string[], until: AbortSignal): Promise<string> => {
-    const flags = [...nodeFlags, 'cli.ts', ...args];
+    const flags = [...nodeFlags, 'cli.ts', '--config', join(folder, 'pipeline.yaml'), ...args];
     return (await run(process.execPath, flags, { cwd: root, env: { ...process.env, ...environment }, signal: until })).stdout;
   };
   const resources = opened.move();
   return {
     name,
+    folder,
     environment,
     compose: (...args) => compose(args, signal),
     cdc: (...args) => cdc(args, signal),
@@ -79,7 +92,7 @@ export async function startCompose(options: {
         throw new Error(`${describeError(error)}\n${words}`, { cause: error });
       }
     },
-    config: () => loadConfig(join(root, 'pipeline.yaml'), environment),
+    config: () => loadConfig(join(folder, 'pipeline.yaml'), environment),
     sql: async (where, statement) => {
       const read = where === 'read';
       const client = new Client({
@@ -87,7 +100,7 @@ export async function startCompose(options: {
         port: Number(environment[read ? 'READ_DB_PORT' : 'LEGACY_DB_PORT']),
         database: read ? 'read_model' : 'legacy',
         user: read ? 'read_model' : 'legacy_owner',
-        password: environment[read ? 'READ_DB_PASSWORD' : 'LEGACY_DB_OWNER_PASSWORD'],
+        password: await readFile(join(secrets, read ? 'READ_DB_PASSWORD' : 'LEGACY_DB_OWNER_PASSWORD'), 'utf8'),
       });
       await client.connect();
       try {
@@ -121,10 +134,10 @@ export async function removeAbandonedContainers(say: (text: string) => void): Pr
   await docker(['network', 'prune', '--force', '--filter', 'label=org.testcontainers=true']);
 }
 
-/** .env.example as its own first lines say, with free ports. */
-async function environmentOf(example: string): Promise<Record<string, string>> {
+/** .env.example with passwords in `secrets`, and free ports. */
+async function environmentOf(example: string, secrets: string): Promise<Record<string, string>> {
   const pairs = [...example.matchAll(/^([A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value] as const);
-  const values = Object.fromEntries(pairs.map(([name, value]) => [name, value === 'change-me' ? randomBytes(12).toString('hex') : value]));
+  const values = Object.fromEntries(pairs.map(([name, value]) => [name, value.replace(/^\.\/\.secrets/, secrets)]));
   for (const name of [
     'LEGACY_DB_PORT',
     'READ_DB_PORT',

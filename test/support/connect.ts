@@ -14,6 +14,9 @@ import {
   type ConnectorFile,
   type SourceChange,
 } from '#connectors/index.ts';
+import { parseTableId } from '#change-events/index.ts';
+import { listEntry } from '#connectors/postgres/table-list.ts';
+import type { StackState } from '#stack/index.ts';
 import { testKafka } from './kafka.ts';
 import { testStack, uniqueName } from './stack.ts';
 
@@ -99,15 +102,11 @@ export async function prepareTestConnector(
     'slot.name': name,
     'publication.name': publication,
     'topic.prefix': options.prefix ?? name,
-    'table.include.list': [...tables, 'cdc.heartbeat'].join(','),
+    'table.include.list': [...tables.map((table) => listEntry(parseTableId(table))), 'cdc.heartbeat'].join(','),
     ...overrides,
   };
   const prepared = await prepareSource(database.owner, {
-    tables: tables.map((table) => {
-      const [schema, name_] = table.split('.');
-      assert.ok(schema && name_, `expected schema.table, got ${table}`);
-      return { schema, table: name_ };
-    }),
+    tables: tables.map(parseTableId),
     publication,
     replicator: replicator.user ?? '',
   });
@@ -116,9 +115,14 @@ export async function prepareTestConnector(
 
 /** A client of the shared stack's Connect. */
 export async function testConnect(): Promise<ConnectClient> {
+  return connectClient(await testConnectAccess());
+}
+
+/** Where the shared stack's Connect is, and the login that it asks for; as in pipeline.yaml. */
+export async function testConnectAccess(): Promise<NonNullable<StackState['connect']>> {
   const { connect } = await testStack();
   assert.ok(connect, 'the stack runs without Kafka Connect');
-  return connectClient(connect);
+  return connect;
 }
 
 /** Deletes the connector if it is there, and its slot (of the same name) if it is there. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import getPort from 'get-port';
 import { GenericContainer, Network, Wait, getContainerRuntimeClient, type StartedNetwork, type StartedTestContainer } from 'testcontainers';
 import type { PipelineConfig } from '#pipeline/index.ts';
-import type { StackState } from '#stack/state.ts';
+import type { StackState } from '#stack/state/state.ts';
 import { processLabel } from './compose.ts';
 
 /** A container that can be treated as life treats machines. */
@@ -235,8 +235,13 @@ function victim(container: StartedTestContainer, network: StartedNetwork, alias:
   const address = async () => (await (await handle()).inspect()).NetworkSettings.Networks[network.getName()]?.IPAddress;
   let left: string | undefined;
   return {
-    pause: async () => void (await (await handle()).pause()),
-    unpause: async () => void (await (await handle()).unpause()),
+    // By signals: an engine on cgroup v1 refuses to freeze a busy container now and then ("unable to freeze").
+    pause: async () => {
+      await (await handle()).kill({ signal: 'SIGSTOP' });
+      const { output } = await container.exec(['cat', '/proc/1/stat']);
+      assert.match(output, /^1 \((java|node)\) T /, 'the server itself is process 1, and is stopped');
+    },
+    unpause: async () => void (await (await handle()).kill({ signal: 'SIGCONT' })),
     kill: async () => void (await (await handle()).kill()),
     start: async () => void (await (await handle()).start()),
     disconnect: async () => {

@@ -2,15 +2,16 @@ import type { Pool } from 'pg';
 import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import type { ModelSchema } from '#read-model/apply-changes.ts';
-import type { PartitionBatch } from '#read-model/apply-transaction.ts';
-import type { CopyTrials } from '#read-model/copy-trials.ts';
+import type { ModelSchema } from '#read-model/apply/apply-changes.ts';
+import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
+import type { CopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { inTransaction, openPool } from '#read-model/database.ts';
-import { decodeEvents } from '#read-model/decode-batch.ts';
-import { migrate } from '#read-model/index.ts';
-import { loadMirrors } from '#read-model/mirror-catalogue.ts';
-import type { Mirror } from '#read-model/mirror.ts';
-import { orderView } from '#read-model/order-view.ts';
+import { decodeEvents } from '#read-model/decode/decode-batch.ts';
+import type { WantedMirror } from '#read-model/index.ts';
+import { migrateOrders, orderMirrors } from './order-mirrors.ts';
+import { loadMirrors } from '#read-model/mirrors/mirror-catalogue.ts';
+import type { Mirror } from '#read-model/mirrors/mirror.ts';
+import { loadProjections } from '#read-model/views/stored-projections.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
 import { createReadDatabase, type ReadDatabase } from './read-database.ts';
@@ -38,11 +39,17 @@ export type DirectModel = AsyncDisposable & {
 };
 
 /** @param copies try COPY for every batch that has a new row, whatever came of it before; otherwise never */
-export async function createDirectModel({ copies = true }: { readonly copies?: boolean } = {}): Promise<DirectModel> {
+export async function createDirectModel({
+  copies = true,
+  mirrors: made = orderMirrors,
+}: {
+  readonly copies?: boolean;
+  readonly mirrors?: readonly WantedMirror[];
+} = {}): Promise<DirectModel> {
   const stack = new AsyncDisposableStack();
   const read = stack.use(await createReadDatabase());
   const schema = 'model';
-  await migrate(read.owner, { schema });
+  await migrateOrders(read.owner, schema, made);
   const pool = openPool(postgresClientConfig(read.config, read.config, 'test applier'), silentLogger, 8);
   stack.defer(() => pool.end());
   let mirrors: readonly Mirror[] = [];
@@ -52,7 +59,8 @@ export async function createDirectModel({ copies = true }: { readonly copies?: b
   await reload();
   const ended: boolean[] = [];
   const copyTrials: CopyTrials = { isWorth: (_, rows) => rows > 0, ended: (_, succeeded) => ended.push(succeeded) };
-  const model: ModelSchema = { schema, projections: [orderView], decoder: eventDecoder(undefined), ...(copies ? { copyTrials } : {}) };
+  const { projections } = await loadProjections(pool, schema);
+  const model: ModelSchema = { schema, projections, decoder: eventDecoder(undefined), ...(copies ? { copyTrials } : {}) };
   return {
     read,
     pool,

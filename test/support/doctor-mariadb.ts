@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import getPort from 'get-port';
-import { runMariadbScript } from '#connectors/binlog/prepare.ts';
-import { withMariadb } from '#connectors/binlog/mariadb-source.ts';
-import { examine, type ExamineOptions } from '#connectors/doctor/examine.ts';
-import type { Strategy } from '#connectors/doctor/finding.ts';
-import type { Report } from '#connectors/doctor/report.ts';
-import { doctorRequest } from '#connectors/doctor/request.ts';
+import { runMariadbScript } from '#connectors/mariadb/prepare.ts';
+import { withMariadb } from '#connectors/mariadb/mariadb-source.ts';
+import { examine } from '#doctor/examine.ts';
+import type { ExamineOptions } from '#doctor/request.ts';
+import type { Strategy } from '#doctor/finding.ts';
+import type { Report } from '#doctor/report.ts';
+import { doctorRequest } from '#doctor/request.ts';
 import { readConnectorFile, type ConnectorConfig, type ConnectorFile } from '#connectors/index.ts';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
+import { testConnectAccess } from './connect.ts';
+import { testStack } from './stack.ts';
 import { createOwnMariadb, rootUser, type RunningMariadb } from './own-mariadb.ts';
 
 const accounts = {
@@ -43,6 +46,7 @@ export type MariadbDoctor = AsyncDisposable & {
 
 /** A server of the test's own with database shop and table orders, in which nothing is to be found. */
 export async function startMariadbDoctor(options: readonly string[] = []): Promise<MariadbDoctor> {
+  const { kafka } = await testStack();
   const own = await createOwnMariadb();
   const server = await own.start(await getPort(), options);
   const { host, port } = server.location;
@@ -61,7 +65,7 @@ export async function startMariadbDoctor(options: readonly string[] = []): Promi
   const pipeline = ({ tables = [{ table: 'shop.orders' }], roles = {}, port: another }: MariadbSetup = {}): PipelineConfig =>
     pipelineSchema.parse({
       legacyDb: { dialect: 'mariadb', host, port: another ?? port, database: 'shop', roles: { ...accounts, ...roles } },
-      kafka: { brokers: 'unused:9092' },
+      kafka: { brokers: kafka.brokers },
       poller: { name: 'shop', tables },
       connect: { url: 'http://127.0.0.1:1', topicPrefix: 'log' },
     });
@@ -86,12 +90,15 @@ export async function startMariadbDoctor(options: readonly string[] = []): Promi
       const config = pipeline(setup);
       const { connect } = config;
       const { connectUrl, overrides, captured } = setup;
-      const located = connectUrl === undefined || connect === undefined ? config : { ...config, connect: { ...connect, url: connectUrl } };
+      const located =
+        connectUrl === undefined || connect === undefined
+          ? config
+          : { ...config, connect: { ...connect, ...(await testConnectAccess()), url: connectUrl } };
       const request = await doctorRequest(located, '/', strategies);
       if (request.dialect !== 'mariadb') throw new TypeError('not a MariaDB');
       const files = setup.files ?? [await file(overrides, captured)];
       const log = { ...request.log, files, findings: [], ...(connectUrl === undefined ? { connect: undefined } : {}) };
-      return examine({ ...request, log }, setup.options);
+      return examine({ ...request, log, poller: { ...request.poller, kafka: undefined } }, setup.options);
     },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();

@@ -2,13 +2,15 @@ import { join } from 'node:path';
 import { escapeIdentifier, type ClientConfig } from 'pg';
 import { parseTableId } from '#change-events/index.ts';
 import { prepareSource, readConnectorFile, type ConnectorConfig, type ConnectorFile } from '#connectors/index.ts';
-import { examine, type ExamineOptions } from '#connectors/doctor/examine.ts';
-import type { Finding, Strategy } from '#connectors/doctor/finding.ts';
-import type { Report } from '#connectors/doctor/report.ts';
-import { doctorRequest } from '#connectors/doctor/request.ts';
+import { examine } from '#doctor/examine.ts';
+import type { ExamineOptions } from '#doctor/request.ts';
+import type { Finding, Strategy } from '#doctor/finding.ts';
+import type { Report } from '#doctor/report.ts';
+import { doctorRequest } from '#doctor/request.ts';
 import { migrate } from '#legacy-db/migrate.ts';
 import { pipelineSchema, postgresClientConfig, type PipelineConfig } from '#pipeline/index.ts';
 import { startOwnPostgres, type OwnPostgres } from './own-postgres.ts';
+import { testConnectAccess } from './connect.ts';
 import { testStack, uniqueName } from './stack.ts';
 
 /** Settings with which nothing is to be found. */
@@ -60,9 +62,9 @@ export type Setup = PipelineChanges & {
 };
 
 /** A server of the test file's own, healthy, with a template of the order system. */
-export async function startDoctorBench(): Promise<DoctorBench> {
-  const server = await startOwnPostgres(healthySettings);
-  const { roles } = await testStack();
+export async function startDoctorBench(version?: 15): Promise<DoctorBench> {
+  const server = await startOwnPostgres(healthySettings, version);
+  const { roles, kafka } = await testStack();
   const { host, port } = server;
   const login = (duty: keyof typeof roles, database: string): ClientConfig =>
     postgresClientConfig({ host, port, database }, roles[duty], `test ${duty}`);
@@ -88,7 +90,7 @@ export async function startDoctorBench(): Promise<DoctorBench> {
     }: PipelineChanges = {}) =>
       pipelineSchema.parse({
         legacyDb: { host, port, database: name, ...location, roles: { ...roles, ...changed } },
-        kafka: { brokers: 'unused:9092' },
+        kafka: { brokers: kafka.brokers },
         poller: { name, tables },
         connect: { url: 'http://127.0.0.1:1', topicPrefix },
       });
@@ -123,7 +125,9 @@ export async function startDoctorBench(): Promise<DoctorBench> {
         const config = pipeline(changes);
         const { connect } = config;
         const located =
-          connectUrl === undefined || connect === undefined ? config : { ...config, connect: { ...connect, url: connectUrl } };
+          connectUrl === undefined || connect === undefined
+            ? config
+            : { ...config, connect: { ...connect, ...(await testConnectAccess()), url: connectUrl } };
         const request = await doctorRequest(located, '/', strategies);
         if (request.dialect !== 'postgres') throw new TypeError('not a Postgres');
         const log = {
@@ -133,7 +137,8 @@ export async function startDoctorBench(): Promise<DoctorBench> {
           ...(connectUrl === undefined ? { connect: undefined } : {}),
           ...(warnHeartbeatMs === undefined ? {} : { warnHeartbeatMs }),
         };
-        return examine({ ...request, log }, options);
+        // Kafka is asked where a test says so: topics and positions are tests of their own.
+        return examine({ ...request, log, poller: { ...request.poller, kafka: undefined } }, options);
       },
       [Symbol.asyncDispose]: dispose,
     };

@@ -31,7 +31,8 @@ export async function observeTopics(kafka: Kafka, topics: readonly string[], gro
   const consumer = await kafka.consumer({
     groupId,
     topics,
-    maxWaitMs: 20,
+    // What comes ends the wait. Shorter ones would keep broker and test busy with nothing; a stop waits for the last.
+    maxWaitMs: 100,
     onBatch: async (batch) => {
       for (const { offset, key, value, timestamp, headers } of batch.messages) {
         messages.push({ offset, key, value, timestamp, headers, topic: batch.topic, partition: batch.partition });

@@ -6,7 +6,7 @@ import { migrate } from '#legacy-db/migrate.ts';
 import { seed, type SeedOptions } from '#legacy-db/seed.ts';
 import { sqlFiles } from '#legacy-db/sql-files.ts';
 import { postgresClientConfig, type DatabaseLocation, type LegacyDbConfig } from '#pipeline/index.ts';
-import type { StackState } from '#stack/state.ts';
+import type { StackState } from '#stack/state/state.ts';
 import { testStack, uniqueName } from './stack.ts';
 import { rawText } from './raw-text.ts';
 

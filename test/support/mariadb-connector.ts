@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import { runMariadbScript } from '#connectors/binlog/prepare.ts';
-import { withMariadb, type MariadbQuery } from '#connectors/binlog/mariadb-source.ts';
+import { runMariadbScript } from '#connectors/mariadb/prepare.ts';
+import { withMariadb, type MariadbQuery } from '#connectors/mariadb/mariadb-source.ts';
 import { readConnectorFile, type ConnectorFile } from '#connectors/index.ts';
 import { mariadbConnectionOptions, type Credentials } from '#pipeline/index.ts';
 import { testStack, uniqueName } from './stack.ts';

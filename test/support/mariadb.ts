@@ -2,7 +2,7 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { decodeChangeEvent } from '#change-events/index.ts';
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, mariadbConnectionOptions, pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
-import type { StackState } from '#stack/state.ts';
+import type { StackState } from '#stack/state/state.ts';
 import { observeTopics, testKafka, type TopicObserver } from './kafka.ts';
 import { readPublished, type PublishedEvent } from './published.ts';
 import { testStack, uniqueName } from './stack.ts';
@@ -61,7 +61,7 @@ export async function createMariadbScene(sql: readonly string[], { tables, ...se
     poller: {
       name,
       topicPrefix: name,
-      pollIntervalMs: 20,
+      pollIntervalMs: Math.max(20, 10 * tables.length),
       ...settings,
       tables: tables.map((table) => ({ ...table, table: table.table.includes('.') ? table.table : `${database}.${table.table}` })),
     },

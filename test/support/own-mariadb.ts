@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withMariadb, type MariadbQuery, type MariadbSource } from '#connectors/binlog/mariadb-source.ts';
+import { withMariadb, type MariadbQuery, type MariadbSource } from '#connectors/mariadb/mariadb-source.ts';
 import { mariadbConnectionOptions, type Credentials } from '#pipeline/index.ts';
 import { resolveJars, waitFor } from '#stack/index.ts';
-import { mariadbServer } from '#stack/mariadb.ts';
+import { mariadbServer } from '#stack/servers/mariadb.ts';
 
 const host = '127.0.0.1';
 export const rootUser = { user: 'root', password: 'own' } as const;

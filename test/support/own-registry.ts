@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import getPort from 'get-port';
 import { pipelineSchema, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import { resolveJars, waitFor } from '#stack/index.ts';
-import { requireJava } from '#stack/java.ts';
-import { confluentApi, registryServer } from '#stack/registry.ts';
+import { requireJava } from '#stack/servers/java.ts';
+import { confluentApi, registryServer } from '#stack/servers/registry.ts';
 
-/** A schema registry of a test's own, because it is killed; started anew it has its address and its ids again. */
+/** A schema registry of a test's own, because it is killed; started again it has its address and its ids again. */
 export type OwnRegistry = AsyncDisposable & {
   readonly config: SchemaRegistryConfig;
   /** Resolves when it answers. */

@@ -1,10 +1,12 @@
 import type { Pass } from '#cdc-poller/fence/pass.ts';
 import { wireEncoder } from '#cdc-poller/schemas/wire-encoder.ts';
-import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
-import { readCatalog } from '#cdc-poller/source/catalog.ts';
-import { pageQuery, type PageQuery } from '#cdc-poller/source/page-query.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
+import { readCatalog } from '#cdc-poller/postgres/catalog.ts';
+import { pageQuery } from '#cdc-poller/postgres/page-query.ts';
+import type { PageQuery } from '#cdc-poller/source/dialect.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
-import { openSourceSession, type TextRows } from '#cdc-poller/source/source-session.ts';
+import { openSourceSession } from '#cdc-poller/postgres/session.ts';
+import type { TextRows } from '#cdc-poller/source/dialect.ts';
 import { shapeOf } from '#cdc-poller/source/table-shape.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
 import type { WireFormat } from '#pipeline/index.ts';
@@ -27,13 +29,18 @@ export type PollerParts = AsyncDisposable & {
 /** Of a table with columns `updated_at` and `id`. Schemas are registered nowhere: their ids are 1. */
 export async function pollerParts(database: LegacyDatabase, table: string, format: WireFormat = 'json'): Promise<PollerParts> {
   const session = await openSourceSession(database.config, 'bench', 600_000);
-  const shape = shapeOf(await readCatalog(session, pollerTableSchema.parse({ table })), pollerTableSchema.parse({ table }), '');
+  const shape = shapeOf(
+    await readCatalog(session, pollerTableSchema.parse({ table })),
+    pollerTableSchema.parse({ table }),
+    '',
+    postgres.words,
+  );
   const encoder = await wireEncoder(
     { format },
     format === 'json' ? null : { idOf: () => Promise.resolve(1) },
     { ...session, dialect: postgres },
     shape,
-    { ...shape, database: database.name, table: shape.id, prefix: 'bench' },
+    { ...shape, database: database.name, table: shape.id, prefix: 'bench', encodeColumn: postgres.encodeColumn, keyText: postgres.keyText },
     `bench.${table}`,
     AbortSignal.timeout(60_000),
   );

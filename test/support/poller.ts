@@ -79,7 +79,7 @@ export async function spawnPoller(config: PipelineConfig): Promise<PollerProcess
  * Waits until the poller has published everything that was committed before the call: takes a transaction id and waits until every
  * table's horizon is past it. Other tests of the server hold that back while they have transactions open: hence the long limit.
  */
-export async function untilPublished(kafka: Kafka, config: PipelineConfig, database: LegacyDatabase, timeoutMs = 90_000): Promise<void> {
+export async function untilPublished(kafka: Kafka, config: PipelineConfig, database: LegacyDatabase, timeoutMs = 300_000): Promise<void> {
   const [row] = await database.query('SELECT pg_current_xact_id()::text AS xid');
   await untilHorizon(kafka, config, BigInt(row?.['xid'] ?? ''), timeoutMs);
 }
@@ -89,11 +89,12 @@ export async function untilHorizon(kafka: Kafka, config: PipelineConfig, xid: bi
   const tables = config.poller?.tables.map(({ table }) => table) ?? [];
   const deadline = performance.now() + timeoutMs;
   for (;;) {
+    const asked = performance.now();
     const horizons = await readHorizons(kafka, config.poller?.name ?? '');
     const behind = tables.filter((table) => (horizons.get(table) ?? 0n) <= xid);
     if (behind.length === 0) return;
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: horizon of ${behind.join(', ')} past ${xid}`);
-    await delay(100);
+    await delay(pauseAfter(asked));
   }
 }
 
@@ -103,9 +104,15 @@ export async function untilStatus(config: PipelineConfig, condition: (status: Ta
   if (poller === undefined) throw new TypeError('no poller is configured');
   const deadline = performance.now() + timeoutMs;
   for (;;) {
+    const asked = performance.now();
     const statuses = await readStatus(config.kafka, poller);
     if (statuses.every(condition)) return;
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms; the status is ${JSON.stringify(statuses)}`);
-    await delay(100);
+    await delay(pauseAfter(asked));
   }
+}
+
+/** Each answer reads the whole topic of positions, which grows with every poll: to ask at once again would keep a core busy. */
+function pauseAfter(asked: number): number {
+  return Math.max(100, 2 * (performance.now() - asked));
 }

@@ -16,7 +16,7 @@ export async function readPublished(
     [];
   await readToEnd(kafka, topic, ({ key, value, offset }, partition) => messages.push({ key, value, offset, partition }));
   const decoder = eventDecoder(schemaRegistry);
-  await decoder.prepare(messages, AbortSignal.timeout(20_000));
+  await decoder.prepare(messages, AbortSignal.timeout(120_000));
   return messages.flatMap(({ key, value, offset, partition }) => {
     const place = { topic, partition, offset: offset.toString() };
     const event = decoder.decodeChangeEvent(value, place);

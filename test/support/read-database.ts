@@ -21,6 +21,9 @@ export type ReadDatabase = AsyncDisposable & {
   readonly refuseConnections: () => Promise<() => Promise<void>>;
 };
 
+/** Whatever a test sets for the role or the database: the fixture's own statements mean what they say. */
+const ownSession = String.raw`-c search_path=public -c statement_timeout=0 -c idle_session_timeout=0 -c default_transaction_read_only=off -c default_transaction_isolation=read\ committed`;
+
 /** A database of its own in the shared stack's read server, owned by the read-model role. Disposing it drops it. */
 export async function createReadDatabase(): Promise<ReadDatabase> {
   const stack = await testStack();
@@ -38,7 +41,7 @@ export async function createReadDatabase(): Promise<ReadDatabase> {
   await maintain(`CREATE DATABASE ${escapeIdentifier(name)} OWNER ${escapeIdentifier(stack.readModel.user)}`);
   const config = { host, port, database: name, ...stack.readModel };
   const owner = postgresClientConfig(config, stack.readModel, 'test read-database');
-  const pool = new Pool({ ...owner, max: 4 });
+  const pool = new Pool({ ...owner, max: 4, options: ownSession });
   pool.on('error', () => undefined);
   return {
     name,
@@ -64,7 +67,11 @@ export async function eventually<T>(ask: () => Promise<T>, holds: (answer: T) =>
   for (;;) {
     const answer = await ask();
     if (holds(answer)) return answer;
-    if (Date.now() > deadline) assert.fail(`not within ${timeoutMs} ms; last: ${JSON.stringify(answer)?.slice(0, 2000)}`);
+    if (Date.now() > deadline) assert.fail(`not within ${timeoutMs} ms; last: ${JSON.stringify(answer, digits)?.slice(0, 2000)}`);
     await delay(50);
   }
+}
+
+function digits(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }

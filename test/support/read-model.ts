@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import type { Kafka, KafkaAdmin, OutgoingMessage } from '#kafka/index.ts';
 import { nodeFlags, pipelineSchema, type KafkaConfig, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
-import { migrate, startReadModel, type RunningReadModel } from '#read-model/index.ts';
+import { startReadModel, type RunningReadModel, type WantedMirror } from '#read-model/index.ts';
+import { migrateOrders, orderMirrors, orderView } from './order-mirrors.ts';
 import { testKafka, testKafkaConfig } from './kafka.ts';
 import { topicOf } from './order-events.ts';
 import { createReadDatabase, eventually, type ReadDatabase } from './read-database.ts';
@@ -38,9 +39,14 @@ const schema = 'model';
 export type ReadModelFixtureOptions = {
   readonly partitions?: number;
   readonly topics?: boolean;
+  /** Default: those of the order system. */
+  readonly mirrors?: readonly WantedMirror[];
+  /** Default: the order system's view with its mirrors, none with others. */
+  readonly projections?: typeof orderView;
   /** topic.prefix; default one of its own. */
   readonly prefix?: string;
   readonly client?: KafkaConfig['client'];
+  readonly maxBatchMb?: number;
   readonly schemaRegistry?: Readonly<Record<string, unknown>> | undefined;
   /** Settings of the model over the defaults. */
   readonly settings?: Partial<ReadModelConfig['models'][string]>;
@@ -49,8 +55,11 @@ export type ReadModelFixtureOptions = {
 export async function createReadModel({
   partitions = 3,
   topics = true,
+  mirrors = orderMirrors,
+  projections = mirrors === orderMirrors ? orderView : [],
   prefix = uniqueName('rm'),
   client = 'kafkajs',
+  maxBatchMb = 64,
   schemaRegistry,
   settings = {},
 }: ReadModelFixtureOptions = {}): Promise<ReadModelFixture> {
@@ -64,9 +73,9 @@ export async function createReadModel({
     const existing = new Set(await admin.listTopics());
     await admin.deleteTopics(names.filter((topic) => existing.has(topic)));
   });
-  await migrate(read.owner, { schema });
+  await migrateOrders(read.owner, schema, mirrors, projections);
   const groupId = uniqueName('group');
-  const kafkaConfig = await testKafkaConfig(client);
+  const kafkaConfig = { ...(await testKafkaConfig(client)), maxBatchMb };
   const configFor = (group: string): PipelineConfig =>
     pipelineSchema.parse({
       legacyDb: { database: 'none', roles: { poller: { user: 'none' } } },

@@ -63,15 +63,22 @@ function isFileItself({ name, nesting, file }: TestOutcome): boolean {
 }
 
 export type RunOptions = {
+  /** Of the files' processes. Default that of this process. */
+  readonly environment?: NodeJS.ProcessEnv;
   readonly concurrency: number;
-  /** A file that takes longer is ended and counts as failed. */
-  readonly fileLimitMs: number;
+  /**
+   * A file is ended, and counts as failed, when it shows no progress for so long: no test begins or ends, and nothing is printed.
+   * How long it takes as a whole does not matter: a slow machine is not a fault.
+   */
+  readonly noProgressLimitMs: number;
   readonly signal: AbortSignal;
   /** File names are shown relative to it. */
   readonly root: string;
   readonly write: (text: string) => void;
   /** Told, of a file in which something failed, what did and how; cut where it is long. */
   readonly onFailing: (text: string) => void;
+  /** Told how long each file took. */
+  readonly onEnded?: (file: string, ms: number) => void;
 };
 
 const failingLinesMax = 80;
@@ -90,29 +97,49 @@ export async function runFiles(files: readonly string[], options: RunOptions): P
   return tally;
 }
 
-async function runFile(file: string, { fileLimitMs, signal, root, write, onFailing }: RunOptions): Promise<Tally> {
+async function runFile(file: string, options: RunOptions): Promise<Tally> {
+  const { environment = process.env, noProgressLimitMs, signal, root, write, onFailing, onEnded } = options;
   const started = performance.now();
-  const limit = AbortSignal.timeout(fileLimitMs);
+  const limit = new AbortController();
   const counter = createCounter();
-  // A single test that hangs is named by its own, shorter limit.
   const stream = run({
     files: [file],
     isolation: 'process',
-    timeout: fileLimitMs * 0.75,
-    signal: AbortSignal.any([signal, limit]),
+    env: environment,
+    // A single test that hangs is named by its own, shorter limit. The option `timeout` would limit the whole file too.
+    execArgv: [`--test-timeout=${Math.round(noProgressLimitMs * 0.75)}`],
+    signal: AbortSignal.any([signal, limit.signal]),
     cwd: root,
   });
-  stream.on('test:pass', (outcome) => counter.add(true, outcome));
-  stream.on('test:fail', (outcome) => counter.add(false, outcome));
+  let running = 'no test had begun';
+  const overdue = setTimeout(() => limit.abort(), noProgressLimitMs);
+  const progress = (): unknown => overdue.refresh();
+  stream.on('test:dequeue', ({ name }) => {
+    running = `the last to begin was "${name}"`;
+    progress();
+  });
+  stream.on('test:pass', (outcome) => {
+    progress();
+    counter.add(true, outcome);
+  });
+  stream.on('test:fail', (outcome) => {
+    progress();
+    counter.add(false, outcome);
+  });
+  stream.on('test:stdout', progress);
+  stream.on('test:stderr', progress);
   let report = '';
   for await (const text of stream.compose(spec)) report += String(text);
+  clearTimeout(overdue);
   const tally = counter.tally();
   const name = relative(root, file);
   const shown = withoutFigures(report);
-  write(`\n${name}: ${summary(tally)} (${formatSeconds(performance.now() - started)})\n${shown}`);
+  const ms = performance.now() - started;
+  onEnded?.(name, ms);
+  write(`\n${name}: ${summary(tally)} (${formatSeconds(ms)})\n${shown}`);
   const holdsNothing = tally.passed + tally.failed + tally.skipped === 0 && !signal.aborted;
-  const why = limit.aborted
-    ? `${name} was ended: it had not finished after ${formatSeconds(fileLimitMs)} (a hanging test, or a handle left open).\n`
+  const why = limit.signal.aborted
+    ? `${name} was ended: no progress for ${formatSeconds(noProgressLimitMs)} (${running}; a hanging test, or a handle left open).\n`
     : holdsNothing
       ? `${name} holds no test.\n`
       : '';

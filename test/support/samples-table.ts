@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { capturedMirrors } from './captured-mirrors.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 import { eventually } from './read-database.ts';
 import { createReadModel, type ReadModelFixtureOptions } from './read-model.ts';
@@ -41,24 +42,20 @@ export const lostByDebezium = { time: 'the end of the day is its beginning' };
 const select = (schema: string): string =>
   `SELECT name, ${typeSamples.map((_, index) => `c${index}::text`).join(', ')} FROM ${schema}.samples ORDER BY name`;
 
-/** Applies the topics of `prefix` to a mirror of the same types: it must hold the source's rows, but for what the contract loses. */
+/** Applies the topics of `prefix` to a mirror that is made from the source's catalogue: it must hold the source's rows, but for what the contract loses. */
 export async function assertMirror(
   database: LegacyDatabase,
   prefix: string,
   lost: Readonly<Record<string, string>>,
   options: Pick<ReadModelFixtureOptions, 'schemaRegistry' | 'settings'> = {},
 ): Promise<void> {
-  await using model = await createReadModel({ prefix, topics: false, ...options });
-  await model.read.query(`
-    CREATE TYPE model.mood AS ENUM ('happy', 'so so'); CREATE DOMAIN model.positive AS integer CHECK (VALUE > 0);
-    CREATE TABLE model.samples (id bigint PRIMARY KEY, name text,
-      ${typeSamples.map(({ type }, index) => `c${index} ${/^(?:mood|positive)$/.test(type) ? `model.${type}` : type}`).join(', ')}, updated_at timestamptz, _lsn bigint);
-    INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('samples', 'public', 'samples')`);
+  const mirrors = await capturedMirrors(database.config, ['public.samples']);
+  await using model = await createReadModel({ prefix, topics: false, mirrors, ...options });
   await using running = await model.start();
   const mirror = await eventually(
     () => model.read.query(select('model')),
     (found) => found.length === 2 * sampleRows.length,
-  );
+  ).catch((error: unknown) => assert.fail(`${String(error).slice(0, 200)}\n${model.log().slice(-3000)}`));
   const source = await database.query(select('public'));
   const wrong: unknown[] = [];
   const excused = new Set<string>();

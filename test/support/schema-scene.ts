@@ -23,7 +23,7 @@ export async function readEvents(kafka: Kafka, topic: string, schemaRegistry?: S
     throw error;
   }
   const decoder = eventDecoder(schemaRegistry ?? (await testRegistryConfig()));
-  await decoder.prepare(messages, AbortSignal.timeout(20_000));
+  await decoder.prepare(messages, AbortSignal.timeout(120_000));
   return messages.map(({ key, value, partition, offset }) => {
     const place = { topic, partition, offset: offset.toString() };
     return { key: decoder.decodeKey(key, place), event: decoder.decodeChangeEvent(value, place), rawKey: key, rawValue: value, partition };

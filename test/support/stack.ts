@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readStackState, type StackState } from '#stack/state.ts';
+import { readStackState, type StackState } from '#stack/state/state.ts';
 import { watchOpenSockets } from './open-sockets.ts';
 
 /** From the end of a file's tests on; what they share is closed within seconds, on a busy machine within many. */

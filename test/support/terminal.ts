@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { connectorsCommand } from '#connectors/index.ts';
-import { describeError, pipelineSchema, silentLogger, type CliContext } from '#pipeline/index.ts';
+import { describeError, formatPath, maskUrls, pipelineSchema, silentLogger, visible, type CliContext } from '#pipeline/index.ts';
+import { capturedUnder } from '#project/index.ts';
 import { readModelCommand } from '#read-model/commands.ts';
 
 export type Terminal = {
@@ -18,7 +19,12 @@ export function connectorsTerminal(pipeline: unknown, folder: string): Terminal 
 
 /** What `cdc read-model …` prints. */
 export async function cdcReadModel(pipeline: unknown, ...words: readonly string[]): Promise<string> {
-  return (await terminal(readModelCommand, pipeline).run(...words)).printed;
+  return (await terminal(readModelOf, pipeline).run(...words)).printed;
+}
+
+/** As cli/commands.ts has it. */
+export function readModelOf(context: CliContext): Command {
+  return readModelCommand(context, async (topicPrefix) => capturedUnder(await context.config(), context.configFolder(), topicPrefix));
 }
 
 /** A command of cdc's in this process, with `pipeline` as pipeline.yaml in `folder`. */
@@ -30,13 +36,15 @@ export function terminal(create: (context: CliContext) => Command, pipeline: unk
     const context: CliContext = {
       config: async () => pipelineSchema.parse(pipeline),
       configFolder: () => folder,
-      print: (text) => lines.push(text),
-      progress: (text) => progress.push(text),
+      locate: async () => formatPath,
+      print: (text) => lines.push(shown(text)),
+      progress: (text) => progress.push(shown(text)),
       setExitCode: (code) => {
         exitCode = code;
       },
       logger: silentLogger,
       signal,
+      followFiles: async () => ({ [Symbol.dispose]() {} }),
       stackFolder: () => folder,
     };
     const command = create(context);
@@ -64,6 +72,11 @@ export function terminal(create: (context: CliContext) => Command, pipeline: unk
       };
     },
   };
+}
+
+/** As cli/program.ts does. */
+function shown(text: string): string {
+  return visible(maskUrls(text));
 }
 
 function allOf(command: Command): Command[] {

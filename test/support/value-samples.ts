@@ -7,7 +7,7 @@ export type TypeSamples = {
 
 const infinity = 'Debezium writes infinity as a far date of its own, and not the same one in snapshot and stream';
 
-/** Every supported type with its edge values (design §4). docs/change-event.md lists the exceptions. */
+/** Every supported type with its edge values. docs/change-event.md lists the exceptions. */
 export const typeSamples: readonly TypeSamples[] = [
   { type: 'smallint', values: ['-32768', '0', '32767'] },
   { type: 'integer', values: ['-2147483648', '0', '2147483647'] },

@@ -143,6 +143,27 @@ test('an event in Avro is the event that JSON would have given: every kind of va
   );
 });
 
+test('an operation that is called as every object has members is as unknown in Avro as in JSON', async () => {
+  const decoder = await avroDecoder(envelope);
+  const type = encodeAvro(envelope);
+  const source = {
+    version: '3',
+    connector: 'postgresql',
+    name: 'log',
+    db: 'legacy',
+    schema: 'public',
+    table: 't',
+    ts_ms: 1n,
+    txId: 7n,
+    lsn: 1n,
+  };
+  for (const op of ['x', 'constructor', '__proto__']) {
+    const event = { before: null, after: null, source, transaction: null, op, ts_ms: 1n, ts_ns: 1n };
+    for (const bytes of [Buffer.concat([frameOf(7), type(event)]), Buffer.from(stringifyLossless(event))])
+      assert.throws(() => decoder.decodeRowChange(bytes, place), { code: 'EVENT_UNDECODABLE' }, op);
+  }
+});
+
 test('bytes that were cut short, go on after their end or were changed are refused by name, or are another event: never a crash', async () => {
   const decoder = await avroDecoder(envelope);
   const cells = {
@@ -190,6 +211,16 @@ test('bytes that were cut short, go on after their end or were changed are refus
   );
 });
 
+test('a text in Avro that is not UTF-8 is refused; the character that stands for such bytes elsewhere is a character', async () => {
+  const schema = { type: 'record', name: 'R', fields: [{ name: 'text', type: 'string' }] };
+  const decoder = await avroDecoder(schema);
+  const good = Buffer.concat([frameOf(7), encodeAvro(schema)({ text: 'a\ufffdb' })]);
+  assert.deepEqual(decoder.decodeKey(good, place), { text: 'a\ufffdb' });
+  const bad = Buffer.from(good);
+  bad[bad.length - 1] = 0xff;
+  assert.throws(() => decoder.decodeKey(bad, place), { code: 'EVENT_UNDECODABLE', message: /not UTF-8/ });
+});
+
 function connect(type: object | string, name: string): object {
   return { ...(typeof type === 'string' ? { type } : type), 'connect.name': name };
 }
@@ -231,6 +262,9 @@ test('what other settings and other writers put in for times, decimals and lengt
     [connect('long', 'org.apache.kafka.connect.data.Timestamp'), 0n, '1970-01-01T00:00:00Z'],
     [connect('int', 'io.debezium.time.Year'), 2026, 2026],
     [connect('string', 'com.example.Unknown'), 'as it is', 'as it is'],
+    // As every object has members.
+    [connect('string', 'constructor'), 'as it is', 'as it is'],
+    [logical('string', 'toString'), 'as it is', 'as it is'],
     [logical('int', 'date'), 20_512, '2026-02-28Z'],
     [logical('int', 'time-millis'), 500, '00:00:00.5Z'],
     [logical('long', 'time-micros'), 1n, '00:00:00.000001Z'],

@@ -34,7 +34,7 @@ const source = fc.record(
     schema: fc.string(),
     table: fc.string(),
     ts_ns: fc.constant(1_763_900_000_000_123_456n),
-    lsn: fc.oneof(fc.nat(), fc.constantFrom<JsonValue>(null, 18_446_744_073_709_551_615n)),
+    lsn: fc.oneof(fc.nat(), fc.constantFrom<JsonValue>(null, 9_223_372_036_854_775_807n)),
   },
   { requiredKeys: ['connector', 'name', 'db', 'schema', 'table'], noNullPrototype: true },
 );
@@ -171,4 +171,21 @@ test('a before-image that is not JSON is refused when it is asked for', () => {
   const text = `{"before":{"id":01},"after":null,"source":{"connector":"c","name":"n","db":"d","schema":"s","table":"t"},"op":"d"}`;
   const change = decodeRowChange(Buffer.from(text), place, createScanMemory());
   assert.throws(() => change?.before(), /EVENT_UNDECODABLE|is not JSON.*offset 7/);
+});
+
+test('what is no position of the log, and what is too deep, is named for what it is by both decoders', () => {
+  const withLsn = (lsn: string): string => good({ id: 1 }).replace('"lsn":1', `"lsn":${lsn}`);
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  const cases: readonly (readonly [text: string, why: RegExp])[] = [
+    ...['1.5', '-1', String(2n ** 64n)].map((lsn) => [withLsn(lsn), /a position of the log/] as const),
+    [good({ id: 1 }).replace('"id":1', `"id":${deep}`), /more than 500 levels/],
+    [good({ id: 1 }).replace('"op":"c"', `"op":"c","more":${deep}`), /more than 500 levels/],
+  ];
+  for (const [text, message] of cases) {
+    const bytes = Buffer.from(text);
+    assert.throws(() => decodeChangeEvent(bytes, place), { code: 'EVENT_UNDECODABLE', message }, text.slice(0, 200));
+    const memory = createScanMemory();
+    for (const earlier of [good({ id: 2 }), good({ id: 3 })]) decodeRowChange(Buffer.from(earlier), place, memory);
+    assert.throws(() => decodeRowChange(bytes, place, memory), { code: 'EVENT_UNDECODABLE', message }, text.slice(0, 200));
+  }
 });

@@ -109,7 +109,7 @@ test('many who meet an id at the same moment ask once; who is told to stop lets 
   requests[0]?.answer.reject(new Error('down'));
   await assert.rejects(second, /down/);
   const third = Promise.resolve(decoder.prepare(messagesOf(1), other.signal));
-  assert.equal(requests.length, 2, 'what failed is begun anew');
+  assert.equal(requests.length, 2, 'what failed is begun again');
   other.abort(new Error('stop'));
   await assert.rejects(third, /stop/);
   assert.equal(requests[1]?.signal?.aborted, true);

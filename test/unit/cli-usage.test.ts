@@ -12,9 +12,9 @@ function cdc(...words: readonly string[]): { readonly code: number | null; reado
 
 test('what is no command, or lacks something, ends with 64 at any depth, and says which help tells more; 1 would be bad news', () => {
   for (const [words, pattern] of [
-    [['connectors', 'applyy'], /unknown command 'applyy'\n\(Did you mean apply\?\)\n\(cdc connectors --help tells what there is\)/],
-    [['connectors', 'offsets', 'set', 'orders'], /missing required argument 'file'\n\(cdc connectors offsets set --help tells/],
-    [['doctor', '--strategy', 'x'], /argument 'x' is invalid.*\n\(cdc doctor --help tells/],
+    [['connectors', 'applyy'], /unknown command 'applyy'\n\(Did you mean apply\?\)\n\(cdc connectors --help lists commands and options\)/],
+    [['connectors', 'offsets', 'set', 'orders'], /missing required argument 'file'\n\(cdc connectors offsets set --help lists/],
+    [['doctor', '--strategy', 'x'], /argument 'x' is invalid.*\n\(cdc doctor --help lists/],
   ] as const) {
     const { code, said } = cdc(...words);
     assert.equal(code, 64, words.join(' '));

@@ -115,6 +115,31 @@ test('a key of several columns cannot be confused with another', () => {
   assert.equal(eventKey(shape, { id: 9007199254740993n }), '9007199254740993');
 });
 
+test('columns, types and texts that are called as every object has members are no more than their names', () => {
+  for (const name of ['constructor', 'toString', '__proto__']) {
+    const odd: TableShape = { ...shape, columns: [columnOf('int8', 'id'), columnOf('text', name)] };
+    assert.deepEqual(eventImage(odd, { id: 1 }).missing, [name]);
+    const without = Object.fromEntries([
+      ['id', '1'],
+      [name, null],
+    ]);
+    assert.equal(ledgerDigest(odd, { id: '1' }), ledgerDigest(odd, without));
+    const keyed: TableShape = { ...odd, key: [name] };
+    assert.deepEqual([eventKey(keyed, { id: 1 }), ledgerKey(keyed, { id: '1' })], ['null', 'null']);
+    assert.deepEqual(valueKind(name), valueKind('text'));
+    for (const type of ['numeric', 'float8', 'timestamptz', 'date']) {
+      const canonical = (text: string): unknown => {
+        try {
+          return canonicalFromEvent(columnOf(type), text)?.replaceAll(text, 'junk');
+        } catch (error) {
+          return String(error).replaceAll(text, 'junk');
+        }
+      };
+      assert.deepEqual(canonical(name), canonical('nonsense'), `${type} ${name}`);
+    }
+  }
+});
+
 function columnOf(type: string, name = 'c'): TableShape['columns'][number] {
   const array = type.endsWith('[]');
   return { name, kind: valueKind(array ? type.slice(0, -2) : type), array };

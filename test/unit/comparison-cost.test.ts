@@ -36,5 +36,5 @@ test('what nobody could count is not measured, with the reason, never zero', () 
     why: 'it reads the log',
   });
   const restarted = ratesBetween(probe, sample({ counters: { queries: 9, rowsRead: 9 } }), after);
-  assert.deepEqual(restarted.queriesPerMinute, { measured: false, why: 'its process was started anew' });
+  assert.deepEqual(restarted.queriesPerMinute, { measured: false, why: 'its process was restarted' });
 });

@@ -40,6 +40,15 @@ test('a stale row names the columns that differ; null is not an empty text', asy
   assert.deepEqual(diff.stale, { count: 1, keys: ['1'] });
 });
 
+test('columns may be called as every object has members', async () => {
+  const columns = ['constructor', '__proto__', 'toString'];
+  const diff = await mergeDiff(one(['1'], ['a', 'b', 'c']), one(['1'], ['x', 'x', 'c']), { ...options, columns });
+  assert.deepEqual(Object.entries(diff.staleColumns), [
+    ['constructor', 1],
+    ['__proto__', 1],
+  ]);
+});
+
 test('lists the first keys and counts all', async () => {
   const source = new Map(Array.from({ length: 50 }, (_value, index) => [BigInt(index + 1), 'x'] as const));
   const diff = await mergeDiff(rows(source), rows(new Map()), { ...options, listedKeys: 3 });

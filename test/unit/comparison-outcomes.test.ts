@@ -115,6 +115,21 @@ test('a usual run: what each strategy can and cannot do', () => {
   for (const claim of judged) assert.equal(claim.outcome === 'inconclusive', claim.reason !== null, claim.id);
 });
 
+test('a limit of time that is missed on saturated processors is no fact of a strategy; one that is kept there is', () => {
+  const slow = {
+    ...usual,
+    query: strategyReport({ events: polled, rows: differences(), setup: reading, latencyMs: 1500, deleteLatencyMs: null }),
+  };
+  const saturated = 'the 2 processors of this machine were saturated in 18 of 20 s';
+  assert.equal(outcomeOf('latency', slow), 'log+sweep');
+  assert.equal(outcomeOf('latency', slow, { saturated }), 'inconclusive');
+  assert.equal(outcomeOf('latency', usual, { saturated }), 'all');
+  // What came at all is no matter of time.
+  assert.equal(outcomeOf('deletes', usual, { saturated }), 'only-log');
+  const claim = judgeClaims(slow, { latencyLimitMs: 1000, sourceMoved: false, saturated }).find(({ id }) => id === 'latency');
+  assert.match(claim?.reason ?? '', /p95 1500 ms .*saturated in 18 of 20 s/);
+});
+
 test('without a case in the run the outcome is inconclusive, never a pass', () => {
   const quiet = strategyReport({ events: tableEvents({}), rows: differences({ source: 0, model: 0, equal: 0 }), latencyMs: null });
   const judged = judgeClaims({ log: quiet, query: quiet, sweep: quiet }, { latencyLimitMs: 1000, sourceMoved: false });

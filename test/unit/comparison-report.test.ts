@@ -51,6 +51,16 @@ const report: ComparisonReport = {
   notes: ['The source changed.'],
 };
 
+test('keys and other programs’ words make neither HTML nor a link, a line, a cell or a terminal’s command of a report', () => {
+  const evil = 'x\u001b[2J\u009b0m <img src=x onerror=alert(1)> [a](javascript:b) | y\n# heading \u202e';
+  const marked: ComparisonReport = { ...report, notes: [evil], tables: [evil] };
+  for (const text of [renderMarkdown(marked), renderHtml(marked)]) {
+    assert.ok(!/(?!\n)\p{Cc}|\u202e|<img|\n# heading/u.test(text), text.slice(-400));
+    assert.ok(text.includes('x\\u001b[2J') || text.includes('x\\u001b\\[2J'));
+  }
+  assert.ok(!/(?<!\\)\[a\]/.test(renderMarkdown(marked)));
+});
+
 test('the terminal report fits 120 columns and has no colour codes', () => {
   const text = renderTerminal(report);
   for (const line of text.split('\n')) assert.ok(line.length <= 120, line);

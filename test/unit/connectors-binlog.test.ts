@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { holds, parseGrant } from '#connectors/binlog/grants.ts';
-import { hasRead, judgeBinlogLoss, judgeBinlogMove } from '#connectors/binlog/position.ts';
+import { holds, parseGrant } from '#connectors/mariadb/grants.ts';
+import { hasRead, judgeBinlogLoss, judgeBinlogMove } from '#connectors/mariadb/position.ts';
 
 const binlog = {
   serverId: 1,

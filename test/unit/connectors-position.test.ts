@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judgeLoss, ofOldPosition, positionOf } from '#connectors/loss.ts';
-import { judgeMove, parseOffsets, refuseLossyMove } from '#connectors/offsets.ts';
-import { formatBytes, formatLsn, parseLsn } from '#connectors/source/lsn.ts';
-import type { SlotState } from '#connectors/source/slot-state.ts';
+import { judgeLoss, ofOldPosition, positionOf } from '#connectors/state/loss.ts';
+import { judgeMove, parseOffsets, refuseLossyMove } from '#connectors/state/offsets.ts';
+import { formatBytes, formatLsn, parseLsn } from '#connectors/postgres/lsn.ts';
+import type { SlotState } from '#connectors/postgres/facts/slot-state.ts';
 
 const slot = (changed: Partial<SlotState> = {}): SlotState => ({
   name: 'cdc_slot',

@@ -8,7 +8,7 @@ test('a table in a signal means itself, whatever signs its name has', () => {
   assert.deepEqual(JSON.parse(data), {
     'data-collections': [String.raw`public\.a\+b`],
     type: 'incremental',
-    'additional-conditions': [{ 'data-collection': 'public.a+b', filter: `x = 'y'` }],
+    'additional-conditions': [{ 'data-collection': String.raw`public\.a\+b`, filter: `x = 'y'` }],
   });
   assert.deepEqual(JSON.parse(stopSnapshot('1', []).data), { type: 'incremental' });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configProblems, unknownKeys } from '#connectors/validation.ts';
+import { configProblems, unknownKeys } from '#connectors/register/validation.ts';
 
 const field = (name: string, ...errors: string[]) => ({ definition: { name }, value: { name, errors } });
 const validation = (...configs: { definition: { name: string }; value: { name: string; errors: string[] } | null }[]) => ({
@@ -33,6 +33,19 @@ test("the server's words are told by field, without the secrets they quote", () 
   assert.deepEqual(configProblems({ 'database.password': 'hunter2' }, answer), [
     { field: 'database.hostname', message: 'FATAL: password "***" refused for user' },
   ]);
+});
+
+test('a name that holds a secret by chance stays whole, the secret itself does not', () => {
+  const config = { 'database.password': 'cdc', 'database.user': 'cdc_replicator', 'slot.name': 'cdc_slot', 'a.token': 'cdc_slot2' };
+  const said = 'role "cdc_replicator" may not use cdc_slot; password "cdc" and token cdc_slot2; xcdcx';
+  assert.deepEqual(
+    configProblems(config, validation(field('a.token', said)))[0]?.message,
+    'role "cdc_replicator" may not use cdc_slot; password "***" and token ***; x***x',
+  );
+});
+
+test('what Debezium reads without declaring it is not called unknown', () => {
+  assert.deepEqual(unknownKeys({ 'field.name.adjustment.mode': 'avro', 'offset.mismatch.strategy': 'trust_offset' }, known), []);
 });
 
 test('a reference that the worker left unresolved is named as the cause', () => {

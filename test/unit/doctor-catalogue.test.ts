@@ -2,15 +2,50 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findingCatalogue } from '#connectors/doctor/catalogue/catalogue.ts';
-import { mariadbAreas, mariadbCatalogue } from '#connectors/doctor/catalogue/mariadb.ts';
-import { finding } from '#connectors/doctor/finding.ts';
-import { doctorReference, doctorReferenceFile, generatedFrom } from '#connectors/doctor/reference.ts';
+import { isFinal } from '#cdc-poller/supervisor/final-errors.ts';
+import { findingCatalogue } from '#doctor/catalogue/catalogue.ts';
+import { mariadbAreas, mariadbCatalogue } from '#doctor/catalogue/mariadb.ts';
+import { finding } from '#doctor/finding.ts';
+import { findingsReference, findingsReferenceFile } from '#doctor/reference.ts';
+import { CdcError, errorCatalogue, type ErrorCode } from '#pipeline/errors.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 
-test('docs/doctor.md ends with the catalogue as it is (npm run docs:doctor writes it)', () => {
-  const [, generated] = readFileSync(doctorReferenceFile, 'utf8').split(generatedFrom);
-  assert.equal(generatedFrom + (generated ?? ''), doctorReference());
+test('docs/reference/findings.md is what the catalogue says (npm run docs:doctor)', () => {
+  assert.ok(readFileSync(findingsReferenceFile, 'utf8') === findingsReference(), 'out of date: npm run docs:doctor');
+});
+
+/** What no look beforehand can show, or another command tells. */
+const notBeforehand: ReadonlySet<string> = new Set([
+  // Of a value, a record or a page that is read while polling.
+  'VALUE_UNREADABLE',
+  'KAFKA_MESSAGE_TOO_LARGE',
+  // Of another process of the name, and of a topic that is deleted meanwhile.
+  'PRODUCER_FENCED',
+  'POSITIONS_LOST',
+  // Several of the others in one.
+  'TABLES_UNFIT',
+  // cdc schemas check asks the registry.
+  'SCHEMA_INCOMPATIBLE',
+  'SCHEMA_INVALID',
+  'REGISTRY_REFUSED',
+]);
+
+function isCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCatalogue, code);
+}
+
+test('every refusal of the poller is a finding with its own code', () => {
+  const codes = Object.keys(errorCatalogue).filter(isCode);
+  const refusals = codes.filter((code) => isFinal(new CdcError(code, '')));
+  assert.ok(refusals.length > 20);
+  assert.deepEqual(
+    refusals.filter((code) => !notBeforehand.has(code) && !Object.hasOwn(findingCatalogue, code)),
+    [],
+  );
+  assert.deepEqual(
+    [...notBeforehand].filter((code) => !refusals.some((one) => one === code)),
+    [],
+  );
 });
 
 test('every finding is injected somewhere: its code stands in a test of doctor', () => {

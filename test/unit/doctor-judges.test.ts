@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Capture } from '#connectors/doctor/capture.ts';
-import { readCaptures } from '#connectors/doctor/capture.ts';
-import type { Finding } from '#connectors/doctor/finding.ts';
-import { judgeConnect } from '#connectors/doctor/judge/connector.ts';
-import { judgeMovement, looksStalled, rhythmOf, shouldMove, type Movement, type Pulse } from '#connectors/doctor/judge/movement.ts';
-import { judgeClock } from '#connectors/doctor/judge/server.ts';
-import { judgeForeignSlot, judgeSlot } from '#connectors/doctor/judge/slot.ts';
-import { columnMover } from '#connectors/doctor/judge/timestamp-trigger.ts';
-import { polledTables } from '#connectors/doctor/polled-tables.ts';
-import type { ConnectorFacts } from '#connectors/doctor/probe/connect.ts';
-import type { SlotFacts } from '#connectors/doctor/probe/replication.ts';
-import type { TriggerFacts } from '#connectors/doctor/probe/tables.ts';
-import { stillOpen, type OpenTransaction } from '#connectors/doctor/probe/transactions.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import type { Capture } from '#doctor/capture.ts';
+import { attemptsOf } from '#doctor/attempt.ts';
+import { readCaptures } from '#doctor/capture.ts';
+import type { Finding } from '#doctor/finding.ts';
+import { judgeConnect, judgeFile } from '#doctor/connect/judge-connector.ts';
+import { judgeMovement, mayBeStalled, rhythmOf, shouldMove, type Movement, type HeartbeatState } from '#doctor/connect/judge-movement.ts';
+import { judgeClock } from '#doctor/postgres/judge/server.ts';
+import { judgeForeignSlot, judgeSlot } from '#doctor/postgres/judge/slot.ts';
+import { judgeCapturedTopics } from '#doctor/connect/judge-topics.ts';
+import { examineTopics } from '#doctor/topics/examine-topics.ts';
+import { columnMover } from '#doctor/postgres/judge/timestamp-trigger.ts';
+import { polledTables } from '#doctor/polled-tables.ts';
+import type { ConnectorFacts } from '#doctor/connect/probe-connect.ts';
+import type { SlotFacts } from '#doctor/postgres/probe/replication.ts';
+import type { TriggerFacts } from '#doctor/postgres/probe/tables.ts';
+import { stillOpen, type OpenTransaction } from '#doctor/postgres/probe/transactions.ts';
+import { refusalFinding } from '#doctor/refusal-finding.ts';
+import { pipelineSchema, pollerTableSchema } from '#pipeline/config/schema.ts';
+import { CdcError } from '#pipeline/index.ts';
 
 const codes = (findings: readonly Finding[]): readonly string[] => findings.map(({ severity, code }) => `${severity} ${code}`);
 
@@ -169,9 +174,30 @@ test('what Connect tells of a connector', () => {
   assert.deepEqual(codes(judgeConnect(silent, [file])), ['unknown CONNECTOR_UNREADABLE']);
 });
 
+test('a Connect that answers whoever asks, and a source that is reached without insisting on TLS, are told', () => {
+  const answering = { state: 'reachable', openAt: 'http://c:8083', connectors: [], unreadable: [] } as const;
+  assert.deepEqual(codes(judgeConnect(answering, [])), ['warning CONNECT_OPEN']);
+  const told = (config: Record<string, string>, server = 'localhost:5432'): readonly string[] =>
+    codes(judgeFile({ name: 'c', config: { 'topic.prefix': 'log', ...config } }, { topicPrefix: 'log', database: 'd', server }));
+  const tls = ['warning SOURCE_TLS_OPTIONAL'];
+  const host = 'database.hostname';
+  for (const mode of ['', 'disable', 'allow', 'prefer'])
+    assert.deepEqual(told({ [host]: 'db.internal', 'database.sslmode': mode }), tls, mode);
+  for (const mode of ['require', 'verify-ca', 'verify-full', '${env:MODE}']) {
+    assert.deepEqual(told({ [host]: 'db.internal', 'database.sslmode': mode }), [], mode);
+  }
+  const mariadb = { 'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector', [host]: 'db.internal' };
+  assert.deepEqual(told({ ...mariadb, 'database.sslmode': 'require' }), tls);
+  assert.deepEqual(told({ ...mariadb, 'database.ssl.mode': 'verify_identity' }), []);
+  for (const here of ['localhost', '127.0.0.1', '::1', '/run/postgresql']) assert.deepEqual(told({ [host]: here }), [], here);
+  // A reference is the worker's to resolve: what legacyDb says is taken for it.
+  assert.deepEqual(told({ [host]: '${env:LEGACY_DB_HOST}' }), []);
+  assert.deepEqual(told({ [host]: '${env:LEGACY_DB_HOST}' }, 'db.internal:5432'), tls);
+});
+
 const rhythm = rhythmOf({ 'heartbeat.interval.ms': '5000', 'exactly.once.support': 'required' }, 60_000, true);
-const seenAt = (moment: number, pulse: Partial<Pulse>, readMs = 0): Movement => ({
-  pulse: { at: moment, sourceMs: moment, beatAgeMs: 1000, readerMs: 1e6, blockers: [], ...pulse },
+const seenAt = (moment: number, state: Partial<HeartbeatState>, readMs = 0): Movement => ({
+  heartbeat: { at: moment, sourceMs: moment, beatAgeMs: 1000, readerMs: 1e6, blockers: [], ...state },
   offsets: [{ partition: {}, offset: { lsn: readMs, ts_usec: readMs * 1000 } }],
 });
 const stalled = (first: Movement, second: Movement, its = rhythm): readonly string[] =>
@@ -202,15 +228,15 @@ test('a connector is stalled when two looks see no beat, or no position, move; o
   assert.deepEqual(stalled(...beating), ['warning CONNECTOR_STALLED'], 'what it beats is not stored');
 });
 
-test('whether a connector stands still is unknown when it has just connected, or when its next beat may be due after the look', () => {
+test('whether a connector halts is unknown when it has just connected, or when its next beat may be due after the look', () => {
   const first = seenAt(100_000, { beatAgeMs: 90_000 });
   assert.deepEqual(stalled(first, seenAt(113_000, { beatAgeMs: 103_000, readerMs: 3000 })), ['unknown CONNECTOR_STALLED']);
   const slow = rhythmOf({ 'heartbeat.interval.ms': '20000' }, 60_000, true);
   assert.deepEqual(stalled(first, seenAt(113_000, { beatAgeMs: 103_000 }), slow), ['unknown CONNECTOR_STALLED']);
 });
 
-function suspicious(pulse: Partial<Pulse>, config: Readonly<Record<string, string>>, published = true): boolean {
-  return looksStalled(seenAt(100_000, pulse), rhythmOf({ 'heartbeat.interval.ms': '5000', ...config }, 60_000, published));
+function suspicious(state: Partial<HeartbeatState>, config: Readonly<Record<string, string>>, published = true): boolean {
+  return mayBeStalled(seenAt(100_000, state), rhythmOf({ 'heartbeat.interval.ms': '5000', ...config }, 60_000, published));
 }
 
 test('one look is reason for a second only past connect.guard.warnHeartbeatMs, three beats, and the time in which a worker stores positions', () => {
@@ -259,4 +285,42 @@ test('a pattern takes the tables that it matches, an entry of its own goes befor
     polledTables([pollerTableSchema.parse({ table: 'none.*' })], names).map(({ id }) => id.table),
     ['*'],
   );
+});
+
+test('tables that would share a topic are found on both sides, each with the other’s name', async () => {
+  const tables = ['public.x y', 'public.x_y', 'cdc.heartbeat', 'a.b'].map((table) => pollerTableSchema.parse({ table }));
+  const { poller } = pipelineSchema.parse({
+    legacyDb: { database: 'd', roles: { poller: { user: 'u' } } },
+    kafka: { brokers: 'none' },
+    poller: { name: 'q', topicPrefix: 'q', tables: tables.map(({ table }) => ({ table })) },
+  });
+  const settings = { signal: new AbortController().signal, oldSeconds: 30, now: () => 0 };
+  const { see } = attemptsOf({ strategy: 'query', role: 'r', server: 's', database: 'd' }, settings.signal);
+  const polled = await examineTopics({ settings: poller, kafka: undefined }, polledTables(tables, []), settings, see, null);
+  assert.deepEqual(polled.map(({ code, subject }) => `${code} ${subject.name}`).toSorted(), [
+    'TOPIC_UNFIT cdc.heartbeat',
+    'TOPIC_UNFIT public.x y',
+    'TOPIC_UNFIT public.x_y',
+  ]);
+  assert.match(polled.map(({ cause }) => cause).join('\n'), /Table public\.x y would share topic q\.public\.x_y with table public\.x_y\./);
+  // As the poller's start says it.
+  assert.match(
+    polled.find(({ subject }) => subject.name === 'public.x y')?.remedy ?? '',
+    /^Give it a topic of its own .*"public\.x y", topic: … \}/,
+  );
+  const captured = judgeCapturedTopics([
+    { name: 'c', config: { 'topic.prefix': 'log', 'table.include.list': 'public.x y,public.x_y,a.b' } },
+  ]);
+  assert.deepEqual(
+    captured.map(({ code, subject }) => `${code} ${subject.name}`),
+    ['TOPIC_UNFIT public.x y', 'TOPIC_UNFIT public.x_y'],
+  );
+});
+
+test('what a start refuses is found in its own words, with its own remedy', () => {
+  const error = new CdcError('KAFKA_AUTHENTICATION_FAILED', 'could not connect to Kafka: the broker refused the credentials');
+  const found = refusalFinding('KAFKA_AUTHENTICATION_FAILED', error, 'query', { kind: 'setting', name: 'kafka.brokers' });
+  assert.equal(found.cause, 'Could not connect to Kafka: the broker refused the credentials.');
+  assert.equal(found.remedy, error.remedy);
+  assert.equal(found.severity, 'error');
 });

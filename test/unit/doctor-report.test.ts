@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { adviseTable, type Advice } from '#connectors/doctor/advice.ts';
-import { finding, type Finding } from '#connectors/doctor/finding.ts';
-import type { FoundTable } from '#connectors/doctor/probe/tables.ts';
-import type { ServerFacts } from '#connectors/doctor/probe/server.ts';
-import { polledTables } from '#connectors/doctor/polled-tables.ts';
-import { renderReport } from '#connectors/doctor/render.ts';
-import { exitCodeOf, makeReport, type Report } from '#connectors/doctor/report.ts';
+import { adviseTable, type Advice } from '#doctor/postgres/advice.ts';
+import { finding, type Finding } from '#doctor/finding.ts';
+import type { FoundTable } from '#doctor/postgres/probe/tables.ts';
+import type { ServerFacts } from '#doctor/postgres/probe/server.ts';
+import { polledTables } from '#doctor/polled-tables.ts';
+import { renderReport } from '#doctor/render.ts';
+import { exitCodeOf, makeReport, type Report } from '#doctor/report.ts';
 import { pollerTableSchema } from '#pipeline/config/schema.ts';
 
 const id = { schema: 'public', table: 'orders' };
@@ -22,10 +22,8 @@ const notMoved = finding(
   {
     detail: 'no trigger',
     table: 'public.orders',
-    sqlSchema: 'public',
-    sqlTable: 'public.orders',
-    sqlColumn: 'updated_at',
-    sqlTrigger: 't',
+    triggerOrAnotherWay: 'CREATE FUNCTION public."a long name with blanks in it, so that the line is a long one"();\nCREATE TRIGGER t;',
+    ownerOrEditor: 'owner of the table',
   },
 );
 
@@ -60,9 +58,9 @@ test('for a person: server first, then tables, no line wider than 100 unless it 
 
 server, roles, Kafka Connect
   error   WAL_LEVEL wal_level (log)
-          wal_level is replica: the log does not hold what logical decoding needs.
-          effect  No replication slot can be created: the connector fails at once. The restart ends
-                  all sessions; the server then writes somewhat more WAL.
+          wal_level is replica: the log lacks what logical decoding needs.
+          effect  No replication slot can be created, so the connector fails at once. The restart
+                  ends all sessions. The server then writes slightly more WAL.
           remedy  ALTER SYSTEM SET wal_level = logical; then restart the server.
           who     superuser, and a restart of the server
 
@@ -77,7 +75,7 @@ public.orders
 advice
   public.orders: log
     - r
-    - first mend WAL_LEVEL
+    - first fix WAL_LEVEL
 
 1 error, 0 warnings, 0 unknown, 1 info`,
   );

@@ -12,7 +12,11 @@ const folders = [
   'legacy-db',
   'connectors',
   'cdc-poller',
+  'doctor',
+  'project',
   'read-model',
+  'tail',
+  'verify',
   'stack',
   'comparison',
   'bench',
@@ -31,7 +35,12 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   'legacy-db': ['pipeline'],
   connectors: wire,
   'cdc-poller': wire,
+  doctor: [...wire, 'cdc-poller', 'connectors'],
+  project: ['pipeline', 'change-events', 'cdc-poller', 'connectors', 'doctor', 'read-model'],
   'read-model': wire,
+  tail: wire,
+  // Of the comparison, what a value means alone: canonical/.
+  verify: ['pipeline', 'change-events', 'connectors', 'cdc-poller', 'read-model'],
   stack: ['pipeline', 'connectors'],
   comparison: product,
   bench: product,
@@ -108,14 +117,42 @@ test('what is inside a folder is its own: only index.ts, commands.ts, the Kafka 
   for (const from of folders) {
     for (const to of mayImport[from].filter((folder) => folder !== from)) {
       const isTest = from === 'test';
+      // The doctor looks into connectors/: it asks the very functions that prepare and register.
+      const isOpen = isTest || (from === 'doctor' && to === 'connectors');
       const isAboveAll = isTest || from === 'comparison' || from === 'bench';
-      write(`${from}/inside-${to}.ts`, importing(`#${to}/inside.ts`), isTest);
-      write(`${from}/deep-inside-${to}.ts`, importing(`#${to}/deep/index.ts`), isTest);
-      write(`${from}/commands-${to}.ts`, importing(`#${to}/commands.ts`), isAboveAll);
-      write(`${from}/port-${to}.ts`, importing(`#${to}/port.ts`), isTest || to === 'kafka');
-      write(`${from}/state-${to}.ts`, importing(`#${to}/state.ts`), isTest || (isAboveAll && to === 'stack'));
+      write(`${from}/inside-${to}.ts`, importing(`#${to}/inside.ts`), isOpen);
+      write(`${from}/deep-inside-${to}.ts`, importing(`#${to}/deep/index.ts`), isOpen);
+      write(`${from}/commands-${to}.ts`, importing(`#${to}/commands.ts`), isOpen || isAboveAll);
+      write(`${from}/port-${to}.ts`, importing(`#${to}/port.ts`), isOpen || to === 'kafka');
+      write(`${from}/state-${to}.ts`, importing(`#${to}/state/state.ts`), isOpen || (isAboveAll && to === 'stack'));
     }
   }
+  await assertRefused(repository, refused);
+});
+
+test('verify takes the rows of tables from cdc-poller and the meaning of values from comparison; nobody else does', async () => {
+  using repository = emptyFolders();
+  const refused: string[] = [];
+  const write = writer(repository, refused);
+  for (const from of folders.filter((folder) => folder !== 'cdc-poller')) {
+    write(`${from}/rows.ts`, importing('#cdc-poller/rows.ts'), from === 'verify' || from === 'test');
+  }
+  for (const from of folders.filter((folder) => folder !== 'comparison')) {
+    write(`${from}/canonical.ts`, importing('#comparison/canonical/value.ts'), from === 'verify' || from === 'test');
+  }
+  write('verify/comparison-index.ts', importing('#comparison/index.ts'), false);
+  await assertRefused(repository, refused);
+});
+
+test('the doctor and project/ take the judge of tables from cdc-poller; nobody else does', async () => {
+  using repository = emptyFolders();
+  const refused: string[] = [];
+  const write = writer(repository, refused);
+  for (const from of folders.filter((folder) => folder !== 'cdc-poller')) {
+    write(`${from}/judge.ts`, importing('#cdc-poller/judge.ts'), from === 'doctor' || from === 'project' || from === 'test');
+  }
+  write('connectors/poller-index.ts', importing('#cdc-poller/index.ts'), false);
+  write('doctor/poller-source.ts', importing('#cdc-poller/postgres/catalog.ts'), false);
   await assertRefused(repository, refused);
 });
 

@@ -51,7 +51,7 @@ test('a file of 400 lines passes, one of 401 does not', async () => {
   assert.deepEqual(await lintFindings(repository), ['kafka/too-long.ts: eslint(max-lines)']);
 });
 
-const outsideKafka = 'pipeline change-events legacy-db connectors cdc-poller read-model stack comparison bench cli'.split(' ');
+const outsideKafka = 'pipeline change-events legacy-db connectors cdc-poller doctor read-model stack comparison bench cli'.split(' ');
 
 test('no folder but kafka/ and test/ may import a Kafka client, neither of the two', async () => {
   using repository = new HouseRepository();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { createRecordEncoder, groupMessages, type KafkaJsRecord } from '#kafka/kafkajs/faster-internals.ts';
+import { createRecordEncoder, groupMessages, type KafkaJsRecord } from '#kafka/kafkajs/patches/faster-internals.ts';
 import { ownOf } from '#test/support/kafkajs-modules.ts';
 
 type Encode = (record: KafkaJsRecord) => { readonly buf: Buffer; readonly buffer: Buffer };

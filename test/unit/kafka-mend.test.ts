@@ -3,9 +3,9 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 // As the program does: the port is what imports kafkajs first.
 import { connectKafka } from '#kafka/index.ts';
-import { groupMessages } from '#kafka/kafkajs/faster-internals.ts';
-import { fetchedOffset } from '#kafka/kafkajs/fetched-offset.ts';
-import { hasFasterInternals } from '#kafka/kafkajs/mend.ts';
+import { groupMessages } from '#kafka/kafkajs/patches/faster-internals.ts';
+import { fetchedOffset } from '#kafka/kafkajs/patches/fetched-offset.ts';
+import { hasFasterInternals } from '#kafka/kafkajs/patches/apply-patches.ts';
 import { silentLogger } from '#pipeline/index.ts';
 import { ownOf } from '#test/support/kafkajs-modules.ts';
 
@@ -17,6 +17,8 @@ connectKafka(
     client: 'kafkajs',
     requestTimeoutMs: 1000,
     whenUnavailable: 'exit',
+    maxBatchMb: 64,
+    compression: 'zstd',
     partitions: 1,
     replicationFactor: 1,
   },
@@ -39,14 +41,12 @@ function batchOf(fetchedFrom: string, messages: readonly { readonly offset: stri
 test('the installed kafkajs is the version whose functions are replaced, and they were before it took them', () =>
   assert.ok(hasFasterInternals));
 
-test('kafkajs groups, writes and reads with the faster functions', () => {
+test('kafkajs groups and writes with the faster functions', () => {
   const grouping: unknown = require('kafkajs/src/producer/groupMessagesPerPartition');
   assert.equal(grouping, groupMessages);
-  for (const id of ['kafkajs/src/protocol/recordBatch/record/v0', 'kafkajs/src/protocol/recordBatch/record/v0/decoder']) {
-    const used: unknown = require(id);
-    assert.ok(typeof used === 'function');
-    assert.notEqual(used.toString(), String(ownOf(id)), id);
-  }
+  const used: unknown = require('kafkajs/src/protocol/recordBatch/record/v0');
+  assert.ok(typeof used === 'function');
+  assert.notEqual(used.toString(), String(ownOf('kafkajs/src/protocol/recordBatch/record/v0')));
 });
 
 test('a batch of control records says from where it was asked for, also behind a hole of the log', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { watchPulse } from '#kafka/kafkajs/pulse.ts';
+import { watchSilence } from '#kafka/kafkajs/silence-watch.ts';
 
 test('silence is told once, after its limit, and only when nothing was heard', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     let told = 0;
-    using pulse = watchPulse(50_000, () => {
+    using pulse = watchSilence(50_000, () => {
       told += 1;
     });
     for (let second = 0; second < 100; second += 5) {
@@ -29,7 +29,7 @@ test('after its end nothing is told', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     let told = 0;
-    watchPulse(50_000, () => {
+    watchSilence(50_000, () => {
       told += 1;
     })[Symbol.dispose]();
     mock.timers.tick(100_000);

@@ -111,3 +111,48 @@ test('a TLS file that cannot be read is an error of the configuration that names
     });
   }
 });
+
+test('aliases that multiply, that hold themselves, or depth without end: one error with its line', () => {
+  const bomb = [
+    'a0: &a0 [x, x, x, x, x, x, x, x, x, x]',
+    ...Array.from({ length: 9 }, (_, n) => `a${n + 1}: &a${n + 1} [${Array.from({ length: 10 }, () => `*a${n}`).join(', ')}]`),
+  ];
+  for (const [text, expected] of [
+    [bomb.join('\n'), /^f\.yaml:10: aliases of aliases stand for more than 10000 values$/],
+    ['legacyDb: &a\n  - *a\n', /^f\.yaml:2: an alias inside the value that it refers to$/],
+    ['['.repeat(20_000), /^f\.yaml:1: /],
+    [`legacyDb: ${'['.repeat(3000)}${']'.repeat(3000)}`, /^f\.yaml:1: /],
+  ] as const) {
+    assert.throws(
+      () => parseConfig(text, 'f.yaml', {}),
+      (error) => error instanceof CdcError && expected.test(error.message.split('\n')[0] ?? ''),
+      text.slice(0, 40),
+    );
+  }
+});
+
+test('a mask holds for whatever columns are called, also as every object has members', () => {
+  const names = ['__proto__', 'constructor', 'toString', 'valueOf', 'hasOwnProperty', '__defineGetter__'];
+  const written = names.map((name) => `        ${name}: { fixed: hidden }`).join('\n');
+  const config = parse(`poller:\n  name: p\n  tables:\n    - table: public.odd\n      mask:\n${written}\n`);
+  const mask = config.poller?.tables[0]?.mask ?? {};
+  assert.deepEqual(
+    Object.entries(mask),
+    names.map((name) => [name, { fixed: 'hidden' }]),
+  );
+  const unset = refusal('poller:\n  name: p\n  tables: [{ table: public.odd, mask: { __proto__: hash } }]\n');
+  assert.match(unset.problems.join(), /__proto__: hash of public\.odd needs poller\.maskSecret/);
+});
+
+test('one mask for hundreds of tables, by an alias, is no bomb', () => {
+  const tables = Array.from(
+    { length: 150 },
+    (_, n) => `    - { table: public.t${n}, mask: ${n === 0 ? "&mask { phone: 'null' }" : '*mask'} }`,
+  );
+  const config = parseConfig(
+    `legacyDb: { database: d, roles: { poller: { user: p } } }\nkafka: { brokers: a:1 }\npoller:\n  name: n\n  tables:\n${tables.join('\n')}\n`,
+    'f.yaml',
+    {},
+  );
+  assert.deepEqual(config.poller?.tables[149]?.mask, { phone: 'null' });
+});

@@ -22,6 +22,13 @@ test('an error carries code, exit code, cause and the remedy of the catalogue, u
   assert.equal('cause' in new CdcError('KAFKA_UNREACHABLE', 'x'), false);
 });
 
+test('neither what an error says nor its remedy shows the login of a URL', () => {
+  const { message, remedy } = new CdcError('CONNECT_UNREACHABLE', 'at https://cdc:hunter2@host', {
+    remedy: 'Ask https://cdc:hunter2@host/?token=t',
+  });
+  assert.deepEqual([message, remedy], ['at https://cdc:***@host', 'Ask https://cdc:***@host/?token=***']);
+});
+
 test('every entry of the catalogue is usable: sentences, and an exit code that shells and sysexits.h keep free', () => {
   for (const [code, { cause, remedy, exitCode }] of Object.entries(errorCatalogue)) {
     assert.match(code, /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/);

@@ -44,3 +44,29 @@ test('every variable that is missing is named with its line, in one error', () =
 test('a reference in a comment or a key is left alone', () => {
   assert.equal(parseConfig(`# \${NOT_SET}\n${text}`, 'f.yaml', { STAGE: 'x', BROKERS: 'b:1' }).legacyDb.database, 'shop_x');
 });
+
+const host = (value: string, environment: Record<string, string> = {}): string =>
+  parseConfig(
+    `legacyDb:\n  host: '${value}'\n  database: d\n  roles: { poller: { user: p } }\nkafka: { brokers: b:1 }\n`,
+    'f.yaml',
+    environment,
+  ).legacyDb.host;
+
+test('a default may refer to further variables, and they to theirs', () => {
+  assert.equal(host('${A:-${B}}', { B: 'b' }), 'b');
+  assert.equal(host('${A:-${B}}', { A: 'a' }), 'a');
+  assert.equal(host('${A:-x${B:-${C:-c}-}y}${D:-z}'), 'xc-yz');
+  assert.equal(host('${A:-${B:-b}}', { A: '${B}' }), '${B}');
+  assert.equal(host('${A:-{}'), '{');
+  assert.equal(host('a ${ b $ {c} $1 ${1}'), 'a ${ b $ {c} $1 ${1}');
+  assert.throws(() => host('${A:-${B}}'), { code: 'CONFIG_ENV_MISSING', message: 'f.yaml:2: environment variable B is not set' });
+});
+
+test('a reference that cannot be read is one error with its line, and says what is expected', () => {
+  for (const value of ['${A:-x', '${A:-${B:-x}', '${A-x}', '${A:?x}', '${A:=x}', '${A:+x}', '${A:-'.repeat(12) + '}'.repeat(12)]) {
+    for (const environment of [{}, { A: 'a' }]) {
+      if (value.startsWith('${A:-${A') && 'A' in environment) continue;
+      assert.throws(() => host(value, environment), { code: 'CONFIG_SYNTAX', message: /^f\.yaml:2: / }, value);
+    }
+  }
+});

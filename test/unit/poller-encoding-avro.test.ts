@@ -8,6 +8,7 @@ import { AvroWriter } from '#cdc-poller/encoding/avro-writer.ts';
 import {
   createEventEncoder,
   type EncodeColumn,
+  type KeyText,
   type EventColumn,
   type EventEncoder,
   type EventShape,
@@ -18,9 +19,9 @@ import { avroKeySchema, avroValueSchema } from '#cdc-poller/schemas/avro-schema.
 import type { ColumnDetail } from '#cdc-poller/schemas/field-type.ts';
 import { tableFields, type FieldTypes } from '#cdc-poller/schemas/table-fields.ts';
 import { deleteMessages, isDeletion, valueOfWireKey } from '#cdc-poller/sweep/delete-event.ts';
-import { mariadb } from '#cdc-poller/source/mariadb/dialect.ts';
-import { columnTypeOf } from '#cdc-poller/source/mariadb/types.ts';
-import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
+import { mariadb } from '#cdc-poller/mariadb/dialect.ts';
+import { columnTypeOf } from '#cdc-poller/mariadb/values/types.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { encodeAvro } from '#test/support/avro-events.ts';
 
 const place = { topic: 't', partition: 0, offset: '0' };
@@ -36,7 +37,7 @@ type Coded = {
   readonly read: (row: RawRow) => { readonly event: unknown; readonly key: unknown };
 };
 
-type Dialect = { readonly fieldTypes: FieldTypes; readonly encodeColumn: EncodeColumn };
+type Dialect = { readonly fieldTypes: FieldTypes; readonly encodeColumn: EncodeColumn; readonly keyText: KeyText };
 
 function coded(
   columns: readonly EventColumn[],
@@ -53,6 +54,7 @@ function coded(
     timestamps: [],
     clock: null,
     encodeColumn: dialect.encodeColumn,
+    keyText: dialect.keyText,
     ...rest,
   };
   const fields = tableFields(shape, details, dialect.fieldTypes, dialect.encodeColumn);
@@ -337,4 +339,15 @@ test('a sweep reads keys and deletes back from what was written, whatever the fo
     const read = reader.value(bytesOf(avro.deletion(5)), place);
     assert.deepEqual(read, decodeChangeEvent(Buffer.from(String(json.deletion(5))), place));
   }
+});
+
+test('a key has one text for each value, in Avro as in JSON; arrays of arrays keep their depth', () => {
+  const numeric = { name: 'id', type: { name: 'numeric', isArray: false, modifier: -1 }, notNull: true };
+  const lists = { name: 'l', type: { name: 'int4', isArray: true, modifier: -1, delimiters: [',', ','] } };
+  const vector = { name: 'v', type: { name: 'oid', isArray: true, modifier: -1, delimiters: [' '] } };
+  const { avro, json } = coded([numeric, lists, vector]);
+  const rows = ['1.00', '1.0', '1'].map((id): RawRow => [id, '{"{1,2}",NULL}', '3 4']);
+  assert.deepEqual([...new Set(rows.map((row) => json.key(row)))], ['{"id":"1"}']);
+  assert.equal(new Set(rows.map((row) => avro.wireKey(row, json.key(row)).toString('hex'))).size, 1);
+  assert.equal(json.after(rows[0] ?? []), '{"id":"1.00","l":[[1,2],null],"v":[3,4]}');
 });

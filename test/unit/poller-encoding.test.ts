@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { decodeChangeEvent, parseLossless, stringifyLossless } from '#change-events/index.ts';
+import { parseArray } from '#cdc-poller/postgres/values/array-text.ts';
 import { createEventEncoder } from '#cdc-poller/encoding/event-encoder.ts';
 import { javaNumber } from '#cdc-poller/encoding/java-number.ts';
 import { jsonString } from '#cdc-poller/encoding/json-string.ts';
-import { encoderFor } from '#cdc-poller/encoding/value-encoders.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
+import { encoderFor } from '#cdc-poller/postgres/values/value-encoders.ts';
 
 const place = { topic: 't', partition: 0, offset: '0' };
+
+const postgresTexts = { encodeColumn: postgres.encodeColumn, keyText: postgres.keyText };
 
 test('floats are written as Java writes them', () => {
   const cases: Readonly<Record<string, string>> = {
@@ -23,7 +27,7 @@ test('floats are written as Java writes them', () => {
     '10000000': '1.0E7',
     '1.7976931348623157e+308': '1.7976931348623157E308',
   };
-  for (const [postgres, java] of Object.entries(cases)) assert.equal(javaNumber(postgres), java);
+  for (const [text, java] of Object.entries(cases)) assert.equal(javaNumber(text), java);
 });
 
 test('any string survives as JSON, escaped as Jackson escapes', () => {
@@ -47,6 +51,7 @@ test('the wire format is pinned', () => {
     key: [0],
     timestamps: [3],
     clock: null,
+    ...postgresTexts,
   });
   const row = ['9223372036854775807', '12.50', null, '2026-11-23 05:00:00.123456+00'];
   assert.equal(encoder.key(row), '{"id":9223372036854775807}');
@@ -87,4 +92,38 @@ test('types without an encoder of their own are strings; arrays keep nulls and n
   assert.equal(encode('int4', '{{1,NULL},{3,4}}', true), '[[1,null],[3,4]]');
   assert.equal(encode('text', '{"a,b",NULL,"NULL"}', true), '["a,b",null,"NULL"]');
   assert.equal(encode('timestamptz', '0044-03-15 12:00:00+00 BC'), '"-0043-03-15T12:00:00.000000Z"');
+});
+
+const quote = (value: string | null): string => (value === null ? 'NULL' : `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`);
+
+test('arrays are read by their delimiters, whatever their elements hold', () => {
+  const element = fc.option(fc.string({ unit: fc.constantFrom(...'ab,;: "{}\\\nNULé'.split('')) }));
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(element, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+      fc.constantFrom(',', ';', ':'),
+      (rows, delimiter) => {
+        const text = `{${rows.map((row) => `{${row.map(quote).join(delimiter)}}`).join(delimiter)}}`;
+        assert.deepEqual(parseArray(text, [delimiter]), rows);
+        assert.deepEqual(
+          parseArray(`{${rows.map((row) => quote(`{${row.map(quote).join(delimiter)}}`)).join(',')}}`, [',', delimiter]),
+          rows,
+        );
+      },
+    ),
+  );
+  assert.deepEqual(parseArray('[0:1]={1,NULL}', [',']), ['1', null]);
+  assert.deepEqual(parseArray('{"1 2","",3}', [',', ' ']), [['1', '2'], [], ['3']]);
+  for (const junk of ['', '{', '1', '{1', '{1,}', '{1}x', '{"a}', '{a b}']) assert.throws(() => parseArray(junk, [',']), TypeError, junk);
+});
+
+test('a value that is none of its type is told by table, column and type, and never shown', () => {
+  const encoder = createEventEncoder({
+    database: 'd', table: { schema: 'public', table: 't' }, prefix: 'p', columns: [{ name: 'secret', type: { name: 'float8', isArray: false, modifier: -1 } }],
+    published: [{ column: 0, mask: null }], key: [], timestamps: [], clock: null, ...postgresTexts,
+  }); // prettier-ignore
+  assert.throws(() => encoder.after(['12x34']), {
+    code: 'VALUE_UNREADABLE',
+    message: 'column "secret" of table public.t holds a value that is none of type float8 as the poller knows it',
+  });
 });

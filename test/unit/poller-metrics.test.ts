@@ -71,7 +71,7 @@ test('the rest of a load is estimated only while the estimate holds', () => {
   assert.deepEqual(loadFigures(null, 0, 0), { rowsRead: 0, rowsPerSecond: 0, rowsRemaining: null, secondsRemaining: null });
 });
 
-test('the endpoint shows each table by its label, counts anew on every scrape, and forgets a table that moved away', async () => {
+test('the endpoint shows each table by its label, counts again on every scrape, and forgets a table that moved away', async () => {
   const { monitor } = monitorAt();
   let tables = [monitor.figures()];
   const metrics = createMetrics(() => ({ poller: 'p', sharing: 'group', member: true, tables }));

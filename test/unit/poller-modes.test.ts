@@ -184,6 +184,7 @@ const present: Present = {
   systemIdentifier: 's',
   timeline: '1',
   log: null,
+  nextXid: null,
   basis: byTime,
   relation,
   rescanRewritten: false,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { PollerContext, Tenure } from '#cdc-poller/supervisor/context.ts';
+import { createTopicGuard } from '#cdc-poller/supervisor/topic-guard.ts';
+import type { PollerContext, TableAssignment } from '#cdc-poller/supervisor/context.ts';
 import { createSupervisor, type Supervisor } from '#cdc-poller/supervisor/supervisor.ts';
 import { connectKafka } from '#kafka/index.ts';
 import { CdcError, pipelineSchema, silentLogger, type ErrorCode } from '#pipeline/index.ts';
@@ -18,7 +19,7 @@ type Scene = {
   outcome(): Promise<string>;
 };
 
-/** A supervisor whose runs the test ends. A run whose tenure ends goes on until the test finishes it: graceful, and slow. */
+/** A supervisor whose runs the test ends. A run whose assignment ends goes on until the test finishes it: graceful, and slow. */
 function createScene({ once = false, shared = true } = {}): Scene {
   const config = pipelineSchema.parse({
     legacyDb: { database: 'x', roles: { poller: { user: 'x' } } },
@@ -39,10 +40,12 @@ function createScene({ once = false, shared = true } = {}): Scene {
     owner: 'x',
     governor: null,
     registrar: null,
+    topics: createTopicGuard(kafka, 'none'),
+    refused: new Map(),
   };
   const running: string[] = [];
   const ends = new Map<string, PromiseWithResolvers<void>>();
-  const run = async (_: PollerContext, { table: { table } }: Tenure): Promise<void> => {
+  const run = async (_: PollerContext, { table: { table } }: TableAssignment): Promise<void> => {
     running.push(table);
     const end = Promise.withResolvers<void>();
     ends.set(table, end);

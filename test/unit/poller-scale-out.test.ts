@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { withSlots } from '#cdc-poller/membership/table-slots.ts';
-import { assignSticky, type StickyMember } from '#kafka/sticky-assignment.ts';
+import { assignSticky, type StickyMember } from '#kafka/kafkajs/sticky-assignment.ts';
 
 const members = (...owned: (readonly string[])[]): StickyMember[] =>
   owned.map((names, index) => ({ id: `m${index}`, owned: names, since: 1 }));

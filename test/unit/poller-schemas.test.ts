@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseLossless } from '#change-events/index.ts';
-import { encodePostgresColumn, type EventColumn } from '#cdc-poller/encoding/event-encoder.ts';
+import type { EventColumn } from '#cdc-poller/encoding/event-encoder.ts';
 import { avroFieldName, avroNamespace } from '#cdc-poller/schemas/avro-name.ts';
 import { avroKeySchema, avroValueSchema } from '#cdc-poller/schemas/avro-schema.ts';
 import { literalText } from '#cdc-poller/schemas/default-literal.ts';
 import { differenceOf } from '#cdc-poller/schemas/difference.ts';
 import type { ColumnDetail } from '#cdc-poller/schemas/field-type.ts';
 import { jsonKeySchema, jsonValueSchema } from '#cdc-poller/schemas/json-schema.ts';
-import { mariadbDeclared, mariadbFieldType } from '#cdc-poller/schemas/mariadb-fields.ts';
+import { mariadbDeclared, mariadbFieldType } from '#cdc-poller/mariadb/values/schema-fields.ts';
 import { requireDistinctNames, tableFields, type FieldsShape } from '#cdc-poller/schemas/table-fields.ts';
-import { mariadb } from '#cdc-poller/source/mariadb/dialect.ts';
-import { columnTypeOf } from '#cdc-poller/source/mariadb/types.ts';
-import { postgres } from '#cdc-poller/source/postgres-dialect.ts';
+import { mariadb } from '#cdc-poller/mariadb/dialect.ts';
+import { columnTypeOf } from '#cdc-poller/mariadb/values/types.ts';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
 
 const column = (name: string, type: string, more: Partial<EventColumn['type']> & { readonly notNull?: boolean } = {}): EventColumn => ({
   name,
@@ -35,7 +35,7 @@ function rowOf(
   details: Readonly<Record<string, ColumnDetail>> = {},
 ) {
   const shape = { columns, key: [0], published: published ?? columns.map((_, index) => ({ column: index, mask: null })) };
-  return tableFields(shape, new Map(Object.entries(details)), postgres.fieldTypes, encodePostgresColumn);
+  return tableFields(shape, new Map(Object.entries(details)), postgres.fieldTypes, postgres.encodeColumn);
 }
 
 const avroRow = (...args: Parameters<typeof rowOf>): string => {

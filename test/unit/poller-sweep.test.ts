@@ -56,6 +56,29 @@ test('more missing keys than the cap are not believed', async () => {
   assert.equal(result.outcome, 'too-many');
 });
 
+test('as many missing keys as the cap are believed, one more is not, and then nothing further is asked', async () => {
+  const published = Array.from({ length: 40 }, (_, id) => String(id));
+  const believed = await run(tableOf(new Set()), published, { ...limits, maxDeletes: 40 });
+  assert.deepEqual([believed.outcome, believed.outcome === 'found' && believed.missing.length], ['found', 40]);
+  let listed = 0;
+  const table = tableOf(new Set(), { present: () => assert.fail('asked for once more') });
+  const counting: SweepSource = { ...table, list: (range) => ((listed += range.keys.length), table.list(range)) };
+  const result = await run(counting, published, { ...limits, maxDeletes: 9 });
+  assert.deepEqual(result, { outcome: 'too-many', missing: 10, swept: 8 });
+  assert.equal(listed, 10);
+});
+
+test('a policy that comes while a sweep runs, or a table that goes, is seen at the last look: nothing is published', async () => {
+  const identities = (last: Awaited<ReturnType<SweepSource['identity']>>): Partial<SweepSource> => {
+    let asked = 0;
+    return { identity: async () => ((asked += 1) === 1 ? identity : last) };
+  };
+  const hidden = tableOf(new Set(['1']), identities({ ...identity, rowSecurity: true }));
+  assert.deepEqual(await run(hidden, ['1', '2']), { outcome: 'hidden' });
+  assert.deepEqual(await run(hidden, []), { outcome: 'hidden' });
+  assert.deepEqual(await run(tableOf(new Set(['1']), identities(null)), ['1', '2']), { outcome: 'gone' });
+});
+
 test('a key that comes back before the last look is not missing', async () => {
   const source = tableOf(new Set(['1']), { present: async (asked) => new Set(asked) });
   assert.deepEqual(await run(source, ['1', '2']), { outcome: 'found', missing: [], swept: 2 });

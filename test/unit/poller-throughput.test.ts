@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { createEventEncoder } from '#cdc-poller/encoding/event-encoder.ts';
-import { createOutbox } from '#cdc-poller/outbox.ts';
+import { createOutbox } from '#cdc-poller/table/send-queue.ts';
 import { charactersOf, firstPageSize, nextPageSize } from '#cdc-poller/source/page-size.ts';
 
 test('an outbox does its jobs in order, lets its maker go only so far ahead, and does none after one that failed', async () => {
@@ -75,6 +76,8 @@ test('the short way of ordinary timestamps writes what the long way writes', () 
         published: [{ column: 0, mask: null }],
         key: [0],
         timestamps: [0],
+        encodeColumn: postgres.encodeColumn,
+        keyText: postgres.keyText,
         clock: null,
       });
       const row = [`${date} ${clock}${kept === '' ? '' : `.${kept}`}+00`];

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventDecoder, stringifyLossless, unavailableValue, type Row } from '#change-events/index.ts';
-import { changeReader, type Change } from '#read-model/change.ts';
-import type { Mirror } from '#read-model/mirror.ts';
-import type { ColumnDemand } from '#read-model/schema/column-demand.ts';
+import { changeReader } from '#read-model/decode/change-reader.ts';
+import type { Change } from '#read-model/decode/change.ts';
+import type { Mirror } from '#read-model/mirrors/mirror.ts';
+import { toParameter } from '#read-model/decode/values/parameter.ts';
+import type { ColumnDemand } from '#read-model/mirrors/column-demand.ts';
 
 const columns = ['id', 'name', 'note'].map((name) => ({
   name,
@@ -23,7 +25,12 @@ const mirror: Mirror = {
   columns,
   key: [0],
   columnNames: new Set(columns.map(({ name }) => name)),
+  columnsSpent: columns.length + 1,
   columnsVersion: 1,
+  deletes: 'remove',
+  history: false,
+  follows: true,
+  identity: '',
 };
 
 function read(rows: readonly Row[]): { readonly changes: readonly Change[]; readonly demands: readonly ColumnDemand[] } {
@@ -75,7 +82,80 @@ test('a column that the mirror lacks is asked for by its first value, one that m
   ]);
 });
 
+function wide(id: number, count: number): Row {
+  return { id, name: 'a', ...Object.fromEntries(Array.from({ length: count }, (_, at) => [`of_${id}_${at}`, at])) };
+}
+
+test('columns are asked for as long as a table can have them, by an event all or none', () => {
+  const { demands } = read([wide(1, 900)]);
+  assert.equal(demands.length, 900);
+  const asked: ColumnDemand[] = [];
+  const reader = changeReader(eventDecoder(undefined), mirror, (demand) => asked.push(demand));
+  const source = { connector: 'c', name: 'n', db: 'd', schema: 'public', table: 't', lsn: 1 };
+  const readOne = (after: Row): Change => {
+    const value = Buffer.from(stringifyLossless({ before: null, after, source, op: 'u' }));
+    return reader({ offset: 0n, key: null, value, timestamp: 0, headers: {} }, { topic: 't', partition: 0, offset: '0' });
+  };
+  const unfit = { code: 'READ_MODEL_COLUMN_UNFIT' };
+  readOne(wide(1, 900));
+  assert.throws(() => readOne(wide(2, 900)), unfit);
+  assert.throws(() => readOne({ ...wide(3, 2), xmin: 1 }), unfit);
+  readOne(wide(1, 900));
+  readOne(wide(4, 600));
+  assert.deepEqual(new Set(asked.map(({ column }) => column.replace(/_\d+$/, ''))), new Set(['of_1', 'of_4']));
+});
+
+/** What comes of a delete without its key, where the key's column has that name. */
+function outcome(name: string): unknown {
+  const [id, ...others] = columns;
+  assert.ok(id);
+  const keyed = { ...mirror, columns: [{ ...id, name }, ...others], columnNames: new Set([name, ...others.map((one) => one.name)]) };
+  const source = { connector: 'c', name: 'n', db: 'd', schema: 'public', table: 't', lsn: 1 };
+  const value = Buffer.from(stringifyLossless({ before: { note: 'x' }, after: null, source, op: 'd' }));
+  try {
+    const change = changeReader(
+      eventDecoder(undefined),
+      keyed,
+      () => undefined,
+    )({ offset: 0n, key: null, value, timestamp: 0, headers: {} }, { topic: 't', partition: 0, offset: '0' });
+    return change;
+  } catch (error) {
+    return String(error).replaceAll(name, 'that column');
+  }
+}
+
+test('a key that a delete leaves out is missing, also where its column is called as every object has members', () => {
+  for (const name of ['constructor', 'toString', '__proto__']) assert.deepEqual(outcome(name), outcome('number'));
+});
+
+test('columns that were dropped have their room too', () => {
+  const reader = changeReader(eventDecoder(undefined), { ...mirror, columnsSpent: 1598 }, () => undefined);
+  const source = { connector: 'c', name: 'n', db: 'd', schema: 'public', table: 't', lsn: 1 };
+  const readOne = (after: Row): Change => {
+    const value = Buffer.from(stringifyLossless({ before: null, after, source, op: 'u' }));
+    return reader({ offset: 0n, key: null, value, timestamp: 0, headers: {} }, { topic: 't', partition: 0, offset: '0' });
+  };
+  assert.throws(() => readOne(wide(1, 3)), { code: 'READ_MODEL_COLUMN_UNFIT' });
+  readOne(wide(1, 2));
+});
+
 test('an unchanged TOAST column keeps what is stored', () => {
   const { changes } = read([{ id: 1, name: 'a', note: unavailableValue }]);
   assert.deepEqual(changes.map(cellsOf), [['1', true, '1', 'a', undefined]]);
+});
+
+test("junk in place of a value is the event's fault, not that of the mirror's column: it is parked whatever onSchemaChange says", () => {
+  const [first] = columns;
+  assert.ok(first);
+  const reader = changeReader(
+    eventDecoder(undefined),
+    { ...mirror, columns: [first, { ...first, name: 'tags', toParameter: toParameter({ name: '_text', element: 'text', modifier: -1 }) }] },
+    () => undefined,
+  );
+  const source = { connector: 'c', name: 'n', db: 'd', schema: 'public', table: 't', lsn: 1 };
+  const value = Buffer.from(stringifyLossless({ before: null, after: { id: 1, tags: ['[Ljava.lang.String;@1b5491c3'] }, source, op: 'u' }));
+  assert.throws(() => reader({ offset: 0n, key: null, value, timestamp: 0, headers: {} }, { topic: 't', partition: 0, offset: '0' }), {
+    code: 'READ_MODEL_EVENT_INAPPLICABLE',
+    message: /column tags: \[Ljava\.lang\.String;@1b5491c3 is what Debezium writes/,
+  });
 });

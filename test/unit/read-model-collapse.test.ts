@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { CellText, Change, Lsn } from '#read-model/change.ts';
-import { collapse, type PartitionChanges, type TableChanges } from '#read-model/collapse.ts';
+import type { CellText, Change, Lsn } from '#read-model/decode/change.ts';
+import { collapse, type PartitionChanges, type TableChanges } from '#read-model/apply/collapse.ts';
 
 /** A mirror as a map: key → cells and log position. The slow, plain way to apply events, one after the other. */
 type Rows = Map<string, { readonly cells: readonly CellText[]; readonly lsn: Lsn }>;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { createCopyTrials } from '#read-model/copy-trials.ts';
-import { copyText } from '#read-model/values/copy-text.ts';
+import { createCopyTrials } from '#read-model/mirrors/copy-trials.ts';
+import { copyText } from '#read-model/decode/values/copy-text.ts';
 
 /** How many of the next `batches` of a table are tried, each ending as told. */
 function tried(trials: ReturnType<typeof createCopyTrials>, batches: number, succeeds: boolean): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConsumedMessage } from '#kafka/index.ts';
-import { takeGroup, type Waiting } from '#read-model/group.ts';
+import { takeGroup, type Waiting } from '#read-model/apply/group.ts';
 
 const message: ConsumedMessage = { offset: 0n, key: null, value: null, timestamp: 0, headers: {} };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { firstFailing } from '#read-model/isolate.ts';
+import { firstFailing } from '#read-model/apply/first-failing.ts';
 import { isRetryable, retrying } from '#read-model/retry.ts';
 
 const withCode = (code: string) => Object.assign(new Error(code), { code });

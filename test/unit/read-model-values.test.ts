@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { JsonValue } from '#change-events/index.ts';
-import { arrayLiteral, plainArrayLiteral } from '#read-model/values/array-literal.ts';
-import { bitText } from '#read-model/values/binary.ts';
-import { toParameter } from '#read-model/values/parameter.ts';
-import { dateText } from '#read-model/values/temporal.ts';
-import { unavailableTest } from '#read-model/values/unavailable.ts';
+import { arrayLiteral, plainArrayLiteral } from '#read-model/decode/values/array-literal.ts';
+import { bitText } from '#read-model/decode/values/binary.ts';
+import { JunkValueError, toParameter } from '#read-model/decode/values/parameter.ts';
+import { dateText } from '#read-model/decode/values/temporal.ts';
+import { unavailableTest } from '#read-model/decode/values/unavailable.ts';
 
 const scalar = (name: string, modifier = -1) => toParameter({ name, element: null, modifier });
 
@@ -17,6 +17,8 @@ test('numbers keep every digit and sign', () => {
   assert.deepEqual([true, false, 1, 0].map(scalar('bool')), ['t', 'f', 't', 'f']);
   assert.equal(scalar('numeric')('NAN'), 'NaN');
   assert.equal(scalar('numeric')('NEGATIVE_INFINITY'), '-Infinity');
+  // As every object has members: no word for a number.
+  for (const word of ['constructor', '__proto__']) assert.equal(typeof scalar('numeric')(word), 'string');
 });
 
 test('a value that is not of the contract is refused with what was expected', () => {
@@ -36,7 +38,8 @@ test('a value that is not of the contract is refused with what was expected', ()
 
 test('dates outside of four digits, before Christ and Debezium stand-ins for infinity', () => {
   assert.equal(dateText('2026-02-28Z', 'date'), '2026-02-28');
-  assert.equal(dateText('0000-01-01T00:00:00Z', 'timestamptz'), '0000-01-01T00:00:00Z');
+  assert.equal(dateText('0000-01-01T00:00:00Z', 'timestamptz'), '0001-01-01T00:00:00Z BC');
+  assert.equal(dateText('0000-12-31Z', 'date'), '0001-12-31 BC');
   assert.equal(dateText('-0043-03-15T00:00:00Z', 'timestamp'), '0044-03-15T00:00:00 BC');
   assert.equal(dateText('+300000-01-01Z', 'date'), '300000-01-01');
   assert.equal(dateText('+300000-01-01T00:00:00Z', 'timestamp'), 'infinity');
@@ -87,4 +90,50 @@ test('an array literal gives back every text and null', () => {
     ),
   );
   assert.equal(plainArrayLiteral(['1', null]), '{1,NULL}');
+});
+
+test('what Debezium writes in place of further dimensions is junk among elements, and a text elsewhere', () => {
+  const texts = toParameter({ name: '_text', element: 'text', modifier: -1 });
+  for (const junk of ['[Ljava.lang.String;@1b5491c3', '[[Ljava.lang.Object;@1', '[I@7f', '[Ljava.util.UUID;@3fe4f103']) {
+    assert.throws(() => texts(['fine', junk]), JunkValueError, junk);
+    assert.equal(scalar('text')(junk), junk);
+  }
+  assert.equal(texts(['[1]', '[I@home]', '[a@b']), '{[1],[I@home],[a@b}');
+});
+
+test('a text comes as it is or as the base64 of its bytes, and is not taken for the other', () => {
+  const forms: Readonly<Record<string, fc.Arbitrary<string>>> = {
+    xid8: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String),
+    pg_lsn: fc.tuple(fc.nat(2 ** 31), fc.nat(2 ** 31)).map(([a, b]) => `${a.toString(16).toUpperCase()}/${b.toString(16).toUpperCase()}`),
+    tid: fc.tuple(fc.nat(99), fc.nat(99)).map(([a, b]) => `(${a},${b})`),
+    jsonpath: fc.constantFrom('$', 'true', 'null', '1234', '$."größe"', '"aGVs"'),
+    regclass: fc.string({ unit: fc.constantFrom(...'abcdefbids_9'.split('')), minLength: 4, maxLength: 12 }),
+  };
+  for (const [type, form] of Object.entries(forms)) {
+    const convert = scalar(type);
+    fc.assert(
+      fc.property(form, (text) => {
+        assert.equal(convert(text), text);
+        const bytes = Buffer.from(text).toString('base64');
+        // Three letters at a time, without one in upper case: a name that is as likely a name.
+        if (!/^[a-z\d_]+$/.test(bytes)) assert.equal(convert(bytes), text);
+      }),
+      { numRuns: 2000 },
+    );
+  }
+  assert.equal(scalar('cid')('3557223577'), '3557223577');
+  assert.equal(scalar('regclass')('bids'), 'bids');
+});
+
+test('arrays of vectors: a null among elements tells a further dimension, since no vector holds one', () => {
+  const vectors = toParameter({ name: '_int2vector', element: 'int2', modifier: -1, delimiters: [',', ' '] });
+  const literals: readonly (readonly [JsonValue, string])[] = [
+    [[[1, 2], [3]], '{"1 2",3}'],
+    [[null, [1, 2]], '{NULL,"1 2"}'],
+    [[[]], '{""}'],
+    [[[null], [[1, 2]]], '{{NULL},{"1 2"}}'],
+    [[[null], [null]], '{{NULL},{NULL}}'],
+    [[[null, []]], '{{NULL,""}}'],
+  ];
+  for (const [value, literal] of literals) assert.equal(vectors(value), literal);
 });

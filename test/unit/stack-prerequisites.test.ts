@@ -3,12 +3,12 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { jarCacheFolder, resolveJars } from '#stack/jars.ts';
-import { parseJavaVersion, propertiesFile, requireJava, serverEnvironment } from '#stack/java.ts';
-import { relevantLines, startFailure } from '#stack/log-excerpt.ts';
+import { jarCacheFolder, resolveJars } from '#stack/servers/jars.ts';
+import { parseJavaVersion, propertiesFile, requireJava, serverEnvironment } from '#stack/servers/java.ts';
+import { relevantLines, startFailure } from '#stack/processes/log-excerpt.ts';
 import { requireNode } from '#stack/node-version.ts';
 import { noProgress } from '#stack/progress.ts';
-import { canEnter } from '#stack/unprivileged-user.ts';
+import { canEnter } from '#stack/processes/unprivileged-user.ts';
 import { waitFor } from '#stack/wait-for.ts';
 
 const signal = AbortSignal.timeout(45_000);
@@ -106,7 +106,11 @@ test('when Maven fails or is interrupted, its error is told and the cache holds 
   const resolving = resolveJars('kafka', { signal: abort.signal, progress: noProgress, environment: slow.environment });
   const refused = assert.rejects(resolving, /Ctrl-C/);
   // In the middle: Maven has begun to write.
-  await waitFor(() => readFile(join(slow.folder, 'runs'), 'utf8').catch(() => null), { signal, timeoutMs: 20_000, describe: 'Maven runs' });
+  await waitFor(() => readFile(join(slow.folder, 'runs'), 'utf8').catch(() => null), {
+    signal,
+    timeoutMs: 120_000,
+    describe: 'Maven runs',
+  });
   abort.abort(new Error('Ctrl-C'));
   await refused;
   for (const { environment: each } of [broken, slow]) assert.deepEqual(await readdir(jarCacheFolder(each)), []);

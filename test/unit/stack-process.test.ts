@@ -5,9 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { spawnDetached, stopRecorded } from '#stack/detached-process.ts';
-import { withLock } from '#stack/lock.ts';
-import { isSameProcess, parseProcStat, processIdentity } from '#stack/process-identity.ts';
+import { spawnDetached, stopRecorded } from '#stack/processes/detached-process.ts';
+import { withLock } from '#stack/state/lock.ts';
+import { isSameProcess, parseProcStat, processIdentity } from '#stack/processes/process-identity.ts';
 import { noProgress } from '#stack/progress.ts';
 
 const never = new AbortController().signal;

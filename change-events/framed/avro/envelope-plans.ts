@@ -1,4 +1,5 @@
-import { isRow, toRowValues, type Operation, type Row } from '../../change-event.ts';
+import { ownMember } from '#pipeline/index.ts';
+import { isLogPosition, isRow, toRowValues, type Operation, type Row } from '../../change-event.ts';
 import type { RowChange } from '../../decode.ts';
 import type { JsonValue } from '../../lossless-json.ts';
 import { payloadStart } from '../frame.ts';
@@ -70,7 +71,7 @@ function noRow(): Row | null {
 }
 
 function operationOf(value: JsonValue): Operation | undefined {
-  return typeof value === 'string' ? operations[value] : undefined;
+  return typeof value === 'string' ? ownMember(operations, value) : undefined;
 }
 
 function rowOf(value: JsonValue): Row | null {
@@ -78,7 +79,7 @@ function rowOf(value: JsonValue): Row | null {
 }
 
 function isLsn(value: JsonValue): value is number | bigint | null {
-  return value === null || typeof value === 'number' || typeof value === 'bigint';
+  return value === null || ((typeof value === 'number' || typeof value === 'bigint') && isLogPosition(value));
 }
 
 /** As Debezium's schemas have it: text, and never null. */

@@ -1,3 +1,4 @@
+import { ownMember } from '#pipeline/index.ts';
 import type { JsonValue } from '../../lossless-json.ts';
 import { isoDate, isoDuration, isoTime, isoTimestamp } from './iso-time.ts';
 import type { AvroType, Meaning } from './schema.ts';
@@ -57,7 +58,9 @@ export function conversionOf(type: AvroType & { readonly meaning: Meaning }): Co
     return (value) => (typeof value === 'string' ? decimalText(Buffer.from(value, 'base64'), scale) : value);
   }
   return (
-    (connectName === null ? undefined : connectNames[connectName]) ?? (logicalType === null ? undefined : logicalTypes[logicalType]) ?? null
+    (connectName === null ? undefined : ownMember(connectNames, connectName)) ??
+    (logicalType === null ? undefined : ownMember(logicalTypes, logicalType)) ??
+    null
   );
 }
 

@@ -6,7 +6,7 @@ import { payloadStart } from '../frame.ts';
 import type { PayloadReader } from '../payload-reader.ts';
 import { envelopePlans } from './envelope-plans.ts';
 import type { Cursor } from './cursor.ts';
-import { parseAvroSchema } from './schema.ts';
+import { parseAvroSchema, recordName } from './schema.ts';
 import { codecMaker } from './value-codec.ts';
 
 /**
@@ -32,6 +32,7 @@ export function avroReader({ schema, references }: RegisteredSchema): PayloadRea
   };
 
   return {
+    name: recordName(schema),
     value,
     change: (bytes, place) => {
       const change = plans === null ? undefined : guarded(() => plans.change(bytes), place);

@@ -43,6 +43,12 @@ export function parseAvroSchema(text: string, references: readonly string[] = []
   return parse(JSON.parse(text), names, '');
 }
 
+/** The full name of the record that a schema is; null when it is none. */
+export function recordName(text: string): string | null {
+  const schema: unknown = JSON.parse(text);
+  return isObject(schema) && schema.type === 'record' ? fullName(schema, '') : null;
+}
+
 function parse(schema: unknown, names: Map<string, AvroType>, namespace: string): AvroType {
   if (typeof schema === 'string') return named(schema, plain, names, namespace);
   if (Array.isArray(schema)) return { kind: 'union', branches: schema.map((branch: unknown) => parse(branch, names, namespace)) };

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { JsonValue } from '../../lossless-json.ts';
 import { advance, endsTooSoon, readLong, readSize, skipVarint, type Cursor } from './cursor.ts';
 import { conversionOf } from './meaning.ts';
@@ -63,7 +64,10 @@ function outOfBounds(): never {
 function readText(cursor: Cursor): string {
   const length = readSize(cursor);
   const start = advance(cursor, length);
-  return cursor.bytes.toString('utf8', start, cursor.at);
+  const text = cursor.bytes.toString('utf8', start, cursor.at);
+  // What cannot be read as UTF-8 becomes this character; so does the character itself.
+  if (text.includes('\ufffd') && !isUtf8(cursor.bytes.subarray(start, cursor.at))) throw new RangeError('a text is not UTF-8');
+  return text;
 }
 
 function skipSized(cursor: Cursor): void {

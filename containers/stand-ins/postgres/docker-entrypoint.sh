@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The start of the official postgres image, as far as this project uses it: POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, *.sh and *.sql of
+# The start of the official postgres image, as far as this project uses it: POSTGRES_USER, POSTGRES_PASSWORD or
+# POSTGRES_PASSWORD_FILE, POSTGRES_DB, *.sh and *.sql of
 # /docker-entrypoint-initdb.d once (on the socket only), then the server with the arguments given.
 set -Eeuo pipefail
 [ "${1:-}" = postgres ] || [ "${1:0:1}" = - ] || exec "$@"
@@ -14,6 +15,7 @@ fi
 user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  [ -z "${POSTGRES_PASSWORD_FILE:-}" ] || POSTGRES_PASSWORD=$(<"$POSTGRES_PASSWORD_FILE")
   : "${POSTGRES_PASSWORD:?Database is uninitialized and superuser password is not specified}"
   mkdir -p "$PGDATA"
   chmod 700 "$PGDATA"

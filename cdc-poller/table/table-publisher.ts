@@ -1,0 +1,128 @@
+import type { Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
+import type { LeftOutRows } from '../metrics/table-monitor.ts';
+import { TableJournal } from '../position/table-journal.ts';
+import { ownerKey, positionTopic, readOwner, readPositionTopic } from '../position/position-topic.ts';
+import type { Position } from '../position/position.ts';
+import type { Progress } from '../position/explain-wait.ts';
+
+export type PublisherOptions = {
+  readonly kafka: Kafka;
+  readonly pollerName: string;
+  /** `schema.table` */
+  readonly table: string;
+  readonly topic: string;
+  /** This process. */
+  readonly owner: string;
+  /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
+  readonly reclaim: boolean;
+  readonly signal: AbortSignal;
+  /** Told what taking over waits for when it lasts. */
+  readonly progress?: Progress;
+  /** Told how many events each commit published to the table's topic. */
+  readonly onCommitted?: (events: number) => void;
+  /** Told the rows that a commit's position passes without their event. */
+  readonly onLeftOut?: (rows: LeftOutRows) => void;
+  /** Told the keys (as JSON) of the events that each commit published to the table's topic. */
+  readonly onKeys?: ((keys: readonly string[]) => void) | undefined;
+};
+
+/**
+ * The one way in which a table's events get out: events and position in one Kafka transaction. Whoever holds a publisher is the table's
+ * owner; an older holder's next commit fails with PRODUCER_FENCED.
+ */
+export type TablePublisher = AsyncDisposable & {
+  readonly journal: TableJournal;
+  /** Adds events to the open transaction, or opens one; to the table's topic unless another is named. */
+  send(messages: readonly OutgoingMessage[], topic?: string): Promise<void>;
+  /** Rows that are left out; told when the position past them is committed. */
+  leaveOut(rows: LeftOutRows): void;
+  /** Ends the transaction with the position; what is remembered counts from then on. */
+  commit(position: Position, remembered: readonly (readonly [xid: bigint, key: string])[]): Promise<void>;
+  /** Drops what is not committed. */
+  abort(): Promise<void>;
+};
+
+/**
+ * Takes the table over and reads where it stands.
+ *
+ * @throws CdcError PRODUCER_FENCED when `reclaim` finds another owner; POSITION_INVALID; POSITION_INCOMPLETE; KAFKA_UNREACHABLE
+ */
+export async function openTablePublisher(options: PublisherOptions): Promise<TablePublisher> {
+  const { kafka, pollerName, table, owner, reclaim, signal } = options;
+  if (reclaim) {
+    if ((await readOwner(kafka, pollerName, table, signal)) !== owner) {
+      throw new CdcError(
+        'PRODUCER_FENCED',
+        `table ${table} of poller ${pollerName} was taken over by a newer process while Kafka was away`,
+      );
+    }
+  }
+  const producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+  try {
+    const stored = (await readPositionTopic(kafka, pollerName, signal, options.progress)).get(table);
+    if (stored?.invalid) throw stored.invalid;
+    if (stored?.owner !== owner) await claim(producer, pollerName, table, owner);
+    return createPublisher(producer, new TableJournal(table, stored), options);
+  } catch (error) {
+    await producer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Leaves a record of who owns the table, for an older owner that lost the broker in the meantime. */
+async function claim(producer: TransactionalProducer, pollerName: string, table: string, owner: string): Promise<void> {
+  const transaction = await producer.begin();
+  await transaction.send(positionTopic(pollerName), [{ key: ownerKey(table), value: owner }]);
+  await transaction.commit();
+}
+
+function createPublisher(
+  producer: TransactionalProducer,
+  journal: TableJournal,
+  { topic, pollerName, onCommitted, onLeftOut, onKeys }: PublisherOptions,
+): TablePublisher {
+  let transaction: KafkaTransaction | null = null;
+  let pending = 0;
+  let leftOut: LeftOutRows[] = [];
+  let keys: string[] = [];
+  return {
+    journal,
+    async send(messages, other = topic) {
+      if (messages.length === 0) return;
+      transaction ??= await producer.begin();
+      if (other === topic) pending += messages.length;
+      if (onKeys !== undefined && other === topic) for (const { partitionKey, key } of messages) keys.push(partitionKey ?? String(key));
+      await transaction.send(other, messages);
+    },
+    leaveOut(rows) {
+      leftOut.push(rows);
+    },
+    async commit(position, remembered) {
+      transaction ??= await producer.begin();
+      const entry = journal.entry(position, remembered);
+      await transaction.send(positionTopic(pollerName), entry.messages);
+      await transaction.commit();
+      const events = pending;
+      transaction = null;
+      pending = 0;
+      entry.committed();
+      onCommitted?.(events);
+      onKeys?.(keys);
+      keys = [];
+      for (const rows of leftOut) onLeftOut?.(rows);
+      leftOut = [];
+    },
+    async abort() {
+      const open = transaction;
+      transaction = null;
+      pending = 0;
+      keys = [];
+      leftOut = [];
+      await open?.abort();
+    },
+    async [Symbol.asyncDispose]() {
+      await producer[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { restartAtExit } from './restart.ts';
+
+/** Exit code of what was told to end. */
+export const interrupted = 130;
+
+/** How a process comes to its end: work hears of it by the signal, and has a grace to end in order. */
+export type Endings = {
+  readonly signal: AbortSignal;
+  /** For a configuration that has changed. `restart`: the process begins again when it has ended, unless it is told to end meanwhile. */
+  readonly changed: (reason: Error, restart: boolean) => void;
+};
+
+export type Graces = {
+  /** After SIGINT or SIGTERM, in ms. */
+  readonly toldMs: number;
+  /** After a change of the configuration. */
+  readonly changedMs: number;
+};
+
+/** Aborted by the first SIGINT or SIGTERM; further ones change nothing, since what runs is already stopping, and ends at the latest after the grace. */
+export function followEndings({ toldMs, changedMs }: Graces): Endings {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let told = false;
+  onSignals((name) => {
+    if (told) return;
+    told = true;
+    process.stderr.write(`${name}: stopping\n`);
+    controller.abort(new Error(`interrupted by ${name}`));
+    exitAfter(toldMs, name);
+  });
+  return {
+    signal,
+    changed(reason, restart) {
+      if (signal.aborted) return;
+      controller.abort(reason);
+      exitAfter(changedMs, reason.message);
+      if (!restart) return;
+      // Told to end meanwhile, it ends.
+      onSignals(restartAtExit());
+    },
+  };
+}
+
+function onSignals(hear: (name: string) => void): void {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => hear(name));
+}
+
+/** Ends the process when it has not ended by then. Keeps no process that could end by itself. */
+function exitAfter(graceMs: number, why: string): void {
+  setTimeout(() => {
+    process.stderr.write(`${why}: still waiting for a server after ${graceMs / 1000} s; ending without it\n`);
+    process.exit(interrupted);
+  }, graceMs).unref();
+}

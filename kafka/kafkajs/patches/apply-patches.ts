@@ -1,0 +1,25 @@
+import { patchEndOfTopic } from './end-of-topic.ts';
+import { replaceWithFaster } from './faster-internals.ts';
+import { patchFetchedOffsets } from './fetched-offset.ts';
+import { patchFetch } from './fetch-answer.ts';
+
+/**
+ * The one place where the kafkajs of this process is changed. What is only faster must be there before kafkajs is imported, so it comes with
+ * the import of this module; what is right instead of wrong comes with `applyPatches`, which refuses a kafkajs it does not know.
+ */
+export const hasFasterInternals = replaceWithFaster();
+
+let applied = false;
+
+/**
+ * Patches the kafkajs of this process, once.
+ *
+ * @throws Error when it is built otherwise than version 2.2.4
+ */
+export function applyPatches(): void {
+  if (applied) return;
+  patchFetch();
+  patchEndOfTopic();
+  patchFetchedOffsets();
+  applied = true;
+}

@@ -1,0 +1,81 @@
+import type { PartitionBatch } from './apply-events.ts';
+import type { Pool } from 'pg';
+import { applyEvents } from './apply-events.ts';
+import type { ModelSchema } from './apply-changes.ts';
+import { inTransaction, queryText, text, type Database } from '../database.ts';
+
+import type { Parking } from '../parking/parked-events.ts';
+
+import { refuseHalted } from '../faults/halts.ts';
+
+/** Somebody else has moved (or taken) these partitions: nothing of the transaction was applied. */
+export class StalePositionError extends Error {
+  override readonly name = 'StalePositionError';
+  readonly stale: readonly PartitionBatch[];
+
+  constructor(stale: readonly PartitionBatch[]) {
+    super(`stale position of ${stale.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')}`);
+    this.stale = stale;
+  }
+}
+
+/**
+ * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, parked events, apply log. All
+ * or nothing. With `isolate` the events that cannot be applied are found and parked; without it the first one fails the whole.
+ *
+ * @throws HaltedTableError when the table of a batch halts elsewhere, StalePositionError when a batch's position is not the stored one, StaleMirrorError when a mirror has other columns by now,
+ *   CdcError READ_MODEL_PARKED_FULL
+ */
+export async function applyBatches(
+  pool: Pool,
+  model: ModelSchema,
+  batches: readonly PartitionBatch[],
+  { isolate = false }: { readonly isolate?: boolean } = {},
+): Promise<void> {
+  await inTransaction(pool, model.schema, async (client) => {
+    if (model.tablesStandWhole === true) await refuseHalted(client, batches);
+    await movePositions(client, batches);
+    const parked = await applyEvents(client, model, batches, isolate);
+    await logBatches(client, batches, parked);
+  });
+}
+
+async function movePositions(client: Database, batches: readonly PartitionBatch[]): Promise<void> {
+  const moved = await queryText(
+    client,
+    `UPDATE applied_offsets a SET next_offset = b.next_offset, updated_at = clock_timestamp()
+       FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) AS b (topic, partition, expected, epoch, next_offset)
+      WHERE a.topic = b.topic AND a.partition = b.partition AND a.next_offset = b.expected AND a.epoch = b.epoch
+      RETURNING a.topic, a.partition`,
+    [
+      batches.map(({ topic }) => topic),
+      batches.map(({ partition }) => partition),
+      batches.map(({ expectedOffset }) => String(expectedOffset)),
+      batches.map(({ epoch }) => String(epoch)),
+      batches.map(({ nextOffset }) => String(nextOffset)),
+    ],
+  );
+  if (moved.length === batches.length) return;
+  const done = new Set(moved.map((row) => `${text(row, 0)}/${text(row, 1)}`));
+  throw new StalePositionError(batches.filter(({ topic, partition }) => !done.has(`${topic}/${partition}`)));
+}
+
+/** Last of all, so that `applied_at` is as near to the commit as it can be. */
+async function logBatches(client: Database, batches: readonly PartitionBatch[], parked: readonly Parking[]): Promise<void> {
+  const logged = batches.filter(({ messages }) => messages.length > 0);
+  if (logged.length === 0) return;
+  const parkedOf = ({ topic, partition }: PartitionBatch): number =>
+    parked.filter((event) => event.topic === topic && event.partition === partition).length;
+  await client.query(
+    `INSERT INTO apply_log (topic, partition, first_offset, next_offset, events, parked, applied_at)
+     SELECT b.*, clock_timestamp() FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[]) AS b`,
+    [
+      logged.map(({ topic }) => topic),
+      logged.map(({ partition }) => partition),
+      logged.map(({ expectedOffset, messages }) => String(messages[0]?.offset ?? expectedOffset)),
+      logged.map(({ nextOffset }) => String(nextOffset)),
+      logged.map((batch) => batch.messages.length - parkedOf(batch)),
+      logged.map(parkedOf),
+    ],
+  );
+}

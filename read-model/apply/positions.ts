@@ -1,0 +1,170 @@
+import type { TopicPartition } from '#kafka/port.ts';
+import type { KafkaAdmin, PartitionOffsets } from '#kafka/index.ts';
+import { CdcError } from '#pipeline/index.ts';
+import type { Pool } from 'pg';
+import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
+import type { Mismatch } from '../mirrors/mismatch.ts';
+
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+/** How far a partition is applied, and the epoch in which its holder may move it. */
+export type Position = TopicPartition & {
+  readonly nextOffset: bigint;
+  readonly epoch: bigint;
+  /** Kafka's id of the topic; null where the broker has none. */
+  readonly topicId: string | null;
+};
+
+/** {@link Position} with the time of its last move, as Postgres prints it. */
+export type AppliedOffset = TopicPartition & { readonly nextOffset: bigint; readonly updatedAt: string };
+
+/**
+ * How far the model in `schema` has applied each partition: every event below `nextOffset` is in its tables. One statement, so a
+ * consistent picture.
+ */
+export async function appliedOffsets(database: Database, schema: string): Promise<readonly AppliedOffset[]> {
+  const rows = await queryText(
+    database,
+    `SELECT topic, partition, next_offset, updated_at FROM ${qualified(schema, 'applied_offsets')} ORDER BY topic, partition`,
+  );
+  return rows.map((row) => ({ topic: text(row, 0), partition: Number(row[1]), nextOffset: BigInt(text(row, 2)), updatedAt: text(row, 3) }));
+}
+
+/** Partitions that were taken over, and those of which nothing may be applied. */
+export type Claimed = { readonly positions: readonly Position[]; readonly refused: readonly Mismatch[] };
+
+/**
+ * Takes partitions over: whoever held them before can write no more. A partition that the model does not know starts at what Kafka still
+ * has. Each version of a model has epochs of its own, so that what was meant for one is never applied to another.
+ *
+ * Refused are the partitions of which Kafka has deleted what was not applied (READ_MODEL_EVENTS_LOST), and those whose topic is another one
+ * than their position was taken from, or ends before it (READ_MODEL_TOPIC_REPLACED).
+ *
+ * @param fingerprint of the projections that the caller keeps views by
+ * @throws CdcError READ_MODEL_PROJECTIONS_CHANGED when the version that serves now has others
+ */
+export async function claimPartitions(
+  pool: Pool,
+  schema: string,
+  admin: KafkaAdmin,
+  partitions: readonly TopicPartition[],
+  fingerprint: string,
+): Promise<Claimed> {
+  const topics = [...new Set(partitions.map(({ topic }) => topic))];
+  // Before the offsets: one of a topic that was made again in between is never stored beside the id of a later one.
+  const ids = await admin.topicIds(topics);
+  const before = await offsetsOf(admin, partitions);
+  const rows = await inTransaction(pool, schema, async (client) => {
+    // Before the look at the version: a switch to another one waits for this transaction, or this one for it.
+    await client.query('LOCK TABLE applied_offsets IN ROW EXCLUSIVE MODE');
+    await requireProjections(client, schema, fingerprint);
+    return queryText(
+      client,
+      `INSERT INTO applied_offsets AS known (topic, partition, next_offset, epoch, topic_id)
+       SELECT topic, partition, low, (SELECT version FROM model_version) * 4294967296 + 1, id
+         FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) AS claimed (topic, partition, low, id)
+        ORDER BY topic, partition
+       ON CONFLICT (topic, partition) DO UPDATE SET epoch = known.epoch + 1, topic_id = coalesce(known.topic_id, EXCLUDED.topic_id)
+       RETURNING topic, partition, next_offset, epoch, topic_id`,
+      [
+        partitions.map(({ topic }) => topic),
+        partitions.map(({ partition }) => partition),
+        partitions.map((place) => String(find(before, place)?.low ?? 0n)),
+        partitions.map(({ topic }) => ids.get(topic) ?? null),
+      ],
+    );
+  });
+  const positions = rows.map((row) => ({
+    topic: text(row, 0),
+    partition: Number(row[1]),
+    nextOffset: BigInt(text(row, 2)),
+    epoch: BigInt(text(row, 3)),
+    topicId: row[4] ?? null,
+  }));
+  // Another holder may have moved on since `before` was read, so the end is read again.
+  const after = await offsetsOf(admin, partitions);
+  const refused = positions.flatMap((position) => {
+    const { topic, partition, nextOffset, topicId } = position;
+    const error =
+      otherTopic(schema, position, topicId, ids.get(topic) ?? null) ??
+      endsBefore(schema, position, nextOffset, find(after, position)?.high ?? 0n) ??
+      gap(schema, position, nextOffset, find(before, position)?.low ?? 0n);
+    return error === null ? [] : [{ topic, partition, offset: nextOffset, error }];
+  });
+  const isRefused = ({ topic, partition }: TopicPartition): boolean =>
+    refused.some((one) => one.topic === topic && one.partition === partition);
+  return { positions: positions.filter((position) => !isRefused(position)), refused };
+}
+
+function otherTopic(schema: string, place: TopicPartition, known: string | null, now: string | null): CdcError | null {
+  if (known === null || now === null || known === now) return null;
+  return replaced(
+    schema,
+    `topic ${place.topic}, partition ${place.partition} is another one than the read model's position was taken from: its id is ${now}, not ${known}`,
+  );
+}
+
+function endsBefore(schema: string, place: TopicPartition, applied: bigint, end: bigint): CdcError | null {
+  if (applied <= end) return null;
+  return replaced(schema, `topic ${place.topic}, partition ${place.partition} ends at offset ${end}, but offset ${applied} is applied`);
+}
+
+function replaced(schema: string, why: string): CdcError {
+  return new CdcError('READ_MODEL_TOPIC_REPLACED', why, {
+    remedy:
+      'See that the topic begins with the whole table (if not: cdc connectors snapshot, or cdc poller reset), then ' +
+      `${rebuildCommands(schema, '')}: it fills the model from the topics of now, and the model goes on by itself.`,
+  });
+}
+
+/** A version that was begun before is of no use. */
+function rebuildCommands(schema: string, options: string): string {
+  const model = schema.replace(/__v\d+$/, '');
+  return `cdc read-model rebuild --model ${model} --abort and cdc read-model rebuild --model ${model}${options} --switch`;
+}
+
+/** @throws CdcError READ_MODEL_PROJECTIONS_CHANGED when the version that serves now has other projections than those that the caller keeps its views by */
+async function requireProjections(database: Database, schema: string, known: string): Promise<void> {
+  const [row] = await queryText(database, `SELECT projections, version FROM ${qualified(schema, 'model_version')}`);
+  if (row?.[0] === known) return;
+  throw new CdcError(
+    'READ_MODEL_PROJECTIONS_CHANGED',
+    `read model ${schema}, version ${row?.[1] ?? 'unknown'}, has other projections by now`,
+  );
+}
+
+/**
+ * Offsets may have holes that are no loss: control records, aborted transactions, compaction. What tells a loss is that the partition
+ * now begins past the offset that was to be applied next.
+ *
+ * @throws CdcError READ_MODEL_EVENTS_LOST naming topic, partition and both offsets
+ */
+export async function requireNothingLost(admin: KafkaAdmin, schema: string, place: TopicPartition, expected: bigint): Promise<void> {
+  const error = gap(schema, place, expected, find(await offsetsOf(admin, [place]), place)?.low ?? 0n);
+  if (error !== null) throw error;
+}
+
+function gap(schema: string, { topic, partition }: TopicPartition, expected: bigint, low: bigint): CdcError | null {
+  if (low <= expected) return null;
+  return new CdcError(
+    'READ_MODEL_EVENTS_LOST',
+    `topic ${topic}, partition ${partition}: offset ${expected} is to be applied next, but Kafka now begins at offset ${low}`,
+    {
+      remedy:
+        'Have the whole table published again (cdc connectors snapshot, or cdc poller reset), then ' +
+        `${rebuildCommands(schema, ' --from-retained')}: the model goes on by itself. Raise retention.ms or retention.bytes of the topic.`,
+    },
+  );
+}
+
+async function offsetsOf(admin: KafkaAdmin, partitions: readonly TopicPartition[]): Promise<Map<string, readonly PartitionOffsets[]>> {
+  const topics = [...new Set(partitions.map(({ topic }) => topic))];
+  const offsets = await Promise.all(topics.map((topic) => admin.offsetsOf(topic)));
+  return new Map(topics.map((topic, index) => [topic, offsets[index] ?? []]));
+}
+
+function find(offsets: Map<string, readonly PartitionOffsets[]>, { topic, partition }: TopicPartition): PartitionOffsets | undefined {
+  return offsets.get(topic)?.find((candidate) => candidate.partition === partition);
+}

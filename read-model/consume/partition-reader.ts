@@ -1,0 +1,359 @@
+import type { EventDecoder } from '#change-events/index.ts';
+import type {
+  BatchControl,
+  ConsumedBatch,
+  ConsumedMessage,
+  ConsumerOptions,
+  KafkaAdmin,
+  PassedOffsets,
+  UnreadableBatch,
+} from '#kafka/index.ts';
+import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
+import type { Pool } from 'pg';
+import type { Applier, ApplyOutcome } from '../apply/applier.ts';
+import { byteBudget, type ByteBudget } from './byte-budget.ts';
+import { decodeInTurns, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
+import type { Mirror } from '../mirrors/mirror.ts';
+import type { Mirrors } from '../mirrors/mirrors.ts';
+import { withHeartbeats } from './with-heartbeats.ts';
+import { endsModel, faultOf } from '../faults/classify.ts';
+import { standing, triesAgain } from '../faults/standing.ts';
+import { createHoldings, type Holding, type Holdings } from './holdings.ts';
+import { requireNothingLost } from '../apply/positions.ts';
+import type { SchemaWaits } from './schema-waits.ts';
+import { createHalts, type Halts } from '../faults/halts.ts';
+import { createWaits, type Waits } from './waits.ts';
+import { unreadableBatches, type UnreadableBatches } from './unreadable.ts';
+import type { Mismatch } from '../mirrors/mismatch.ts';
+import { sliceBatch } from './slices.ts';
+
+/** What a model gives its consumer. */
+export type Reader = Required<Pick<ConsumerOptions, 'onBatch' | 'onUnreadable' | 'onAssigned' | 'onPassed'>>;
+
+export type Assignment = Parameters<Reader['onAssigned']>[0];
+
+export type ReaderContext = {
+  readonly schema: string;
+  /** Of the projections that views are kept by. */
+  readonly fingerprint: string;
+  readonly pool: Pool;
+  readonly admin: KafkaAdmin;
+  readonly applier: Applier;
+  readonly mirrors: Mirrors;
+  readonly decoder: EventDecoder;
+  readonly schemas: SchemaWaits;
+  /** What an event that cannot be applied does to the model. */
+  readonly onPoison: 'park' | 'stop';
+  /** What an event that shows another table than its mirror's does. */
+  readonly mismatches: 'halt' | 'park';
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Told what makes it impossible for the model to go on. */
+  readonly onFailure: (error: unknown) => void;
+};
+
+/** How long a table that halts, or a partition that waits for a schema, rests before it is tried again. */
+export const restMs = 1000;
+
+/** Bytes of messages that are decoded and not yet applied, over all partitions of a model. */
+const decodedBytes = 32 * 2 ** 20;
+
+/**
+ * Reads the partitions that the group assigns to this member: places each at the offset that the database has stored, gives every batch to
+ * the applier from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
+ * database's compare-and-set does.
+ *
+ * While a slice of a partition is applied the next one is fetched and decoded: onBatch resolves when its last slice is submitted. What is
+ * decoded ahead is bounded by bytes.
+ *
+ * Whatever is thrown while events are read, followed and applied ends here: what passes is tried again, everything else makes the
+ * partition stand before the event, until it can go on. Only what concerns the whole model, or Kafka, goes further.
+ */
+export class PartitionReader implements Reader {
+  readonly #context: ReaderContext;
+  readonly #unreadable: UnreadableBatches;
+  readonly #decoded: ByteBudget;
+  readonly #halts: Halts;
+  readonly #waits: Waits;
+  readonly #holdings: Holdings;
+
+  constructor(context: ReaderContext) {
+    const { pool, schema, logger, signal } = context;
+    this.#context = context;
+    this.#unreadable = unreadableBatches(context);
+    this.#decoded = byteBudget(decodedBytes);
+    this.#halts = createHalts(pool, schema, logger, signal);
+    this.#waits = createWaits(pool, schema, logger);
+    this.#holdings = createHoldings({ ...context, halts: this.#halts });
+  }
+
+  onAssigned(assignment: Assignment): void {
+    this.#holdings.assign(
+      Object.entries(assignment).flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition }))),
+    );
+  }
+
+  async onBatch(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+    try {
+      await withHeartbeats(control, (lost) => unlessAborted(this.#readOrStand(batch, control), lost));
+    } catch (error) {
+      if (!this.#context.signal.aborted) throw error;
+    }
+  }
+
+  async onUnreadable(batch: UnreadableBatch, control: BatchControl): Promise<void> {
+    try {
+      await withHeartbeats(control, (lost) => unlessAborted(this.#standBefore(batch, control), lost));
+    } catch (error) {
+      if (!this.#context.signal.aborted) throw error;
+    }
+  }
+
+  onPassed(passed: PassedOffsets): void {
+    const { signal, onPoison, onFailure, logger } = this.#context;
+    if (signal.aborted) return;
+    this.#holdings
+      .known(passed)
+      .then((holding) => {
+        if (holding === undefined) return undefined;
+        holding.moving = holding.moving.then(() => this.#moveOn(passed, holding));
+        return holding.moving;
+      })
+      .catch((error: unknown) => {
+        if (signal.aborted) return;
+        if (faultOf(error) === 'kafka' || endsModel(error, onPoison)) return onFailure(error);
+        // The next batch meets it too, and knows where it stands.
+        logger.warn(
+          { ...passed, from: String(passed.from), to: String(passed.to), reason: describeError(error) },
+          'a position was not moved on',
+        );
+      });
+  }
+
+  /** {@link read}, whatever it meets. */
+  async #readOrStand(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+    const { signal, onPoison, onFailure } = this.#context;
+    try {
+      await this.#read(batch, control);
+      this.#waits.over(batch);
+    } catch (error) {
+      const fault = faultOf(error);
+      if (signal.aborted || fault === 'kafka') throw error;
+      if (endsModel(error, onPoison)) return onFailure(error);
+      const holding = await this.#holdings.known(batch);
+      const offset = holding?.submittedTo ?? batch.fetchedFrom;
+      if (fault === 'passing') {
+        await this.#waits.wait(error instanceof CdcError ? standing(batch, offset, error) : triesAgain(batch, offset, error));
+      } else await this.#halts.halt(standing(batch, offset, error));
+      control.rest(restMs);
+      control.seek(offset);
+    }
+  }
+
+  /** Submits what `batch` has from where the partition stands. */
+  async #read(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+    const { admin, schema, mirrors, schemas, logger } = this.#context;
+    const { topic, partition } = batch;
+    const place = { topic, partition };
+    const held = this.#holdings.of(place);
+    const holding = await held;
+    await holding.moving;
+    if (!control.isCurrent()) return;
+    if (!this.#holdings.isHeld(place, held)) return this.#read(batch, control);
+    if (holding.refused !== null) {
+      await this.#halts.halt(holding.refused);
+      // What made it so may have been mended: it is claimed again.
+      this.#holdings.letGo(place, held);
+      control.rest(restMs);
+      return control.seek(batch.fetchedFrom);
+    }
+    const turnDown = (): void => control.seek(holding.submittedTo);
+    // Most batches begin there.
+    const isWhole = (batch.messages[0]?.offset ?? 0n) >= holding.submittedTo;
+    const messages = isWhole ? batch.messages : batch.messages.filter(({ offset }) => offset >= holding.submittedTo);
+    const [first] = messages;
+    if (first === undefined) {
+      if (batch.nextOffset < holding.submittedTo) turnDown();
+      return;
+    }
+    if (first.offset > holding.submittedTo) {
+      await requireNothingLost(admin, schema, batch, holding.submittedTo);
+      if (isAhead(batch, batch.fetchedFrom, holding.submittedTo, logger)) return turnDown();
+    }
+    const halted = this.#halts.of(batch);
+    if (halted === 'table') {
+      await this.#halts.load();
+      control.rest(restMs);
+      return turnDown();
+    }
+    // Its mirror may have been mended.
+    if (halted === 'self') await mirrors.reload();
+    let next = holding.submittedTo;
+    for (const slice of sliceBatch(messages, batch.nextOffset)) {
+      if (!(await schemas.ready(batch, slice.messages))) {
+        control.rest(restMs);
+        return turnDown();
+      }
+      const release = await this.#decoded.take(slice.bytes);
+      try {
+        const { events, mismatch } = await decode(this.#context, batch, slice.messages);
+        // What comes before it in the partition must be applied first. When it is not, the partition is read again from there.
+        if ((await holding.last) !== 'applied' || holding.submittedTo !== next || !control.isCurrent()) return release();
+        next = mismatch?.offset ?? slice.nextOffset;
+        if (next > holding.submittedTo) {
+          const isHeld = (): boolean => this.#holdings.isHeld(place, held);
+          holding.last = this.#submit({ place: batch, holding, isHeld, control, nextOffset: next, events }).finally(release);
+        } else release();
+        if (mismatch === null) continue;
+        if ((await holding.last) === 'applied' && holding.submittedTo === next && control.isCurrent()) await this.#stand(mismatch, control);
+        return;
+      } catch (error) {
+        release();
+        throw error;
+      }
+    }
+  }
+
+  /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
+  async #submit(submission: Submission): Promise<ApplyOutcome | 'failed'> {
+    const { applier, mirrors, logger, signal, onPoison, onFailure } = this.#context;
+    const { place, holding, isHeld, control, nextOffset, events } = submission;
+    const { topic, partition } = place;
+    const { submittedTo: expectedOffset, epoch } = holding;
+    holding.submittedTo = nextOffset;
+    try {
+      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
+      if (outcome === 'applied') {
+        holding.appliedTo = nextOffset;
+        this.#halts.passed(place);
+        return outcome;
+      }
+      if (typeof outcome === 'object') {
+        holding.appliedTo = holding.submittedTo = outcome.halted.offset;
+        holding.last = Promise.resolve('applied');
+        if (isHeld()) await this.#stand(outcome.halted, control);
+        return outcome;
+      }
+      // Another process has changed a mirror, or stands before an event of this table: the batch comes again and is seen in that light.
+      if (outcome === 'outdated') {
+        await mirrors.reload();
+        await this.#halts.load();
+      }
+      if (!isHeld()) return outcome;
+      if (outcome === 'stale') {
+        logger.warn({ topic, partition }, 'another consumer has taken the partition or moved its position: reading it again');
+        // If the partition is still this member's, the batch comes again, and claims it again.
+        this.#holdings.letGo(place);
+      } else {
+        holding.submittedTo = holding.appliedTo;
+        holding.last = Promise.resolve('applied');
+      }
+      control.seek(holding.appliedTo);
+      return outcome;
+    } catch (error) {
+      if (signal.aborted) return 'failed';
+      if (faultOf(error) === 'kafka' || endsModel(error, onPoison)) {
+        onFailure(error);
+        return 'failed';
+      }
+      // Nothing of it was applied.
+      holding.submittedTo = holding.appliedTo;
+      holding.last = Promise.resolve('applied');
+      if (isHeld()) await this.#stand(standing(place, holding.appliedTo, error), control);
+      return 'failed';
+    }
+  }
+
+  /** The partition stands before an event that its mirror cannot take, until the mirror can. */
+  async #stand(mismatch: Mismatch, control: BatchControl): Promise<void> {
+    await this.#halts.halt(mismatch);
+    control.rest(restMs);
+    control.seek(mismatch.offset);
+  }
+
+  /** The partition stands before a batch that cannot be read, once all before it is applied, until somebody passes over it. */
+  async #standBefore(batch: UnreadableBatch, control: BatchControl): Promise<void> {
+    const { logger } = this.#context;
+    const held = this.#holdings.of(batch);
+    const holding = await held;
+    await holding.moving;
+    if (!control.isCurrent()) return;
+    if (holding.refused !== null) {
+      await this.#halts.halt(holding.refused);
+      return this.#holdings.letGo(batch, held);
+    }
+    if ((await holding.last) !== 'applied' || batch.offset < holding.submittedTo || batch.fetchedFrom > holding.submittedTo) {
+      return control.seek(holding.submittedTo);
+    }
+    const stored = await this.#unreadable.stand(batch, true);
+    if (!control.isCurrent() || stored === null || stored === holding.appliedTo || !this.#holdings.isHeld(batch, held)) return;
+    logger.info(
+      { topic: batch.topic, partition: batch.partition, nextOffset: String(stored) },
+      'somebody has moved the position: going on there',
+    );
+    this.#holdings.letGo(batch, held);
+    control.seek(stored);
+  }
+
+  /** Stores that Kafka has nothing for us before `to`: unless it was asked for behind what is applied, after a batch that comes again. */
+  async #moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets, holding: Holding): Promise<void> {
+    const { admin, schema, applier, mirrors, logger } = this.#context;
+    if (holding.refused !== null || (await holding.last) !== 'applied' || nextOffset <= holding.submittedTo) return;
+    const place = { topic, partition };
+    if (isAhead(place, from, holding.submittedTo, logger)) return;
+    await requireNothingLost(admin, schema, place, holding.submittedTo);
+    const { submittedTo: expectedOffset, epoch } = holding;
+    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
+    if (outcome !== 'applied') this.#holdings.letGo(place);
+    else holding.appliedTo = holding.submittedTo = nextOffset;
+  }
+}
+
+type Submission = {
+  readonly place: { readonly topic: string; readonly partition: number };
+  readonly holding: Holding;
+  /** Whether the holding is still what this member goes by. */
+  readonly isHeld: () => boolean;
+  readonly control: BatchControl;
+  readonly nextOffset: bigint;
+  readonly events: DecodedEvents;
+};
+
+/** Whether Kafka was asked behind `wanted`, so that events may lie in between: a gap not of the log, but of the client's. */
+export function isAhead(
+  { topic, partition }: { readonly topic: string; readonly partition: number },
+  fetchedFrom: bigint,
+  wanted: bigint,
+  logger: Logger,
+): boolean {
+  if (fetchedFrom <= wanted) return false;
+  const place = { topic, partition, fetchedFrom: String(fetchedFrom), wanted: String(wanted) };
+  logger.warn(place, 'Kafka was read past what is applied: reading it again');
+  return true;
+}
+
+/**
+ * Decodes messages for the mirror of their topic, up to the first that shows another table than the mirror's. When they ask for columns of
+ * it, these are made first and the messages decoded again.
+ *
+ * @throws CdcError of the first event that cannot be decoded, when such events stop the model
+ */
+export async function decode(
+  { decoder, mirrors, onPoison, mismatches }: Pick<ReaderContext, 'decoder' | 'mirrors' | 'onPoison' | 'mismatches'>,
+  place: { readonly topic: string; readonly partition: number },
+  messages: readonly ConsumedMessage[],
+): Promise<Omit<Decoded, 'demands'>> {
+  for (;;) {
+    const mirror = mirrors.of(place.topic);
+    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches, 'park');
+    const [first] = decoded.events.poisoned.values();
+    if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
+    if (demands.length === 0) return decoded;
+    await mirrors.follow(mirror, demands);
+  }
+}
+
+/** Events of a batch that only moves a position. */
+export function noEvents(mirror: Mirror): DecodedEvents {
+  return { mirror, messages: [], changes: [], poisoned: new Map() };
+}

@@ -1,0 +1,126 @@
+import { escapeLiteral } from 'pg';
+import { ownMember, type CdcError } from '#pipeline/index.ts';
+import { queryText, text, type Database, type TextRow } from '../database.ts';
+import { arrayLiteral } from '../decode/values/array-literal.ts';
+import type { Mirror } from '../mirrors/mirror.ts';
+import type { Projection, Touch } from './projection.ts';
+import { makeRows, orStands } from './projection-faults.ts';
+
+/** Rows of a mirror that a batch changes: their primary keys, and whether all older ones are removed besides. */
+export type ChangedRows = {
+  readonly mirror: Mirror;
+  readonly truncated: boolean;
+  readonly keys: readonly (readonly (string | null)[])[];
+};
+
+/** Makes the views follow, once the mirrors are written. */
+export type ViewsAfter = () => Promise<void>;
+
+type Views = {
+  readonly schema: string;
+  readonly projections: readonly Projection[];
+  readonly onFault?: ((error: CdcError) => void) | undefined;
+};
+
+/** Keys of a view, each once. */
+type Keys = Map<string, TextRow>;
+
+/**
+ * Keeps the views that hang on changed rows, inside the caller's transaction. Called before the rows change, since a row that leaves a key
+ * must touch it; gives what is to be done after they have.
+ *
+ * Two transactions that touch one view's row must not each miss what the other has not committed yet, so only one at a time keeps a view.
+ * Its lock is held until commit, and each statement after it sees all that was committed before: the last one to make a row sees all it is
+ * made of. If finding what is touched takes more than one table, the lock comes before the first question: what another transaction
+ * commits between the two answers could hide a row from both.
+ */
+export async function beforeViews(client: Database, views: Views, changed: readonly ChangedRows[]): Promise<ViewsAfter> {
+  const hanging = views.projections.filter((projection) => changed.some(({ mirror }) => hangsOn(projection, mirror)));
+  if (hanging.length === 0) return async () => undefined;
+  const rows = changed.map((one) => ({ ...one, parameters: parametersOf(one) }));
+  const early = hanging.some((projection) =>
+    rows.some(({ mirror }) => touchesOf(projection, mirror).some((touch) => 'joins' in touch && touch.joins)),
+  );
+  const standing = new Set((await queryText(client, 'SELECT projection FROM projection_faults')).map((row) => text(row, 0)));
+  if (early)
+    for (const projection of hanging) standing[(await lockView(client, views.schema, projection)) ? 'add' : 'delete'](projection.name);
+  const before = new Map<Projection, Keys>();
+  for (const projection of hanging) {
+    if (standing.has(projection.name)) continue;
+    const keys: Keys = new Map();
+    const error = await orStands(client, projection, null, () => addTouched(client, projection, rows, keys));
+    if (error === null) before.set(projection, keys);
+    else views.onFault?.(error);
+  }
+  return async () => {
+    for (const projection of hanging) {
+      if (await lockView(client, views.schema, projection)) continue;
+      const keys: Keys = before.get(projection) ?? new Map();
+      const columns: string[] = [];
+      const error = await orStands(client, projection, columns, async () => {
+        // It stood when its rows were still as before, and was made again since, without what is not committed here.
+        if (!before.has(projection)) addKeys(keys, await queryText(client, projection.allKeys));
+        await addTouched(client, projection, rows, keys);
+        columns.push(...keyArrays(projection, [...keys.values()]));
+        if (keys.size > 0) await makeRows(client, projection, columns);
+      });
+      if (error !== null) views.onFault?.(error);
+    }
+  };
+}
+
+/** Waits until no other transaction keeps the view; tells whether it stands. */
+export async function lockView(client: Database, schema: string, { name }: Projection): Promise<boolean> {
+  // Two statements at once: the second sees what was committed while the first waited.
+  const lock = `SELECT pg_advisory_xact_lock(hashtextextended(${escapeLiteral(`read-model ${schema}.${name}`)}, 0))`;
+  await client.query(lock);
+  const found = await queryText(client, 'SELECT FROM projection_faults WHERE projection = $1', [name]);
+  return found.length > 0;
+}
+
+/** Keys as one array for each of their columns. */
+export function keyArrays({ key }: Projection, keys: readonly TextRow[]): string[] {
+  return key.map((_, column) => arrayLiteral(keys.map((row) => row[column] ?? null)));
+}
+
+function hangsOn({ reads }: Projection, { table }: Mirror): boolean {
+  return reads.includes(table);
+}
+
+function touchesOf({ touchedBy }: Projection, { table }: Mirror): readonly Touch[] {
+  return ownMember(touchedBy, table) ?? [];
+}
+
+/** The columns of the primary keys, as arrays. */
+function parametersOf({ mirror, keys }: ChangedRows): readonly string[] {
+  return mirror.key.map((_, column) => arrayLiteral(keys.map((key) => key[column] ?? null)));
+}
+
+async function addTouched(
+  client: Database,
+  projection: Projection,
+  rows: readonly (ChangedRows & { readonly parameters: readonly string[] })[],
+  keys: Keys,
+): Promise<void> {
+  for (const { mirror, truncated, keys: changed, parameters } of rows) {
+    if (!hangsOn(projection, mirror)) continue;
+    if (truncated) addKeys(keys, await queryText(client, projection.allKeys));
+    if (changed.length === 0) continue;
+    for (const touch of touchesOf(projection, mirror)) {
+      if ('sql' in touch) addKeys(keys, await queryText(client, touch.sql, parameters));
+      else
+        addKeys(
+          keys,
+          changed.map((key) => touch.ownKey.map((column) => key[column] ?? null)),
+        );
+    }
+  }
+}
+
+/** A key with a null is none: no row of the view has it. */
+function addKeys(keys: Keys, rows: readonly TextRow[]): void {
+  for (const row of rows) {
+    if (row.includes(null)) continue;
+    keys.set(row.length === 1 ? text(row, 0) : JSON.stringify(row), row);
+  }
+}

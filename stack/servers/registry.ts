@@ -1,0 +1,57 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { answersAt } from '../answers-at.ts';
+import { javaFlags, serverEnvironment } from './java.ts';
+import type { ServerSpec } from '../processes/server-process.ts';
+
+const host = '127.0.0.1';
+const version = '2.6.13.Final';
+
+/** Where Apicurio speaks as Confluent's registry does; and its own API, which its converter for Connect needs. */
+export const confluentApi = '/apis/ccompat/v7';
+export const apicurioApi = '/apis/registry/v2';
+
+export type RegistryOptions = {
+  readonly name: string;
+  readonly port: number;
+  /** Made when it is not there. */
+  readonly dataFolder: string;
+  readonly runtime: (signal: AbortSignal) => Promise<{
+    readonly java: string;
+    /** The folder of the unpacked registry. */
+    readonly files: string;
+  }>;
+};
+
+/** An Apicurio registry that listens on the loopback only and keeps schemas, their ids and compatibility levels in a file of H2. */
+export function registryServer({ name, port, dataFolder, runtime }: RegistryOptions): ServerSpec {
+  const url = `http://${host}:${port}`;
+  return {
+    name,
+    address: `${url}${confluentApi}`,
+    launch: async (signal) => {
+      const { java, files } = await runtime(signal);
+      await mkdir(dataFolder, { recursive: true });
+      return {
+        command: java,
+        args: [...javaFlags('256m'), '-jar', join(files, `apicurio-registry-app-${version}-runner.jar`)],
+        cwd: dataFolder,
+        env: serverEnvironment({
+          QUARKUS_HTTP_HOST: host,
+          QUARKUS_HTTP_PORT: String(port),
+          // By default it forgets everything with its process, and a topic whose ids mean nothing cannot be read. In its working folder,
+          // whose name would need escapes in a URL. WRITE_DELAY=0: an id that has been given out is on the disk.
+          REGISTRY_DATASOURCE_URL: 'jdbc:h2:file:./registry;WRITE_DELAY=0',
+          // 20 and more connections are its default.
+          QUARKUS_DATASOURCE_JDBC_INITIAL_SIZE: '2',
+          QUARKUS_DATASOURCE_JDBC_MIN_SIZE: '2',
+          QUARKUS_DATASOURCE_JDBC_MAX_SIZE: '20',
+        }),
+      };
+    },
+    ready: (signal) => answersAt(`${url}/health/ready`, signal),
+    stopSignal: 'SIGTERM',
+    startLimitMs: 120_000,
+    stopLimitMs: 30_000,
+  };
+}

@@ -1,0 +1,81 @@
+import { hash } from 'node:crypto';
+import type { ReadRow } from '#cdc-poller/rows.ts';
+import type { Column } from '#comparison/canonical/shape.ts';
+import { canonicalText } from './values.ts';
+
+/** A key that is asked for on both sides, in the words of each. */
+export type Suspect = {
+  /** The same on both sides. */
+  readonly name: string;
+  /** As people read it. */
+  readonly key: string;
+  readonly sourceKey: readonly string[];
+  readonly mirrorKey: readonly string[];
+};
+
+/** `missing`: in the source, not in the mirror. `ghost`: in the mirror, not in the source. `stale`: in both, and columns differ. */
+export type DifferenceKind = 'missing' | 'ghost' | 'stale';
+
+export type Difference = {
+  readonly kind: DifferenceKind;
+  readonly key: string;
+  /** Of a stale row, what differs: the beginnings of both values, as JSON of the contract. */
+  readonly columns: readonly { readonly name: string; readonly source: string; readonly mirror: string }[];
+};
+
+/** A row in few bytes, whatever its values: of each what it means, or the hash of that, and how it begins. */
+export type Image = {
+  readonly version: string | null;
+  readonly values: readonly { readonly means: string; readonly shown: string }[];
+};
+
+/** A hash is shorter than what is longer than this. */
+const longest = 100;
+
+export function imageOf(columns: readonly Column[], { version, values }: Pick<ReadRow, 'version' | 'values'>): Image {
+  return {
+    version,
+    values: columns.map((column, at) => {
+      const text = values[at] ?? 'null';
+      const means = canonicalText(column, text);
+      return { means: means.length > longest ? hash('sha256', means, 'base64url') : means, shown: cut(text) };
+    }),
+  };
+}
+
+function cut(text: string): string {
+  return text.length <= longest ? text : `${text.slice(0, longest).replace(/[\ud800-\udbff]$/, '')}… (${text.length} characters)`;
+}
+
+type Side = Image | undefined;
+
+/** How a row of the source stands to that of the mirror; null where they are the same. Pure. */
+function differenceOf(columns: readonly Column[], key: string, source: Side, mirror: Side): Difference | null {
+  if (source === undefined) return mirror === undefined ? null : { kind: 'ghost', key, columns: [] };
+  if (mirror === undefined) return { kind: 'missing', key, columns: [] };
+  const different = columns.flatMap(({ name }, at) => {
+    const [here, there] = [source.values[at], mirror.values[at]];
+    return here?.means === there?.means ? [] : [{ name, source: here?.shown ?? '', mirror: there?.shown ?? '' }];
+  });
+  return different.length === 0 ? null : { kind: 'stale', key, columns: different };
+}
+
+/** Whether a row of the source is the same version in two looks. */
+function isUnmoved(first: Side, second: Side): boolean {
+  if (first === undefined || second === undefined) return first === second;
+  return first.version === second.version && first.values.every(({ means }, at) => means === second.values[at]?.means);
+}
+
+/**
+ * What is known of a suspect after the source was read, the mirror had come past that moment and was read, and the source was read once more. A row that
+ * stood still at the source from the first look to the last is what the mirror must have; of one that moved nothing is known.
+ */
+export function judge(
+  columns: readonly Column[],
+  { key }: Pick<Suspect, 'key'>,
+  looks: { readonly before: Side; readonly mirror: Side; readonly after: Side },
+): Difference | 'same' | 'moved' {
+  const difference = differenceOf(columns, key, looks.after, looks.mirror);
+  if (difference === null) return 'same';
+  return isUnmoved(looks.before, looks.after) ? difference : 'moved';
+}
