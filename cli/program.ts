@@ -26,6 +26,7 @@ const graceWithServersMs = 600_000;
 const leftoversMs = 500;
 const startsServers: ReadonlySet<string> = new Set(['demo', 'stack']);
 
+type Environment = Readonly<Record<string, string | undefined>>;
 type GlobalOptions = { readonly config: string; readonly stack: string };
 
 /** The command that is asked for; all of them for help, and for a name that is none. */
@@ -55,10 +56,12 @@ function createContext(options: () => GlobalOptions, endings: Endings): CliConte
   const { signal } = endings;
   const logger = createLogger('cdc');
   const stackFolder = (): string => resolve(options().stack);
-  const load = (): Promise<PipelineConfig> => loadPipeline(options().config, stackFolder());
+  const environment = (): Promise<Environment> => readEnvironment(stackFolder());
+  const load = async (): Promise<PipelineConfig> => await loadConfig(resolve(options().config), await environment());
   let config: Promise<PipelineConfig> | undefined;
   return {
     config: () => (config ??= load()),
+    environment,
     configFolder: () => dirname(resolve(options().config)),
     locate: () => locateIn(options().config),
     print: (text) => process.stdout.write(shown(text)),
@@ -94,10 +97,10 @@ function shown(text: string): string {
 }
 
 /** A local stack fills in what the environment does not set, so that every command finds it by itself. */
-async function loadPipeline(file: string, stackFolder: string): Promise<PipelineConfig> {
+async function readEnvironment(stackFolder: string): Promise<Environment> {
   const { readStackState } = await import('#stack/state/state.ts');
   const stack = await readStackState(stackFolder);
-  return await loadConfig(resolve(file), { ...stack?.environment, ...process.env });
+  return { ...stack?.environment, ...process.env };
 }
 
 function configCommand(context: CliContext): Command {

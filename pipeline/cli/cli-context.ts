@@ -9,6 +9,8 @@ import type { Logger } from '../logger.ts';
 export type CliContext = {
   /** pipeline.yaml (--config), interpolated with process.env over the local stack's variables, if one runs. Loaded once. */
   readonly config: () => Promise<PipelineConfig>;
+  /** The program's variables, over the local stack's, if one runs: what pipeline.yaml refers to. */
+  readonly environment: () => Promise<Readonly<Record<string, string | undefined>>>;
   /** The folder of pipeline.yaml: what it names relatively is relative to it. */
   readonly configFolder: () => string;
   /** Names places in pipeline.yaml, for errors about what it asks for. */

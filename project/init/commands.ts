@@ -6,7 +6,9 @@ import { Command, Option } from 'commander';
 import { formatTableId } from '#change-events/index.ts';
 import { CdcError, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
 import { lookAtSource, type LookedAt, type Source } from './look-at-source.ts';
+import { nextCommands, program } from './next-commands.ts';
 import { projectFiles, type ProjectPlan } from './project-files.ts';
+import type { RoleAsked } from './roles-sql.ts';
 import { readSourceUrl, type SourceUrl } from './source-url.ts';
 import { writeProject } from './write-project.ts';
 
@@ -43,9 +45,10 @@ export function initCommand(context: CliContext): Command {
       const folder = resolve(flags.folder);
       context.progress(`reading ${source.legacyDb.host}:${source.legacyDb.port}/${source.legacyDb.database}`);
       const found = await lookAtSource(source.legacyDb, flags.tables ?? []);
-      const plan = planProject(flags, source, found, flags.name ?? basename(folder));
+      const plan = planProject({ ...flags, name: flags.name ?? basename(folder) }, source, found, await context.environment());
       await writeProject(folder, projectFiles(plan, await template(source.legacyDb)));
-      context.print(summary(plan, found, flags.folder));
+      context.print(summary(plan, found));
+      context.print(nextCommands(plan, flags.folder, program()));
     });
 }
 
@@ -64,10 +67,10 @@ async function askDatabase(): Promise<string> {
 
 /** What is captured, and how. @throws CdcError NOTHING_TO_CAPTURE, CONFIG_INVALID */
 function planProject(
-  { strategy, pollerRole, replicatorRole }: Pick<InitFlags, 'strategy' | 'pollerRole' | 'replicatorRole'>,
-  { legacyDb, user }: SourceUrl,
-  { tables, whyNoLog }: Source,
-  name: string,
+  { name, strategy, pollerRole, replicatorRole }: Pick<InitFlags, 'strategy' | 'pollerRole' | 'replicatorRole'> & { readonly name: string },
+  { legacyDb, user, password }: SourceUrl,
+  { tables, whyNoLog, roles }: Source,
+  environment: Readonly<Record<string, string | undefined>>,
 ): ProjectPlan {
   if (!/^[\w.-]+$/.test(name))
     throw new CdcError('CONFIG_INVALID', `${name}: a name has letters, digits, dot, dash or underscore`, {
@@ -85,13 +88,18 @@ function planProject(
       'NOTHING_TO_CAPTURE',
       tables.length === 0 ? 'the role sees no table that --tables means' : 'none of the tables can be captured',
     );
+  // A password that is set already is kept: whatever else has it from there, a local stack's Connect worker above all, can log in too.
+  const role = (of: string, variable: string): RoleAsked => {
+    const exists = roles.has(of);
+    return { user: of, exists, password: environment[variable] ?? (exists ? '' : newPassword()) };
+  };
   return {
     name,
     legacyDb,
-    owner: user,
+    owner: { user, password },
     roles: {
-      poller: polled.length === 0 ? null : { user: pollerRole, password: newPassword() },
-      replicator: logged.length === 0 ? null : { user: replicatorRole, password: newPassword() },
+      poller: polled.length === 0 ? null : role(pollerRole, 'LEGACY_DB_POLLER_PASSWORD'),
+      replicator: logged.length === 0 ? null : role(replicatorRole, 'LEGACY_DB_REPLICATOR_PASSWORD'),
     },
     polled,
     logged,
@@ -108,23 +116,13 @@ async function template({ dialect }: LegacyDbConfig): Promise<string> {
   return readFile(new URL(`../../connectors/${file}`, import.meta.url), 'utf8');
 }
 
-function summary({ polled, logged }: ProjectPlan, { tables, whyNoLog }: Source, folder: string): string {
-  const left = tables.flatMap((table) => reasons(table, polled, logged));
-  const within = folder === '.' ? '' : `cd ${folder}\n`;
+function summary({ polled, logged, roles }: ProjectPlan, { tables, whyNoLog }: Source): string {
   return [
     `${polled.length} tables by query, ${logged.length} from the log.${whyNoLog === null ? '' : ` The log is not captured: ${whyNoLog}.`}`,
-    ...left,
-    '',
-    'Look at pipeline.yaml, then:',
-    '',
-    `${within}# 1. make the roles, as roles.sql says at its top`,
-    'set -a; . ./.env; set +a',
-    'cdc doctor',
-    ...(logged.length > 0 ? ['cdc connectors prepare     # as the owner of the tables', 'cdc connectors apply'] : []),
-    ...(polled.length > 0 ? ['cdc poller start &'] : []),
-    'cdc read-model migrate',
-    'cdc read-model start &',
-    'cdc verify',
+    ...tables.flatMap((table) => reasons(table, polled, logged)),
+    ...[roles.poller, roles.replicator].flatMap((role) =>
+      role?.password === '' ? [`The role ${role.user} exists: put its password into .env.`] : [],
+    ),
   ].join('\n');
 }
 

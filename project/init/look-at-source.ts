@@ -21,8 +21,8 @@ export type Source = {
   readonly tables: readonly LookedAt[];
   /** Why the log cannot be captured at all; null where it can. */
   readonly whyNoLog: string | null;
-  /** The owner of the tables, where the server tells one. */
-  readonly owner: string | null;
+  /** Names of roles that the server has already; none where it does not say. */
+  readonly roles: ReadonlySet<string>;
 };
 
 /** Reads a database, as the role that was given; changes nothing. @throws CdcError LEGACY_… */
@@ -40,7 +40,7 @@ export async function lookAtSource(legacyDb: LegacyDbConfig, patterns: readonly 
     const catalog = await dialect.readCatalog(session, { table: name, incrementingColumn: 'id' });
     tables.push(await lookAt(session, identity, id, catalog, zone));
   }
-  return { tables, whyNoLog: await whyNoLog(session, legacyDb), owner: legacyDb.dialect === 'postgres' ? identity.role : null };
+  return { tables, whyNoLog: await whyNoLog(session, legacyDb), roles: await rolesOf(session, legacyDb) };
 }
 
 async function lookAt(
@@ -76,6 +76,17 @@ async function lookAt(
     };
   }
   return { id, polled: null, whyNotPolled: why, missingIndex: null, sweepable: false, whyNotLogged };
+}
+
+async function rolesOf(session: SourceSession, { dialect = 'postgres' }: LegacyDbConfig): Promise<ReadonlySet<string>> {
+  if (dialect === 'h2') return new Set();
+  if (dialect === 'postgres') return new Set((await session.query('SELECT rolname FROM pg_roles')).map(([name]) => name ?? ''));
+  // Readable by an administrator only: whoever may not read it makes the users, and is told by the server which are there.
+  const [[readable] = []] = await session.query(
+    "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'mysql' AND table_name = 'user'",
+  );
+  if (readable !== '1') return new Set();
+  return new Set((await session.query("SELECT User FROM mysql.user WHERE Host = '%'")).map(([name]) => name ?? ''));
 }
 
 async function zoneOf(session: SourceSession): Promise<string> {

@@ -1,17 +1,18 @@
 import { stringify } from 'yaml';
 import { formatTableId, type TableId } from '#change-events/index.ts';
 import { listEntry, parseConnectorFile, type ConnectorConfig } from '#connectors/index.ts';
-import type { LegacyDbConfig } from '#pipeline/index.ts';
+import { visibleLine, type LegacyDbConfig } from '#pipeline/index.ts';
+import { shellQuoted } from './shell-words.ts';
 import type { LookedAt } from './look-at-source.ts';
-import { rolesSql, type RolesAsked } from './roles-sql.ts';
+import { rolesSql, type RoleAsked, type RolesAsked } from './roles-sql.ts';
 
 /** What a project is made of. */
 export type ProjectPlan = {
   readonly name: string;
   readonly legacyDb: LegacyDbConfig;
   readonly roles: RolesAsked;
-  /** The role that owns the tables, for `connectors prepare`. */
-  readonly owner: string;
+  /** Who owns the tables, for `connectors prepare`; the password is empty where none was given. */
+  readonly owner: { readonly user: string; readonly password: string };
   readonly polled: readonly LookedAt[];
   readonly logged: readonly LookedAt[];
   /** Whether polled tables are swept for deletes: where no log tells them. */
@@ -30,7 +31,8 @@ export function projectFiles(plan: ProjectPlan, template: string): readonly Proj
     { path: 'roles.sql', text: rolesSql(legacyDb, roles, tables), secret: true },
     { path: '.env', text: environment(plan, true), secret: true },
     { path: '.env.example', text: environment(plan, false) },
-    { path: '.gitignore', text: '.env\nroles.sql\n.cdc/\n' },
+    ...(logged.length === 0 ? [] : [{ path: '.env.owner', text: ownersEnvironment(plan.owner.password), secret: true }]),
+    { path: '.gitignore', text: '.env\n.env.owner\nroles.sql\n.cdc/\n' },
     { path: 'projections/README.md', text: projectionsReadme },
   ];
 }
@@ -108,8 +110,8 @@ function legacyDbYaml({ legacyDb, roles, owner, logged }: ProjectPlan): string {
     ...(logged.length === 0
       ? []
       : [
-          `    # For cdc connectors prepare only.`,
-          `    owner: { user: '\${LEGACY_DB_OWNER_USER:-${owner}}', password: '\${LEGACY_DB_OWNER_PASSWORD:-}' }`,
+          '    # For cdc connectors prepare only.',
+          `    owner: { user: ${scalar(owner.user)}, password: '\${LEGACY_DB_OWNER_PASSWORD:-}' }`,
         ]),
   ].join('\n');
 }
@@ -155,18 +157,18 @@ function connectorFile({ name, legacyDb, roles, logged }: ProjectPlan, template:
   return `${JSON.stringify({ name, config: { ...settings, ...own } }, null, 2)}\n`;
 }
 
-function environment({ roles, logged, owner }: ProjectPlan, filled: boolean): string {
-  const password = (value: string | undefined): string => (filled ? (value ?? '') : '');
+function environment({ roles, logged }: ProjectPlan, filled: boolean): string {
+  const password = (value: string): string => (filled && value !== '' ? shellQuoted(value) : '');
   return [
     '# set -a; . ./.env; set +a',
-    ...(roles.poller === null ? [] : [`LEGACY_DB_POLLER_PASSWORD=${password(roles.poller.password)}`]),
+    ...(roles.poller === null ? [] : [...unknown(roles.poller), `LEGACY_DB_POLLER_PASSWORD=${password(roles.poller.password)}`]),
     ...(roles.replicator === null
       ? []
       : [
           '# Kafka Connect resolves it: the worker needs it in its environment too.',
+          ...unknown(roles.replicator),
           `LEGACY_DB_REPLICATOR_PASSWORD=${password(roles.replicator.password)}`,
         ]),
-    ...(logged.length === 0 ? [] : [`LEGACY_DB_OWNER_USER=${owner}`, '# For cdc connectors prepare.', 'LEGACY_DB_OWNER_PASSWORD=']),
     '# What a local stack (cdc stack up) sets by itself: fill these in for servers of your own.',
     '#KAFKA_BROKERS=localhost:9092',
     ...(logged.length === 0 ? [] : ['#CONNECT_URL=http://localhost:8083']),
@@ -174,6 +176,19 @@ function environment({ roles, logged, owner }: ProjectPlan, filled: boolean): st
     '#READ_DB_NAME=read_model',
     '#READ_DB_USER=read_model',
     '#READ_DB_PASSWORD=',
+    '',
+  ].join('\n');
+}
+
+function unknown({ password, user }: RoleAsked): readonly string[] {
+  return password === '' ? [`# The role ${visibleLine(user)} exists: fill in its password.`] : [];
+}
+
+/** Apart from `.env`: what runs all the time must not hold it. */
+function ownersEnvironment(password: string): string {
+  return [
+    '# For cdc connectors prepare. Delete this file when it has run.',
+    `LEGACY_DB_OWNER_PASSWORD=${password === '' ? '' : shellQuoted(password)}`,
     '',
   ].join('\n');
 }

@@ -253,6 +253,7 @@ test('the command: text or JSON, all files read, an exit code that a script can 
       const command = doctorCommand({
         config: async () => pipelineSchema.parse(config),
         configFolder: () => folder,
+        environment: async () => ({}),
         locate: async () => formatPath,
         print: (text) => printed.push(text),
         progress: () => undefined,

@@ -4,11 +4,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import getPort from 'get-port';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { missingLines, stepsOf, type Step } from '#test/support/page.ts';
-import { eventually } from '#test/support/read-database.ts';
+import { createReadDatabase, eventually } from '#test/support/read-database.ts';
 import { readerShell, type ReaderShell } from '#test/support/reader-shell.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 
@@ -30,13 +29,13 @@ async function cloneWithStack(): Promise<AsyncDisposable & { readonly folder: st
 test('the commands of docs/getting-started.md do what the page says, one after the other', { skip }, async () => {
   const { legacyServer, roles } = await testStack();
   await using database = await createLegacyDatabase({ empty: true });
+  await using copies = await createReadDatabase();
   await using clone = await cloneWithStack();
   const name = uniqueName('started');
-  const page = (await readFile(join(repositoryRoot, 'docs', 'getting-started.md'), 'utf8'))
-    .replaceAll('my-bridge', name)
-    .replaceAll('9464', String(await getPort()));
-  const variables = join(name, 'env');
-  await using reader = readerShell(clone.folder, `if [ -f ${variables} ]; then . ${variables}; fi`);
+  const page = (await readFile(join(repositoryRoot, 'docs', 'getting-started.md'), 'utf8')).replaceAll('my_bridge', name);
+  // As the page says: each terminal has loaded them.
+  const loaded = ['my-env', join(name, '.env')].map((file) => `if [ -f ${file} ]; then set -a; . ./${file}; set +a; fi`).join('\n');
+  await using reader = readerShell(clone.folder, loaded);
   const steps = stepsOf(page);
   // A page whose blocks are not recognised would pass.
   assert.ok(steps.length >= 25, `only ${steps.length} steps were found`);
@@ -45,28 +44,20 @@ test('the commands of docs/getting-started.md do what the page says, one after t
     const next = steps[at + 1];
     await follow(reader, step, next?.kind === 'expect' ? next : null, clone.folder);
     if (step.kind === 'run' && step.how === 'local') {
-      const asked = reader.run('psql "$OWNER" -Atc "SELECT \'the owner of \' || current_database()"');
-      assert.equal(asked.output.trim(), 'the owner of legacy', 'the variables of a reader without a database');
-      // From here on the reader has a database of their own: tests share the stack's.
+      const asked = reader.run('for url in "$OWNER" "$COPIES"; do psql "$url" -Atc "SELECT current_database()"; done');
+      assert.equal(asked.output.trim(), 'legacy\nread_model', 'the variables of a reader without a database');
+      // From here on the reader has databases of their own: tests share the stack's.
       const { host, port } = legacyServer;
-      const { owner, poller } = roles;
+      const { user, password } = roles.owner;
+      const read = copies.config;
       await writeFile(
-        join(clone.folder, variables),
-        `export DB_HOST=${host} DB_PORT=${port} DB_NAME=${database.name} POLLER_PASSWORD=${poller.password}
-export OWNER=postgres://${owner.user}:${owner.password}@${host}:${port}/${database.name}\n`,
+        join(clone.folder, 'my-env'),
+        `export OWNER=postgres://${user}:${password}@${host}:${port}/${database.name}
+export COPIES=postgres://${read.user}:${read.password}@${read.host}:${read.port}/${copies.name}
+export READ_DB_NAME=${copies.name} READ_DB_USER=${read.user} READ_DB_PASSWORD=${read.password}\n`,
       );
     }
   }
-
-  // What came twice would have come before this.
-  await database.query("INSERT INTO parcels (status) VALUES ('last')");
-  await untilShown(() => reader.shown('reader'), ['{"id":4,"status":"last",']);
-  const events = reader
-    .shown('reader')
-    .split('\n')
-    .filter((line) => /^[a-z] \{/.test(line));
-  assert.equal(events.length, 6, `each change once:\n${events.join('\n')}`);
-  for (const running of ['poller', 'reader']) await reader.stop(running);
 });
 
 type Expectation = Extract<Step, { readonly kind: 'expect' }>;

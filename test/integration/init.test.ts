@@ -1,48 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { after, before, suite, test } from 'node:test';
-import { Client, escapeIdentifier } from 'pg';
-import { doctorCommand } from '#doctor/index.ts';
-import { loadConfig, postgresClientConfig, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
+import { escapeIdentifier } from 'pg';
+import { loadConfig, type PipelineConfig } from '#pipeline/index.ts';
 import { initCommand } from '#project/index.ts';
-import { startReadModel } from '#read-model/index.ts';
-import { verifyCommand } from '#verify/index.ts';
 import { readConnectorFile } from '#connectors/index.ts';
+import { fortyPostgresTables } from '#test/support/forty-tables.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { createMariadbScene, whyNoMariadb } from '#test/support/mariadb.ts';
-import { startTestPoller, untilPublished } from '#test/support/poller.ts';
-import { testKafka } from '#test/support/kafka.ts';
-import { createReadDatabase, eventually, type ReadDatabase } from '#test/support/read-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
-import { readModelOf, terminal } from '#test/support/terminal.ts';
-
-/** Forty tables as schemas have them: kinds of keys, partitions, types of their own, odd names, with and without a time of their last change. */
-function someSchema(): string {
-  const stamped = 'updated_at timestamptz NOT NULL DEFAULT now()';
-  const statements = [
-    "CREATE SCHEMA \"Sales Dept\"; CREATE TYPE mood AS ENUM ('so so', 'good'); CREATE DOMAIN percent AS numeric(5,2);",
-    `CREATE TABLE "Sales Dept"."Order Lines" ("Order No" integer, "Line" smallint, price percent, ${stamped}, PRIMARY KEY ("Order No", "Line"));`,
-    'CREATE TABLE "Sales Dept"."select" (id bigserial PRIMARY KEY, "from" text, "Last Modified" date, modified_on timestamptz NOT NULL DEFAULT now());',
-    `CREATE TABLE people (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), mood mood, tags text[], moods mood[], age int, doubled int GENERATED ALWAYS AS (2 * age) STORED, ${stamped});`,
-    `CREATE TABLE parts (id bigint, day date, note text, ${stamped}, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);`,
-    "CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
-    'CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, what jsonb, paid_at timestamptz);',
-    'CREATE TABLE countries (code char(2) PRIMARY KEY, name text);',
-    'CREATE TABLE scratch (note text);',
-    'CREATE TABLE old_times (id serial PRIMARY KEY, lastUpdated timestamp NOT NULL DEFAULT localtimestamp);',
-  ];
-  for (let index = statements.length; index < 42; index += 1)
-    statements.push(
-      `CREATE TABLE t${index} (id bigserial PRIMARY KEY, ref bigint, amount numeric(12,2), note varchar(40), ${stamped}); INSERT INTO t${index} (note, amount) SELECT 'n' || g, g FROM generate_series(1, 20) g;`,
-    );
-  statements.push(`INSERT INTO "Sales Dept"."Order Lines" VALUES (1, 1, 12.5), (1, 2, NULL); INSERT INTO "Sales Dept"."select" ("from") VALUES ('x');
-    INSERT INTO people (mood, tags, moods, age) VALUES ('good', '{a,b}', '{good}', 3); INSERT INTO parts VALUES (1, '2026-05-01', 'p');
-    INSERT INTO events (what) VALUES ('{}'); INSERT INTO countries VALUES ('DE', 'Germany'); INSERT INTO scratch VALUES ('?'); INSERT INTO old_times DEFAULT VALUES;`);
-  return statements.join('\n');
-}
+import { terminal } from '#test/support/terminal.ts';
 
 async function projectOf(
   url: string,
@@ -56,51 +26,26 @@ async function projectOf(
 suite('cdc init', () => {
   const resources = new AsyncDisposableStack();
   let database: LegacyDatabase;
-  let read: ReadDatabase;
+  let url: string;
   let project: Awaited<ReturnType<typeof projectOf>>;
   let config: PipelineConfig;
   const name = uniqueName('init');
   const [poller, replicator] = [`poller_${name}`, `replicator_${name}`];
 
   before(async () => {
-    const stack = await testStack();
     database = resources.use(await createLegacyDatabase({ empty: true }));
-    read = resources.use(await createReadDatabase());
-    await database.query(someSchema());
-    const { user, password, host, port, database: db } = database.owner;
-    assert.equal(typeof password, 'string');
-    project = resources.use(
-      await projectOf(
-        `postgres://${user}:${encodeURIComponent(String(password))}@${host}:${port}/${db}`,
-        '--name',
-        name,
-        '--poller-role',
-        poller,
-        '--replicator-role',
-        replicator,
-      ),
-    );
-    const superuser = new Client(
-      postgresClientConfig({ host: host ?? '', port: port ?? 0, database: db ?? '' }, stack.legacyServer.superuser, 'test'),
-    );
-    await superuser.connect();
+    for (const statement of fortyPostgresTables().made) await database.query(statement);
+    const { user, password, host, port } = database.owner;
+    url = `postgres://${user}:${encodeURIComponent(String(password))}@${host}:${port}/${database.name}`;
+    project = resources.use(await projectOf(url, '--name', name, '--poller-role', poller, '--replicator-role', replicator));
     resources.defer(async () => {
-      for (const role of [poller, replicator])
-        await superuser.query(`DROP OWNED BY ${escapeIdentifier(role)}; DROP ROLE ${escapeIdentifier(role)}`);
-      await superuser.end();
+      for (const role of [poller, replicator].map((one) => escapeIdentifier(one)))
+        await database.queryAs(database.superuser, `DROP OWNED BY ${role}; DROP ROLE ${role}`);
     });
-    await superuser.query(await readFile(join(project.folder, 'roles.sql'), 'utf8'));
+    await database.queryAs(database.superuser, await readFile(join(project.folder, 'roles.sql'), 'utf8'));
+    const { environment } = await testStack();
     const variables = parseEnv(await readFile(join(project.folder, '.env'), 'utf8'));
-    const { host: readHost, port: readPort, user: readUser, password: readPassword } = read.config;
-    config = await loadConfig(join(project.folder, 'pipeline.yaml'), {
-      ...stack.environment,
-      ...variables,
-      READ_DB_HOST: readHost,
-      READ_DB_PORT: String(readPort),
-      READ_DB_NAME: read.name,
-      READ_DB_USER: readUser,
-      READ_DB_PASSWORD: readPassword,
-    });
+    config = await loadConfig(join(project.folder, 'pipeline.yaml'), { ...environment, ...variables });
   });
   after(() => resources.disposeAsync());
 
@@ -108,21 +53,10 @@ suite('cdc init', () => {
     assert.equal((await stat(join(project.folder, '.env'))).mode & 0o777, 0o600);
     assert.match(project.printed, /not from the log: public\.scratch: it has no primary key/);
     assert.ok(!(await readFile(join(project.folder, '.env.example'), 'utf8')).includes(config.legacyDb.roles.poller.password));
-    const { user, password, host, port, database: db } = database.owner;
-    await assert.rejects(
-      terminal(initCommand, {}).run(
-        '--database',
-        `postgres://${user}:${String(password)}@${host}:${port}/${db}`,
-        '--folder',
-        project.folder,
-        '--name',
-        name,
-      ),
-      {
-        code: 'PROJECT_EXISTS',
-        message: /pipeline\.yaml, .*roles\.sql/,
-      },
-    );
+    await assert.rejects(terminal(initCommand, {}).run('--database', url, '--folder', project.folder, '--name', name), {
+      code: 'PROJECT_EXISTS',
+      message: /pipeline\.yaml, .*roles\.sql/,
+    });
   });
 
   test('each table has the best mode that it can be polled by, and the log those with a key', async () => {
@@ -141,48 +75,34 @@ suite('cdc init', () => {
     assert.equal(connector['database.password'], '${env:LEGACY_DB_REPLICATOR_PASSWORD}');
   });
 
-  test(
-    'doctor has no error about the tables for the poller, and what init made is polled, mirrored and verified',
-    { timeout: 900_000 },
-    async () => {
-      const { printed } = await terminal(doctorCommand, config, project.folder).run('--strategy', 'query', '--json');
-      const report: { readonly findings: readonly { readonly severity: string; readonly code: string; readonly subject: object }[] } =
-        JSON.parse(printed);
-      assert.deepEqual(
-        report.findings.filter(({ severity }) => severity === 'error'),
-        [],
+  test('a role that exists keeps its password and is granted rights alone; a project of one strategy has no role of the other', async () => {
+    await using log = await projectOf(url, '--strategy', 'log', '--name', 'shop', '--replicator-role', replicator);
+    const sql = await readFile(join(log.folder, 'roles.sql'), 'utf8');
+    assert.match(sql, new RegExp(`^-- The role "?${replicator}"? exists\\.$`, 'm'));
+    assert.doesNotMatch(sql, /CREATE ROLE|cdc_poller/);
+    assert.match(sql, /^GRANT SELECT ON public\.t20 TO/m);
+    assert.match(log.printed, new RegExp(`The role ${replicator} exists: put its password into \\.env`));
+    assert.match(await readFile(join(log.folder, '.env'), 'utf8'), /^LEGACY_DB_REPLICATOR_PASSWORD=$/m);
+    await using query = await projectOf(url, '--strategy', 'query', '--name', 'shop', '--poller-role', 'nobody_yet');
+    assert.match(await readFile(join(query.folder, 'roles.sql'), 'utf8'), /^CREATE ROLE nobody_yet LOGIN PASSWORD /m);
+    const files = (await readdir(query.folder)).toSorted((a, b) => a.localeCompare(b, 'en'));
+    assert.deepEqual(files, ['.env', '.env.example', '.gitignore', 'pipeline.yaml', 'projections', 'roles.sql']);
+    assert.doesNotMatch(await readFile(join(query.folder, 'pipeline.yaml'), 'utf8'), /replicator|connect:|_log:/);
+  });
+
+  test('a password that the environment has already is kept, so that a Connect worker that has it can log in', async () => {
+    process.env['LEGACY_DB_REPLICATOR_PASSWORD'] = "it's kept";
+    try {
+      await using made = await projectOf(url, '--name', 'shop', '--replicator-role', 'nobody_yet');
+      assert.match(
+        await readFile(join(made.folder, 'roles.sql'), 'utf8'),
+        /CREATE ROLE nobody_yet LOGIN REPLICATION PASSWORD 'it''s kept';/,
       );
-      const { readModel, poller: polled } = config;
-      assert.ok(readModel && polled);
-      const models = Object.fromEntries(Object.entries(readModel.models).filter(([model]) => model.endsWith('_query')));
-      // A table without a time of its last change is as fresh as its last load, which comes each minute.
-      const often = polled.tables.map((table) => (table.mode === 'bulk' ? { ...table, pollIntervalMs: 500 } : table));
-      const query: PipelineConfig = {
-        ...config,
-        poller: { ...polled, heartbeatMs: 500, tables: often },
-        readModel: { ...readModel, models },
-      };
-      const migrated = await terminal(readModelOf, query, project.folder).run('migrate');
-      assert.match(migrated.printed, /make Order Lines, the mirror of Sales Dept\.Order Lines/);
-      await using running = startTestPoller(query);
-      await using model = await startReadModel({ config: query, logger: silentLogger, signal: new AbortController().signal });
-      await untilPublished(await testKafka(), query, database);
-      await eventually(
-        () => read.query(`SELECT as_of FROM ${Object.keys(models)[0]}.freshness WHERE as_of IS NOT NULL`),
-        (rows) => rows.length > 0,
-        300_000,
-      );
-      const verified = await terminal(verifyCommand, query, project.folder).run('--json');
-      const { tables }: { readonly tables: readonly { readonly table: string; readonly outcome: string }[] } = JSON.parse(verified.printed);
-      assert.deepEqual(
-        tables.filter(({ outcome }) => outcome !== 'equal'),
-        [],
-      );
-      // The table without a key is neither polled nor mirrored.
-      assert.equal(tables.length, polled.tables.length);
-      void [running, model];
-    },
-  );
+      assert.match(await readFile(join(made.folder, '.env'), 'utf8'), /^LEGACY_DB_REPLICATOR_PASSWORD='it'\\''s kept'$/m);
+    } finally {
+      delete process.env['LEGACY_DB_REPLICATOR_PASSWORD'];
+    }
+  });
 });
 
 test('cdc init on MariaDB: modes, window, connector file and roles of its own', { skip: (await whyNoMariadb()) ?? false }, async () => {

@@ -50,6 +50,7 @@ function terminal(legacyDb: LegacyDbConfig): { progress: string[]; run: (...word
       const context: CliContext = {
         config: async () => pipelineSchema.parse({ legacyDb, kafka: { brokers: 'unused:9092' } }),
         configFolder: () => '.',
+        environment: async () => ({}),
         locate: async () => formatPath,
         print: (text) => printed.push(text),
         progress: (text) => progress.push(text),

@@ -53,8 +53,8 @@ export async function prepareMariadbConnector(
 }
 
 /** Runs SQL as the DBA on one connection. */
-export async function asRoot(work: (run: MariadbQuery) => Promise<void>): Promise<void> {
+export async function asRoot<T>(work: (run: MariadbQuery) => Promise<T>): Promise<T> {
   const { mariadb } = await testStack();
   if (mariadb === undefined) throw new TypeError('the stack has no MariaDB');
-  await withMariadb({ dialect: 'mariadb', connection: mariadbConnectionOptions(mariadb, mariadb.superuser, 'test') }, work);
+  return await withMariadb({ dialect: 'mariadb', connection: mariadbConnectionOptions(mariadb, mariadb.superuser, 'test') }, work);
 }

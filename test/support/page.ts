@@ -10,7 +10,7 @@ export type Step =
 /**
  * The fenced blocks of a page, in order. What follows the language says what they are: `sh` runs and ends well; `sh fails` with another exit
  * code; `sh until` is repeated until it shows what is expected; `sh runs NAME` goes on running; `sh once` and `sh yours` are the reader's
- * alone; `sh local` is the way of a reader without a database. `yaml FILE` and `js FILE` are files. `text` is what the command before it
+ * alone; `sh local` is the way of a reader without a database. `yaml FILE`, `sql FILE` and `js FILE` are files. `text` is what the command before it
  * shows, `text NAME` what one that runs shows from then on. `<!-- test: stop NAME -->` is where the reader presses Ctrl-C.
  */
 export function stepsOf(page: string): readonly Step[] {
@@ -28,6 +28,7 @@ function stepOf([language = '', word, name = '']: readonly string[], body: strin
     case 'text':
       return { kind: 'expect', of: word ?? null, lines: body.split('\n').filter((line) => line.trim() !== '') };
     case 'yaml':
+    case 'sql':
     case 'js':
       return word === undefined ? null : { kind: 'write', file: word, text: body };
     case 'sh':

@@ -1,4 +1,5 @@
-import { escapeIdentifier } from 'pg';
+import assert from 'node:assert/strict';
+import { DatabaseError, escapeIdentifier } from 'pg';
 import type { JsonValue } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
 import { applyBatches } from '#read-model/apply/apply-transaction.ts';
@@ -85,4 +86,22 @@ export async function differences(direct: DirectModel, { name, key }: Projection
     ),
   );
   return found.rows.map(({ row }) => row);
+}
+
+/** The codes with which a view of this query may stand now: it fails on the data, or gives a key twice. None when it must not stand. */
+export async function whyItStands(direct: DirectModel, { key }: Projection, query: string): Promise<readonly string[]> {
+  const columns = key.map((column) => escapeIdentifier(column.name));
+  const known = columns.map((column) => `${column} IS NOT NULL`).join(' AND ');
+  try {
+    const { rows } = await inTransaction(direct.pool, 'model', async (client) => {
+      // All of its columns, which Postgres would not work out for the count of keys alone.
+      await client.query(`SELECT * FROM (${query}) AS q`);
+      return await client.query(`SELECT 1 FROM (${query}) AS q WHERE ${known} GROUP BY ${columns.join(', ')} HAVING count(*) > 1 LIMIT 1`);
+    });
+    return rows.length > 0 ? ['READ_MODEL_PROJECTION_KEY_NOT_UNIQUE'] : [];
+  } catch (error) {
+    assert.ok(error instanceof DatabaseError, String(error));
+    // Of a query that fails nobody can say whether it would give a key twice too.
+    return ['READ_MODEL_PROJECTION_FAILED', 'READ_MODEL_PROJECTION_KEY_NOT_UNIQUE'];
+  }
 }

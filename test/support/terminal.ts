@@ -36,6 +36,7 @@ export function terminal(create: (context: CliContext) => Command, pipeline: unk
     const context: CliContext = {
       config: async () => pipelineSchema.parse(pipeline),
       configFolder: () => folder,
+      environment: async () => process.env,
       locate: async () => formatPath,
       print: (text) => lines.push(shown(text)),
       progress: (text) => progress.push(shown(text)),
