@@ -35,7 +35,7 @@ export function initCommand(context: CliContext): Command {
         .choices(['auto', 'query', 'log', 'both'])
         .default('auto'),
     )
-    .option('--tables <pattern...>', 'only these, as schema.table or a pattern (public.*)')
+    .option('--tables <pattern...>', 'only these, as table, schema.table or a pattern (sales.*)')
     .option('--folder <folder>', 'where to write', '.')
     .option('--name <name>', 'name of poller, connector and topics; default: the name of the folder')
     .option('--poller-role <role>', 'name of the role of the poller', 'cdc_poller')
@@ -84,10 +84,7 @@ function planProject(
   const polled = strategy === 'log' ? [] : tables.filter((table) => table.polled !== null);
   const logged = logs ? tables.filter(({ whyNotLogged }) => whyNotLogged === null) : [];
   if (polled.length + logged.length === 0)
-    throw new CdcError(
-      'NOTHING_TO_CAPTURE',
-      tables.length === 0 ? 'the role sees no table that --tables means' : 'none of the tables can be captured',
-    );
+    throw new CdcError('NOTHING_TO_CAPTURE', tables.length === 0 ? 'the role sees no table' : 'none of the tables can be captured');
   // A password that is set already is kept: whatever else has it from there, a local stack's Connect worker above all, can log in too.
   const role = (of: string, variable: string): RoleAsked => {
     const exists = roles.has(of);

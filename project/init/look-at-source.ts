@@ -1,6 +1,6 @@
 import { formatTableId, type TableId } from '#change-events/index.ts';
 import { dialectOf, judgeTable, type CatalogTable, type SourceSession } from '#cdc-poller/judge.ts';
-import { matchesTable, pollerTableSchema, type LegacyDbConfig } from '#pipeline/index.ts';
+import { CdcError, matchesTable, pollerTableSchema, visibleLine, type LegacyDbConfig } from '#pipeline/index.ts';
 import { modeChoices, type ModeChoice } from './choose-mode.ts';
 
 /** A table of the source, and how each strategy may capture it. */
@@ -25,22 +25,37 @@ export type Source = {
   readonly roles: ReadonlySet<string>;
 };
 
-/** Reads a database, as the role that was given; changes nothing. @throws CdcError LEGACY_… */
-export async function lookAtSource(legacyDb: LegacyDbConfig, patterns: readonly string[]): Promise<Source> {
+/** Reads a database, as the role that was given; changes nothing. @throws CdcError LEGACY_…, NOTHING_TO_CAPTURE naming a pattern that means no table */
+export async function lookAtSource(legacyDb: LegacyDbConfig, asked: readonly string[]): Promise<Source> {
+  const patterns = asked.map((pattern) => (withoutSchema.test(pattern) ? `${usualSchema(legacyDb)}.${pattern}` : pattern));
   const dialect = dialectOf(legacyDb);
   await using session = await dialect.openSession(legacyDb, 'cdc init', 60_000);
   const identity = await dialect.readIdentity(session);
   const zone = legacyDb.dialect === 'postgres' ? await zoneOf(session) : 'UTC';
   const tables: LookedAt[] = [];
-  for (const [schema, table] of await dialect.listTables(session)) {
-    const id = { schema: schema ?? '', table: table ?? '' };
+  // What connectors prepare makes is not the user's.
+  const all = (await dialect.listTables(session))
+    .map(([schema, table]) => ({ schema: schema ?? '', table: table ?? '' }))
+    .filter(({ schema }) => schema !== 'cdc');
+  const inVain = patterns.filter((pattern) => !all.some((id) => matchesTable({ table: pattern }, formatTableId(id))));
+  if (inVain.length > 0)
+    throw new CdcError('NOTHING_TO_CAPTURE', `the role sees no table that is meant by --tables ${inVain.map(visibleLine).join(' ')}`);
+  for (const id of all) {
     const name = formatTableId(id);
-    // What connectors prepare makes.
-    if (id.schema === 'cdc' || (patterns.length > 0 && !patterns.some((pattern) => matchesTable({ table: pattern }, name)))) continue;
+    if (patterns.length > 0 && !patterns.some((pattern) => matchesTable({ table: pattern }, name))) continue;
     const catalog = await dialect.readCatalog(session, { table: name, incrementingColumn: 'id' });
     tables.push(await lookAt(session, identity, id, catalog, zone));
   }
   return { tables, whyNoLog: await whyNoLog(session, legacyDb), roles: await rolesOf(session, legacyDb) };
+}
+
+/** No dot outside quotes. */
+const withoutSchema = /^(?:[^".]|"(?:[^"]|"")*")+$/;
+
+/** Where a table is that is named without its schema. */
+function usualSchema({ dialect = 'postgres', database }: LegacyDbConfig): string {
+  if (dialect === 'postgres') return 'public';
+  return dialect === 'h2' ? 'PUBLIC' : formatTableId({ schema: database, table: 'x' }).slice(0, -'.x'.length);
 }
 
 async function lookAt(

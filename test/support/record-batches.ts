@@ -51,7 +51,8 @@ export function recordBatch(records: readonly BatchRecord[], options: BatchOptio
     producerId = -1n,
     transactional = false,
     control = false,
-    timestamp = 1000n,
+    // Kafka deletes what is older than a topic keeps, every five minutes.
+    timestamp = BigInt(Date.now()),
     appendTime,
   } = options;
   const chosen = packers[packer];
