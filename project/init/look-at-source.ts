@@ -27,7 +27,9 @@ export type Source = {
 
 /** Reads a database, as the role that was given; changes nothing. @throws CdcError LEGACY_…, NOTHING_TO_CAPTURE naming a pattern that means no table */
 export async function lookAtSource(legacyDb: LegacyDbConfig, asked: readonly string[]): Promise<Source> {
-  const patterns = asked.map((pattern) => (withoutSchema.test(pattern) ? `${usualSchema(legacyDb)}.${pattern}` : pattern));
+  // A session of MariaDB sees all databases of its server.
+  const usual = asked.length === 0 && legacyDb.dialect === 'mariadb' ? ['*'] : asked;
+  const patterns = usual.map((pattern) => (withoutSchema.test(pattern) ? `${usualSchema(legacyDb)}.${pattern}` : pattern));
   const dialect = dialectOf(legacyDb);
   await using session = await dialect.openSession(legacyDb, 'cdc init', 60_000);
   const identity = await dialect.readIdentity(session);

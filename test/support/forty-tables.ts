@@ -20,13 +20,15 @@ export function fortyPostgresTables(): FortyTables {
       'CREATE TABLE countries (code char(2) PRIMARY KEY, name text);',
       'CREATE TABLE scratch (note text);',
       'CREATE TABLE old_times (id serial PRIMARY KEY, lastUpdated timestamp NOT NULL DEFAULT localtimestamp);',
+      'CREATE TABLE wide (id bigserial PRIMARY KEY, b bytea, i interval, d double precision, ip inet, r int4range, t time(3), note text);',
       ...numbers.map(
         (index) =>
           `CREATE TABLE t${index} (id bigserial PRIMARY KEY, ref bigint, amount numeric(12,2), note varchar(40), ${stamped}); INSERT INTO t${index} (note, amount) SELECT 'n' || g, g FROM generate_series(1, 20) g;`,
       ),
       `INSERT INTO "Sales Dept"."Order Lines" VALUES (1, 1, 12.5), (1, 2, NULL); INSERT INTO "Sales Dept"."select" ("from") VALUES ('x');
        INSERT INTO people (mood, tags, moods, age) VALUES ('good', '{a,b}', '{good}', 3); INSERT INTO parts VALUES (1, '2026-05-01', 'p');
-       INSERT INTO events (what) VALUES ('{}'); INSERT INTO countries VALUES ('DE', 'Germany'); INSERT INTO scratch VALUES ('?'); INSERT INTO old_times DEFAULT VALUES;`,
+       INSERT INTO events (what) VALUES ('{}'); INSERT INTO countries VALUES ('DE', 'Germany'); INSERT INTO scratch VALUES ('?'); INSERT INTO old_times DEFAULT VALUES;
+       INSERT INTO wide (b, i, d, ip, r, t, note) VALUES ('\\x00ff', '1 mon -2 days', 0.1, '10.0.0.1/8', '[1,5)', '12:00:00.5', 'x');`,
     ],
     changed: [
       ...numbers.map(
@@ -36,7 +38,7 @@ export function fortyPostgresTables(): FortyTables {
       `UPDATE "Sales Dept"."Order Lines" SET price = 99.99, ${now} WHERE "Line" = 2; DELETE FROM "Sales Dept"."Order Lines" WHERE "Line" = 1; INSERT INTO "Sales Dept"."Order Lines" VALUES (2, 1, 0);`,
       `UPDATE "Sales Dept"."select" SET "from" = 'y', modified_on = clock_timestamp(); UPDATE people SET age = 4, mood = 'so so', ${now}; INSERT INTO people (age) VALUES (NULL);`,
       `INSERT INTO parts VALUES (2, '2026-06-01', 'q'); UPDATE parts SET note = 'r', ${now} WHERE id = 1; DELETE FROM parts WHERE id = 2;`,
-      `INSERT INTO events (what) VALUES ('{"a": [1, null]}'); INSERT INTO countries VALUES ('AT', 'Austria'); UPDATE countries SET name = 'Deutschland' WHERE code = 'DE'; DELETE FROM old_times;`,
+      `INSERT INTO events (what) VALUES ('{"a": [1, null]}'); INSERT INTO countries VALUES ('AT', 'Austria'); UPDATE countries SET name = 'Deutschland' WHERE code = 'DE'; DELETE FROM old_times; INSERT INTO wide (d) VALUES ('-Infinity');`,
     ],
   };
 }
