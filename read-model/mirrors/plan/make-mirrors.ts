@@ -1,6 +1,7 @@
-import { topicName } from '#change-events/index.ts';
+import { topicName, type TableId } from '#change-events/index.ts';
 import { queryText, text, type Database } from '../../database.ts';
 import { historyTable } from '../own-columns.ts';
+import { whyNotDropped, type DropRefusal } from './mirror-readers.ts';
 import { planMirrors, type ExistingMirror, type MirrorPlan } from './plan-mirrors.ts';
 import type { WantedMirror } from './wanted-mirrors.ts';
 
@@ -12,14 +13,43 @@ export type MirrorsAsked = {
   readonly drop?: readonly string[] | undefined;
 };
 
-/** The plan for the model in the session's current schema, which has its own tables already. */
-export async function planFor(database: Database, { topicPrefix, mirrors, drop }: MirrorsAsked): Promise<MirrorPlan> {
+/** A plan, and which of the drops that it was asked for it leaves out. */
+export type MirrorsPlanned = Pick<MirrorPlan, 'steps' | 'notes'> & { readonly refused: readonly DropRefusal[] };
+
+/** The plan for the model in the session's current schema, which has its own tables already. Within a transaction. */
+export async function planFor(database: Database, { topicPrefix, mirrors, drop = [] }: MirrorsAsked): Promise<MirrorsPlanned> {
   const existing = await readExisting(database);
-  return planMirrors(await withTypesOf(database, mirrors), existing, (source) => topicName(topicPrefix, source), drop);
+  const wanted = await withTypesOf(database, mirrors);
+  const topicOf = (source: TableId): string => topicName(topicPrefix, source);
+  const all = planMirrors(wanted, existing, topicOf, drop);
+  const named = existing.filter(({ table }) => drop.includes(table) || all.droppable.includes(table)).map(({ table }) => table);
+  const read = await whyNotDropped(database, named);
+  const refused = read.filter(({ mirror }) => drop.includes(mirror));
+  const plan =
+    refused.length === 0
+      ? all
+      : planMirrors(
+          wanted,
+          existing,
+          topicOf,
+          drop.filter((name) => !refused.some(({ mirror }) => mirror === name)),
+        );
+  const unknown = drop.filter((name) => !existing.some(({ table }) => table === name));
+  return {
+    steps: plan.steps,
+    notes: [
+      ...plan.notes,
+      ...read
+        .filter(({ mirror }) => !drop.includes(mirror))
+        .map(({ mirror, why, remedy }) => `${mirror} cannot be dropped as it is: ${why}. ${remedy}`),
+      ...unknown.map((name) => `there is no mirror ${name} to drop`),
+    ],
+    refused,
+  };
 }
 
 /** Carries a plan out, within the caller's transaction. Who writes a mirror that is reshaped is refused from its commit on, until he reads it again. */
-export async function carryOut(database: Database, { steps }: MirrorPlan): Promise<void> {
+export async function carryOut(database: Database, { steps }: Pick<MirrorPlan, 'steps'>): Promise<void> {
   const reshaped = [...new Set(steps.filter(({ reshapes }) => reshapes).map(({ mirror }) => mirror))];
   // First of all the rows that every writer shares: who waits for one then sees the version that this leaves.
   if (reshaped.length > 0)
