@@ -26,6 +26,8 @@ export type MirrorStep = {
   readonly mirror: string;
   readonly what: string;
   readonly statements: readonly string[];
+  /** The table whose topic then fills it, from its beginning. */
+  readonly fills?: TableId;
   /** Whether its columns are others then, so that who writes must read them again. */
   readonly reshapes: boolean;
 };
@@ -92,6 +94,7 @@ function creation(mirror: WantedMirror): MirrorStep {
   ];
   return {
     mirror: table,
+    fills: source,
     what: `make ${table}, the mirror of ${formatTableId(source)}`,
     statements: [
       `CREATE TABLE ${quoted(table)} (\n  ${list.join(',\n  ')}\n)`,
