@@ -14,6 +14,8 @@ import { silentLogger } from '#pipeline/index.ts';
 import { deleteRecords } from '#test/support/delete-records.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { testKafka } from '#test/support/kafka.ts';
+import { capturedMirrors } from '#test/support/captured-mirrors.ts';
+import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { createMariadbScene, whyNoMariadb } from '#test/support/mariadb.ts';
 import { mariadbSamples } from '#test/support/mariadb-samples.ts';
@@ -289,6 +291,54 @@ test('plan shows views as SQL that makes what migrate makes; then, of files that
 
 const statements = z.array(z.object({ statements: z.array(z.string()) }));
 const planned = z.array(z.object({ plan: z.object({ steps: statements, views: statements }) }));
+
+/** What an hstore and an ltree may hold, as SQL. */
+const extensionValues = [
+  [String.raw`'a=>1, "b c"=>NULL, "d\"e"=>"f\\g", ""=>"", "{"=>"}"'`, "'Top.Science.x-y'"],
+  [`hstore('ключ', '{"json": [1, null]}') || hstore('n', 'NULL')`, "'a'"],
+  ["''", "''"],
+  ['NULL', 'NULL'],
+] as const;
+
+test('hstore and ltree: columns of these types where the read database has them, text elsewhere and in keys; both strategies fill them with what the source holds', async () => {
+  await using database = await createLegacyDatabase({ empty: true });
+  await using read = await createReadDatabase();
+  await database.query(`CREATE EXTENSION hstore; CREATE EXTENSION ltree;
+    CREATE TABLE tagged (path ltree, id int, tags hstore, label ltree, list hstore[], updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (id, path))`);
+  const insert = (from: number): Promise<unknown> =>
+    database.query(extensionValues.map(([tags, label], index) => `INSERT INTO tagged VALUES ('k', ${from + index}, ${tags}, ${label})`).join('; '));
+  await database.query('GRANT SELECT ON tagged TO cdc_poller');
+  await insert(0);
+  await using connector = await startTestConnector({ database, tables: ['public.tagged'] });
+  const config = await configOf(database, read, [timed('public.tagged', 'id', { keysAsWritten: true })]);
+  const both = pipelineSchema.parse({
+    ...config,
+    readModel: { ...read.config, models: { ...config.readModel?.models, l: { topicPrefix: connector.prefix, groupId: connector.prefix } } },
+  });
+  const cdc = terminal(readModelOf, config, nowhere);
+  const without = await cdc.run('plan');
+  assert.match(without.printed, /-- make tagged, the mirror of public\.tagged \(text, as the read database has no such extension: tags hstore, label ltree\)/);
+  assert.match(without.printed, /"tags" text,\n {2}"label" text,/);
+  await cdc.run('migrate');
+  await read.query('CREATE SCHEMA "more of it"; CREATE EXTENSION hstore SCHEMA "more of it"; CREATE EXTENSION ltree SCHEMA public');
+  assert.deepEqual((await cdc.run('plan')).progress, '', 'a mirror that was made before stays as it is');
+  await cdc.run('migrate', '--drop', 'tagged');
+  assert.match((await cdc.run('plan')).printed, /"path" text NOT NULL,\n {2}"id" integer NOT NULL,\n {2}"tags" "more of it"\.hstore,\n {2}"label" (?:public\.)?ltree,\n {2}"list" text\[\],/);
+  await cdc.run('migrate');
+  await migrate(read.owner, { schema: 'l', asked: { topicPrefix: connector.prefix, mirrors: await capturedMirrors(database.config, ['public.tagged']) } });
+  await using poller = startTestPoller(config);
+  await using running = await reading(both);
+  await connector.streaming();
+  await insert(10);
+  await database.query("UPDATE tagged SET tags = tags || hstore('more', 'x'), updated_at = clock_timestamp() WHERE id IN (0, 10)");
+  const ofSource = await database.query('SELECT id::text, tags::text, label::text FROM tagged ORDER BY tagged.id');
+  for (const model of ['m', 'l']) {
+    const ask = (): Promise<readonly unknown[]> => read.query(`SELECT id, tags::text, label::text FROM ${model}.tagged ORDER BY tagged.id`);
+    await eventually(ask, (rows) => JSON.stringify(rows) === JSON.stringify(ofSource));
+    assert.deepEqual(await read.query(`SELECT code FROM ${model}.parked_events`), []);
+  }
+  void [poller, running, connector];
+}); // prettier-ignore
 
 test('plan waits for no reader, and no reader waits for it, whatever there is to do', async () => {
   await using database = await createLegacyDatabase({ empty: true });

@@ -110,5 +110,26 @@ async function withTypesOf(database: Database, mirrors: readonly WantedMirror[])
     if (base === '' || base === '-') return 'text';
     return base.endsWith('[]') ? `${base.slice(0, -2)}${length}[]` : `${base}${length}`;
   };
-  return mirrors.map((mirror) => ({ ...mirror, columns: mirror.columns.map((column) => ({ ...column, type: typeOf(column.type) })) }));
+  const held = await extensionTypes(database);
+  return mirrors.map((mirror) => ({
+    ...mirror,
+    columns: mirror.columns.map((column) => {
+      // Of a key it must be certain that equal values have one text: it stays as its events write it.
+      const type = mirror.key.includes(column.name) ? undefined : held.get(column.extensionType ?? '');
+      return { ...column, type: type ?? typeOf(column.type) };
+    }),
+  }));
+}
+
+/** The extensions' types, named as their extension, that columns of this server may have: as SQL, by name. Before Postgres 16 ltree refuses labels with a hyphen. */
+async function extensionTypes(database: Database): Promise<ReadonlyMap<string, string>> {
+  const rows = await queryText(
+    database,
+    `SELECT t.typname, format_type(t.oid, -1) FROM pg_extension x
+       JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e' AND d.classid = 'pg_type'::regclass
+       JOIN pg_type t ON t.oid = d.objid AND t.typname = x.extname
+      WHERE has_type_privilege(t.oid, 'USAGE') AND has_schema_privilege(t.typnamespace, 'USAGE')
+        AND (t.typname <> 'ltree' OR current_setting('server_version_num')::int >= 160000)`,
+  );
+  return new Map(rows.map((row) => [text(row, 0), text(row, 1)]));
 }

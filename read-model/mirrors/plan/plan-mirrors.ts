@@ -95,7 +95,7 @@ function creation(mirror: WantedMirror): MirrorStep {
   return {
     mirror: table,
     fills: source,
-    what: `make ${table}, the mirror of ${formatTableId(source)}`,
+    what: `make ${table}, the mirror of ${formatTableId(source)}${lacking(mirror)}`,
     statements: [
       `CREATE TABLE ${quoted(table)} (\n  ${list.join(',\n  ')}\n)`,
       ...columns.flatMap((column) => bytesStatement(table, column)),
@@ -104,6 +104,13 @@ function creation(mirror: WantedMirror): MirrorStep {
     ],
     reshapes: false,
   };
+}
+
+/** The columns that are text for want of their extension. */
+function lacking({ columns, key }: WantedMirror): string {
+  const lacked = columns.filter(({ name, type, extensionType }) => extensionType !== undefined && type === 'text' && !key.includes(name));
+  if (lacked.length === 0) return '';
+  return ` (text, as the read database has no such extension: ${lacked.map(({ name, extensionType }) => `${name} ${extensionType}`).join(', ')})`;
 }
 
 function bytesStatement(table: string, { name, bytes }: WantedMirror['columns'][number]): readonly string[] {
@@ -185,8 +192,10 @@ function differences(wanted: WantedMirror, found: ExistingMirror): { readonly ke
     again.push(`${table} marks deleted rows, and is asked to remove them. ${rebuilt}`);
   if (found.key.join('\n') !== wanted.key.join('\n'))
     again.push(`${table} has the key (${found.key.join(', ')}), and its events the key (${wanted.key.join(', ')}). ${rebuilt}`);
-  for (const { name, type } of wanted.columns) {
+  for (const { name, type, extensionType } of wanted.columns) {
     const now = columns.get(name);
+    // Made before the read database had the extension.
+    if (extensionType !== undefined && now?.base === 'text') continue;
     if (now !== undefined && now.base !== baseOf(type))
       kept.push(
         `${table}.${name} is ${now.type}, and its source asks for ${type}. When nobody waits for the table: ALTER TABLE ${quoted(table)} ALTER COLUMN ${quoted(name)} TYPE ${type} USING ${quoted(name)}::${type}; UPDATE mirrored_tables SET columns_version = columns_version + 1 WHERE mirror_table = ${literal(table)}`,
