@@ -184,7 +184,7 @@ async function openPair({ config, connectors, source, read }: Work, model: strin
   const padded = paddedColumns(atSource.table.columns, key);
   const names = columns.map(({ name }) => name);
   const lost: LostValues =
-    strategy === 'log' && config.legacyDb.dialect === 'postgres'
+    strategy === 'log' && (config.legacyDb.dialect ?? 'postgres') === 'postgres'
       ? await lostValues((sql, values) => atSource.session.query(sql, values), table)
       : new Map();
   const pair: Pair = {
