@@ -166,6 +166,10 @@ const told = (second: number, op: 'c' | 'u' | 'd' | 't', id: number, note = 'x',
 const kept = (direct: DirectModel): Promise<unknown> =>
   direct.read.query(`SELECT id, note, large, extract(epoch FROM _deleted_at)::bigint - 1767225600 AS gone FROM model.kept ORDER BY id`);
 
+type Part = { readonly partition: number; readonly from: number; readonly to: number };
+const whole = (partition: number): Part => ({ partition, from: 0, to: 6 });
+const each = (partition: number): readonly (readonly Part[])[] => [0, 1, 2, 3, 4, 5].map((from) => [{ partition, from, to: from + 1 }]);
+
 test('a truncate marks what the mirror holds as of the source’s time, and what comes of before it later: in whatever batches and order', async () => {
   const [first, second] = [
     [told(1, 'c', 1), told(2, 'u', 1, 'z', unavailableValue), told(3, 'c', 2), told(4, 'd', 2), told(10, 't', 0), told(11, 'c', 3)],
@@ -180,9 +184,6 @@ test('a truncate marks what the mirror holds as of the source’s time, and what
     { id: '6', note: 'x', large: 'y', gone: null },
   ];
   const history = ['1 c 1', '2 u 1', '3 c 2', '4 d 2', '5 c 4', '6 u 4', '7 c 5', '8 d 5', '10 t ', '11 c 3', '12 c 6'];
-  type Part = { readonly partition: number; readonly from: number; readonly to: number };
-  const whole = (partition: number): Part => ({ partition, from: 0, to: 6 });
-  const each = (partition: number): readonly (readonly Part[])[] => [0, 1, 2, 3, 4, 5].map((from) => [{ partition, from, to: from + 1 }]);
   const orders: readonly (readonly (readonly Part[])[])[] = [
     [[whole(0), whole(1)]],
     [[whole(0)], [whole(1)]],

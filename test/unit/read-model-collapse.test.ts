@@ -186,11 +186,11 @@ function history(steps: readonly Step[]): readonly { readonly partition: number;
   return steps.map(({ kind, key, keep, partition }, at) => {
     const name = `${partition}:${key}`;
     const isThere = alive.has(name);
-    const step = { key, partition, kind: kind === 'delete' && !isThere ? ('upsert' as const) : kind, keep: isThere ? keep : 0 };
-    if (step.kind === 'truncate') alive.clear();
-    else alive[step.kind === 'delete' ? 'delete' : 'add'](name);
-    const op = step.kind === 'truncate' ? 't' : step.kind === 'delete' ? 'd' : isThere ? 'u' : 'c';
-    return { partition, change: { ...toChange(step, at, !isThere), origin: { op, at: String(at), transaction: null } } };
+    const one = { key, partition, kind: kind === 'delete' && !isThere ? ('upsert' as const) : kind, keep: isThere ? keep : 0 };
+    if (one.kind === 'truncate') alive.clear();
+    else alive[one.kind === 'delete' ? 'delete' : 'add'](name);
+    const op = one.kind === 'truncate' ? 't' : one.kind === 'delete' ? 'd' : isThere ? 'u' : 'c';
+    return { partition, change: { ...toChange(one, at, !isThere), origin: { op, at: String(at), transaction: null } } };
   });
 }
 
