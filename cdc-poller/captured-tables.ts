@@ -15,7 +15,8 @@ import {
 } from '#pipeline/index.ts';
 import { dialectOf } from './dialects.ts';
 import { judgeTable } from './judge.ts';
-import type { SourceSession } from './source/dialect.ts';
+import type { CatalogColumn } from './source/catalog-table.ts';
+import type { Dialect, SourceSession } from './source/dialect.ts';
 import { discoverTables } from './source/table-discovery.ts';
 
 const application = 'cdc read-model';
@@ -52,7 +53,12 @@ function polledTable({ dialect }: SourceSession, config: PollerTableConfig, cata
     source: idOf(config.table),
     columns: catalog.columns
       .filter(({ name }) => published.has(name))
-      .map((column) => ({ name: column.name, type: maskedType(config, column.name) ?? dialect.mirrorType(column, 'query') })),
+      .map((column) => {
+        const masked = maskedType(config, column.name);
+        return masked === null
+          ? { name: column.name, type: dialect.mirrorType(column, 'query'), ...heldBy(dialect, column) }
+          : { name: column.name, type: masked };
+      }),
     key: keyColumns(catalog, config),
   };
 }
@@ -99,11 +105,17 @@ export async function loggedTables(
         name: column.name,
         type: dialect.mirrorType(column, 'log'),
         bytes: dialect.writtenAsBytes?.(column) ?? false,
+        ...heldBy(dialect, column),
       })),
       key: keyOf(source) ?? catalog.primaryKey,
     });
   }
   return { tables, unfit };
+}
+
+function heldBy(dialect: Dialect, column: CatalogColumn): { readonly extensionType?: string } {
+  const extensionType = dialect.extensionType?.(column) ?? null;
+  return extensionType === null ? {} : { extensionType };
 }
 
 function idOf(table: string): TableId {

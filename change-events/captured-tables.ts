@@ -9,6 +9,8 @@ export type CapturedTable = {
     readonly type: string;
     /** Its events have the bytes of its text. */
     readonly bytes?: boolean;
+    /** The type, and the extension of that name, that holds its values too, where the database has it. `type` is that of others then. */
+    readonly extensionType?: string;
   }[];
   /** The event key's columns, in its order; empty where there is none. */
   readonly key: readonly string[];

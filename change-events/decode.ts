@@ -77,6 +77,7 @@ export function decodeRowChange(value: Buffer | null, place: MessagePlace, memor
   return { op, after, lsn, before: () => (before === null ? null : (rowAt(value, before) ?? malformed(value, place))) };
 }
 
+/** What a whole event says of its row: {@link decodeRowChange} of whoever needs the rest of the event too. */
 export function toRowChange({ op, after, before, source }: ChangeEvent): RowChange {
   return { op, after: after === null ? null : toRowValues(after), before: () => before, lsn: source.lsn ?? null };
 }

@@ -5,7 +5,7 @@
  */
 export type { CapturedTable, CapturedTables } from './captured-tables.ts';
 export { queryConnector, unavailableValue, type ChangeEvent, type Operation, type Row, type RowValues } from './change-event.ts';
-export { decodeChangeEvent, decodeKey, decodeRowChange, type MessagePlace, type RowChange } from './decode.ts';
+export { decodeChangeEvent, decodeKey, decodeRowChange, toRowChange, type MessagePlace, type RowChange } from './decode.ts';
 export { eventDecoder, type EncodedMessage, type EventDecoder } from './event-decoder.ts';
 export { frameOf, isFramed } from './framed/frame.ts';
 export { heartbeatOf, heartbeatTable, heartbeatTopic, type Heartbeat } from './heartbeat.ts';

@@ -3,25 +3,26 @@ import { type Client, DatabaseError, escapeIdentifier, type ClientConfig } from 
 import { CdcError } from '#pipeline/index.ts';
 import { connected, qualified, queryText } from './database.ts';
 import { lockWait } from './locks.ts';
-import { carryOut, planFor, type MirrorsAsked } from './mirrors/plan/make-mirrors.ts';
-import type { MirrorPlan } from './mirrors/plan/plan-mirrors.ts';
+import { carryOut, planFor, type MirrorsAsked, type MirrorsPlanned } from './mirrors/plan/make-mirrors.ts';
+import type { DropRefusal } from './mirrors/plan/mirror-readers.ts';
 import { ownSql, ownSqlFiles } from './own-sql.ts';
 import type { ProjectionWarning } from './views/check-projections.ts';
 import { makeViews } from './views/make-views.ts';
+import { viewColumns, viewDifferences, type ViewStep } from './views/plan-views.ts';
 import type { ProjectionFile } from './views/projection-file.ts';
-import { fingerprintOf } from './views/stored-projections.ts';
+import { fingerprintOf, storedFiles } from './views/stored-projections.ts';
 
 /** What a model is to have. */
 export type ModelAsked = MirrorsAsked & { readonly projections?: readonly ProjectionFile[] | undefined };
 
 /** What was done to a model, or would be. */
-export type ModelPlan = MirrorPlan & {
+export type ModelPlan = MirrorsPlanned & {
   /** Views that are made, empty. */
-  readonly views: readonly string[];
+  readonly views: readonly ViewStep[];
   readonly warnings: readonly ProjectionWarning[];
 };
 
-export const nothing: ModelPlan = { steps: [], notes: [], views: [], warnings: [] };
+export const nothing: ModelPlan = { steps: [], notes: [], refused: [], views: [], warnings: [] };
 
 /** The advisory lock under which a model's schema is changed. */
 export function lockName(schema: string): string {
@@ -31,12 +32,15 @@ export function lockName(schema: string): string {
 /**
  * Makes mirrors what is asked for, all or nothing, and, while nothing is applied, the views with them; gives what was done. A model that has rows has readers too: its
  * projection files are looked at when its tables are free again.
+ *
+ * @throws CdcError READ_MODEL_MIRROR_IN_USE when a mirror to drop is read; READ_MODEL_TABLES_INVALID, READ_MODEL_PROJECTION_INVALID
  */
 export async function makeModel(client: Client, schema: string, asked: ModelAsked): Promise<ModelPlan> {
   await client.query(`BEGIN; SET LOCAL search_path = ${escapeIdentifier(schema)}; SET LOCAL lock_timeout = ${lockWait.readersMs}`);
   try {
     await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName(schema)]);
     const plan = await planFor(client, asked);
+    requireNoneRefused(plan.refused);
     await carryOut(client, plan);
     const [row] = await queryText(client, 'SELECT EXISTS (SELECT FROM applied_offsets)');
     const isEmpty = row?.[0] === 'f';
@@ -45,6 +49,7 @@ export async function makeModel(client: Client, schema: string, asked: ModelAske
     await client.query('COMMIT');
     return {
       steps: plan.steps,
+      refused: [],
       notes: views?.differ === true ? [...plan.notes, viewsDiffer(schema)] : plan.notes,
       views: views?.made ?? [],
       warnings: views?.warnings ?? [],
@@ -58,6 +63,14 @@ export async function makeModel(client: Client, schema: string, asked: ModelAske
       });
     throw error;
   }
+}
+
+/** @throws CdcError READ_MODEL_MIRROR_IN_USE */
+function requireNoneRefused(refused: readonly DropRefusal[]): void {
+  if (refused.length === 0) return;
+  throw new CdcError('READ_MODEL_MIRROR_IN_USE', refused.map(({ mirror, why }) => `${mirror} cannot be dropped: ${why}`).join('\n'), {
+    remedy: refused.map(({ remedy }) => remedy).join('\n'),
+  });
 }
 
 function viewsDiffer(schema: string): string {
@@ -78,11 +91,18 @@ export async function planMigration(config: ClientConfig, schema: string, asked:
     await client.query(`BEGIN READ ONLY; SET LOCAL search_path = ${escapeIdentifier(schema)}`);
     const plan = await planFor(client, asked);
     const [row] = await queryText(client, 'SELECT projections, EXISTS (SELECT FROM applied_offsets) FROM model_version');
+    const stored = await storedFiles(client, schema);
+    const columns = await viewColumns(
+      client,
+      stored.map(({ name }) => name),
+    );
     await client.query('COMMIT');
     if (asked.projections === undefined || row?.[0] === fingerprintOf(asked.projections)) return { ...plan, views: [], warnings: [] };
     const { views, warnings } = await planInScratch(client, asked);
-    const isEmpty = row?.[1] === 'f';
-    return { ...plan, notes: isEmpty ? plan.notes : [...plan.notes, viewsDiffer(schema)], views: isEmpty ? views : [], warnings };
+    // Only while nothing is applied does migrate make views itself.
+    if (row?.[1] === 'f') return { ...plan, views, warnings };
+    const differ = viewDifferences({ stored, columns }, asked.projections, views);
+    return { ...plan, notes: [...plan.notes, ...differ, viewsDiffer(schema)], views: [], warnings };
   } finally {
     await client.end();
   }

@@ -63,7 +63,9 @@ function exitCodeOf(results: readonly TableResult[]): number {
   if (results.some(({ outcome }) => outcome === 'differs')) return 1;
   const failed = results.find(({ problem }) => problem !== null)?.problem;
   if (failed !== undefined && failed !== null) return errorExitCode(failed.code);
-  return results.some(({ outcome }) => outcome === 'inconclusive') ? errorExitCode('VERIFY_INCONCLUSIVE') : 0;
+  // That nothing at all was compared is no answer.
+  const isOpen = results.some(({ outcome }) => outcome === 'inconclusive') || results.every(({ outcome }) => outcome === 'notVerified');
+  return isOpen ? errorExitCode('VERIFY_INCONCLUSIVE') : 0;
 }
 
 /** @throws InvalidArgumentError, which commander tells with the argument's name */

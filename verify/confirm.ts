@@ -4,7 +4,7 @@ import { imageOf, judge, type Difference, type Image, type Suspect } from './dif
 import type { Pair } from './walk.ts';
 
 export type ConfirmOptions = {
-  readonly pair: Pick<Pair, 'columns' | 'source' | 'mirror' | 'nameOf'>;
+  readonly pair: Pick<Pair, 'columns' | 'isLost' | 'source' | 'mirror' | 'nameOf'>;
   /** The source's clock now, in µs since the epoch. */
   readonly clock: () => Promise<bigint>;
   /** Waits until the model is complete up to a time of the source's clock. Null when it is; else why not, as the status says it. */
@@ -43,7 +43,8 @@ export async function confirm(suspects: readonly Suspect[], options: ConfirmOpti
     const images = new Map<string, Image>();
     for (let from = 0; from < keys.length; from += rowsAtOnce) {
       signal.throwIfAborted();
-      for (const row of await rows.byKeys(keys.slice(from, from + rowsAtOnce))) images.set(nameOf(row), imageOf(columns, row));
+      for (const row of await rows.byKeys(keys.slice(from, from + rowsAtOnce)))
+        images.set(nameOf(row), imageOf(columns, row, rows === source ? pair.isLost : undefined));
     }
     return images;
   };

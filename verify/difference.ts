@@ -13,32 +13,49 @@ export type Suspect = {
   readonly mirrorKey: readonly string[];
 };
 
-/** `missing`: in the source, not in the mirror. `ghost`: in the mirror, not in the source. `stale`: in both, and columns differ. */
-export type DifferenceKind = 'missing' | 'ghost' | 'stale';
+/**
+ * `missing`: in the source, not in the mirror. `ghost`: in the mirror, not in the source. `stale`: in both, and columns differ. `notComparable`: in both, and no column
+ * differs but in a value that the log's events do not carry.
+ */
+export type DifferenceKind = 'missing' | 'ghost' | 'stale' | 'notComparable';
 
 export type Difference = {
   readonly kind: DifferenceKind;
   readonly key: string;
-  /** Of a stale row, what differs: the beginnings of both values, as JSON of the contract. */
+  /** Of a row in both, what differs: the beginnings of both values, as JSON of the contract. */
   readonly columns: readonly { readonly name: string; readonly source: string; readonly mirror: string }[];
 };
 
 /** A row in few bytes, whatever its values: of each what it means, or the hash of that, and how it begins. */
 export type Image = {
   readonly version: string | null;
-  readonly values: readonly { readonly means: string; readonly shown: string }[];
+  readonly values: readonly {
+    readonly means: string;
+    readonly shown: string;
+    /** The log's events may have another value in its place, or none. */
+    readonly isLost: boolean;
+  }[];
 };
 
 /** A hash is shorter than what is longer than this. */
 const longest = 100;
 
-export function imageOf(columns: readonly Column[], { version, values }: Pick<ReadRow, 'version' | 'values'>): Image {
+/** @param isLost whether a column's value, as JSON text of the contract, is lost on the way; none by default */
+export function imageOf(
+  columns: readonly Column[],
+  { version, values }: Pick<ReadRow, 'version' | 'values'>,
+  isLost: (column: string, text: string) => boolean = () => false,
+): Image {
   return {
     version,
     values: columns.map((column, at) => {
       const text = values[at] ?? 'null';
       const means = canonicalText(column, text);
-      return { means: means.length > longest ? hash('sha256', means, 'base64url') : means, shown: cut(text) };
+      return {
+        means: means.length > longest ? hash('sha256', means, 'base64url') : means,
+        shown: cut(text),
+        isLost: isLost(column.name, text),
+      };
     }),
   };
 }
@@ -49,15 +66,19 @@ function cut(text: string): string {
 
 type Side = Image | undefined;
 
-/** How a row of the source stands to that of the mirror; null where they are the same. Pure. */
+/** How a row of the source stands to that of the mirror; null where they are the same. What is lost on the way counts only where nothing else differs. Pure. */
 function differenceOf(columns: readonly Column[], key: string, source: Side, mirror: Side): Difference | null {
   if (source === undefined) return mirror === undefined ? null : { kind: 'ghost', key, columns: [] };
   if (mirror === undefined) return { kind: 'missing', key, columns: [] };
   const different = columns.flatMap(({ name }, at) => {
     const [here, there] = [source.values[at], mirror.values[at]];
-    return here?.means === there?.means ? [] : [{ name, source: here?.shown ?? '', mirror: there?.shown ?? '' }];
+    if (here?.means === there?.means) return [];
+    return [{ isLost: here?.isLost ?? false, column: { name, source: here?.shown ?? '', mirror: there?.shown ?? '' } }];
   });
-  return different.length === 0 ? null : { kind: 'stale', key, columns: different };
+  if (different.length === 0) return null;
+  const stale = different.filter(({ isLost }) => !isLost);
+  if (stale.length === 0) return { kind: 'notComparable', key, columns: different.map(({ column }) => column) };
+  return { kind: 'stale', key, columns: stale.map(({ column }) => column) };
 }
 
 /** Whether a row of the source is the same version in two looks. */

@@ -9,7 +9,8 @@ export type TableResult = {
   readonly table: string;
   readonly model: string;
   readonly strategy: string;
-  readonly outcome: 'equal' | 'differs' | 'inconclusive' | 'failed';
+  /** `notVerified`: its events have the rows of a query of the configuration, and no table has these. */
+  readonly outcome: 'equal' | 'differs' | 'inconclusive' | 'notVerified' | 'failed';
   readonly sourceRows: number;
   readonly mirrorRows: number;
   readonly missing: KeyList;
@@ -17,6 +18,8 @@ export type TableResult = {
   /** Ghosts are what a query leaves of deleted rows: they are counted and no difference. */
   readonly ghostsExpected: boolean;
   readonly stale: KeyList & { readonly columns: Readonly<Record<string, number>> };
+  /** Rows that differ in nothing but values that the log's events do not carry: no difference. */
+  readonly notComparable: KeyList & { readonly columns: Readonly<Record<string, number>> };
   /** Of the keys that are listed, what differs. */
   readonly differences: readonly Difference[];
   readonly inconclusive: KeyList & { readonly why: string | null };
@@ -31,9 +34,9 @@ export type TableResult = {
 /** Gathers what a table's walk finds; keeps the first keys, and counts all. */
 export class Tally {
   readonly #listed: number;
-  readonly #keys: Record<DifferenceKind, string[]> = { missing: [], ghost: [], stale: [] };
-  readonly #counts: Record<DifferenceKind, number> = { missing: 0, ghost: 0, stale: 0 };
-  readonly #columns = new Map<string, number>();
+  readonly #keys: Record<DifferenceKind, string[]> = { missing: [], ghost: [], stale: [], notComparable: [] };
+  readonly #counts: Record<DifferenceKind, number> = { missing: 0, ghost: 0, stale: 0, notComparable: 0 };
+  readonly #columns = { stale: new Map<string, number>(), notComparable: new Map<string, number>() };
   readonly #differences: Difference[] = [];
   readonly #open: string[] = [];
   #openCount = 0;
@@ -47,7 +50,8 @@ export class Tally {
     for (const difference of differences) {
       const { kind, key, columns } = difference;
       this.#counts[kind] += 1;
-      for (const { name } of columns) this.#columns.set(name, (this.#columns.get(name) ?? 0) + 1);
+      const counts = this.#columns[kind === 'notComparable' ? kind : 'stale'];
+      for (const { name } of columns) counts.set(name, (counts.get(name) ?? 0) + 1);
       if (this.#keys[kind].length >= this.#listed) continue;
       this.#keys[kind].push(key);
       this.#differences.push(difference);
@@ -68,12 +72,13 @@ export class Tally {
     return this.#counts[kind];
   }
 
-  found(): Pick<TableResult, 'missing' | 'ghost' | 'stale' | 'differences' | 'inconclusive'> {
+  found(): Pick<TableResult, 'missing' | 'ghost' | 'stale' | 'notComparable' | 'differences' | 'inconclusive'> {
     const list = (kind: DifferenceKind): KeyList => ({ count: this.#counts[kind], keys: this.#keys[kind] });
     return {
       missing: list('missing'),
       ghost: list('ghost'),
-      stale: { ...list('stale'), columns: Object.fromEntries(this.#columns) },
+      stale: { ...list('stale'), columns: Object.fromEntries(this.#columns.stale) },
+      notComparable: { ...list('notComparable'), columns: Object.fromEntries(this.#columns.notComparable) },
       differences: this.#differences,
       inconclusive: { count: this.#openCount, keys: this.#open, why: this.#why },
     };

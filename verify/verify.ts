@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { openTable } from '#cdc-poller/rows.ts';
-import { formatTableId } from '#change-events/index.ts';
-import type { ConnectorFile } from '#connectors/index.ts';
+import { formatTableId, parseLossless } from '#change-events/index.ts';
+import { lostValues, type ConnectorFile, type LostValues } from '#connectors/index.ts';
 import { CdcError, describeError, pause, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { requireModel, requireReadModel, selectModels, type Mirror } from '#read-model/index.ts';
 import { confirm } from './confirm.ts';
@@ -88,12 +88,14 @@ async function verifyMirror(work: Work, model: string, mirror: Mirror): Promise<
   const tally = new Tally(limits.listedKeys);
   const counts = { sourceRows: 0, mirrorRows: 0 };
   let notCompared: readonly NotCompared[] = [];
+  if ((strategy === 'query' || strategy === 'sweep') && polledAs(config, mirror.source)?.query !== undefined)
+    return { ...head, ...counts, ...tally.found(), notCompared, parked: 0, complete: false, problem: null, outcome: 'notVerified' };
   try {
     const { pair, clock, left } = await openPair(work, model, mirror);
     notCompared = left;
     const ghostsUntil = performance.now() + (delay ?? 0);
     const mayPass = ({ kind }: Difference): boolean => kind === 'ghost' && delay !== null && delay > 0 && performance.now() < ghostsUntil;
-    const isExpected = ({ kind }: Difference): boolean => kind === 'ghost' && delay === null;
+    const isExpected = ({ kind }: Difference): boolean => kind === 'notComparable' || (kind === 'ghost' && delay === null);
     const untilComplete = (micros: bigint): Promise<string | null> => read.untilComplete(model, micros);
     const settle = async (suspects: readonly Suspect[]): Promise<boolean> => {
       const { differences, open, why, isLate } = await confirm(suspects, { pair, clock, untilComplete, mayPass, isExpected, signal });
@@ -192,8 +194,13 @@ async function openPair({ config, connectors, source, read }: Work, model: strin
   const keyColumns = key.flatMap((name) => known.find((column) => column.name === name) ?? []).map(comparedAs);
   const padded = paddedColumns(atSource.table.columns, key);
   const names = columns.map(({ name }) => name);
+  const lost: LostValues =
+    strategy === 'log' && (config.legacyDb.dialect ?? 'postgres') === 'postgres'
+      ? await lostValues((sql, values) => atSource.session.query(sql, values), table)
+      : new Map();
   const pair: Pair = {
     columns,
+    isLost: (column, text) => lost.get(column)?.(parseLossless(text)) ?? false,
     source: atSource.table.rows(names),
     mirror: inMirror.rows(names),
     sourceKeys: atSource.table.rows([]),

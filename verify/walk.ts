@@ -6,6 +6,8 @@ import type { Column } from '#comparison/canonical/shape.ts';
 /** Both sides of one mirrored table, and how to name a key of one side on the other. */
 export type Pair = {
   readonly columns: readonly Column[];
+  /** Whether a value of the source is lost on the way to the mirror; none by default. */
+  readonly isLost?: (column: string, text: string) => boolean;
   readonly source: TableRows;
   readonly mirror: TableRows;
   /** The keys alone, which is all that the second walk needs. */

@@ -7,7 +7,7 @@ import { postgresDeclared, postgresFieldType } from './values/schema-fields.ts';
 import { readCatalog, readServerIdentity } from './catalog.ts';
 import { readColumnDetails } from './column-details.ts';
 import type { Dialect, PageQuery } from '../source/dialect.ts';
-import { postgresMirrorType, writtenAsBytes } from './mirror-type.ts';
+import { extensionType, postgresMirrorType, writtenAsBytes } from './mirror-type.ts';
 import { highestIdQuery, pageQuery } from './page-query.ts';
 import { openSourceSession } from './session.ts';
 import { readWatch, watchSql } from './table-watch.ts';
@@ -33,6 +33,7 @@ export const postgres: Dialect = {
   },
   mirrorType: postgresMirrorType,
   writtenAsBytes,
+  extensionType,
   literal: ({ sqlType }, text) => `${escapeLiteral(text)}::${sqlType}`,
   words: postgresWords,
 };

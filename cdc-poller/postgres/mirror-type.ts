@@ -20,6 +20,16 @@ export function writtenAsBytes({ type: { name }, kind = 'b' }: CatalogColumn): b
   return !knownExtensions.test(name) && !structures.test(name);
 }
 
+/**
+ * Types of extensions whose values a column of the type holds as the source has them, from both strategies. Not citext: its columns group and sort as it does, while
+ * `=` finds its operator only where its schema is in the search path, so a projection would mean one thing here and another there.
+ */
+const heldTypes = /\.(?<type>hstore|ltree)$/;
+
+export function extensionType({ type: { name, isArray }, kind = 'b' }: CatalogColumn): string | null {
+  return kind === 'b' && !isArray ? (heldTypes.exec(name)?.groups?.['type'] ?? null) : null;
+}
+
 /** Of extensions; Debezium writes these as a structure or as numbers. */
 const structures = /\.(?:geometry|geography|vector|halfvec|sparsevec)$/;
 

@@ -35,6 +35,8 @@ export type Dialect = {
   readonly mirrorType: (column: CatalogColumn, capturedBy: 'query' | 'log') => string;
   /** Whether the log's events have the bytes of the column's text in place of the text. */
   readonly writtenAsBytes?: (column: CatalogColumn) => boolean;
+  /** An extension's type, named as its extension, in which a mirror may hold the column's values where the read database has it; null for others. */
+  readonly extensionType?: (column: CatalogColumn) => string | null;
   /** SQL of a value of the column, from its text as pages give it. */
   readonly literal: (column: Pick<CatalogColumn, 'sqlType'>, text: string) => string;
   readonly words: Words;

@@ -32,6 +32,12 @@ export const readSideErrors = {
     remedy: 'Correct each entry that is named, then run cdc read-model plan.',
     exitCode: 78,
   },
+  READ_MODEL_MIRROR_IN_USE: {
+    cause:
+      'A mirror is to be dropped, and a projection, or a view, foreign key or function of your own, reads it. The view would stand, and Postgres refuses to drop what something hangs on. Nothing was dropped.',
+    remedy: 'Take away what reads it, as the message says, then run the command again.',
+    exitCode: 78,
+  },
   READ_MODEL_EVENTS_LOST: {
     cause:
       'Kafka has deleted events that the read model has not applied (retention), so the model would be wrong without notice. The partition halts before them; other tables go on.',

@@ -1,7 +1,7 @@
 import type { CdcError } from '#pipeline/index.ts';
 import type { EventDecoder } from '#change-events/index.ts';
 import type { Change } from '../decode/change.ts';
-import { collapse, type TableChanges } from './collapse.ts';
+import { collapse, type TableChanges, type Truncated } from './collapse.ts';
 import type { CopyTrials } from '../mirrors/copy-trials.ts';
 import { queryText, text, type Database } from '../database.ts';
 import { writeHistory } from '../mirrors/history-writer.ts';
@@ -51,8 +51,11 @@ export async function applyChanges(client: Database, model: ModelSchema, runs: r
   const written = runs.filter(({ changes }) => changes.length > 0);
   if (written.length === 0) return;
   const byMirror = [...Map.groupBy(written, ({ mirror }) => mirror)].toSorted(([a], [b]) => (a.table < b.table ? -1 : 1));
-  const truncatedBefore = await lockMirrors(client, written);
-  const tables = byMirror.map(([mirror, parts]) => ({ mirror, changes: collapse(parts, truncatedBefore.get(mirror.table) ?? null) }));
+  const truncated = await lockMirrors(client, written);
+  const tables = byMirror.map(([mirror, parts]) => ({
+    mirror,
+    changes: collapse(parts, truncated.get(mirror.table) ?? null, mirror.deletes === 'mark' ? mirror : null),
+  }));
   const changed = tables.map(({ mirror, changes }) => {
     const asked = model.projections.some(({ reads }) => reads.includes(mirror.table));
     return { mirror, truncated: changes.truncate !== null, keys: asked ? changedKeys(mirror, changes) : [] };
@@ -65,20 +68,22 @@ export async function applyChanges(client: Database, model: ModelSchema, runs: r
 
 /**
  * A truncate in one partition and a row in another must see each other: whoever truncates waits for who writes, and the other way round.
- * Gives the log position of each table's last truncate.
+ * Gives each table's last truncate.
  */
-async function lockMirrors(client: Database, runs: readonly ChangeRun[]): Promise<ReadonlyMap<string, bigint>> {
+async function lockMirrors(client: Database, runs: readonly ChangeRun[]): Promise<ReadonlyMap<string, Truncated>> {
   const truncates = runs.some(({ changes }) => changes.some(({ kind }) => kind === 'truncate'));
   const rows = await queryText(
     client,
-    `SELECT mirror_table, truncated_lsn, columns_version FROM mirrored_tables WHERE mirror_table = ANY ($1::name[]) ORDER BY mirror_table
+    `SELECT mirror_table, truncated_lsn, columns_version, (extract(epoch FROM truncated_at) * 1000000)::bigint FROM mirrored_tables WHERE mirror_table = ANY ($1::name[]) ORDER BY mirror_table
         FOR ${truncates ? 'UPDATE' : 'SHARE'}`,
     [[...new Set(runs.map(({ mirror }) => mirror.table))]],
   );
   const versions = new Map(rows.map((row) => [text(row, 0), Number(row[2])]));
   const stale = runs.filter(({ mirror }) => versions.get(mirror.table) !== mirror.columnsVersion);
   if (stale.length > 0) throw new StaleMirrorError(new Map(stale.map(({ mirror }) => [mirror.table, versions.get(mirror.table) ?? -1])));
-  return new Map(rows.flatMap((row) => (row[1] === null ? [] : [[text(row, 0), BigInt(text(row, 1))] as const])));
+  return new Map(
+    rows.flatMap((row) => (row[1] === null ? [] : [[text(row, 0), { before: BigInt(text(row, 1)), at: row[3] ?? null }] as const])),
+  );
 }
 
 /** The primary keys of the rows that change, as texts. */

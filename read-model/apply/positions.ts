@@ -3,6 +3,7 @@ import type { KafkaAdmin, PartitionOffsets } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
+import type { CutPartition } from '../consume/beginnings.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
 
 export function nameOf({ topic, partition }: TopicPartition): string {
@@ -33,7 +34,12 @@ export async function appliedOffsets(database: Database, schema: string): Promis
 }
 
 /** Partitions that were taken over, and those of which nothing may be applied. */
-export type Claimed = { readonly positions: readonly Position[]; readonly refused: readonly Mismatch[] };
+export type Claimed = {
+  readonly positions: readonly Position[];
+  readonly refused: readonly Mismatch[];
+  /** Begun by this claim, past what Kafka has deleted. */
+  readonly cut: readonly CutPartition[];
+};
 
 /**
  * Takes partitions over: whoever held them before can write no more. A partition that the model does not know starts at what Kafka still
@@ -67,7 +73,7 @@ export async function claimPartitions(
          FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) AS claimed (topic, partition, low, id)
         ORDER BY topic, partition
        ON CONFLICT (topic, partition) DO UPDATE SET epoch = known.epoch + 1, topic_id = coalesce(known.topic_id, EXCLUDED.topic_id)
-       RETURNING topic, partition, next_offset, epoch, topic_id`,
+       RETURNING topic, partition, next_offset, epoch, topic_id, xmax = 0 AS is_new`,
       [
         partitions.map(({ topic }) => topic),
         partitions.map(({ partition }) => partition),
@@ -83,6 +89,9 @@ export async function claimPartitions(
     epoch: BigInt(text(row, 3)),
     topicId: row[4] ?? null,
   }));
+  const cut = rows.flatMap((row) =>
+    row[5] === 't' && row[2] !== '0' ? [{ topic: text(row, 0), partition: Number(row[1]), low: BigInt(text(row, 2)) }] : [],
+  );
   // Another holder may have moved on since `before` was read, so the end is read again.
   const after = await offsetsOf(admin, partitions);
   const refused = positions.flatMap((position) => {
@@ -95,7 +104,7 @@ export async function claimPartitions(
   });
   const isRefused = ({ topic, partition }: TopicPartition): boolean =>
     refused.some((one) => one.topic === topic && one.partition === partition);
-  return { positions: positions.filter((position) => !isRefused(position)), refused };
+  return { positions: positions.filter((position) => !isRefused(position)), refused, cut };
 }
 
 function otherTopic(schema: string, place: TopicPartition, known: string | null, now: string | null): CdcError | null {

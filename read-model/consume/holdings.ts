@@ -8,6 +8,8 @@ import type { TopicPartition } from '#kafka/port.ts';
 import { retrying } from '../retry.ts';
 import type { Halts } from '../faults/halts.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
+import { warnOfCut } from './beginnings.ts';
+import type { Mirrors } from '../mirrors/mirrors.ts';
 import { watchTopicIds } from './topic-ids.ts';
 
 /** What this member knows of a partition that it holds. */
@@ -48,13 +50,25 @@ type Context = {
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
   readonly halts: Halts;
+  readonly mirrors: Mirrors;
   readonly onPoison: 'park' | 'stop';
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly onFailure: (error: unknown) => void;
 };
 
-export function createHoldings({ schema, fingerprint, pool, admin, halts, onPoison, logger, signal, onFailure }: Context): Holdings {
+export function createHoldings({
+  schema,
+  fingerprint,
+  pool,
+  admin,
+  halts,
+  mirrors,
+  onPoison,
+  logger,
+  signal,
+  onFailure,
+}: Context): Holdings {
   const holdings = new Map<string, Promise<Holding>>();
   let watching = false;
 
@@ -77,7 +91,9 @@ export function createHoldings({ schema, fingerprint, pool, admin, halts, onPois
 
   /** What is refused is told though no batch may ever come. */
   const told = async (claimed: Promise<Claimed>): Promise<void> => {
-    for (const one of (await claimed).refused) await halts.halt(one);
+    const { refused, cut } = await claimed;
+    warnOfCut(logger, mirrors, cut);
+    for (const one of refused) await halts.halt(one);
   };
 
   const onClaimFailed = (error: unknown): void => {

@@ -1,5 +1,6 @@
 import {
   parseLossless,
+  toRowChange,
   type EventDecoder,
   type JsonValue,
   type MessagePlace,
@@ -47,10 +48,12 @@ export function changeReader(decoder: EventDecoder, mirror: Mirror, onDemand: (d
   };
   const keepsOrigin = mirror.history || mirror.deletes === 'mark';
   return (message, place) => {
-    const event = decoder.decodeRowChange(message.value, place);
+    // Read once: either what becomes of the row, or all of it.
+    const whole = keepsOrigin ? decoder.decodeChangeEvent(message.value, place) : null;
+    const event = keepsOrigin ? whole && toRowChange(whole) : decoder.decodeRowChange(message.value, place);
     try {
       const change = plain(message, place, event);
-      return keepsOrigin ? withOrigin(mirror, change, decoder.decodeChangeEvent(message.value, place)) : change;
+      return keepsOrigin ? withOrigin(mirror, change, whole) : change;
     } catch (error) {
       if (error instanceof CdcError) throw error;
       if (error instanceof ColumnUnfitError) throw columnUnfit(mirror, place, error);

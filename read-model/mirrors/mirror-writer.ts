@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
-import type { CellText, Lsn } from '../decode/change.ts';
-import type { TableChanges, Upsert } from '../apply/collapse.ts';
+import type { CellText } from '../decode/change.ts';
+import type { TableChanges, Truncated, Upsert } from '../apply/collapse.ts';
 import { copyIn } from './copy-in.ts';
 import type { CopyTrials } from './copy-trials.ts';
 import { qualified, type Database } from '../database.ts';
@@ -25,7 +25,9 @@ class MissingRowError extends Error {
  * @throws MissingRowError when a partial row has no stored row to complete it
  */
 export async function writeMirror(database: Database, mirror: Mirror, changes: TableChanges, trials?: CopyTrials): Promise<void> {
-  if (changes.truncate !== null) await truncate(database, mirror, changes.truncate.before);
+  const marks = mirror.deletes === 'mark';
+  // Where rows stay, those that a truncate of this batch meets are stored and marked first, each with its own time.
+  if (changes.truncate !== null && !marks) await truncate(database, mirror, changes.truncate);
   const deletes: Deletion[] = [];
   const whole: Upsert[] = [];
   const partial: Upsert[] = [];
@@ -36,8 +38,9 @@ export async function writeMirror(database: Database, mirror: Mirror, changes: T
   }
   const copies = trials?.isWorth(mirror.table, fresh.length) ?? false;
   if (!copies) for (const row of fresh) whole.push(row);
-  if (mirror.deletes === 'mark') await writeGone(database, mirror, changes);
-  if (deletes.length > 0) await (mirror.deletes === 'mark' ? markRows(database, mirror, deletes) : deleteRows(database, mirror, deletes));
+  if (marks) await writeGone(database, mirror, changes);
+  if (deletes.length > 0) await (marks ? markRows(database, mirror, deletes) : deleteRows(database, mirror, deletes));
+  if (changes.truncate !== null && marks) await truncate(database, mirror, changes.truncate);
   if (whole.length > 0) await upsertRows(database, mirror, whole);
   if (partial.length > 0) await updateRows(database, mirror, partial);
   if (!copies) return;
@@ -64,19 +67,25 @@ async function copyRows(database: Database, mirror: Mirror, rows: readonly Upser
   }
 }
 
-async function truncate(database: Database, mirror: Mirror, before: Lsn): Promise<void> {
+async function truncate(database: Database, mirror: Mirror, { before, at }: Truncated): Promise<void> {
   const table = qualified(mirror.schema, mirror.table);
   const older = `${lsnColumn} IS NULL OR $1::bigint IS NULL OR ${lsnColumn} < $1::bigint`;
+  if (mirror.deletes === 'mark')
+    await database.query(
+      `UPDATE ${table} SET ${deletedColumn} = coalesce(${timeOf('$2::bigint')}, clock_timestamp()) WHERE ${deletedColumn} IS NULL AND (${older})`,
+      [before, at],
+    );
+  else await database.query(`DELETE FROM ${table} WHERE ${older}`, [before]);
   await database.query(
-    mirror.deletes === 'mark'
-      ? `UPDATE ${table} SET ${deletedColumn} = clock_timestamp() WHERE ${deletedColumn} IS NULL AND (${older})`
-      : `DELETE FROM ${table} WHERE ${older}`,
-    [before],
+    `UPDATE ${qualified(mirror.schema, 'mirrored_tables')} SET truncated_lsn = $2::bigint, truncated_at = ${timeOf('$3::bigint')}
+      WHERE mirror_table = $1 AND (truncated_lsn IS NULL OR truncated_lsn < $2::bigint)`,
+    [mirror.table, before, at],
   );
-  await database.query(
-    `UPDATE ${qualified(mirror.schema, 'mirrored_tables')} SET truncated_lsn = greatest(truncated_lsn, $2::bigint) WHERE mirror_table = $1`,
-    [mirror.table, before],
-  );
+}
+
+/** Of microseconds since 1970, as SQL. */
+function timeOf(micros: string): string {
+  return `'1970-01-01 00:00:00+00'::pg_catalog.timestamptz + ${micros} * interval '1 microsecond'`;
 }
 
 async function deleteRows(database: Database, mirror: Mirror, rows: readonly Deletion[]): Promise<void> {
@@ -101,16 +110,16 @@ async function writeGone(database: Database, mirror: Mirror, { rows }: TableChan
   if (partial.length > 0) await updateRows(database, mirror, partial, 'where they are');
 }
 
-/** A row that is marked already keeps its time. */
+/** A row that is marked already keeps its time, unless this one was before: a truncate may be applied before what another partition says of earlier. */
 async function markRows(database: Database, mirror: Mirror, rows: readonly Deletion[]): Promise<void> {
   const columns = pick(mirror, mirror.key);
   const carriers = [...columns.map(({ carrier }) => carrier), 'pg_catalog.int8'];
   const names = [...columns.map(({ name }) => escapeIdentifier(name)), deletedColumn];
   await database.query(
     `UPDATE ${qualified(mirror.schema, mirror.table)} t
-        SET ${deletedColumn} = coalesce('1970-01-01 00:00:00+00'::pg_catalog.timestamptz + n.${deletedColumn} * interval '1 microsecond', clock_timestamp())
+        SET ${deletedColumn} = coalesce(${timeOf(`n.${deletedColumn}`)}, clock_timestamp())
        FROM unnest(${carriers.map((carrier, index) => `$${index + 1}::${carrier}[]`).join(', ')}) AS n(${names.join(', ')})
-      WHERE ${sameKey(mirror, 't')} AND t.${deletedColumn} IS NULL`,
+      WHERE ${sameKey(mirror, 't')} AND (t.${deletedColumn} IS NULL OR t.${deletedColumn} > ${timeOf(`n.${deletedColumn}`)})`,
     [
       ...columns.map((column, index) =>
         columnParameter(
@@ -154,7 +163,7 @@ async function updateRows(
     const sets = columns.map((column) => `${escapeIdentifier(column.name)} = ${castCell(column)}`);
     const result = await database.query(
       `UPDATE ${qualified(mirror.schema, mirror.table)} t SET ${sets.join(', ')}, ${lsnColumn} = n.${lsnColumn}
-         FROM ${unnest(columns, true)} WHERE ${sameKey(mirror, 't')}${mirror.deletes === 'mark' ? ` AND t.${deletedColumn} IS NULL` : ''}`,
+         FROM ${unnest(columns, true)} WHERE ${sameKey(mirror, 't')}${which === 'all' && mirror.deletes === 'mark' ? ` AND t.${deletedColumn} IS NULL` : ''}`,
       parameters(columns, indexes, members),
     );
     if (which === 'all' && result.rowCount !== members.length) {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
-import { eventDecoder, topicName } from '#change-events/index.ts';
+import { eventDecoder } from '#change-events/index.ts';
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
 import { atMost, CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { inTransaction, openPool, queryText, qualified } from '../database.ts';
+import { cutBeginnings, cutText } from '../consume/beginnings.ts';
 import { loadMirrors } from '../mirrors/mirror-catalogue.ts';
 import { migrate } from '../migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel } from '../model-config.ts';
@@ -237,19 +238,15 @@ const levelTries = 10;
 async function requireBeginnings({ config }: RebuildOptions, { pool, admin, schema }: Servers): Promise<void> {
   const { topicPrefix } = requireModel(requireReadModel(config), schema);
   const mirrors = await inTransaction(pool, schema, (client) => loadMirrors(client, schema));
-  const existing = new Set(await admin.listTopics());
-  for (const { source } of mirrors) {
-    const topic = topicName(topicPrefix, source);
-    const cut = existing.has(topic) ? (await admin.offsetsOf(topic)).find(({ low }) => low > 0n) : undefined;
-    if (cut === undefined) continue;
-    throw new CdcError(
-      'READ_MODEL_EVENTS_LOST',
-      `topic ${topic}, partition ${cut.partition} begins at offset ${cut.low}: what was before it is deleted`,
-      {
-        remedy: 'If what is left begins with a whole snapshot: cdc read-model rebuild --from-retained. Else take a new snapshot first.',
-      },
-    );
-  }
+  const [cut] = await cutBeginnings(
+    admin,
+    topicPrefix,
+    mirrors.map(({ source }) => source),
+  );
+  if (cut === undefined) return;
+  throw new CdcError('READ_MODEL_EVENTS_LOST', cutText(cut), {
+    remedy: 'If what is left begins with a whole snapshot: cdc read-model rebuild --from-retained. Else take a new snapshot first.',
+  });
 }
 
 function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }: Servers, schema: string, version: number): Promise<void> {

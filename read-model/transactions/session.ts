@@ -1,6 +1,7 @@
 import { formatTableId } from '#change-events/index.ts';
 import type { TopicPartition } from '#kafka/port.ts';
 import { claimPartitions, nameOf } from '../apply/positions.ts';
+import { warnOfCut } from '../consume/beginnings.ts';
 import type { ReaderContext } from '../consume/partition-reader.ts';
 import { MismatchError } from '../mirrors/mismatch.ts';
 import { retrying } from '../retry.ts';
@@ -30,9 +31,10 @@ export async function openSession(
   boundaryTopic: string,
   places: readonly TopicPartition[],
 ): Promise<Session> {
-  const { positions, refused } = await retrying(`claiming partitions for ${schema}`, logger, signal, () =>
+  const { positions, refused, cut } = await retrying(`claiming partitions for ${schema}`, logger, signal, () =>
     claimPartitions(pool, schema, admin, places, fingerprint),
   );
+  warnOfCut(logger, mirrors, cut);
   if (refused[0] !== undefined) throw new MismatchError(refused[0]);
   const sequencer = createSequencer(new Set(mirrors.topics.map((topic) => formatTableId(mirrors.of(topic).source))), (value) =>
     transactionOf(decoder, value),

@@ -1,13 +1,14 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { queryText, text } from '../database.ts';
 import { checkProjections, createProjection, type ProjectionWarning } from './check-projections.ts';
+import { viewSteps, type ViewStep } from './plan-views.ts';
 import type { ProjectionFile } from './projection-file.ts';
 import { fingerprintOf, storeProjections } from './stored-projections.ts';
 
 /** What came of a model's projection files. */
 export type MadeViews = {
-  /** Names of views that were made, empty. */
-  readonly made: readonly string[];
+  /** Views that were made, empty. */
+  readonly made: readonly ViewStep[];
   /** The views are made by other files, and hold rows: only a rebuild brings these in. */
   readonly differ: boolean;
   readonly warnings: readonly ProjectionWarning[];
@@ -30,5 +31,6 @@ export async function makeViews(client: ClientBase, files: readonly ProjectionFi
   for (const projection of projections) await createProjection(client, projection);
   for (const { sql } of warnings) if (sql !== undefined) await client.query(sql);
   await storeProjections(client, files, projections);
-  return { made: projections.map(({ name }) => name), differ: false, warnings: warnings.filter(({ sql }) => sql === undefined) };
+  const made = await viewSteps(client, files, projections, warnings);
+  return { made, differ: false, warnings: warnings.filter(({ sql }) => sql === undefined) };
 }

@@ -155,3 +155,58 @@ test('a truncate marks the rows that are older, and is in the history', async ()
     ['c', 'c', 't', 'c'],
   );
 });
+
+/** The event of a source whose log is at `second` then, in both its position and its clock. */
+const told = (second: number, op: 'c' | 'u' | 'd' | 't', id: number, note = 'x', large = 'y'): { key: string | null; value: string } => ({
+  key: op === 't' ? null : `{"id":${id}}`,
+  value: eventValue({ table: 'kept', op, before: op === 'd' ? { id } : null, after: op === 'd' || op === 't' ? null : { id, note, large }, lsn: second })
+    .replace('"txId":1', `"txId":1,"ts_us":${1_767_225_600_000_000 + second * 1_000_000}`),
+}); // prettier-ignore
+
+const kept = (direct: DirectModel): Promise<unknown> =>
+  direct.read.query(`SELECT id, note, large, extract(epoch FROM _deleted_at)::bigint - 1767225600 AS gone FROM model.kept ORDER BY id`);
+
+type Part = { readonly partition: number; readonly from: number; readonly to: number };
+const whole = (partition: number): Part => ({ partition, from: 0, to: 6 });
+const each = (partition: number): readonly (readonly Part[])[] => [0, 1, 2, 3, 4, 5].map((from) => [{ partition, from, to: from + 1 }]);
+
+test('a truncate marks what the mirror holds as of the source’s time, and what comes of before it later: in whatever batches and order', async () => {
+  const [first, second] = [
+    [told(1, 'c', 1), told(2, 'u', 1, 'z', unavailableValue), told(3, 'c', 2), told(4, 'd', 2), told(10, 't', 0), told(11, 'c', 3)],
+    [told(5, 'c', 4), told(6, 'u', 4, 'z', unavailableValue), told(7, 'c', 5), told(8, 'd', 5), told(12, 'c', 6)],
+  ];
+  const rows = [
+    { id: '1', note: 'z', large: 'y', gone: '10' },
+    { id: '2', note: 'x', large: 'y', gone: '4' },
+    { id: '3', note: 'x', large: 'y', gone: null },
+    { id: '4', note: 'z', large: 'y', gone: '10' },
+    { id: '5', note: 'x', large: 'y', gone: '8' },
+    { id: '6', note: 'x', large: 'y', gone: null },
+  ];
+  const history = ['1 c 1', '2 u 1', '3 c 2', '4 d 2', '5 c 4', '6 u 4', '7 c 5', '8 d 5', '10 t ', '11 c 3', '12 c 6'];
+  const orders: readonly (readonly (readonly Part[])[])[] = [
+    [[whole(0), whole(1)]],
+    [[whole(0)], [whole(1)]],
+    [[whole(1)], [whole(0)]],
+    [...each(0), ...each(1)],
+    [...each(1), ...each(0)],
+  ];
+  for (const order of orders) {
+    await using direct = await createDirectModel({ mirrors });
+    for (const partition of [0, 1]) await direct.place('kept', partition);
+    for (const parts of order)
+      await applyBatches(
+        direct.pool,
+        direct.model,
+        parts.flatMap(({ partition, from, to }) => {
+          const messages = ((partition === 0 ? first : second) ?? []).slice(from, to);
+          return messages.length === 0 ? [] : [direct.batch('kept', from, messages, { partition })];
+        }),
+      );
+    assert.deepEqual(await kept(direct), rows, JSON.stringify(order));
+    assert.deepEqual(
+      (await direct.read.query("SELECT concat_ws(' ', _lsn, _op, coalesce(id::text, '')) AS event FROM model.kept_history ORDER BY _lsn")).map(({ event }) => event),
+      history,
+    );
+  }
+}); // prettier-ignore

@@ -4,59 +4,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client } from 'pg';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
-import { migrate, startReadModel } from '#read-model/index.ts';
-import { silentLogger } from '#pipeline/index.ts';
+import { migrate } from '#read-model/index.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
-import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
+import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { createMariadbScene, whyNoMariadb } from '#test/support/mariadb.ts';
 import { mariadbSamples } from '#test/support/mariadb-samples.ts';
 import { orderMirrors, orderView } from '#test/support/order-mirrors.ts';
-import { testPipelineConfig } from '#test/support/pipeline-config.ts';
+import { configOf, ddl, nowhere, people, reading, timed } from '#test/support/mirror-scene.ts';
 import { startTestPoller } from '#test/support/poller.ts';
 import { createReadDatabase, eventually, type ReadDatabase } from '#test/support/read-database.ts';
-import { uniqueName } from '#test/support/stack.ts';
 import { readModelOf, terminal } from '#test/support/terminal.ts';
 
-/** A folder without projections. */
-const nowhere = '/nowhere';
-
-/** A schema of somebody's own, with what schemas have. */
-const ddl = `
-  CREATE SCHEMA "Sales Dept"; CREATE TYPE mood AS ENUM ('so so', 'good'); CREATE DOMAIN percent AS numeric(5,2);
-  CREATE TABLE "Sales Dept"."Order Lines" ("Order No" integer, "Line" smallint, price percent, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY ("Order No", "Line"));
-  CREATE TABLE people (id uuid PRIMARY KEY, name varchar(20), mood mood, tags text[], moods mood[], doubled int GENERATED ALWAYS AS (2 * age) STORED, age int,
-                       secret text, updated_at timestamptz NOT NULL DEFAULT now());
-  CREATE TABLE parts (id bigint, day date, note text, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
-  CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
-  CREATE TABLE later (id bigserial PRIMARY KEY, note text, updated_at timestamptz NOT NULL DEFAULT now());
-  GRANT USAGE ON SCHEMA "Sales Dept" TO cdc_poller; GRANT SELECT ON ALL TABLES IN SCHEMA "Sales Dept", public TO cdc_poller;
-  INSERT INTO "Sales Dept"."Order Lines" VALUES (1, 1, 12.5), (1, 2, NULL);
-  INSERT INTO people (id, name, mood, tags, moods, age, secret) VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'Zoë', 'so so', '{a,NULL}', '{good,"so so"}', 21, 'x');
-  INSERT INTO parts VALUES (1, '2026-05-01', 'p'); INSERT INTO later (note) VALUES ('early'), ('bird');`;
-
-const timed = (table: string, incrementingColumn: string, more: object = {}): { table: string; [setting: string]: unknown } => ({
-  table,
-  mode: 'timestamp',
-  incrementingColumn,
-  ...more,
-});
-
-async function configOf(
-  database: LegacyDatabase,
-  read: ReadDatabase,
-  tables: readonly { table: string }[],
-  model: object = {},
-): Promise<PipelineConfig> {
-  const name = uniqueName('mirrors');
-  const config = await testPipelineConfig(database, { name, pollIntervalMs: 50, tables });
-  return pipelineSchema.parse({ ...config, readModel: { ...read.config, models: { m: { topicPrefix: name, groupId: name, ...model } } } });
-}
-
-const people = timed('public.people', 'id', { excludeColumns: ['secret'], mask: { name: 'null' } });
 const all = [timed('Sales Dept.Order Lines', 'Line'), people, timed('public.parts', 'id')];
-
-const reading = (config: PipelineConfig): ReturnType<typeof startReadModel> =>
-  startReadModel({ config, logger: silentLogger, signal: new AbortController().signal });
 
 test('plan shows, migrate makes, both again find nothing to do; the mirrors hold what is captured, in types of the source', async () => {
   await using database = await createLegacyDatabase({ empty: true });

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import kafkajs from 'kafkajs';
 import { unavailableValue } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { readModelStatus } from '#read-model/status.ts';
 import { customer, item, order, product, remove, tombstone, truncation, upsert } from '#test/support/order-events.ts';
-import { testKafkaConfig } from '#test/support/kafka.ts';
+import { deleteRecords } from '#test/support/delete-records.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { executeCommands } from '#test/support/remedy-commands.ts';
@@ -230,7 +229,7 @@ test(
       void running;
     }
     for (let id = 2; id <= 5; id += 1) await model.send('orders', [upsert('orders', order(id, 1))]);
-    await deleteRecords(model.topic('orders'), 6n);
+    await deleteRecords(model.topic('orders'), 0, 6n);
     await using running = await model.start();
     const { code, cause, remedy } = await standing(model);
     assert.equal(code, 'READ_MODEL_EVENTS_LOST');
@@ -251,17 +250,3 @@ test(
     void running;
   },
 );
-
-/** What retention does in time, at once. */
-async function deleteRecords(topic: string, before: bigint): Promise<void> {
-  const { brokers } = await testKafkaConfig();
-  const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
-    // kafkajs only looks for the leader among topics that it has asked about.
-    await admin.fetchTopicOffsets(topic);
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: before.toString() }] });
-  } finally {
-    await admin.disconnect();
-  }
-}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventDecoder, stringifyLossless, unavailableValue, type Row } from '#change-events/index.ts';
+import { eventDecoder, stringifyLossless, unavailableValue, type EventDecoder, type Row } from '#change-events/index.ts';
 import { changeReader } from '#read-model/decode/change-reader.ts';
 import type { Change } from '#read-model/decode/change.ts';
 import type { Mirror } from '#read-model/mirrors/mirror.ts';
@@ -158,4 +158,44 @@ test("junk in place of a value is the event's fault, not that of the mirror's co
     code: 'READ_MODEL_EVENT_INAPPLICABLE',
     message: /column tags: \[Ljava\.lang\.String;@1b5491c3 is what Debezium writes/,
   });
+});
+
+test('a mirror that keeps a history says the same of each event as one that does not, and reads it once', () => {
+  const source = { connector: 'c', name: 'n', db: 'd', schema: 'public', table: 't', lsn: 2n ** 60n, txId: 7, ts_us: 5 };
+  const row = { id: 2n ** 60n, name: 'a', note: 'x', '1': 1.5 };
+  const events: readonly (Row | null)[] = [
+    { before: null, after: row, source, op: 'c' },
+    { before: row, after: { ...row, note: unavailableValue }, source, op: 'u' },
+    { before: { id: row.id }, after: null, source, op: 'd' },
+    null,
+    { before: null, after: null, source, op: 't' },
+  ];
+  const decoder = eventDecoder(undefined);
+  const calls = { row: 0, whole: 0 };
+  const counting: EventDecoder = {
+    ...decoder,
+    decodeRowChange: (value, place) => {
+      calls.row += 1;
+      return decoder.decodeRowChange(value, place);
+    },
+    decodeChangeEvent: (value, place) => {
+      calls.whole += 1;
+      return decoder.decodeChangeEvent(value, place);
+    },
+  };
+  const changesOf = (of: Mirror): readonly unknown[] => {
+    const reader = changeReader(counting, of, () => undefined);
+    return events.map((event, index) => {
+      const value = event === null ? null : Buffer.from(stringifyLossless(event));
+      const message = { offset: BigInt(index), key: Buffer.from(stringifyLossless({ id: row.id })), value, timestamp: 0, headers: {} };
+      return Object.entries(reader(message, { topic: 't', partition: 0, offset: String(index) }))
+        .filter(([name]) => !['origin', 'before'].includes(name))
+        .filter(([name], _, all) => name !== 'lsn' || !all.some(([, kind]) => kind === 'delete'));
+    });
+  };
+  const plain = changesOf(mirror);
+  assert.deepEqual(calls, { row: 5, whole: 0 });
+  assert.deepEqual(changesOf({ ...mirror, history: true }), plain);
+  assert.deepEqual(changesOf({ ...mirror, deletes: 'mark' }), plain);
+  assert.deepEqual(calls, { row: 5, whole: 10 });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { CellText, Change, Lsn } from '#read-model/decode/change.ts';
-import { collapse, type PartitionChanges, type TableChanges } from '#read-model/apply/collapse.ts';
+import { collapse, type PartitionChanges, type TableChanges, type Truncated } from '#read-model/apply/collapse.ts';
 
 /** A mirror as a map: key → cells and log position. The slow, plain way to apply events, one after the other. */
 type Rows = Map<string, { readonly cells: readonly CellText[]; readonly lsn: Lsn }>;
@@ -40,6 +40,8 @@ function applyCollapsed({ rows }: Table, changes: TableChanges): void {
     rows.set(key, { cells: upsert.cells.map((cell, index) => (cell === undefined ? stored?.[index] : cell)), lsn: upsert.lsn });
   }
 }
+
+const truncatedAt = (before: number | null): Truncated | null => (before === null ? null : { before, at: String(before) });
 
 type Step = { readonly kind: 'upsert' | 'delete' | 'truncate'; readonly key: number; readonly keep: number; readonly partition: number };
 
@@ -96,7 +98,7 @@ test('a collapsed batch does what its events do one after the other', () => {
           partition,
           changes: changes.filter((_, index) => batch[index]?.partition === partition),
         }));
-        applyCollapsed(table, collapse(partitions, table.truncatedBefore));
+        applyCollapsed(table, collapse(partitions, truncatedAt(table.truncatedBefore)));
         return table;
       });
       // A row that no stored row can complete may be superseded later in the batch: then it does no harm.
@@ -143,6 +145,80 @@ function keyedBy(lsn: Lsn): Change {
 }
 
 test('events older than a truncate that was applied before are superseded, unless their position is unknown', () => {
-  const { rows } = collapse([{ partition: 0, changes: [keyedBy(5), keyedBy(10), keyedBy(11n), keyedBy(null)] }], 10n);
+  const { rows } = collapse([{ partition: 0, changes: [keyedBy(5), keyedBy(10), keyedBy(11n), keyedBy(null)] }], truncatedAt(10));
   assert.deepEqual([...rows.keys()], ['10', '11', 'null']);
 });
+
+/** A mirror where deleted rows stay. */
+type MarkedRows = Map<string, { cells: readonly CellText[]; lsn: Lsn; deletedAt: number | null }>;
+type MarkedTable = { readonly rows: MarkedRows; truncated: Truncated | null };
+
+/** What mirror-writer.ts does with a collapsed batch of such a mirror, on a map. */
+function applyMarked(table: MarkedTable, partitions: readonly PartitionChanges[]): void {
+  const { rows } = table;
+  const { truncate, rows: states } = collapse(partitions, table.truncated, { key: [0] });
+  const put = (upsert: { readonly cells: readonly CellText[]; readonly partial: boolean; readonly lsn: Lsn }): void => {
+    const [key = ''] = upsert.cells;
+    const stored = rows.get(String(key));
+    const cells = upsert.cells.map((cell, index) => (cell === undefined ? stored?.cells[index] : cell));
+    rows.set(String(key), { cells, lsn: upsert.lsn, deletedAt: upsert.partial ? (stored?.deletedAt ?? null) : null });
+  };
+  for (const { gone } of states.values()) if (gone !== undefined && (!gone.partial || rows.has(String(gone.cells[0])))) put(gone);
+  for (const { deletes, deletedAt } of states.values()) {
+    const row = rows.get(deletes?.[0] ?? '');
+    const at = Number(deletedAt);
+    if (row !== undefined && (row.deletedAt === null || row.deletedAt > at)) row.deletedAt = at;
+  }
+  if (truncate !== null) {
+    for (const row of rows.values()) if (Number(row.lsn) < Number(truncate.before)) row.deletedAt ??= Number(truncate.at);
+    if (Number(truncate.before) > Number(table.truncated?.before ?? -1)) table.truncated = truncate;
+  }
+  for (const { upsert } of states.values()) {
+    if (upsert === null) continue;
+    if (upsert.partial) assert.equal(rows.get(String(upsert.cells[0]))?.deletedAt, null, 'there is a row to complete');
+    put(upsert);
+  }
+}
+
+/** Only what a source can do: it updates and deletes rows that are there. */
+function history(steps: readonly Step[]): readonly { readonly partition: number; readonly change: Change }[] {
+  const alive = new Set<string>();
+  return steps.map(({ kind, key, keep, partition }, at) => {
+    const name = `${partition}:${key}`;
+    const isThere = alive.has(name);
+    const one = { key, partition, kind: kind === 'delete' && !isThere ? ('upsert' as const) : kind, keep: isThere ? keep : 0 };
+    if (one.kind === 'truncate') alive.clear();
+    else alive[one.kind === 'delete' ? 'delete' : 'add'](name);
+    const op = one.kind === 'truncate' ? 't' : one.kind === 'delete' ? 'd' : isThere ? 'u' : 'c';
+    return { partition, change: { ...toChange(one, at, !isThere), origin: { op, at: String(at), transaction: null } } };
+  });
+}
+
+test('where deleted rows stay, it does not matter which events came in one batch, nor which partition came first: each row has its last values, and is marked when it went', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 24 }), fc.nat(24), fc.boolean(), (steps, cut, swap) => {
+      const events = history(steps);
+      // Which of several truncates a row of another partition met is not known any more.
+      const isTold = events.filter(({ change }) => change.kind === 'truncate').length < 2;
+      const of = (partition: number, from: readonly (typeof events)[number][]): PartitionChanges => ({
+        partition,
+        changes: from.filter((event) => event.partition === partition).map(({ change }) => change),
+      });
+      const after = (batches: readonly (readonly PartitionChanges[])[]): unknown => {
+        const table: MarkedTable = { rows: new Map(), truncated: null };
+        for (const batch of batches) applyMarked(table, batch);
+        return [...table.rows].map(([key, { cells, deletedAt }]) => ({ key, cells, deletedAt: isTold || deletedAt === null ? deletedAt : 'some time' })).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+      };
+      const oneByOne = after(events.map((event) => [{ partition: event.partition, changes: [event.change] }]));
+      const [first, second] = swap ? [1, 0] : [0, 1];
+      assert.deepEqual(after([[of(0, events), of(1, events)]]), oneByOne, 'all in one batch');
+      assert.deepEqual(after([[of(first, events)], [of(second, events)]]), oneByOne, 'one partition before the other');
+      const halves = [events.slice(0, cut), events.slice(cut)];
+      assert.deepEqual(after(halves.map((half) => [of(0, half), of(1, half)])), oneByOne, 'in two batches');
+      assert.deepEqual(after([...halves.map((half) => [of(first, half)]), [of(second, events)]]), oneByOne, 'in three');
+      const last = events.findLastIndex(({ change }) => change.kind === 'truncate');
+      if (last === events.length - 1 && last >= 0) assert.ok(!JSON.stringify(oneByOne).includes('"deletedAt":null'), 'a truncate leaves no row');
+    }),
+    { numRuns: 3000 },
+  );
+}); // prettier-ignore

@@ -149,6 +149,21 @@ test('a plan that was carried out leaves nothing to do, whatever was there befor
   );
 });
 
+test('mirrors that a note says to drop are listed, so that who reads them can be asked for', () => {
+  const before = wantedOf([
+    { name: 'a', columns: 'id bigint', deletes: 'mark', history: false },
+    { name: 'b', columns: 'id bigint', deletes: 'remove', history: false },
+    { name: 'c', columns: 'id bigint', deletes: 'remove', history: false },
+  ]);
+  const asked = wantedOf([
+    { name: 'a', columns: 'id bigint', deletes: 'remove', history: false },
+    { name: 'b', columns: 'id text', deletes: 'remove', history: false },
+  ]);
+  const { droppable, notes } = planMirrors(asked, carriedOut(before, []), topicOf);
+  assert.deepEqual(droppable, ['a', 'c']);
+  assert.equal(notes.length, 3, 'another type of b is changed in its place');
+});
+
 test('a drop removes the mirror, its history and how far it was applied, and nothing of others', () => {
   const wanted = wantedMirrors(
     'm',

@@ -4,7 +4,7 @@ import { assert as assertProperty, asyncProperty, dictionary, integer, record, s
 import type { ReadRow, TableRows } from '#cdc-poller/rows.ts';
 import { pipelineSchema } from '#pipeline/index.ts';
 import { confirm } from '#verify/confirm.ts';
-import type { Suspect } from '#verify/difference.ts';
+import { imageOf, judge, type Suspect } from '#verify/difference.ts';
 import { comparedColumns, deleteDelay, strategyOf } from '#verify/plan.ts';
 import { renderResults } from '#verify/render.ts';
 import { outcomeOf, Tally } from '#verify/result.ts';
@@ -156,6 +156,24 @@ suite('a difference counts at a known position only', () => {
     assert.deepEqual(found, { differences: [], open: [suspect], why: 'it stopped', isLate: true });
   });
 });
+
+test('a value that is lost on the way counts only where nothing else differs, and only as the source has it', () => {
+  const two = ['a', 'b'].map((name) => ({ name, kind: 'text', array: false }) as const);
+  const image = (...values: readonly string[]) => imageOf(two, { version: '1', values }, (column, text) => column === 'a' && text !== '"kept"');
+  const said = (source: readonly string[], mirror: readonly string[]): unknown => {
+    const [before, there] = [image(...source), image(...mirror)];
+    const found = judge(two, { key: 'k' }, { before, mirror: there, after: before });
+    return typeof found === 'string' ? found : [found.kind, found.columns.map(({ name }) => name).join()];
+  };
+  assert.deepEqual(said(['"x"', '"y"'], ['"x"', '"y"']), 'same');
+  assert.deepEqual(said(['"x"', '"y"'], ['null', '"y"']), ['notComparable', 'a']);
+  assert.deepEqual(said(['"x"', '"y"'], ['null', '"z"']), ['stale', 'b']);
+  assert.deepEqual(said(['"kept"', '"y"'], ['"x"', '"y"']), ['stale', 'a']);
+  const tally = new Tally(5);
+  tally.add([{ kind: 'notComparable', key: 'k', columns: [{ name: 'a', source: '"x"', mirror: 'null' }] }]);
+  assert.equal(outcomeOf({ ...tally.found(), ghostsExpected: false }), 'equal');
+  assert.deepEqual([tally.found().stale.columns, tally.found().notComparable.columns], [{}, { a: 1 }]);
+}); // prettier-ignore
 
 const keyColumn = (kind: 'numeric' | 'text') => ({ name: 'k', kind, array: false }) as const;
 

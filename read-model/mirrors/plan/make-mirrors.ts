@@ -1,6 +1,7 @@
-import { topicName } from '#change-events/index.ts';
+import { topicName, type TableId } from '#change-events/index.ts';
 import { queryText, text, type Database } from '../../database.ts';
 import { historyTable } from '../own-columns.ts';
+import { whyNotDropped, type DropRefusal } from './mirror-readers.ts';
 import { planMirrors, type ExistingMirror, type MirrorPlan } from './plan-mirrors.ts';
 import type { WantedMirror } from './wanted-mirrors.ts';
 
@@ -12,14 +13,43 @@ export type MirrorsAsked = {
   readonly drop?: readonly string[] | undefined;
 };
 
-/** The plan for the model in the session's current schema, which has its own tables already. */
-export async function planFor(database: Database, { topicPrefix, mirrors, drop }: MirrorsAsked): Promise<MirrorPlan> {
+/** A plan, and which of the drops that it was asked for it leaves out. */
+export type MirrorsPlanned = Pick<MirrorPlan, 'steps' | 'notes'> & { readonly refused: readonly DropRefusal[] };
+
+/** The plan for the model in the session's current schema, which has its own tables already. Within a transaction. */
+export async function planFor(database: Database, { topicPrefix, mirrors, drop = [] }: MirrorsAsked): Promise<MirrorsPlanned> {
   const existing = await readExisting(database);
-  return planMirrors(await withTypesOf(database, mirrors), existing, (source) => topicName(topicPrefix, source), drop);
+  const wanted = await withTypesOf(database, mirrors);
+  const topicOf = (source: TableId): string => topicName(topicPrefix, source);
+  const all = planMirrors(wanted, existing, topicOf, drop);
+  const named = existing.filter(({ table }) => drop.includes(table) || all.droppable.includes(table)).map(({ table }) => table);
+  const read = await whyNotDropped(database, named);
+  const refused = read.filter(({ mirror }) => drop.includes(mirror));
+  const plan =
+    refused.length === 0
+      ? all
+      : planMirrors(
+          wanted,
+          existing,
+          topicOf,
+          drop.filter((name) => !refused.some(({ mirror }) => mirror === name)),
+        );
+  const unknown = drop.filter((name) => !existing.some(({ table }) => table === name));
+  return {
+    steps: plan.steps,
+    notes: [
+      ...plan.notes,
+      ...read
+        .filter(({ mirror }) => !drop.includes(mirror))
+        .map(({ mirror, why, remedy }) => `${mirror} cannot be dropped as it is: ${why}. ${remedy}`),
+      ...unknown.map((name) => `there is no mirror ${name} to drop`),
+    ],
+    refused,
+  };
 }
 
 /** Carries a plan out, within the caller's transaction. Who writes a mirror that is reshaped is refused from its commit on, until he reads it again. */
-export async function carryOut(database: Database, { steps }: MirrorPlan): Promise<void> {
+export async function carryOut(database: Database, { steps }: Pick<MirrorPlan, 'steps'>): Promise<void> {
   const reshaped = [...new Set(steps.filter(({ reshapes }) => reshapes).map(({ mirror }) => mirror))];
   // First of all the rows that every writer shares: who waits for one then sees the version that this leaves.
   if (reshaped.length > 0)
@@ -80,5 +110,26 @@ async function withTypesOf(database: Database, mirrors: readonly WantedMirror[])
     if (base === '' || base === '-') return 'text';
     return base.endsWith('[]') ? `${base.slice(0, -2)}${length}[]` : `${base}${length}`;
   };
-  return mirrors.map((mirror) => ({ ...mirror, columns: mirror.columns.map((column) => ({ ...column, type: typeOf(column.type) })) }));
+  const held = await extensionTypes(database);
+  return mirrors.map((mirror) => ({
+    ...mirror,
+    columns: mirror.columns.map((column) => {
+      // Of a key it must be certain that equal values have one text: it stays as its events write it.
+      const type = mirror.key.includes(column.name) ? undefined : held.get(column.extensionType ?? '');
+      return { ...column, type: type ?? typeOf(column.type) };
+    }),
+  }));
+}
+
+/** The extensions' types, named as their extension, that columns of this server may have: as SQL, by name. Before Postgres 16 ltree refuses labels with a hyphen. */
+async function extensionTypes(database: Database): Promise<ReadonlyMap<string, string>> {
+  const rows = await queryText(
+    database,
+    `SELECT t.typname, format_type(t.oid, -1) FROM pg_extension x
+       JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e' AND d.classid = 'pg_type'::regclass
+       JOIN pg_type t ON t.oid = d.objid AND t.typname = x.extname
+      WHERE has_type_privilege(t.oid, 'USAGE') AND has_schema_privilege(t.typnamespace, 'USAGE')
+        AND (t.typname <> 'ltree' OR current_setting('server_version_num')::int >= 160000)`,
+  );
+  return new Map(rows.map((row) => [text(row, 0), text(row, 1)]));
 }

@@ -26,6 +26,8 @@ export type MirrorStep = {
   readonly mirror: string;
   readonly what: string;
   readonly statements: readonly string[];
+  /** The table whose topic then fills it, from its beginning. */
+  readonly fills?: TableId;
   /** Whether its columns are others then, so that who writes must read them again. */
   readonly reshapes: boolean;
 };
@@ -34,6 +36,8 @@ export type MirrorPlan = {
   readonly steps: readonly MirrorStep[];
   /** What differs and is left as it is, in words, with what to do about it. */
   readonly notes: readonly string[];
+  /** Mirrors that a note says to drop. */
+  readonly droppable: readonly string[];
 };
 
 /**
@@ -51,6 +55,7 @@ export function planMirrors(
 ): MirrorPlan {
   const steps: MirrorStep[] = [];
   const notes: string[] = [];
+  const droppable: string[] = [];
   const bySource = new Map(existing.map((mirror) => [formatTableId(mirror.source), mirror]));
   for (const mirror of wanted) {
     const found = bySource.get(formatTableId(mirror.source));
@@ -58,7 +63,9 @@ export function planMirrors(
     if (found === undefined) steps.push(creation(mirror));
     else {
       steps.push(...changes(mirror, found));
-      notes.push(...differences(mirror, found));
+      const { kept, again } = differences(mirror, found);
+      notes.push(...kept, ...again);
+      if (again.length > 0) droppable.push(found.table);
     }
   }
   const asked = new Set(wanted.map(({ source }) => formatTableId(source)));
@@ -66,12 +73,14 @@ export function planMirrors(
     const { table, configured } = mirror;
     const source = formatTableId(mirror.source);
     if (drop.includes(table)) steps.push(removal(mirror, topicOf(mirror.source)));
-    else if (configured && !asked.has(source))
+    else if (configured && !asked.has(source)) {
       notes.push(
         `${table} (of ${source}) is not asked for any more, and is kept in sync still. To remove it: cdc read-model migrate --drop ${table}`,
       );
+      droppable.push(table);
+    }
   }
-  return { steps, notes };
+  return { steps, notes, droppable };
 }
 
 function creation(mirror: WantedMirror): MirrorStep {
@@ -85,7 +94,8 @@ function creation(mirror: WantedMirror): MirrorStep {
   ];
   return {
     mirror: table,
-    what: `make ${table}, the mirror of ${formatTableId(source)}`,
+    fills: source,
+    what: `make ${table}, the mirror of ${formatTableId(source)}${lacking(mirror)}`,
     statements: [
       `CREATE TABLE ${quoted(table)} (\n  ${list.join(',\n  ')}\n)`,
       ...columns.flatMap((column) => bytesStatement(table, column)),
@@ -94,6 +104,13 @@ function creation(mirror: WantedMirror): MirrorStep {
     ],
     reshapes: false,
   };
+}
+
+/** The columns that are text for want of their extension. */
+function lacking({ columns, key }: WantedMirror): string {
+  const lacked = columns.filter(({ name, type, extensionType }) => extensionType !== undefined && type === 'text' && !key.includes(name));
+  if (lacked.length === 0) return '';
+  return ` (text, as the read database has no such extension: ${lacked.map(({ name, extensionType }) => `${name} ${extensionType}`).join(', ')})`;
 }
 
 function bytesStatement(table: string, { name, bytes }: WantedMirror['columns'][number]): readonly string[] {
@@ -163,25 +180,28 @@ function allColumns(wanted: WantedMirror, found: ExistingMirror): WantedMirror['
   return [...kept, ...[...types].flatMap(([name, type]) => (names.has(name) ? [] : [{ name, type }]))];
 }
 
-/** What only a person decides: it would rewrite or lose rows. */
-function differences(wanted: WantedMirror, found: ExistingMirror): readonly string[] {
+/** What only a person decides: it would rewrite rows (`kept`), or only a mirror that is made again has it (`again`). */
+function differences(wanted: WantedMirror, found: ExistingMirror): { readonly kept: readonly string[]; readonly again: readonly string[] } {
   const { table, columns } = found;
-  const notes: string[] = [];
+  const again: string[] = [];
+  const kept: string[] = [];
   const rebuilt = `Make it again: cdc read-model migrate --drop ${table}, then cdc read-model migrate; it is filled from the beginning of its topic.`;
-  if (columns.size === 0) return [`${table} is listed, but the table does not exist. ${rebuilt}`];
-  if (wanted.table !== table) notes.push(`${table} is asked for as ${wanted.table}. ${rebuilt}`);
+  if (columns.size === 0) return { kept, again: [`${table} is listed, but the table does not exist. ${rebuilt}`] };
+  if (wanted.table !== table) again.push(`${table} is asked for as ${wanted.table}. ${rebuilt}`);
   if (wanted.deletes === 'remove' && found.deletes === 'mark')
-    notes.push(`${table} marks deleted rows, and is asked to remove them. ${rebuilt}`);
+    again.push(`${table} marks deleted rows, and is asked to remove them. ${rebuilt}`);
   if (found.key.join('\n') !== wanted.key.join('\n'))
-    notes.push(`${table} has the key (${found.key.join(', ')}), and its events the key (${wanted.key.join(', ')}). ${rebuilt}`);
-  for (const { name, type } of wanted.columns) {
+    again.push(`${table} has the key (${found.key.join(', ')}), and its events the key (${wanted.key.join(', ')}). ${rebuilt}`);
+  for (const { name, type, extensionType } of wanted.columns) {
     const now = columns.get(name);
+    // Made before the read database had the extension.
+    if (extensionType !== undefined && now?.base === 'text') continue;
     if (now !== undefined && now.base !== baseOf(type))
-      notes.push(
+      kept.push(
         `${table}.${name} is ${now.type}, and its source asks for ${type}. When nobody waits for the table: ALTER TABLE ${quoted(table)} ALTER COLUMN ${quoted(name)} TYPE ${type} USING ${quoted(name)}::${type}; UPDATE mirrored_tables SET columns_version = columns_version + 1 WHERE mirror_table = ${literal(table)}`,
       );
   }
-  return notes;
+  return { kept, again };
 }
 
 /** As the server writes it without a modifier: wanted types are written so too (make-mirrors.ts). */
