@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { promisify, inspect } from 'node:util';
 import { openRegistry, type Registry } from '#change-events/index.ts';
-import { RegistryAnswer } from '#change-events/registry/requests.ts';
+import { clientPackage, RegistryAnswer } from '#change-events/registry/requests.ts';
 
 /** Which of the registry's client and Avro's libraries are loaded: all of them are CommonJS. */
 const loaded = `Object.keys(createRequire(import.meta.url).cache).filter((path) => /node_modules.(?:@confluentinc|avsc|axios)/.test(path)).length`;
@@ -40,6 +40,11 @@ test('topics of JSON never load the registry’s client, nor does a decoder that
     const before = ${loaded};
     await decoder.prepare([{ key: null, value: frameOf(1) }]).catch((error) => error.code).then((code) => console.log(waited, before, code, ${loaded} > 0));`;
   assert.equal(await inOwnProcess(script), 'undefined 0 REGISTRY_UNREACHABLE true');
+});
+
+test('the client is the public one of Confluent’s package', async () => {
+  const { SchemaRegistryClient, RestError, Compatibility } = await import('@confluentinc/schemaregistry');
+  assert.deepEqual(await clientPackage(), { SchemaRegistryClient, Compatibility, RestError });
 });
 
 const json = { 'content-type': 'application/json' };
