@@ -35,57 +35,34 @@ type Text = 'cause' | 'remedy' | 'privilege' | 'blastRadius';
 /** The particulars that the texts of an entry ask for; `${env:…}` in a text is no particular. */
 type Particulars<Entry extends FindingEntry> = Exclude<NamesIn<Entry[Text]>, 'subject' | `env:${string}`>;
 
-/** A finding of a code, its texts filled in. The compiler asks for every particular that they name. */
-export function finding<Code extends keyof typeof findingCatalogue>(
-  code: Code,
-  strategy: Strategy,
-  subject: Subject,
-  particulars: Readonly<Record<Particulars<(typeof findingCatalogue)[Code]>, string>>,
-  severity?: Severity,
-): Finding {
-  return fillIn(code, findingCatalogue[code], strategy, subject, particulars, severity);
-}
-
-/** The same in the words of MariaDB. */
-export function mariadbFinding<Code extends keyof typeof mariadbCatalogue>(
-  code: Code,
-  strategy: Strategy,
-  subject: Subject,
-  particulars: Readonly<Record<Particulars<(typeof mariadbCatalogue)[Code]>, string>>,
-  severity?: Severity,
-): Finding {
-  return fillIn(code, mariadbCatalogue[code], strategy, subject, particulars, severity);
-}
-
-/** The same in the words of H2. */
-export function h2Finding<Code extends keyof typeof h2Catalogue>(
-  code: Code,
-  strategy: Strategy,
-  subject: Subject,
-  particulars: Readonly<Record<Particulars<(typeof h2Catalogue)[Code]>, string>>,
-  severity?: Severity,
-): Finding {
-  return fillIn(code, h2Catalogue[code], strategy, subject, particulars, severity);
-}
-
-function fillIn(
-  code: FindingCode,
-  entry: FindingEntry,
-  strategy: Strategy,
-  subject: Subject,
-  particulars: Readonly<Record<string, string>>,
-  severity: Severity | undefined,
-): Finding {
-  const values = new Map<string, string>([...Object.entries(particulars), ['subject', subject.name]]);
-  const fill = (text: string): string => text.replaceAll(/\{(?<name>\w+)\}/g, (whole, name: string) => values.get(name) ?? whole);
-  return {
-    code,
-    severity: severity ?? entry.severity,
-    strategy,
-    subject,
-    cause: fill(entry.cause),
-    remedy: fill(entry.remedy),
-    privilege: fill(entry.privilege),
-    blastRadius: fill(entry.blastRadius),
+/** Makes findings of a code of one catalogue, their texts filled in. The compiler asks for every particular that they name. */
+function findingsOf<Codes extends FindingCode, Catalogue extends Readonly<Record<Codes, FindingEntry>>>(
+  catalogue: Catalogue & Readonly<Record<Codes, FindingEntry>>,
+) {
+  return <Code extends Codes>(
+    code: Code,
+    strategy: Strategy,
+    subject: Subject,
+    particulars: Readonly<Record<Particulars<Catalogue[Code]>, string>>,
+    severity?: Severity,
+  ): Finding => {
+    const entry: FindingEntry = catalogue[code];
+    const values = new Map<string, string>([...Object.entries<string>(particulars), ['subject', subject.name]]);
+    const fill = (text: string): string => text.replaceAll(/\{(?<name>\w+)\}/g, (whole, name: string) => values.get(name) ?? whole);
+    return {
+      code,
+      severity: severity ?? entry.severity,
+      strategy,
+      subject,
+      cause: fill(entry.cause),
+      remedy: fill(entry.remedy),
+      privilege: fill(entry.privilege),
+      blastRadius: fill(entry.blastRadius),
+    };
   };
 }
+
+export const finding = findingsOf(findingCatalogue);
+/** In the words of MariaDB, and of H2. */
+export const mariadbFinding = findingsOf(mariadbCatalogue);
+export const h2Finding = findingsOf(h2Catalogue);

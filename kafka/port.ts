@@ -111,8 +111,6 @@ export type ConsumerOptions = {
   readonly groupId: string;
   /** All must exist. @throws CdcError TOPIC_MISSING */
   readonly topics: readonly string[];
-  /** Where a partition starts that nobody has seeked. Default `earliest`. */
-  readonly startAt?: 'earliest' | 'latest';
   /** read_committed unless true. */
   readonly readUncommitted?: boolean;
   /** Partitions handled at the same time; default 1. */

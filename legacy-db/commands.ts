@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { CdcError, positiveNumber, postgresClientConfig, wholeNumber, type CliContext, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 import { migrate } from './migrate.ts';
@@ -7,7 +7,7 @@ import { runWorkload } from './workload/run-workload.ts';
 import { describeWorkload } from './workload/statistics.ts';
 
 type MigrateFlags = { ledger: boolean };
-type SeedFlags = { customers: number; products: number; orders: number; itemsPerOrder: number; seed: number; history: boolean };
+type SeedFlags = { customers: number; products: number; orders: number; seed: number };
 type WorkloadFlags = { rate: number; seconds: number; seed: number; writers: number; json: boolean };
 
 /** `cdc legacy-db migrate|seed|workload`: the order system that stands for somebody's legacy database. */
@@ -32,14 +32,11 @@ export function legacyDbCommand(context: CliContext): Command {
     .option('--customers <n>', 'customers to add', wholeNumber(0), 1000)
     .option('--products <n>', 'products to add', wholeNumber(0), 200)
     .option('--orders <n>', 'orders to add', wholeNumber(0), 5000)
-    .addOption(new Option('--items-per-order <n>', 'most items in an order').argParser(wholeNumber(0, 20)).default(5))
     .option('--seed <n>', 'the same seed gives the same rows', wholeNumber(0), 1)
-    .option('--history', 'spread their times over the year 2025; only before any poller runs', false)
-    .action(async ({ itemsPerOrder, ...flags }: SeedFlags) => {
+    .action(async (flags: SeedFlags) => {
       const { legacyDb } = await context.config();
       const added = await seed(clientFor(legacyDb, 'owner', 'cdc legacy-db seed'), {
         ...flags,
-        maxItemsPerOrder: itemsPerOrder,
         signal: context.signal,
         onProgress: ({ table, rows, total }) => {
           context.progress(`${table}: ${rows} of ${total}`);

@@ -5,7 +5,7 @@
  * Promises: scripts that may run again; seed data and the plan of a workload that are a function of their seed; no transaction left
  * open by a workload, however it ends. Leaves to others: publication, heartbeat and slot (connectors/), and reading any of it.
  */
-export { installLedger, legacyTables, migrate, removeLedger, type GrantedRoles } from './migrate.ts';
+export { legacyTables, migrate, type GrantedRoles } from './migrate.ts';
 export { seed } from './seed.ts';
 export { planWorkload } from './workload/plan.ts';
 export { runWorkload } from './workload/run-workload.ts';

@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg';
 import { explainError, openClient, roleMissing, type OpenClient } from './connect.ts';
-import { sqlFile, sqlFiles } from './sql-files.ts';
+import { sqlFiles } from './sql-files.ts';
 
 /** The tables of the order system, parents first. */
 export const legacyTables = ['public.customers', 'public.products', 'public.orders', 'public.order_items'] as const;
@@ -32,28 +32,13 @@ export async function migrate(owner: ClientConfig, options: MigrateOptions): Pro
       await client.query('SELECT set_config($1, $2, true)', [`legacy_db.${duty}`, options.roles[duty] ?? '']);
     }
     await run(client, files);
-    if (options.ledger === true) await watch(client, legacyTables);
+    if (options.ledger === true) await installLedger(client);
   });
 }
 
-/**
- * Puts the ledger of truth on `tables` (`schema.table`, quoted as in SQL where needed), which `owner` must own. Repeatable.
- *
- * @throws CdcError as {@link migrate}, and LEGACY_TABLES_MISSING
- */
-export async function installLedger(owner: ClientConfig, tables: readonly string[] = legacyTables): Promise<void> {
-  await inTransaction(owner, (client) => watch(client, tables));
-}
-
-/** Takes the ledger and its triggers away from every table; the order system stays as it is. Harmless without a ledger. */
-export async function removeLedger(owner: ClientConfig): Promise<void> {
-  const removal = await sqlFile('ledger/remove.sql');
-  await inTransaction(owner, (client) => run(client, [removal]));
-}
-
-async function watch(client: OpenClient, tables: readonly string[]): Promise<void> {
+async function installLedger(client: OpenClient): Promise<void> {
   await run(client, await sqlFiles('ledger'));
-  for (const table of tables) await client.query('SELECT ledger.watch($1::text::regclass)', [table]);
+  for (const table of legacyTables) await client.query('SELECT ledger.watch($1::text::regclass)', [table]);
 }
 
 async function run(client: OpenClient, files: readonly string[]): Promise<void> {

@@ -4,19 +4,12 @@ import { explainError, openClient, type OpenClient } from './connect.ts';
 import { sqlFile, sqlFiles } from './sql-files.ts';
 
 export type SeedOptions = {
-  /** Rows to add. */
+  /** Rows to add; each order gets one to five items. */
   readonly customers: number;
   readonly products: number;
   readonly orders: number;
-  /** Each order gets 1 to this many items, at most 20; 0 for none. Default 5. */
-  readonly maxItemsPerOrder?: number;
   /** The same seed gives the same rows, but for their times. An integer up to 2^53. Default 1. */
   readonly seed?: number;
-  /**
-   * Spreads the rows' times over the year 2025 instead of the time of the seeding. Only while no poller runs: rows that arrive with an
-   * old timestamp are what query-based capture cannot see.
-   */
-  readonly history?: boolean;
   readonly onProgress?: (progress: SeedProgress) => void;
   /** Stops between two chunks; what was committed stays. */
   readonly signal?: AbortSignal;
@@ -68,10 +61,8 @@ async function seedTables(client: OpenClient, options: SeedOptions): Promise<See
 async function preparePlan(client: OpenClient, options: SeedOptions): Promise<void> {
   const [plan = '', ...reserveIds] = await sqlFiles('seed');
   await client.query(plan);
-  await client.query('INSERT INTO seed_plan (seed, history, max_items, customers, products, orders) VALUES ($1, $2, $3, $4, $5, $6)', [
+  await client.query('INSERT INTO seed_plan (seed, customers, products, orders) VALUES ($1, $2, $3, $4)', [
     options.seed ?? 1,
-    options.history ?? false,
-    options.maxItemsPerOrder ?? 5,
     options.customers,
     options.products,
     options.orders,
@@ -106,13 +97,8 @@ async function insertChunks(
     const to = Math.min(from + chunkRows - 1, total);
     await client.query('BEGIN');
     for (const insert of inserts) {
-      if (options.history === true) await client.query(`ALTER TABLE public.${insert.table} DISABLE TRIGGER touch_updated_at`);
       const { rowCount } = await client.query(insert.text, [from, to]);
       insert.inserted += rowCount ?? 0;
-    }
-    // A table cannot be altered while it has foreign-key checks pending; they have run by now.
-    if (options.history === true) {
-      for (const { table } of inserts) await client.query(`ALTER TABLE public.${table} ENABLE TRIGGER touch_updated_at`);
     }
     await client.query('COMMIT');
     options.onProgress?.({ table: parent, rows: to, total });

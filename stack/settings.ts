@@ -116,6 +116,6 @@ export function withRegistry(settings: StackSettings, port: number): StackSettin
   return { ...settings, ports: { ...settings.ports, registry: port } };
 }
 
-function randomSecret(): string {
+export function randomSecret(): string {
   return randomBytes(18).toString('base64url');
 }

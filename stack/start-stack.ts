@@ -12,7 +12,8 @@ import { isSameProcess } from './processes/process-identity.ts';
 import { noProgress, type Progress } from './progress.ts';
 import { readStackState, type ProcessRecord, type StackState } from './state/state.ts';
 import { removeStackState, writeStackState } from './state/records.ts';
-import { composeServers, connectPlugins, stackServers, stackState, type Servers, type StackParts } from './servers/servers.ts';
+import { brokerAddresses, composeServers, connectPlugins, stackServers, type Servers } from './servers/servers.ts';
+import { stackState, type StackParts } from './roles-and-variables.ts';
 import {
   newSettings,
   readSettings,
@@ -135,7 +136,7 @@ async function bringUpOnFreePorts(folder: string, settings: StackSettings, how: 
 
 async function bringUp(folder: string, settings: StackSettings, how: BringUp): Promise<void> {
   const { parts, running, processes, progress, signal } = how;
-  await writeStackState(folder, { ...stackState(settings, parts), processes: [...processes] });
+  await writeStackState(folder, { ...stackState(settings, parts, brokerAddresses(settings)), processes: [...processes] });
   try {
     await composeServers(stackServers(settings, parts, { folder, progress }), running).up(signal);
   } catch (error) {

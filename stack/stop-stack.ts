@@ -1,7 +1,7 @@
-import { access, readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { hasCode } from './state/file.ts';
+import { exists, hasCode } from './state/file.ts';
 import { hasContainerStack, stopContainerStack } from './containers/container-stack.ts';
 import { withLock } from './state/lock.ts';
 import { stopMains } from './processes/main-process.ts';
@@ -69,13 +69,7 @@ async function stop(folder: string, progress: Progress): Promise<void> {
 }
 
 async function exclusively(folder: string, work: (folder: string) => Promise<void>): Promise<void> {
-  if (
-    !(await access(folder).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return;
+  if (!(await exists(folder))) return;
   // Not abortable: half a stop helps nobody, and each part has its limit.
   await withLock(join(folder, 'up-or-down.lock'), { signal: new AbortController().signal, waitMs: 0 }, () => work(folder));
 }

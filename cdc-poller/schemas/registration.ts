@@ -1,5 +1,5 @@
 import type { NewSchema, Registry } from '#change-events/index.ts';
-import { CdcError } from '#pipeline/index.ts';
+import { CdcError, type PollerConfig } from '#pipeline/index.ts';
 import { differenceOf } from './difference.ts';
 
 export type Subject = { readonly name: string; readonly schema: NewSchema };
@@ -17,7 +17,7 @@ export type Registrar = {
   idOf(subject: Subject, table: string, signal: AbortSignal): Promise<number>;
 };
 
-export function createRegistrar(registry: Registry, level: string): Registrar {
+export function createRegistrar(registry: Registry, level: PollerConfig['compatibility']): Registrar {
   const known = new Map<string, number>();
   return {
     async idOf({ name, schema }, table, signal) {

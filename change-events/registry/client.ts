@@ -1,6 +1,6 @@
 import { CdcError, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import * as z from 'zod';
-import { RegistryAnswer, plainUrl, registryRequests, unreachable, type Request } from './requests.ts';
+import { RegistryAnswer, plainUrl, registryCalls, unreachable, type Ask } from './requests.ts';
 import type { NewSchema, ReferencedSchema, RegisteredSchema, Registry } from './registry.ts';
 
 const schemaType = z
@@ -13,7 +13,6 @@ const references = z
   .transform((list) => list ?? []);
 const schemaAnswer = z.object({ schema: z.string(), schemaType, references });
 const versionAnswer = schemaAnswer.extend({ id: z.number(), version: z.number() });
-const idAnswer = z.object({ id: z.number() });
 const levelAnswer = z.object({ compatibilityLevel: z.string().nullish() });
 /** Confluent's answers with a list, Apicurio's with one text. */
 const checkAnswer = z.object({ is_compatible: z.boolean(), messages: z.array(z.string()).nullish(), reason: z.string().nullish() });
@@ -30,66 +29,110 @@ type References = z.output<typeof references>;
  */
 export function openRegistry(config: SchemaRegistryConfig): Registry {
   const url = plainUrl(config.url);
-  const request = registryRequests(config);
+  const ask = registryCalls(config);
 
-  const version = async (subject: string, which: number | 'latest', signal: AbortSignal | undefined): Promise<Version | null> =>
-    orNull(async () => parse(versionAnswer, await request('GET', `${path(subject)}/versions/${which}`, undefined, signal), url));
+  const latest = (subject: string, signal: AbortSignal | undefined): Promise<Version | null> =>
+    orNull(async () =>
+      parse(versionAnswer, await ask(`subject ${subject}`, (client) => client.getLatestSchemaMetadata(subject), signal), url),
+    );
+
+  const version = (subject: string, number: number, signal: AbortSignal | undefined): Promise<Version | null> =>
+    orNull(async () => {
+      const found = await ask(`version ${number} of subject ${subject}`, (client) => client.getSchemaMetadata(subject, number), signal);
+      return parse(versionAnswer, found, url);
+    });
+
+  const versions = async (subject: string, signal: AbortSignal | undefined): Promise<readonly number[]> => {
+    // Of its methods this one leaves the name as it is.
+    const name = encodeURIComponent(subject);
+    const found = await orNull(() => ask(`the versions of subject ${subject}`, (client) => client.getAllVersions(name), signal));
+    return found === null ? [] : parse(versionsAnswer, found, url);
+  };
+
+  const compatibilityOf = async (subject: string, signal: AbortSignal | undefined): Promise<string | null> => {
+    const found = await orNull(() => ask(`the level of subject ${subject}`, (client) => client.getConfig(subject), signal));
+    return found === null ? null : (parse(levelAnswer, found, url).compatibilityLevel ?? null);
+  };
+
+  /** Those that a new schema is compared with. */
+  const compared = async (subject: string, signal: AbortSignal | undefined): Promise<readonly number[]> => {
+    const all = (await versions(subject, signal)).toReversed();
+    if (all.length < 2) return all;
+    const own = await compatibilityOf(subject, signal);
+    const level =
+      own ?? parse(levelAnswer, await ask('its default level', (client) => client.getDefaultConfig(), signal), url).compatibilityLevel;
+    return level?.endsWith('_TRANSITIVE') === true ? all : all.slice(0, 1);
+  };
 
   return {
     url,
     schemaOf: (id, signal) =>
       orNull(async () => {
-        const found = parse(schemaAnswer, await request('GET', `/schemas/ids/${id}`, undefined, signal), url);
+        // An id means the same under every subject.
+        const answer = await ask(`the schema with id ${id}`, (client) => client.getBySubjectAndId('', id), signal);
+        const found = parse(schemaAnswer, answer, url);
         return { schemaType: found.schemaType, schema: found.schema, references: await resolve(found.references, version, signal) };
       }),
     register: async (subject, schema, signal) => {
-      const answer = await orExplained(subject, () => request('POST', `${path(subject)}/versions`, schema, signal));
-      return parse(idAnswer, answer, url).id;
-    },
-    compatibilityOf: async (subject, signal) => {
-      const found = await orNull(async () =>
-        parse(levelAnswer, await request('GET', `/config/${encodeURIComponent(subject)}`, undefined, signal), url),
+      const id = await orExplained(subject, () =>
+        ask(`a schema for subject ${subject}`, (client) => client.register(subject, schema), signal),
       );
-      return found?.compatibilityLevel ?? null;
+      return parse(z.number(), id, url);
     },
+    compatibilityOf,
     setCompatibility: async (subject, level, signal) => {
-      await orExplained(subject, () => request('PUT', `/config/${encodeURIComponent(subject)}`, { compatibility: level }, signal));
+      await orExplained(subject, () =>
+        ask(
+          `a level for subject ${subject}`,
+          (client, { Compatibility }) => client.updateCompatibility(subject, Compatibility[level]),
+          signal,
+        ),
+      );
     },
-    latest: (subject, signal) => version(subject, 'latest', signal),
+    latest,
     version,
-    check: (subject, schema, signal) => check(request, subject, schema, url, signal),
-    subjects: async (signal) =>
-      (await orNull(async () => parse(subjectsAnswer, await request('GET', '/subjects', undefined, signal), url))) ?? [],
-    versions: async (subject, signal) =>
-      (await orNull(async () => parse(versionsAnswer, await request('GET', `${path(subject)}/versions`, undefined, signal), url))) ?? [],
+    check: async (subject, schema, signal) => {
+      const reasons = new Set<string>();
+      for (const number of await compared(subject, signal)) {
+        for (const reason of await check(ask, { subject, number, schema, url }, signal)) reasons.add(reason);
+      }
+      return [...reasons];
+    },
+    subjects: async (signal) => {
+      const found = await orNull(() => ask('its subjects', (client) => client.getAllSubjects(), signal));
+      return found === null ? [] : parse(subjectsAnswer, found, url);
+    },
+    versions,
   };
 }
 
-async function check(
-  request: Request,
-  subject: string,
-  schema: NewSchema,
-  url: string,
-  signal: AbortSignal | undefined,
-): Promise<readonly string[]> {
-  const against = (versions: string): Promise<unknown> =>
-    request('POST', `/compatibility/subjects/${encodeURIComponent(subject)}/${versions}?verbose=true`, schema, signal);
-  const answer = await orNull(() =>
-    orExplained(subject, async () => {
-      try {
-        return await against('versions');
-      } catch (error) {
-        // Karapace compares with a version that is named, and with no others.
-        if (error instanceof CdcError && error.cause instanceof RegistryAnswer) return against('versions/latest');
-        throw error;
-      }
-    }),
+type Comparison = { readonly subject: string; readonly number: number; readonly schema: NewSchema; readonly url: string };
+
+/** The client's method says yes or no. Why not is in the answer, where the registry was asked for it. */
+async function check(ask: Ask, { subject, number, schema, url }: Comparison, signal: AbortSignal | undefined): Promise<readonly string[]> {
+  let answer: unknown;
+  const keep = (text: unknown): unknown => {
+    answer = typeof text === 'string' ? orText(text) : text;
+    return answer;
+  };
+  const what = `a comparison with version ${number} of subject ${subject}`;
+  const told = { params: { verbose: true }, transformResponse: keep };
+  const found = await orNull(() =>
+    orExplained(subject, () => ask(what, (client) => client.testCompatibility(subject, number, schema), signal, told)),
   );
-  if (answer === null) return [];
+  if (found === null) return [];
   const { is_compatible: compatible, messages, reason } = parse(checkAnswer, answer, url);
   if (compatible) return [];
   const reasons = [...(messages ?? []), ...(typeof reason === 'string' ? [reason] : [])];
   return reasons.length > 0 ? reasons : ['the registry gives no reason'];
+}
+
+function orText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What a schema refers to, deepest first, each once. */
@@ -137,8 +180,4 @@ function parse<T>(schema: z.ZodType<T>, answer: unknown, url: string): T {
   const parsed = schema.safeParse(answer);
   if (parsed.success) return parsed.data;
   throw unreachable(url, "it answers, but not as a schema registry does: is it the address of Confluent's API?");
-}
-
-function path(subject: string): string {
-  return `/subjects/${encodeURIComponent(subject)}`;
 }

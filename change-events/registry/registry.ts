@@ -1,3 +1,5 @@
+import type { Compatibility } from '@confluentinc/schemaregistry';
+
 /**
  * A schema registry that speaks Confluent's API (Confluent's own, Apicurio's ccompat, Karapace, Redpanda), as this project asks it. Every
  * call asks the server: nothing is cached and nothing is tried again here, so that an outage is known at once and a caller that
@@ -19,7 +21,7 @@ export type Registry = {
   readonly register: (subject: string, schema: NewSchema, signal?: AbortSignal) => Promise<number>;
   /** The level set on the subject; null when none is known (no such subject, or only the registry's default holds). */
   readonly compatibilityOf: (subject: string, signal?: AbortSignal) => Promise<string | null>;
-  readonly setCompatibility: (subject: string, level: string, signal?: AbortSignal) => Promise<void>;
+  readonly setCompatibility: (subject: string, level: CompatibilityLevel, signal?: AbortSignal) => Promise<void>;
   /** The newest version of a subject; null when there is none. */
   readonly latest: (subject: string, signal?: AbortSignal) => Promise<SchemaVersion | null>;
   /**
@@ -35,6 +37,9 @@ export type Registry = {
   /** One version of a subject; null when there is none. */
   readonly version: (subject: string, version: number, signal?: AbortSignal) => Promise<SchemaVersion | null>;
 };
+
+/** Confluent's names of the levels. */
+export type CompatibilityLevel = keyof typeof Compatibility;
 
 /** Confluent's names of the kinds of schemas. This project writes and reads the first two. */
 export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF';

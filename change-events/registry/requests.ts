@@ -1,8 +1,6 @@
 import { Agent } from 'node:https';
 import { CdcError, describeError, tlsOptions, type SchemaRegistryConfig } from '#pipeline/index.ts';
-import type { RestService } from '@confluentinc/schemaregistry/dist/rest-service.js';
-
-export type Method = 'GET' | 'POST' | 'PUT';
+import type { Compatibility, RestError, SchemaRegistryClient } from '@confluentinc/schemaregistry';
 
 /** The registry said no, in its own words. Internal: callers turn it into what the user should hear. */
 export class RegistryAnswer extends Error {
@@ -16,7 +14,20 @@ export class RegistryAnswer extends Error {
   }
 }
 
-export type Request = (method: Method, path: string, body: object | undefined, signal: AbortSignal | undefined) => Promise<unknown>;
+/** One call of the client. `what` names in an error what was asked for. */
+export type Ask = <T>(
+  what: string,
+  call: (client: SchemaRegistryClient, names: Pick<ClientPackage, 'Compatibility'>) => Promise<T>,
+  signal: AbortSignal | undefined,
+  more?: ClientConfig['createAxiosDefaults'],
+) => Promise<T>;
+
+type ClientConfig = ConstructorParameters<typeof SchemaRegistryClient>[0];
+type ClientPackage = {
+  readonly SchemaRegistryClient: typeof SchemaRegistryClient;
+  readonly RestError: typeof RestError;
+  readonly Compatibility: typeof Compatibility;
+};
 
 /** The address without a login, which a URL may carry. */
 export function plainUrl(text: string): string {
@@ -27,55 +38,66 @@ export function plainUrl(text: string): string {
 }
 
 /**
- * Requests to one registry, through the REST layer of Confluent's client. It is loaded with the first request, because it costs 130 ms and
- * 35 MB that nobody pays who has JSON topics only. (The package's index costs ten times that: it brings every cloud's key store.)
+ * Calls of one registry through Confluent's client, which is loaded with the first of them: nobody pays for it who has JSON topics only.
+ *
+ * Each call has a client of its own. One that is kept answers from its caches, and its methods wait for each other and take no signal.
  *
  * @throws CdcError REGISTRY_UNREACHABLE, REGISTRY_REFUSED; {@link RegistryAnswer}
  */
-export function registryRequests(config: SchemaRegistryConfig): Request {
+export function registryCalls(config: SchemaRegistryConfig): Ask {
   const url = plainUrl(config.url);
-  let service: Promise<RestService> | undefined;
-  return async (method, path, body, signal) => {
-    service ??= restService(config);
-    const rest = await service;
+  let first: Promise<{ readonly client: ClientPackage; readonly base: ClientConfig }> | undefined;
+  return async (what, call, signal, more) => {
+    first ??= (async () => ({ client: await clientPackage(), base: clientConfig(config) }))();
+    const { client, base } = await first;
     const timeout = AbortSignal.timeout(config.requestTimeoutMs);
+    const either = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+    const createAxiosDefaults = { ...base.createAxiosDefaults, signal: either, ...more };
     try {
-      const options = { signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]) };
-      const answer = await rest.handleRequest<unknown>(path, method, body, options);
-      return answer.data;
+      return await call(new client.SchemaRegistryClient({ ...base, createAxiosDefaults }), client);
     } catch (error) {
       signal?.throwIfAborted();
       if (timeout.aborted) throw unreachable(url, `no answer within ${config.requestTimeoutMs} ms`);
-      throw whatWentWrong(error, url, path);
+      throw error instanceof client.RestError ? refusal(error, url, what) : unreachable(url, describeCode(error));
     }
   };
 }
 
-async function restService({ url, username, password, tls, requestTimeoutMs }: SchemaRegistryConfig): Promise<RestService> {
-  const { RestService } = await import('@confluentinc/schemaregistry/dist/rest-service.js');
-  return new RestService(
-    [url.replace(/\/+$/, '')],
-    false,
-    { timeout: requestTimeoutMs, ...(tls === undefined ? {} : { httpsAgent: new Agent({ ...tlsOptions(tls), keepAlive: true }) }) },
-    username === undefined ? undefined : { credentialsSource: 'USER_INFO', userInfo: `${username}:${password ?? ''}` },
-    undefined,
-    0,
-  );
+/**
+ * The classes of the package's index, each from its own module. The index also loads every cloud's key store: 1.3 s of CPU time in place of 0.3, in
+ * which nothing else of the process runs. On a busy machine that was 17 s, and a member of a Kafka group is given up after 10.
+ */
+export async function clientPackage(): Promise<ClientPackage> {
+  const [client, errors] = await Promise.all([
+    import('@confluentinc/schemaregistry/dist/schemaregistry-client.js'),
+    import('@confluentinc/schemaregistry/dist/rest-error.js'),
+  ]);
+  return { SchemaRegistryClient: client.SchemaRegistryClient, Compatibility: client.Compatibility, RestError: errors.RestError };
 }
 
-/** The client's errors carry the request with its headers, the login among them: of those only the words go on. */
-function whatWentWrong(error: unknown, url: string, path: string): Error {
-  const status = numberOf(error, 'status');
-  const code = numberOf(error, 'errorCode');
-  if (status === undefined || code === undefined) return unreachable(url, describeCode(error));
-  const message = describeError(error)
-    .replace(/; Error code: -?\d+$/, '')
-    // What the client says where the answer has no words of a registry: a proxy's page, Karapace's refusal of a login.
-    .replace(/^Unknown error: Request failed with status code \d+$/, 'no reason given');
+function clientConfig({ url, username, password, tls, requestTimeoutMs }: SchemaRegistryConfig): ClientConfig {
+  return {
+    baseURLs: [url.replace(/\/+$/, '')],
+    cacheCapacity: 1,
+    maxRetries: 0,
+    createAxiosDefaults: {
+      timeout: requestTimeoutMs,
+      ...(tls === undefined ? {} : { httpsAgent: new Agent({ ...tlsOptions(tls), keepAlive: true }) }),
+    },
+    ...(username === undefined
+      ? {}
+      : { basicAuthCredentials: { credentialsSource: 'USER_INFO', userInfo: `${username}:${password ?? ''}` } }),
+  };
+}
+
+/** Of the client's errors only the words go on: others of them carry the request with its headers, the login among them. */
+function refusal({ status, errorCode, message }: RestError, url: string, what: string): Error {
+  // What the client gives where the answer has no words of a registry: a proxy's page, Karapace's refusal of a login.
+  const words = errorCode === -1 ? 'no reason given' : message;
   if (status === 401 || status === 403)
-    return new CdcError('REGISTRY_REFUSED', `the schema registry at ${url} refuses ${path} (${status}): ${message}`);
-  if (isAnswer(status, code)) return new RegistryAnswer(status, message);
-  return unreachable(url, `it answered ${status} (${message})`, status === 404 ? new RegistryAnswer(status, message) : undefined);
+    return new CdcError('REGISTRY_REFUSED', `the schema registry at ${url} refuses ${what} (${status}): ${words}`);
+  if (isAnswer(status, errorCode)) return new RegistryAnswer(status, words);
+  return unreachable(url, `it answered ${status} (${words})`);
 }
 
 /** Above 40400 are the registry's own words for "no such subject, version, schema"; another 404 is not a registry speaking. */
@@ -83,19 +105,12 @@ function isAnswer(status: number, code: number): boolean {
   return status === 400 || status === 409 || status === 422 || (status === 404 && code > 40_400);
 }
 
-/** With a {@link RegistryAnswer} as its cause where somebody answers who does not know the path. */
-export function unreachable(url: string, why: string, cause?: RegistryAnswer): CdcError {
-  return new CdcError('REGISTRY_UNREACHABLE', `no usable answer from the schema registry at ${url}: ${why}`, { cause });
+export function unreachable(url: string, why: string): CdcError {
+  return new CdcError('REGISTRY_UNREACHABLE', `no usable answer from the schema registry at ${url}: ${why}`);
 }
 
 function describeCode(error: unknown): string {
   const text = describeError(error);
   const code = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
   return text === 'Error' || text === '' ? code : text;
-}
-
-function numberOf(error: unknown, name: 'status' | 'errorCode'): number | undefined {
-  if (!(error instanceof Error) || !(name in error)) return undefined;
-  const value: unknown = Reflect.get(error, name);
-  return typeof value === 'number' ? value : undefined;
 }

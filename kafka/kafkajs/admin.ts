@@ -93,7 +93,7 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .toSorted((a, b) => a.partition - b.partition);
       }),
-    topicIds: topicIds.ask,
+    topicIds: (topics) => topicIds.ask(topics, () => attempt('list topics', (admin) => admin.listTopics())),
     async [Symbol.asyncDispose]() {
       closed = true;
       await topicIds.close();

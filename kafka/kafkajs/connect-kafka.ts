@@ -50,7 +50,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
     }
     return { admin, sockets };
   };
-  const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate, createTopicIds(config, logger));
+  const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate, createTopicIds(makeClient, translate));
 
   return {
     admin,

@@ -136,7 +136,7 @@ export async function startMember(
 
   const start = async (): Promise<void> => {
     await consumer.connect();
-    await consumer.subscribe({ topics: [...options.topics], fromBeginning: options.startAt !== 'latest' });
+    await consumer.subscribe({ topics: [...options.topics], fromBeginning: true });
     // Resolves also when the join has failed: then `ended` says so.
     await consumer.run({ autoCommit: false, partitionsConsumedConcurrently: options.concurrency ?? 1, eachBatch });
   };

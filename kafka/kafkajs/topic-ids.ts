@@ -1,33 +1,91 @@
-import type { KafkaConfig, Logger } from '#pipeline/index.ts';
 import type { KafkaAdmin } from '../port.ts';
+import { clusterOf, type Cluster } from './patches/cluster.ts';
+import { builtOtherwise, internal } from './patches/internals.ts';
+import { close, type Sockets } from './patches/sockets.ts';
+import { idsRequest, metadataKey, noId, readIds, versionWithIds, type AnsweredTopic } from './patches/topic-ids-protocol.ts';
 
-export type TopicIds = { readonly ask: KafkaAdmin['topicIds']; readonly close: () => Promise<void> };
+export type TopicIds = {
+  /** `listTopics` is asked where the broker knows no ids. */
+  readonly ask: (topics: readonly string[], listTopics: KafkaAdmin['listTopics']) => ReturnType<KafkaAdmin['topicIds']>;
+  readonly close: () => Promise<void>;
+};
+
+type Opened = { readonly cluster: Cluster; readonly sockets: Sockets };
+
+const unknownTopic = 3;
+/** A topic that was just made has its id before it has a leader. */
+const noLeaderYet = 5;
 
 /**
- * kafkajs asks in words of Kafka 2.3, which know no ids of topics: the other client asks this one question, over a connection that is made
- * with the first one and kept, since a read model asks again and again.
+ * kafkajs asks in words of Kafka 2.3, which know no ids of topics: this one question is asked in words of our own over its connection, which is
+ * made with the first one and kept, since a read model asks again and again.
  */
-export function createTopicIds(config: KafkaConfig, logger: Logger): TopicIds {
-  let opened: Promise<KafkaAdmin> | undefined;
-  const open = async (): Promise<KafkaAdmin> => {
-    const { connectPlatformatic } = await import('../platformatic/connect-kafka.ts');
-    return await connectPlatformatic(config, logger).admin();
+export function createTopicIds(
+  makeClient: () => { readonly client: object; readonly sockets: Sockets },
+  translate: (error: unknown, doing: string) => unknown,
+): TopicIds {
+  let opened: Promise<Opened> | undefined;
+  const forget = async (one: Promise<Opened> | undefined): Promise<void> => {
+    if (opened === one) opened = undefined;
+    await one?.then(({ cluster, sockets }) => close(cluster, sockets)).catch(() => undefined);
   };
   return {
-    ask: async (topics) => {
-      const admin = (opened ??= open());
+    ask: async (topics, listTopics) => {
+      const mine = (opened ??= open(makeClient()));
       try {
-        return await (await admin).topicIds(topics);
+        const { cluster, sockets } = await mine;
+        const answer = await sockets.whileOpen(askBroker(cluster, topics));
+        if (answer !== null) return idsOf(answer);
       } catch (error) {
         // The next question makes another one.
-        if (opened === admin) opened = undefined;
-        await admin.then((one) => one[Symbol.asyncDispose]()).catch(() => undefined);
-        throw error;
+        await forget(mine);
+        throw translate(error, `read the ids of topics ${topics.join(', ')}`);
       }
+      const present = new Set(await listTopics());
+      return new Map(topics.filter((topic) => present.has(topic)).map((topic) => [topic, null]));
     },
-    close: async () => {
-      await opened?.then((one) => one[Symbol.asyncDispose]()).catch(() => undefined);
-      opened = undefined;
-    },
+    close: () => forget(opened),
   };
+}
+
+async function open({ client, sockets }: { readonly client: object; readonly sockets: Sockets }): Promise<Opened> {
+  const cluster = clusterOf(client);
+  try {
+    await sockets.whileOpen(cluster.connect());
+    return { cluster, sockets };
+  } catch (error) {
+    sockets.cut();
+    throw error;
+  }
+}
+
+/** Null where the broker knows no ids. */
+async function askBroker({ brokerPool }: Cluster, topics: readonly string[]): Promise<readonly AnsweredTopic[] | null> {
+  if (topics.length === 0) return [];
+  const { seedBroker } = brokerPool;
+  if (seedBroker === undefined) throw builtOtherwise('connections');
+  if ((seedBroker.versions?.[metadataKey]?.maxVersion ?? 0) < versionWithIds) return null;
+  const buffer = idsRequest(topics);
+  return await seedBroker.connectionPool.send({
+    request: { apiKey: metadataKey, apiVersion: versionWithIds, apiName: 'Metadata', encode: async () => ({ buf: buffer, buffer }) },
+    response: { decode: async (raw) => readIds(raw), parse: async (answer) => answer },
+  });
+}
+
+function idsOf(answer: readonly AnsweredTopic[]): ReadonlyMap<string, string | null> {
+  const ids = new Map<string, string | null>();
+  for (const { errorCode, name, id } of answer) {
+    if (errorCode === unknownTopic) continue;
+    if (errorCode !== 0 && errorCode !== noLeaderYet) throw errorOf(errorCode);
+    ids.set(name, id === noId ? null : id);
+  }
+  return ids;
+}
+
+/** As kafkajs knows it. */
+function errorOf(code: number): Error {
+  const errors = internal('src/protocol/error');
+  const make: unknown = typeof errors === 'object' && errors !== null ? Reflect.get(errors, 'createErrorFromCode') : undefined;
+  const error: unknown = typeof make === 'function' ? Reflect.apply(make, undefined, [code]) : undefined;
+  return error instanceof Error ? error : builtOtherwise('errors');
 }

@@ -1,21 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import { OffsetOutOfRangeError, type FetchedRun, type FetchPlace, type TopicReader } from '../port.ts';
+import { clusterOf } from './patches/cluster.ts';
 import { ReadRecord, UnreadableRecord } from './patches/fetch-answer.ts';
 import { builtOtherwise } from './patches/internals.ts';
 import { close, type Sockets } from './patches/sockets.ts';
-
-/** The part of kafkajs's connection to a cluster that reading needs: its consumers read by it, and it has no other way without a group. */
-type Cluster = {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  addTargetTopic(topic: string): Promise<void>;
-  findLeaderForPartitions(topic: string, partitions: readonly number[]): Readonly<Record<string, readonly number[]>>;
-  findBroker(node: { readonly nodeId: string }): Promise<Broker>;
-};
-
-type Broker = { fetch(question: object): Promise<unknown> };
 
 type ReaderOptions = {
   readonly topic: string;
@@ -45,7 +34,7 @@ export async function openReader(
   { topic, readUncommitted = false, translate }: ReaderOptions,
 ): Promise<TopicReader> {
   const doing = `read topic ${topic}`;
-  const cluster = clusterOf(client, { allowAutoTopicCreation: false, maxInFlightRequests: null, metadataMaxAge: 300_000 });
+  const cluster = clusterOf(client);
   const dispose = async (): Promise<void> => {
     await close(cluster, sockets);
   };
@@ -94,21 +83,6 @@ export async function openReader(
 
 function isConnectionError(error: unknown): boolean {
   return error instanceof kafkajs.KafkaJSConnectionError || error instanceof kafkajs.KafkaJSBrokerNotFound;
-}
-
-/** kafkajs keeps the maker of its connections behind a symbol. */
-function clusterOf(client: object, options: object): Cluster {
-  const symbol = Object.getOwnPropertySymbols(client).find(({ description }) => description === 'private:Kafka:createCluster');
-  const create: unknown = symbol === undefined ? undefined : Reflect.get(client, symbol);
-  const cluster: unknown = typeof create === 'function' ? Reflect.apply(create, client, [options]) : undefined;
-  if (!isCluster(cluster)) throw builtOtherwise('clusters');
-  return cluster;
-}
-
-const needed = ['connect', 'disconnect', 'refreshMetadata', 'addTargetTopic', 'findLeaderForPartitions', 'findBroker'] as const;
-
-function isCluster(value: unknown): value is Cluster {
-  return typeof value === 'object' && value !== null && needed.every((name) => typeof Reflect.get(value, name) === 'function');
 }
 
 type Answer = {

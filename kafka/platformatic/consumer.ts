@@ -100,7 +100,7 @@ export async function runConsumer(
   const fetchLoop = async (): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted;) {
       try {
-        await findStarts(fetcher, readers, options);
+        await findStarts(fetcher, readers);
         const ready = [...readers.values()].filter((reader) => reader.fetchFrom !== null && !reader.isAhead);
         if (ready.length === 0) {
           await changed.promise;
@@ -165,10 +165,10 @@ export async function runConsumer(
 }
 
 /** Readers that nobody has seeked begin where the options say. */
-async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, PartitionReader>, options: ConsumerOptions): Promise<void> {
+async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, PartitionReader>): Promise<void> {
   const lost = [...readers.values()].filter(({ fetchFrom }) => fetchFrom === null);
   if (lost.length === 0) return;
-  const edge = await edges(consumer, [...new Set(lost.map(({ topic }) => topic))], options.startAt ?? 'earliest');
+  const edge = await edges(consumer, [...new Set(lost.map(({ topic }) => topic))], 'earliest');
   for (const reader of lost) reader.startAt(edge(reader.topic, reader.partition));
 }
 

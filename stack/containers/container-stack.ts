@@ -1,15 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { hasCode, writeSecretFile } from '../state/file.ts';
+import { exists, hasCode, writeSecretFile } from '../state/file.ts';
 import { withLock } from '../state/lock.ts';
-import { freePort, freePorts } from '../processes/ports.ts';
 import { noProgress, withElapsed, type Progress } from '../progress.ts';
-import { confluentApi } from '../servers/registry.ts';
+import { stackState } from '../roles-and-variables.ts';
 import { removeStackState, writeStackState } from '../state/records.ts';
 import { runProgram } from '../processes/run-program.ts';
 import type { StackState } from '../state/state.ts';
+import { accessOf, readVariables, variablesFile, variablesOf, type ComposeVariables } from './variables.ts';
 
 export type ContainerStackOptions = {
   readonly folder: string;
@@ -22,7 +22,6 @@ export type ContainerStackOptions = {
 };
 
 const project = join(import.meta.dirname, '..', '..');
-const host = '127.0.0.1';
 
 /**
  * The same servers as containers: those of docker-compose.yml, without the programs. Ports and passwords are drawn once and kept in the
@@ -37,7 +36,11 @@ export async function startContainerStack(options: ContainerStackOptions): Promi
   return withLock(join(folder, 'up-or-down.lock'), { signal, waitMs: 0 }, async () => {
     const variables = await variablesOf(folder, options.registry ?? false);
     await writeSecrets(folder, variables);
-    const state = stateOf(variables, composeProject(folder), connect);
+    const access = accessOf(variables);
+    const parts = { connect, mariadb: false, h2: false, registry: access.ports.registry !== undefined };
+    // Kafka gives this address to its clients.
+    const brokers = `localhost:${variables['KAFKA_PORT']}`;
+    const state = { ...stackState(access, parts, brokers), containers: { project: composeProject(folder) } };
     await writeStackState(folder, state);
     const registry = state.schemaRegistry === undefined ? [] : ['schema-registry'];
     const services = ['legacy-db', 'read-db', 'kafka', ...registry, ...(connect ? ['connect'] : [])];
@@ -64,10 +67,7 @@ export async function stopContainerStack(folder: string, volumes: boolean, progr
 
 /** True when the folder keeps a stack of containers, also one that is down. */
 export async function hasContainerStack(folder: string): Promise<boolean> {
-  return access(variablesFile(folder)).then(
-    () => true,
-    () => false,
-  );
+  return exists(variablesFile(folder));
 }
 
 /** What compose says of each service: `running`, `exited` …, and its health. */
@@ -82,17 +82,13 @@ export async function containerStates(folder: string): Promise<ReadonlyMap<strin
   );
 }
 
-function variablesFile(folder: string): string {
-  return join(folder, 'containers.env');
-}
-
 /** docker-compose.yml takes each password from a file there. */
 function secretsFolder(folder: string): string {
   return join(folder, 'secrets');
 }
 
 /** Only its owner enters the folder; the files are mounted into containers, whose programs are other users. */
-async function writeSecrets(folder: string, variables: Readonly<Record<string, string>>): Promise<void> {
+async function writeSecrets(folder: string, variables: ComposeVariables): Promise<void> {
   await mkdir(secretsFolder(folder), { recursive: true, mode: 0o700 });
   for (const [name, value] of Object.entries(variables)) {
     if (!name.endsWith('_PASSWORD')) continue;
@@ -105,113 +101,6 @@ async function writeSecrets(folder: string, variables: Readonly<Record<string, s
 /** Two stacks side by side are two projects. */
 function composeProject(folder: string): string {
   return `legacy-cdc-bridge-${createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 8)}`;
-}
-
-async function readVariables(folder: string): Promise<Record<string, string> | null> {
-  try {
-    const text = await readFile(variablesFile(folder), 'utf8');
-    return Object.fromEntries([...text.matchAll(/^([A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
-  }
-}
-
-/** Those of an earlier start where there was one. */
-async function variablesOf(folder: string, registry: boolean): Promise<Record<string, string>> {
-  const known = await withLogin(folder, (await readVariables(folder)) ?? (await newVariables(folder)));
-  if (!registry || known['SCHEMA_REGISTRY_PORT'] !== undefined) return known;
-  // The profile is also what lets `down` see the registry.
-  const variables = { ...known, SCHEMA_REGISTRY_PORT: String(await freePort()), COMPOSE_PROFILES: 'schema-registry' };
-  await writeVariables(folder, variables);
-  return variables;
-}
-
-/** A stack that was made before Connect asked for a login draws it now. */
-async function withLogin(folder: string, variables: Record<string, string>): Promise<Record<string, string>> {
-  if (variables['CONNECT_PASSWORD'] !== undefined) return variables;
-  const more = { ...variables, CONNECT_USERNAME: 'cdc', CONNECT_PASSWORD: secret() };
-  await writeVariables(folder, more);
-  return more;
-}
-
-async function newVariables(folder: string): Promise<Record<string, string>> {
-  const settings = await access(join(folder, 'settings.json')).then(
-    () => true,
-    () => false,
-  );
-  if (settings) throw new CdcError('STACK_FOLDER_INVALID', `${folder} holds a stack of processes: reset it first, or name another folder.`);
-  const ports = await freePorts(1);
-  const variables = {
-    LEGACY_DB_SUPERUSER_PASSWORD: secret(),
-    LEGACY_DB_OWNER_PASSWORD: secret(),
-    LEGACY_DB_APP_PASSWORD: secret(),
-    LEGACY_DB_POLLER_PASSWORD: secret(),
-    LEGACY_DB_REPLICATOR_PASSWORD: secret(),
-    READ_DB_SUPERUSER_PASSWORD: secret(),
-    READ_DB_PASSWORD: secret(),
-    CONNECT_USERNAME: 'cdc',
-    CONNECT_PASSWORD: secret(),
-    LEGACY_DB_PORT: String(ports.legacy),
-    READ_DB_PORT: String(ports.read),
-    KAFKA_PORT: String(ports.kafka),
-    CONNECT_PORT: String(ports.connect),
-  };
-  await writeVariables(folder, variables);
-  return variables;
-}
-
-async function writeVariables(folder: string, variables: Readonly<Record<string, string>>): Promise<void> {
-  const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
-  await writeSecretFile(variablesFile(folder), lines.join(''));
-}
-
-function secret(): string {
-  return randomBytes(18).toString('base64url');
-}
-
-function stateOf(variables: Readonly<Record<string, string>>, name: string, connect: boolean): StackState {
-  const of = (key: string): string => variables[key] ?? '';
-  const server = (which: 'LEGACY_DB' | 'READ_DB'): StackState['legacyServer'] => ({
-    host,
-    port: Number(of(`${which}_PORT`)),
-    superuser: { user: 'postgres', password: of(`${which}_SUPERUSER_PASSWORD`) },
-  });
-  const brokers = `localhost:${of('KAFKA_PORT')}`;
-  const url = `http://${host}:${of('CONNECT_PORT')}`;
-  const port = of('SCHEMA_REGISTRY_PORT');
-  const registry = port === '' ? null : { url: `http://${host}:${port}${confluentApi}` };
-  const passwords = Object.fromEntries(Object.entries(variables).filter(([key]) => /_(?:OWNER|APP|POLLER|REPLICATOR)_PASSWORD$/.test(key)));
-  return {
-    legacyServer: server('LEGACY_DB'),
-    readServer: server('READ_DB'),
-    roles: {
-      owner: { user: 'legacy_owner', password: of('LEGACY_DB_OWNER_PASSWORD') },
-      application: { user: 'legacy_app', password: of('LEGACY_DB_APP_PASSWORD') },
-      poller: { user: 'cdc_poller', password: of('LEGACY_DB_POLLER_PASSWORD') },
-      replicator: { user: 'cdc_replicator', password: of('LEGACY_DB_REPLICATOR_PASSWORD') },
-    },
-    readModel: { user: 'read_model', password: of('READ_DB_PASSWORD') },
-    kafka: { brokers },
-    ...(connect ? { connect: { url, username: of('CONNECT_USERNAME'), password: of('CONNECT_PASSWORD') } } : {}),
-    ...(registry === null ? {} : { schemaRegistry: registry }),
-    environment: {
-      ...passwords,
-      LEGACY_DB_HOST: host,
-      LEGACY_DB_PORT: of('LEGACY_DB_PORT'),
-      LEGACY_DB_NAME: 'legacy',
-      KAFKA_BROKERS: brokers,
-      ...(connect ? { CONNECT_URL: url, CONNECT_USERNAME: of('CONNECT_USERNAME'), CONNECT_PASSWORD: of('CONNECT_PASSWORD') } : {}),
-      ...(registry === null ? {} : { SCHEMA_REGISTRY_URL: registry.url }),
-      READ_DB_HOST: host,
-      READ_DB_PORT: of('READ_DB_PORT'),
-      READ_DB_NAME: 'read_model',
-      READ_DB_USER: 'read_model',
-      READ_DB_PASSWORD: of('READ_DB_PASSWORD'),
-    },
-    containers: { project: name },
-    processes: [],
-  };
 }
 
 /** @returns the last lines that compose wrote */

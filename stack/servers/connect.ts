@@ -3,9 +3,9 @@ import { delimiter, join } from 'node:path';
 import { answersAt } from '../answers-at.ts';
 import { writeSecretFile } from '../state/file.ts';
 import { javaFlags, propertiesFile, serverEnvironment } from './java.ts';
+import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 
-const host = '127.0.0.1';
 const extension = 'org.apache.kafka.connect.rest.basic.auth.extension';
 
 export type ConnectOptions = {

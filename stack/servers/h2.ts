@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { CdcError, describeError, postgresClientConfig } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { exists, hasCode } from '../state/file.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';
+import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 import { javaFlags, serverEnvironment } from './java.ts';
 
-const host = '127.0.0.1';
 /** The database that the server is made with, and its administrator. */
 const database = 'legacy';
 const administrator = 'sa';
@@ -111,11 +111,7 @@ async function initialise(
   { name, dataFolder, password, throwaway }: H2Options,
   signal: AbortSignal,
 ): Promise<void> {
-  const initialised = await access(dataFolder).then(
-    () => true,
-    () => false,
-  );
-  if (initialised) return;
+  if (await exists(dataFolder)) return;
   const temporary = join(dirname(dataFolder), `.${name}-${randomUUID()}`);
   const script = `${temporary}.sql`;
   try {

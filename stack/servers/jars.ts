@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { access, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { exists, hasCode } from '../state/file.ts';
 import { withLock } from '../state/lock.ts';
 import { formatSeconds } from '../wait-for.ts';
 import type { Progress } from '../progress.ts';
@@ -120,11 +120,4 @@ async function runMaven(set: JarSet, args: readonly string[], { signal, progress
   } finally {
     clearInterval(report);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,14 +1,14 @@
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
 import { javaFlags, propertiesFile, serverEnvironment, type JvmMode } from './java.ts';
 import { aliveBrokers } from './kafka-ping.ts';
+import { exists } from '../state/file.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';
+import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 import { waitFor } from '../wait-for.ts';
-
-const host = '127.0.0.1';
 
 export type KafkaOptions = {
   readonly name: string;
@@ -73,11 +73,7 @@ type Format = {
 };
 
 async function format(flags: readonly string[], { java, data, config, clusterId, env, signal }: Format): Promise<void> {
-  const formatted = await access(join(data, 'meta.properties')).then(
-    () => true,
-    () => false,
-  );
-  if (formatted) return;
+  if (await exists(join(data, 'meta.properties'))) return;
   const { code, lines } = await runProgram(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', config], {
     env,
     signal,

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Connection } from 'mysql2/promise';
 import { CdcError, describeError, mariadbConnectionOptions } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { exists, hasCode } from '../state/file.ts';
 import { serverEnvironment } from './java.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { bootstrapSql, mariadbFiles, type MariadbFiles } from './mariadb-files.ts';
 import { runProgram } from '../processes/run-program.ts';
+import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
-
-const host = '127.0.0.1';
 
 export type MariadbOptions = {
   readonly name: string;
@@ -107,11 +106,7 @@ function serverArguments({ port, throwaway }: MariadbOptions): string[] {
 
 /** Into a folder beside, renamed when complete: what is found under the final name is whole. */
 async function initialise(files: MariadbFiles, { name, dataFolder, password }: MariadbOptions, signal: AbortSignal): Promise<void> {
-  const initialised = await access(dataFolder).then(
-    () => true,
-    () => false,
-  );
-  if (initialised) return;
+  if (await exists(dataFolder)) return;
   const temporary = join(dirname(dataFolder), `.${name}-${randomUUID()}`);
   const input = `${temporary}.sql`;
   try {

@@ -1,14 +1,8 @@
 import type { Client } from 'pg';
+import type { RolesAndDatabase } from '../roles-and-variables.ts';
 
-/** A role as a DBA makes it for one of the programs. */
-export type Role = { readonly user: string; readonly password: string; readonly attributes?: 'CREATEDB' | 'REPLICATION' };
-
-/** Makes the roles that are missing, sets every password, and makes `database` for `owner`. Repeatable. */
-export async function ensureRoles(
-  superuser: Client,
-  roles: readonly Role[],
-  database: { readonly name: string; readonly owner: string },
-): Promise<void> {
+/** Makes the roles that are missing, sets every password, and makes the database for its owner. Repeatable. */
+export async function ensureRoles(superuser: Client, { roles, database }: RolesAndDatabase): Promise<void> {
   for (const { user, password, attributes } of roles) {
     const name = superuser.escapeIdentifier(user);
     const found = await superuser.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [user]);

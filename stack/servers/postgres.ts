@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { access, chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { CdcError, describeError, postgresClientConfig } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { exists, hasCode } from '../state/file.ts';
 import { serverEnvironment } from './java.ts';
 import { postgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';
+import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 import { postgresUser, type SystemUser } from '../processes/unprivileged-user.ts';
-
-const host = '127.0.0.1';
 
 export type PostgresOptions = {
   readonly name: string;
@@ -108,11 +107,7 @@ async function initialise(
   signal: AbortSignal,
 ): Promise<void> {
   const { dataFolder, password, throwaway, name } = options;
-  const initialised = await access(dataFolder).then(
-    () => true,
-    () => false,
-  );
-  if (initialised) return;
+  if (await exists(dataFolder)) return;
   const temporary = join(dirname(dataFolder), `.${name}-${randomUUID()}`);
   const passwordFile = `${temporary}.password`;
   try {

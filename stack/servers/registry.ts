@@ -2,14 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersAt } from '../answers-at.ts';
 import { javaFlags, serverEnvironment } from './java.ts';
+import { confluentApi, host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 
-const host = '127.0.0.1';
 const version = '2.6.13.Final';
-
-/** Where Apicurio speaks as Confluent's registry does; and its own API, which its converter for Connect needs. */
-export const confluentApi = '/apis/ccompat/v7';
-export const apicurioApi = '/apis/registry/v2';
 
 export type RegistryOptions = {
   readonly name: string;

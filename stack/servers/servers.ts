@@ -8,116 +8,26 @@ import { mariadbServer } from './mariadb.ts';
 import { ensureMariadbRoles } from './mariadb-roles.ts';
 import { ensureRoles } from './postgres-roles.ts';
 import { postgresServer } from './postgres.ts';
-import { apicurioApi, confluentApi, registryServer } from './registry.ts';
+import { registryServer } from './registry.ts';
 import { serverProcess, type ServerSpec, type StackRuntime } from '../processes/server-process.ts';
 import type { StackSettings } from '../settings.ts';
 import { leaveAlone, parallel, sequence, type Resource } from '../resource.ts';
-import type { StackState } from '../state/state.ts';
-
-const host = '127.0.0.1';
+import {
+  connectLogin,
+  h2State,
+  host,
+  legacyDatabase,
+  mariadbState,
+  postgresRoles,
+  readDatabase,
+  readModelRole,
+  workerVariables,
+  type StackParts,
+} from '../roles-and-variables.ts';
 
 /** Connect's plugins. Whoever has no MariaDB, or no registry, need not fetch what goes with it. */
 export function connectPlugins({ mariadb, registry }: StackParts): readonly JarSet[] {
   return ['debezium-postgres', ...(mariadb ? (['debezium-mariadb'] as const) : []), ...(registry ? (['apicurio-converter'] as const) : [])];
-}
-
-/** Which servers a stack has beside those that every stack has. */
-export type StackParts = { readonly connect: boolean; readonly mariadb: boolean; readonly h2: boolean; readonly registry: boolean };
-
-/** What a stack with these settings tells its users; no process runs yet. */
-export function stackState(settings: StackSettings, parts: StackParts): StackState {
-  const { ports, passwords } = settings;
-  const connect = { url: `http://${host}:${ports.connect}`, ...connectLogin(settings) };
-  const brokers = brokerAddresses(settings);
-  const mariadb = parts.mariadb ? mariadbState(settings) : null;
-  const h2 = parts.h2 ? h2State(settings) : null;
-  const registry = parts.registry ? registryState(settings) : null;
-  return {
-    legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
-    readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
-    roles: {
-      owner: { user: 'legacy_owner', password: passwords.owner },
-      application: { user: 'legacy_app', password: passwords.application },
-      poller: { user: 'cdc_poller', password: passwords.poller },
-      replicator: { user: 'cdc_replicator', password: passwords.replicator },
-    },
-    readModel: { user: 'read_model', password: passwords.readModel },
-    kafka: { brokers },
-    ...(parts.connect ? { connect } : {}),
-    ...(mariadb === null ? {} : { mariadb }),
-    ...(h2 === null ? {} : { h2 }),
-    ...(registry === null ? {} : { schemaRegistry: registry }),
-    environment: {
-      LEGACY_DB_HOST: host,
-      LEGACY_DB_PORT: String(ports.legacy),
-      LEGACY_DB_NAME: 'legacy',
-      LEGACY_DB_OWNER_PASSWORD: passwords.owner,
-      LEGACY_DB_APP_PASSWORD: passwords.application,
-      LEGACY_DB_POLLER_PASSWORD: passwords.poller,
-      LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
-      KAFKA_BROKERS: brokers,
-      ...(parts.connect
-        ? { CONNECT_URL: connect.url, CONNECT_USERNAME: connect.username ?? '', CONNECT_PASSWORD: connect.password ?? '' }
-        : {}),
-      READ_DB_HOST: host,
-      READ_DB_PORT: String(ports.read),
-      READ_DB_NAME: 'read_model',
-      READ_DB_USER: 'read_model',
-      READ_DB_PASSWORD: passwords.readModel,
-      ...(mariadb === null
-        ? {}
-        : {
-            LEGACY_MARIADB_HOST: host,
-            LEGACY_MARIADB_PORT: String(mariadb.port),
-            LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password,
-            LEGACY_MARIADB_REPLICATOR_PASSWORD: mariadb.roles.replicator.password,
-          }),
-      ...(h2 === null
-        ? {}
-        : {
-            LEGACY_H2_HOST: host,
-            LEGACY_H2_PORT: String(h2.port),
-            LEGACY_H2_OWNER_PASSWORD: h2.roles.owner.password,
-            LEGACY_H2_POLLER_PASSWORD: h2.roles.poller.password,
-          }),
-      ...(registry === null ? {} : { SCHEMA_REGISTRY_URL: registry.url }),
-    },
-    processes: [],
-  };
-}
-
-function connectLogin({ connectPassword }: StackSettings): { readonly username?: string; readonly password?: string } {
-  return connectPassword === undefined ? {} : { username: 'cdc', password: connectPassword };
-}
-
-function mariadbState({ ports, mariadbPasswords }: StackSettings): NonNullable<StackState['mariadb']> | null {
-  if (ports.mariadb === undefined || mariadbPasswords === undefined) return null;
-  const { superuser, owner, poller, replicator } = mariadbPasswords;
-  return {
-    host,
-    port: ports.mariadb,
-    superuser: { user: 'root', password: superuser },
-    roles: {
-      owner: { user: 'legacy_owner', password: owner },
-      poller: { user: 'cdc_poller', password: poller },
-      replicator: { user: 'cdc_replicator', password: replicator },
-    },
-  };
-}
-
-function h2State({ ports, h2Passwords }: StackSettings): NonNullable<StackState['h2']> | null {
-  if (ports.h2 === undefined || h2Passwords === undefined) return null;
-  const { administrator, owner, poller } = h2Passwords;
-  return {
-    host,
-    port: ports.h2,
-    superuser: { user: 'sa', password: administrator },
-    roles: { owner: { user: 'legacy_owner', password: owner }, poller: { user: 'cdc_poller', password: poller } },
-  };
-}
-
-function registryState({ ports }: StackSettings): NonNullable<StackState['schemaRegistry']> | null {
-  return ports.registry === undefined ? null : { url: `http://${host}:${ports.registry}${confluentApi}` };
 }
 
 /** The servers of a stack, each as a resource, in the order in which they are shown. */
@@ -145,7 +55,7 @@ export function composeServers(servers: Servers, running: ReadonlySet<string> = 
 }
 
 /** host:port of every broker, with commas. */
-function brokerAddresses({ ports }: StackSettings): string {
+export function brokerAddresses({ ports }: StackSettings): string {
   return [ports, ...ports.moreKafka].map(({ kafka }) => `${host}:${kafka}`).join(',');
 }
 
@@ -181,17 +91,7 @@ function legacyPostgres({ ports, postgresFolder, passwords, throwaway }: StackSe
       max_wal_senders: '30',
       max_replication_slots: '30',
     },
-    configure: (superuser) =>
-      ensureRoles(
-        superuser,
-        [
-          { user: 'legacy_owner', password: passwords.owner, attributes: 'CREATEDB' },
-          { user: 'legacy_app', password: passwords.application },
-          { user: 'cdc_poller', password: passwords.poller },
-          { user: 'cdc_replicator', password: passwords.replicator, attributes: 'REPLICATION' },
-        ],
-        { name: 'legacy', owner: 'legacy_owner' },
-      ),
+    configure: (superuser) => ensureRoles(superuser, legacyDatabase(postgresRoles(passwords))),
   });
 }
 
@@ -203,11 +103,7 @@ function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSett
     password: passwords.readSuperuser,
     throwaway,
     settings: {},
-    configure: (superuser) =>
-      ensureRoles(superuser, [{ user: 'read_model', password: passwords.readModel, attributes: 'CREATEDB' }], {
-        name: 'read_model',
-        owner: 'read_model',
-      }),
+    configure: (superuser) => ensureRoles(superuser, readDatabase(readModelRole(passwords))),
   });
 }
 
@@ -261,38 +157,15 @@ function schemaRegistry({ ports }: StackSettings, { folder, progress }: StackRun
 }
 
 function connectWorker(settings: StackSettings, parts: StackParts, { folder, progress }: StackRuntime): ServerSpec {
-  const { ports, passwords } = settings;
-  const mariadb = parts.mariadb ? mariadbState(settings) : null;
-  const registry = parts.registry ? registryState(settings) : null;
-  const { username, password } = connectLogin(settings);
-  const login = username === undefined || password === undefined ? undefined : { username, password };
+  const login = connectLogin(settings) ?? undefined;
+  const brokers = brokerAddresses(settings);
   return connectServer({
     login,
     name: 'connect',
-    port: ports.connect,
-    brokers: brokerAddresses(settings),
+    port: settings.ports.connect,
+    brokers,
     folder: join(folder, 'connect'),
-    environment: {
-      LEGACY_DB_HOST: host,
-      LEGACY_DB_PORT: String(ports.legacy),
-      LEGACY_DB_NAME: 'legacy',
-      LEGACY_DB_REPLICATOR_USER: 'cdc_replicator',
-      LEGACY_DB_REPLICATOR_PASSWORD: passwords.replicator,
-      KAFKA_BROKERS: brokerAddresses(settings),
-      ...(mariadb === null
-        ? {}
-        : {
-            LEGACY_MARIADB_HOST: host,
-            LEGACY_MARIADB_PORT: String(mariadb.port),
-            LEGACY_MARIADB_REPLICATOR_USER: mariadb.roles.replicator.user,
-            LEGACY_MARIADB_REPLICATOR_PASSWORD: mariadb.roles.replicator.password,
-            // On the loopback, where the stack's MariaDB listens alone, it has no certificate.
-            LEGACY_MARIADB_SSL_MODE: 'disable',
-          }),
-      ...(registry === null
-        ? {}
-        : { SCHEMA_REGISTRY_URL: registry.url, APICURIO_REGISTRY_URL: registry.url.replace(confluentApi, apicurioApi) }),
-    },
+    environment: workerVariables(settings, parts, brokers),
     runtime: async (signal) => {
       const folders = connectPlugins(parts).map(async (name) => [name, await resolveJars(name, { signal, progress })] as const);
       return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
-import { installLedger, runWorkload, seed } from '#legacy-db/index.ts';
+import { runWorkload, seed } from '#legacy-db/index.ts';
 import { createLegacyDatabase, type LegacyDatabase, type TextRow } from '#test/support/legacy-database.ts';
 
 const newCustomer = "INSERT INTO customers (email, name) VALUES ('a@example.com', 'Ada')";
@@ -62,13 +62,13 @@ test('a rollback leaves nothing, a rolled-back savepoint leaves nothing of its o
 });
 
 test('values keep every digit, and read the same whatever the session of the writer is set to', async () => {
-  await using db = await createLegacyDatabase({ empty: true });
+  await using db = await createLegacyDatabase({ ledger: true });
   await db.query(`
     CREATE TABLE "Odd Table" (
       "Key A" bigint, b text, amount numeric, at timestamptz, raw bytea, span interval, ratio float8, gone text, PRIMARY KEY (b, "Key A"));
     ALTER TABLE "Odd Table" DROP COLUMN gone;
     GRANT INSERT ON "Odd Table" TO PUBLIC`);
-  await installLedger(db.owner, ['"Odd Table"']);
+  await db.query(`SELECT ledger.watch('"Odd Table"')`);
   await withClient(db, async (client) => {
     await client.query(`
       SET timezone = 'Asia/Tokyo'; SET bytea_output = 'escape'; SET intervalstyle = 'iso_8601'; SET extra_float_digits = -3; SET search_path = pg_temp;
@@ -87,9 +87,9 @@ test('values keep every digit, and read the same whatever the session of the wri
 });
 
 test('a table without a primary key is recorded with a null key', async () => {
-  await using db = await createLegacyDatabase({ empty: true });
+  await using db = await createLegacyDatabase({ ledger: true });
   await db.query('CREATE TABLE notes (text text)');
-  await installLedger(db.owner, ['public.notes']);
+  await db.query("SELECT ledger.watch('public.notes')");
   await db.query("INSERT INTO notes VALUES ('a')");
   assert.deepEqual(await db.query('SELECT op, key, after FROM ledger.changes'), [{ op: 'c', key: null, after: '{"text": "a"}' }]);
 });

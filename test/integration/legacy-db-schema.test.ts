@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
-import { legacyTables, migrate, removeLedger, seed, type GrantedRoles } from '#legacy-db/index.ts';
+import { legacyTables, migrate, seed, type GrantedRoles } from '#legacy-db/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 
@@ -86,15 +86,6 @@ test('deleting an order takes its items along; a customer with orders and a sold
   await assert.rejects(db.query('DELETE FROM products'), { code: '23001' });
   await db.query('DELETE FROM orders');
   assert.deepEqual(await db.query('SELECT FROM order_items'), []);
-});
-
-test('removing the ledger leaves the tables as they were without it', async () => {
-  await using plain = await createLegacyDatabase();
-  await using db = await createLegacyDatabase({ ledger: true });
-  await removeLedger(db.owner);
-  await removeLedger(db.owner);
-  assert.deepEqual(await describeSchema(db), await describeSchema(plain));
-  await db.queryAs(db.application, "INSERT INTO customers (email, name) VALUES ('a@example.com', 'Ada')");
 });
 
 test('a role that does not exist is refused by name, and nothing is made', async () => {

@@ -123,7 +123,7 @@ test(
       kept.map(({ high }) => Number(high)).toSorted((a, b) => a - b),
       [0, 0, 31],
     );
-    await using reading = await readGroup(model, 'order_items', 'earliest');
+    await using reading = await readGroup(model, 'order_items');
     await eventually(
       async () => reading.values.length,
       (length) => length === 30,
@@ -135,40 +135,15 @@ test(
   },
 );
 
-test('a new group from the beginning gets all, one from the end only what comes', { timeout: 150_000 }, async () => {
-  await using model = await createReadModel();
-  const old = Array.from({ length: 20 }, (_, id) => upsert('orders', order(id, 1, 'old')));
-  await model.send('orders', old);
-  await using all = await readGroup(model, 'orders', 'earliest');
-  await using fresh = await readGroup(model, 'orders', 'latest');
-  // Where the end is, the group asks the broker some time after it has joined.
-  let sent = 0;
-  await eventually(
-    async () => {
-      await model.send('orders', [upsert('orders', order(sent, 2, 'new'))]);
-      sent += 1;
-      return fresh.values.length;
-    },
-    (length) => length >= 5,
-  );
-  await eventually(
-    async () => all.values.length,
-    (length) => length === old.length + sent,
-  );
-  assert.ok(fresh.values.every((value) => value.includes('"new"')));
-  assert.equal(all.values.filter((value) => value.includes('"old"')).length, old.length);
-});
-
 type Reading = AsyncDisposable & { readonly values: string[] };
 
 /** A new group that reads a table's topic. */
-async function readGroup(model: ReadModelFixture, table: string, startAt: 'earliest' | 'latest'): Promise<Reading> {
+async function readGroup(model: ReadModelFixture, table: string): Promise<Reading> {
   const values: string[] = [];
   const joined = Promise.withResolvers<void>();
   const consumer: GroupConsumer = await model.kafka.consumer({
     groupId: uniqueName('rules'),
     topics: [model.topic(table)],
-    startAt,
     maxWaitMs: 20,
     onAssigned: () => joined.resolve(),
     onBatch: async ({ messages }) => {

@@ -17,11 +17,14 @@ const long = avsc.types.LongType.__with({
   compare: (a: bigint, b: bigint) => Number(a - b),
 });
 
+/** What avsc, and Confluent's serializers, are given so that they take longs as bigints, also where a name is said beside the type. */
+export const longsAsBigints: Partial<avsc.ForSchemaOptions> = {
+  typeHook: (schema: unknown) => (schema === 'long' || isLong(schema) ? long : undefined),
+};
+
 /** Writes values by a schema with avsc, a program that is none of ours. Logical types are not converted. */
 export function encodeAvro(schema: unknown): (value: unknown) => Buffer {
-  // What is said of a long beside its type would keep avsc from taking ours.
-  const plain: unknown = JSON.parse(JSON.stringify(schema), (_name, value: unknown) => (isLong(value) ? 'long' : value));
-  const type = avsc.Type.forSchema(JSON.parse(JSON.stringify(plain)), { registry: { long }, wrapUnions: false });
+  const type = avsc.Type.forSchema(JSON.parse(JSON.stringify(schema)), { ...longsAsBigints, wrapUnions: false });
   return (value) => type.toBuffer(value);
 }
 

@@ -9,6 +9,7 @@ import getPort from 'get-port';
 import { Client, type ClientConfig } from 'pg';
 import { postgresClientConfig } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
+import { legacyDatabase } from '#stack/roles-and-variables.ts';
 import { ensureRoles } from '#stack/servers/postgres-roles.ts';
 import { postgresServer } from '#stack/servers/postgres.ts';
 import { enterableTemporaryFolder, postgresUser, type SystemUser } from '#stack/processes/unprivileged-user.ts';
@@ -74,17 +75,7 @@ async function inFolder(folder: string, first: ServerSettings, programs: string 
       throwaway: true,
       programs,
       settings,
-      configure: (superuser) =>
-        ensureRoles(
-          superuser,
-          [
-            { ...roles.owner, attributes: 'CREATEDB' },
-            { ...roles.application },
-            { ...roles.poller },
-            { ...roles.replicator, attributes: 'REPLICATION' },
-          ],
-          { name: 'legacy', owner: roles.owner.user },
-        ),
+      configure: (superuser) => ensureRoles(superuser, legacyDatabase(roles)),
     });
   const end = async (how: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
     const child = running;

@@ -7,7 +7,8 @@ import getPort from 'get-port';
 import { pipelineSchema, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import { resolveJars, waitFor } from '#stack/index.ts';
 import { requireJava } from '#stack/servers/java.ts';
-import { confluentApi, registryServer } from '#stack/servers/registry.ts';
+import { confluentApi } from '#stack/roles-and-variables.ts';
+import { registryServer } from '#stack/servers/registry.ts';
 
 /** A schema registry of a test's own, because it is killed; started again it has its address and its ids again. */
 export type OwnRegistry = AsyncDisposable & {

@@ -1,5 +1,5 @@
--- The ledger of truth: every row change that committed, in the order it was made. For tests and for the comparison only; remove.sql
--- takes it away without a trace. A rolled-back change leaves nothing, because its ledger row rolls back with it.
+-- The ledger of truth: every row change that committed, in the order it was made. For tests and for the comparison only.
+-- A rolled-back change leaves nothing, because its ledger row rolls back with it.
 CREATE SCHEMA IF NOT EXISTS ledger;
 
 CREATE TABLE IF NOT EXISTS ledger.changes (

@@ -6,8 +6,6 @@ CREATE OR REPLACE FUNCTION pg_temp.pick(seed bigint, id bigint, field integer, c
 
 CREATE TEMP TABLE seed_plan (
   seed bigint,
-  history boolean,
-  max_items bigint,
   customers bigint,
   products bigint,
   orders bigint,

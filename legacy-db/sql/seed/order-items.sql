@@ -4,17 +4,15 @@ SELECT
   product.id,
   1 + pg_temp.pick(seed, order_id, (24 + position)::integer, 9),
   product.price,
-  seeded_at
+  now()
 FROM (
   SELECT
     p.seed,
     p.order_base + i AS order_id,
     position,
-    pg_temp.pick(p.seed, p.order_base + i, (44 + position)::integer, (SELECT count(*) FROM seed_products)) AS product,
-    CASE WHEN p.history THEN timestamptz '2025-01-01 00:00:00+00' + interval '1 year' * (i::float8 / p.orders) ELSE now() END AS seeded_at
+    pg_temp.pick(p.seed, p.order_base + i, (44 + position)::integer, (SELECT count(*) FROM seed_products)) AS product
   FROM seed_plan p, generate_series($1::bigint, $2::bigint) AS i,
-    generate_series(1, 1 + pg_temp.pick(p.seed, p.order_base + i, 5, greatest(p.max_items, 1))) AS position
-  WHERE p.max_items > 0
+    generate_series(1, 1 + pg_temp.pick(p.seed, p.order_base + i, 5, 5)) AS position
 ) AS chosen
 JOIN seed_products product ON product.n = chosen.product
 ORDER BY order_id, position

@@ -4,14 +4,13 @@ SELECT
   customer.id,
   (ARRAY['new', 'paid', 'packed', 'shipped', 'shipped', 'delivered', 'delivered', 'delivered', 'returned'])[1 + pg_temp.pick(seed, chosen.id, 1, 9)],
   CASE WHEN pg_temp.pick(seed, chosen.id, 2, 4) = 0 THEN 'Deliver before ' || (8 + pg_temp.pick(seed, chosen.id, 3, 10)) || ' o''clock' END,
-  seeded_at,
-  seeded_at
+  now(),
+  now()
 FROM (
   SELECT
     p.seed,
     p.order_base + i AS id,
-    pg_temp.pick(p.seed, p.order_base + i, 4, (SELECT count(*) FROM seed_customers)) AS customer,
-    CASE WHEN p.history THEN timestamptz '2025-01-01 00:00:00+00' + interval '1 year' * (i::float8 / p.orders) ELSE now() END AS seeded_at
+    pg_temp.pick(p.seed, p.order_base + i, 4, (SELECT count(*) FROM seed_customers)) AS customer
   FROM seed_plan p, generate_series($1::bigint, $2::bigint) AS i
 ) AS chosen
 JOIN seed_customers customer ON customer.n = chosen.customer

@@ -12,12 +12,11 @@ SELECT
   END,
   (1 + pg_temp.pick(seed, id, 6, 99999)) / 100.0,
   pg_temp.pick(seed, id, 7, 20) > 0,
-  seeded_at
+  now()
 FROM (
   SELECT
     p.seed,
-    p.product_base + i AS id,
-    CASE WHEN p.history THEN timestamptz '2025-01-01 00:00:00+00' + interval '1 year' * (i::float8 / p.products) ELSE now() END AS seeded_at
+    p.product_base + i AS id
   FROM seed_plan p, generate_series($1::bigint, $2::bigint) AS i
 ) AS chosen
 ORDER BY id

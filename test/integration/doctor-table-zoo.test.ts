@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'pg';
+import {
+  applyConnector,
+  undoSource,
+  waitForStreaming,
+  type ConnectorConfig,
+  type ConnectorFile,
+  type SourceChange,
+} from '#connectors/index.ts';
 import { prepareEach } from '#connectors/postgres/prepare-source.ts';
-import { undoSource, type SourceChange } from '#connectors/index.ts';
+import type { Finding } from '#doctor/finding.ts';
+import { removeConnector, removeTopics, testConnect } from '#test/support/connect.ts';
 import { startDoctorBench, type DoctorBench, type DoctorDatabase } from '#test/support/doctor.ts';
+import { waysOf } from '#test/support/remedies.ts';
+import { sourceRows, streamedRows } from '#test/support/streamed-rows.ts';
 import { zooFor, zooSql, type ZooTable } from '#test/support/table-zoo.ts';
 
 /** Kinds that prepare leaves as they are, by Postgres' version. */
@@ -41,8 +52,8 @@ for (const version of [15, 18] as const) {
       return db;
     }
 
-    /** Every statement of the application, on every table. */
-    async function write(db: DoctorDatabase, tables: readonly ZooTable[] = zoo): Promise<void> {
+    /** Every statement of the application, on every table: those that it cannot write. */
+    async function broken(db: DoctorDatabase, tables: readonly ZooTable[] = zoo): Promise<readonly string[]> {
       const failed: string[] = [];
       const client = new Client(db.login('application'));
       await client.connect();
@@ -55,7 +66,11 @@ for (const version of [15, 18] as const) {
       } finally {
         await client.end();
       }
-      assert.deepEqual(failed, []);
+      return failed;
+    }
+
+    async function write(db: DoctorDatabase, tables: readonly ZooTable[] = zoo): Promise<void> {
+      assert.deepEqual(await broken(db, tables), []);
     }
 
     const prepare = (db: DoctorDatabase, tables = zoo): Promise<readonly SourceChange[]> =>
@@ -155,6 +170,75 @@ for (const version of [15, 18] as const) {
       await assert.rejects(undoSource(db.login('owner')), { code: 'SOURCE_PREPARE_FAILED' });
     });
 
+    /** Carries out every remedy that doctor prints, the way chosen of each; the application must be able to write after each. */
+    async function mend(db: DoctorDatabase, chosen: 'first' | 'last', writes: boolean): Promise<ConnectorFile> {
+      let tables = zoo.filter(({ kind }) => kind !== 'a view' && kind !== 'materialised');
+      const left: string[] = [];
+      const moreOf = (): ConnectorConfig => (left.length === 0 ? {} : { 'column.exclude.list': left.join(',') });
+      for (let pass = 0; pass < 6; pass += 1) {
+        const file = await fileOf(db, tables, moreOf());
+        const { findings } = await db.examine(['log'], { files: [file], topicPrefix: db.name });
+        const bad = findings.filter(({ severity }) => severity === 'error' || severity === 'warning');
+        if (bad.length === 0) return file;
+        for (const finding of findings) {
+          const ways = waysOf(finding.remedy);
+          const way = chosen === 'first' ? ways[0] : ways.at(-1);
+          for (const sql of way ?? []) await run(db, finding, sql);
+          const exclude = /"column\.exclude\.list": (".*?[^\\]") in the connector file/.exec(finding.remedy)?.[1];
+          if (exclude !== undefined) left.push(String(JSON.parse(exclude)));
+          if (/take (?:it|\S+) out of table\.include\.list/i.test(finding.remedy) && way === undefined) {
+            tables = tables.filter(({ schema, table }) => `${schema}.${table}` !== finding.subject.table);
+          }
+          if (!writes || way === undefined) continue;
+          const concerned = zoo.filter(({ schema, table }) => finding.subject.table === `${schema}.${table}`);
+          assert.deepEqual(await broken(db, concerned.length === 0 ? zoo : concerned), [], `after ${finding.code}: ${finding.remedy}`);
+        }
+        await prepare(db, tables);
+        if (writes) assert.deepEqual(await broken(db), [], 'after preparing');
+      }
+      const last = await db.examine(['log'], { files: [await fileOf(db, tables, moreOf())], topicPrefix: db.name });
+      assert.fail(last.findings.map(({ severity, code, cause, remedy }) => `${severity} ${code}: ${cause} ${remedy}`).join('\n'));
+    }
+
+    test('every remedy of a source that nobody has prepared can be carried out, the application writes on, and the connector streams every table', async () => {
+      await using db = await database();
+      const told = (await db.examine(['log'], { files: [await fileOf(db, zoo, {})], topicPrefix: db.name })).findings.map(
+        ({ code }) => code,
+      );
+      assert.equal(told.includes('KEY_NOT_LOGGED'), version < 18);
+      const file = await mend(db, 'first', true);
+      const connect = await testConnect();
+      await using cleanup = new AsyncDisposableStack();
+      cleanup.defer(async () => {
+        await removeConnector(connect, file.name, db.login('replicator'));
+        await removeTopics(db.name);
+      });
+      await applyConnector(connect, file, { timeoutMs: 120_000 });
+      await waitForStreaming(connect, file.name, { timeoutMs: 120_000 });
+      await write(db);
+      const captured = zoo.filter(({ schema, table }) => (file.config['table.include.list'] ?? '').includes(`${schema}.${table},`));
+      const expected = await sourceRows(db, captured, version);
+      assert.deepEqual(await streamedRows(db, captured, expected), expected);
+    });
+
+    test('where a publication was made by hand and broke the application, the remedies mend it', async () => {
+      await using db = await database();
+      const rows = await db.run(
+        `SELECT string_agg(format('%I.%I', nspname, relname), ', ' ORDER BY relname) AS names
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname LIKE 'zoo%' AND relkind IN ('r', 'p') AND relpersistence = 'p' AND NOT relispartition`,
+      );
+      await as(
+        db,
+        'owner',
+        `CREATE PUBLICATION cdc_publication FOR TABLE ${rows[0]?.['names'] ?? ''};
+        ALTER TABLE zoo.generated_stored REPLICA IDENTITY FULL`,
+      );
+      assert.notDeepEqual(await broken(db), []);
+      await mend(db, 'last', false);
+      await write(db);
+    });
+
     function kindOf({ object }: SourceChange): string {
       return zoo.find(({ schema, table }) => object === `table ${schema}.${table}`)?.kind ?? object;
     }
@@ -203,4 +287,18 @@ async function as(db: DoctorDatabase, who: 'owner' | 'application', sql: string)
   } finally {
     await client.end();
   }
+}
+
+const fileOf = (db: DoctorDatabase, tables: readonly ZooTable[], more: ConnectorConfig): Promise<ConnectorFile> =>
+  db.file({
+    'table.include.list': [...tables.map(({ schema, table }) => `${schema}.${table}`), 'cdc.heartbeat'].join(','),
+    'topic.creation.default.partitions': '1',
+    'topic.prefix': db.name,
+    ...more,
+  });
+
+/** As whom the finding says. */
+async function run(db: DoctorDatabase, { privilege, code }: Finding, sql: string): Promise<void> {
+  const done = privilege.startsWith('owner of ') ? as(db, 'owner', sql) : db.run(sql);
+  await done.catch((error: unknown) => assert.fail(`${code}: ${sql}: ${String(error)}`));
 }
