@@ -132,6 +132,7 @@ async function journey(tables: FortyTables, source: Source): Promise<void> {
   assert.deepEqual(
     first.filter(({ outcome, ghost }) => outcome !== 'equal' || ghost.count > 0),
     [],
+    'before anything changes',
   );
   const [query, log] = ['query', 'log'].map((strategy) => first.filter((one) => one.strategy === strategy).length);
   assert.deepEqual([query, log], [39, 39], 'all but the table without a key, by both');
@@ -149,7 +150,8 @@ async function journey(tables: FortyTables, source: Source): Promise<void> {
 }
 
 async function verified(shell: Reader, command: string): Promise<Verified['tables']> {
-  const result: Verified = JSON.parse(await shell.run(`${command} --json 2> /dev/null`));
+  // Its exit code says no more than its words.
+  const result: Verified = JSON.parse(await shell.run(`${command} --json 2> /dev/null || true`));
   return result.tables;
 }
 

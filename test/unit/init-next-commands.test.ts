@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { nextCommands, program } from '#project/init/next-commands.ts';
 import type { ProjectPlan } from '#project/init/project-files.ts';
 import { shellQuoted } from '#project/init/shell-words.ts';
