@@ -64,6 +64,8 @@ export function stackState(settings: StackSettings, parts: StackParts): StackSta
       READ_DB_NAME: 'read_model',
       READ_DB_USER: 'read_model',
       READ_DB_PASSWORD: passwords.readModel,
+      QUERY_API_DB_USER: 'cdc_query_api',
+      QUERY_API_DB_PASSWORD: passwords.queryApi,
       ...(mariadb === null
         ? {}
         : {
@@ -204,10 +206,15 @@ function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSett
     throwaway,
     settings: {},
     configure: (superuser) =>
-      ensureRoles(superuser, [{ user: 'read_model', password: passwords.readModel, attributes: 'CREATEDB' }], {
-        name: 'read_model',
-        owner: 'read_model',
-      }),
+      ensureRoles(
+        superuser,
+        [
+          { user: 'read_model', password: passwords.readModel, attributes: 'CREATEDB' },
+          // Its rights come from cdc services roles --apply, when there is a model to read.
+          { user: 'cdc_query_api', password: passwords.queryApi },
+        ],
+        { name: 'read_model', owner: 'read_model' },
+      ),
   });
 }
 
