@@ -135,14 +135,14 @@ const appliedColumns = 'a.fingerprint, a.offsets, a.as_of, a.staleness';
 /** Named first in a statement, and so never of a later version than the rows: what is claimed is never too much. A view that stands is as old as that. */
 function appliedSql(model: string, ofTable: boolean): string {
   const asOf = ofTable
-    ? `least(f.as_of, (SELECT min(p.since) FROM ${qualified(model, 'projection_faults')} p WHERE p.projection = $2::text))`
+    ? `CASE WHEN f.as_of IS NOT NULL THEN least(f.as_of, (SELECT min(p.since) FROM ${qualified(model, 'projection_faults')} p WHERE p.projection = $2::text)) END`
     : 'f.as_of';
   return `applied AS MATERIALIZED (
     SELECT ${fingerprintSql(model)} AS fingerprint,
            (SELECT string_agg(o.topic || '/' || o.partition || '=' || o.next_offset, ' ' ORDER BY o.topic, o.partition)
               FROM ${qualified(model, 'applied_offsets')} o${ofTable ? ' WHERE o.topic = ANY ($1::text[])' : ''}) AS offsets,
            trunc(extract(epoch FROM ${asOf}) * 1000000)::bigint AS as_of,
-           greatest(0, ceil(extract(epoch FROM clock_timestamp() - ${asOf}) * 1000))::bigint AS staleness
+           CASE WHEN f.as_of IS NOT NULL THEN greatest(0, ceil(extract(epoch FROM clock_timestamp() - ${asOf}) * 1000)) END::bigint AS staleness
       FROM ${qualified(model, 'freshness')} f)`;
 }
 
