@@ -66,14 +66,11 @@ function apiOf(model: string): RunningQueryApi {
 
 /** Commits a customer in the source and gives the source's clock after it, as a writer would. */
 async function writeCustomer(name: string): Promise<{ readonly id: string; readonly at: string }> {
-  const [written] = await source.query(
-    'legacy',
+  const [written] = await source.run(
     `INSERT INTO customers (email, name) VALUES ('${uniqueName('e')}@example.test', '${name}') RETURNING id::text`,
-  );
-  const [clock] = await source.query(
     'legacy',
-    `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at`,
   );
+  const [clock] = await source.run(`SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at`, 'legacy');
   return { id: written?.['id'] ?? '', at: clock?.['at'] ?? '' };
 }
 

@@ -4,7 +4,7 @@ import type { Positions } from '../freshness/follow-positions.ts';
 import { formatPosition, positionMost } from '../freshness/position.ts';
 import { Problem } from '../http/problems.ts';
 import type { Applied } from '../model/reader.ts';
-import { watchList, type Change, type Listed, type Watch } from './watch.ts';
+import { watchList, type Change, type Listed, type News, type Watch } from './watch.ts';
 
 /** A list to be watched. */
 export type StreamAsked = {
@@ -90,23 +90,18 @@ export function createStreams({ most, bufferBytes, positions, logger }: StreamsO
       response.on('close', end);
       response.on('error', end);
       response.write('retry: 1000\n\n');
-      joined = watchOf(asked).join(
-        {
-          reset: () => write('event: reset\nid:\ndata: {}\n\n'),
-          changes: (changes) => {
-            for (const change of changes) write(changeText(change));
-          },
-          current: (applied, id) => write(`event: current\nid: ${id}\ndata: ${JSON.stringify(currentOf(applied))}\n\n`),
-          end,
-        },
-        asked.lastId,
-      );
+      joined = watchOf(asked).join({ tell: (news) => write(textOf(news)), end }, asked.lastId);
     },
     async [Symbol.asyncDispose]() {
       for (const end of clients) end();
       await Promise.all([...watches.keys()].map(drop));
     },
   };
+}
+
+function textOf({ whole, changes, applied, id }: News): string {
+  const current = `event: current\nid: ${id}\ndata: ${JSON.stringify(currentOf(applied))}\n\n`;
+  return `${whole ? 'event: reset\nid:\ndata: {}\n\n' : ''}${changes.map(changeText).join('')}${current}`;
 }
 
 function changeText({ id, event, data }: Change): string {

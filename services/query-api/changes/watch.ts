@@ -8,18 +8,26 @@ import type { Applied } from '../model/reader.ts';
 export type Listed = { readonly rows: readonly ListedRow[]; readonly applied: Applied };
 type ListedRow = { readonly key: string; readonly json: string };
 
-/** What a client is told. `row`: new, or another than before. `gone`: not in the list any more. `current`: all is told up to a position. */
+/** What a client is told of a row. `row`: new, or another than before. `gone`: not in the list any more. */
 export type Change = {
-  /** Empty in a whole list: only its end may be gone on from. */ readonly id: string;
+  /** Empty in a whole list: only its end may be gone on from. */
+  readonly id: string;
   readonly event: 'row' | 'gone';
   readonly data: string;
 };
 
+/** Told at once, so that nothing comes between: the changes, and up to where all is told with them. */
+export type News = {
+  /** Forget what was told before: this is the whole list. */
+  readonly whole: boolean;
+  readonly changes: readonly Change[];
+  readonly applied: Applied;
+  /** To be gone on from. */
+  readonly id: string;
+};
+
 export type Listener = {
-  /** Forget what was told before: what follows is the whole list. */
-  reset(): void;
-  changes(changes: readonly Change[]): void;
-  current(applied: Applied, id: string): void;
+  tell(news: News): void;
   /** The table is gone, or the watch ends. */
   end(): void;
 };
@@ -91,10 +99,10 @@ export function watchList(options: WatchOptions): Watch {
     const changes = known === null ? [] : changesBetween(known, now, found.rows, note);
     known = now;
     latest = found.applied;
+    const news = { applied: found.applied, id: `${own}-${next - 1}` };
     for (const [listener, told] of listeners) {
-      if (!told) tellAll(listener, found);
-      else if (changes.length > 0) listener.changes(changes);
-      if (!told || changes.length > 0) listener.current(found.applied, `${own}-${next - 1}`);
+      if (!told) listener.tell({ whole: true, changes: wholeOf(found), ...news });
+      else if (changes.length > 0) listener.tell({ whole: false, changes, ...news });
       listeners.set(listener, true);
     }
   };
@@ -121,10 +129,7 @@ export function watchList(options: WatchOptions): Watch {
       const missed = latest === null ? null : missedSince(log, own, next, lastId);
       listeners.set(listener, missed !== null);
       if (missed === null || latest === null) wake.resolve();
-      else {
-        if (missed.length > 0) listener.changes(missed);
-        listener.current(latest, `${own}-${next - 1}`);
-      }
+      else listener.tell({ whole: false, changes: missed, applied: latest, id: `${own}-${next - 1}` });
       return {
         [Symbol.dispose]() {
           listeners.delete(listener);
@@ -145,9 +150,8 @@ export function watchList(options: WatchOptions): Watch {
   };
 }
 
-function tellAll(listener: Listener, { rows }: Listed): void {
-  listener.reset();
-  listener.changes(rows.map(({ key, json }) => ({ id: '', event: 'row', data: `{"key":${key},"row":${json}}` })));
+function wholeOf({ rows }: Listed): readonly Change[] {
+  return rows.map(({ key, json }) => ({ id: '', event: 'row', data: `{"key":${key},"row":${json}}` }));
 }
 
 /** The changes after `lastId`; null when they are not remembered. */
