@@ -65,10 +65,7 @@ export async function readVersion(database: Database, schema: string): Promise<O
   };
 }
 
-/**
- * Gives a new version's schema and tables the rights that the serving one's of the same names have, and what is made in it later those that would be
- * made with there: readers keep theirs across a switch.
- */
+/** Gives a new version's schema and tables the rights that the serving one's of the same names have: readers keep theirs across a switch. */
 export async function copyGrants(pool: Pool, from: string, to: string): Promise<void> {
   const rows = await queryText(
     pool,
@@ -81,11 +78,18 @@ export async function copyGrants(pool: Pool, from: string, to: string): Promise<
        JOIN pg_class other ON other.relname = c.relname AND other.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2)
             AND other.relkind = c.relkind,
             aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-      WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'm', 'p') AND a.grantee <> c.relowner
-     UNION ALL
-     SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA %I GRANT %s ON TABLES TO %s', quote_ident(o.rolname), $2::text, a.privilege_type,
-                   coalesce(quote_ident(r.rolname), 'PUBLIC'))
-       FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace JOIN pg_roles o ON o.oid = d.defaclrole,
+      WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'm', 'p') AND a.grantee <> c.relowner`,
+    [from, to],
+  );
+  for (const row of rows) await pool.query(text(row, 0));
+}
+
+/** Mirrors and views that are made in a new version from now on get the rights that they would get in the serving one: those with a new name too. */
+export async function copyDefaultGrants(pool: Pool, from: string, to: string): Promise<void> {
+  const rows = await queryText(
+    pool,
+    `SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT %s ON TABLES TO %s', $2::text, a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'))
+       FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace,
             aclexplode(d.defaclacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
       WHERE n.nspname = $1 AND d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)`,
     [from, to],

@@ -113,7 +113,6 @@ test('a page reads no further than it is long, wherever it begins', async () => 
   for (const [order, after] of [
     ['part,id', ['many', '50000']],
     ['a', ['15000', 'many', '45000']],
-    ['a', [null, 'many', '7']],
   ] as const) {
     const query = readListQuery(table, new URLSearchParams({ order, limit: '10' }), { defaultLimit: 10, maxLimit: 10 });
     const { sql, values } = pageQuestion('model', table, { ...query, after }, 1e6);

@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger } from '#pipeline/index.ts';
 import { dropVersions, rebuild } from '#read-model/rebuild/rebuild.ts';
+import { readProjections } from '#read-model/views/projection-file.ts';
 import { orderHistory } from '#test/support/order-history.ts';
 import { openStream } from '#test/support/event-stream.ts';
+import { orderView } from '#test/support/order-mirrors.ts';
 import { createQueryApiScene, get } from '#test/support/query-api.ts';
 import { repeat } from '#test/support/repeat.ts';
 
@@ -32,23 +34,26 @@ test('requests go on without an error while a rebuild fills, switches and drops 
       if (applied < last) backwards += 1;
       last = applied;
       // The servers share a machine with it.
-      await delay(20);
+      await delay(50);
     });
   });
   const writer = repeat(async () => {
     for (const [table, messages] of history.next(5)) await model.send(table, messages);
-    await delay(50);
+    await delay(250);
   });
   const options = { config: model.config, model: 'model', logger: silentLogger, signal: new AbortController().signal };
   for (let round = 0; round < 2; round += 1) {
     await rebuild(options, true);
     await dropVersions(options, 'previous');
   }
+  const added = readProjections([{ file: 'added.sql', text: '-- key: id\nSELECT id, name FROM customers' }]);
+  await rebuild({ ...options, projections: [...orderView, ...added] }, true);
   await writer.stop();
   for (const reader of readers) await reader.stop();
   assert.deepEqual({ failed, backwards }, { failed: [], backwards: 0 });
   assert.ok(asked > 50, `${asked} requests`);
   assert.equal(stream.ended, false);
+  assert.match((await get(api, '/v1/added?limit=1')).text, /"name"/, 'a view that is new is served, with the rights that were promised');
   await running[Symbol.asyncDispose]();
 });
 

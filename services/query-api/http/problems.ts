@@ -24,7 +24,6 @@ const kinds = {
   'query-timeout': [503, 'The query took too long'],
   'too-many-streams': [503, 'There are too many live streams'],
   'keys-unavailable': [503, 'Tokens cannot be checked at present'],
-  ending: [503, 'The server is about to end'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemKind = keyof typeof kinds;

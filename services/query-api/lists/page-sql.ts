@@ -6,8 +6,9 @@ import { valueSql, type Column } from '../model/values.ts';
 import type { ListQuery } from './list-query.ts';
 
 /**
- * A page as one SELECT. It begins after a row's values by keyset, never by counting: each branch of the condition is a range of the index, read no further
- * than the page is long, so the last page costs what the first does. Columns that may be null stand last, as in Postgres' own order. Pure.
+ * A page as one SELECT. It begins after a row's values by keyset, never by counting: each branch of the condition is a range of the index, so the last page
+ * costs what the first does. Rows of equal values of an index are put in order by the key, so all of them are read. Nulls stand last, as in Postgres' own
+ * order. Pure.
  */
 
 /** The columns of the question's rows, in order. */
