@@ -112,7 +112,7 @@ function clientProblem(code: string): Problem {
 const valueStates = /^(?:22|23)/;
 
 /** What a client is told of an error; what is our own is logged. */
-export function problemOf(error: unknown, logger: Logger): Problem {
+function problemOf(error: unknown, logger: Logger): Problem {
   if (error instanceof Problem) {
     if (error.cause !== undefined) logger.warn({ reason: describeError(error.cause) }, error.message);
     return error;

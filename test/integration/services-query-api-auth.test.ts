@@ -132,12 +132,12 @@ test('keys that cannot be fetched are no fault of the token: 503, and again 200 
 
 test('keys are fetched once for many requests, and not for each unknown key within the cooldown', async () => {
   const calm = await scene.start(settings({ jwksCooldownMs: 60_000 }));
-  const before = issuer.fetches;
+  const fetched = issuer.fetches;
   const token = await issuer.token();
   for (let request = 0; request < 10; request += 1) assert.equal((await ask(token, '/v1/customers', calm)).status, 200);
   await issuer.rotate(true);
   for (let request = 0; request < 10; request += 1) assert.equal((await ask(await issuer.token(), '/v1/customers', calm)).status, 401);
-  assert.equal(issuer.fetches, before + 1);
+  assert.equal(issuer.fetches, fetched + 1);
 });
 
 test('a live stream ends with its token', async () => {

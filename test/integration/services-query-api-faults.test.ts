@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { CdcError, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import { startQueryApi, type RunningQueryApi } from '#services/index.ts';
 import { queryApiRoles } from '#services/query-api/roles.ts';
 import { createQueryApiScene, get, type QueryApiScene } from '#test/support/query-api.ts';
@@ -45,20 +45,21 @@ test('methods that do not read are refused before their body is read: 405 where 
   );
 });
 
+async function withBody(length: number): Promise<number> {
+  const request = httpRequest(`${api.url}/v1/customers`, {
+    method: 'GET',
+    headers: { 'content-type': 'text/plain', 'content-length': length },
+  });
+  request.on('error', () => undefined);
+  request.write('x'.repeat(Math.min(length, 1000)));
+  const [response] = await once(request, 'response');
+  response.resume();
+  request.destroy();
+  return response.statusCode ?? 0;
+}
+
 test('a request with a body is refused: 413 for a large one, 415 for any other', async () => {
-  const asked = async (length: number): Promise<number> => {
-    const request = httpRequest(`${api.url}/v1/customers`, {
-      method: 'GET',
-      headers: { 'content-type': 'text/plain', 'content-length': length },
-    });
-    request.on('error', () => undefined);
-    request.write('x'.repeat(Math.min(length, 1000)));
-    const [response] = await once(request, 'response');
-    response.resume();
-    request.destroy();
-    return response.statusCode ?? 0;
-  };
-  assert.deepEqual([await asked(5), await asked(10_000_000)], [415, 413]);
+  assert.deepEqual([await withBody(5), await withBody(10_000_000)], [415, 413]);
 });
 
 test('an address that is too long, and what is no HTTP, get a problem document too', async () => {
@@ -205,12 +206,14 @@ test('a role that may write is refused, and so is a login', async () => {
   await assert.rejects(scene.start({ password: 'wrong' }), { code: 'QUERY_API_LOGIN_REFUSED' });
 });
 
+function startWith(config: PipelineConfig): Promise<RunningQueryApi> {
+  return startQueryApi({ config, logger: silentLogger, signal: new AbortController().signal });
+}
+
 test('what cannot be served is refused at start', async () => {
-  const start = (config: Parameters<typeof startQueryApi>[0]['config']): Promise<RunningQueryApi> =>
-    startQueryApi({ config, logger: silentLogger, signal: new AbortController().signal });
-  await assert.rejects(start(scene.model.config), { code: 'SERVICE_NOT_CONFIGURED' });
-  await assert.rejects(start(scene.config({ model: 'other' })), { code: 'READ_MODEL_NOT_CONFIGURED' });
-  await assert.rejects(start(scene.config({ http: { port: Number(new URL(api.url).port) } })), { code: 'SERVICE_HTTP_UNAVAILABLE' });
+  await assert.rejects(startWith(scene.model.config), { code: 'SERVICE_NOT_CONFIGURED' });
+  await assert.rejects(startWith(scene.config({ model: 'other' })), { code: 'READ_MODEL_NOT_CONFIGURED' });
+  await assert.rejects(startWith(scene.config({ http: { port: Number(new URL(api.url).port) } })), { code: 'SERVICE_HTTP_UNAVAILABLE' });
 });
 
 test('told to end, it answers what runs and takes nothing more', async () => {

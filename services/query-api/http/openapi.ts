@@ -2,7 +2,7 @@ import type { Table } from '../model/catalogue.ts';
 import { exampleOf, schemaOf, type Column } from '../model/values.ts';
 import { scopeOf } from './auth.ts';
 import { freshnessHeaders } from './freshness-headers.ts';
-import { problemKinds, problemType } from './problems.ts';
+import { problemKinds, problemType, problemUri } from './problems.ts';
 import { isReserved } from '../lists/list-query.ts';
 
 /** The OpenAPI document of a model's tables. Pure: made of what tables there are, and of no row. */
@@ -219,7 +219,7 @@ const problemSchema: Json = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string', format: 'uri', enum: problemKinds.map(({ kind }) => `urn:cdc:problem:${kind}`) },
+    type: { type: 'string', format: 'uri', enum: problemKinds.map(({ kind }) => problemUri(kind)) },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },

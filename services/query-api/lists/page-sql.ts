@@ -12,7 +12,7 @@ import type { ListQuery } from './list-query.ts';
  */
 
 /** The columns of the question's rows, in order. */
-export const pageColumns = ['json', 'key', 'place', 'fits'] as const;
+const pageColumns = ['json', 'key', 'place', 'fits'] as const;
 
 type AddValue = (value: string, column: Column) => string;
 
