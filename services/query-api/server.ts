@@ -123,9 +123,7 @@ function problemOf(error: unknown, logger: Logger): Problem {
   if (code.startsWith('FST_') && status < 500)
     return new Problem(statusKinds[status] ?? 'bad-request', 'The request cannot be understood.');
   if (code === '57014') return logged('query-timeout', 'The query took longer than this server allows. A narrower filter may help.');
-  if (error instanceof CdcError || code === '' || /^(?:08|53|57|58|42501|28|E[A-Z]+$)/.test(code)) {
-    if (error instanceof CdcError || isConnection(error)) return logged('model-unavailable', 'The read model cannot be read at present.');
-  }
+  if (error instanceof CdcError || isAway(error, code)) return logged('model-unavailable', 'The read model cannot be read at present.');
   logger.error({ err: error }, 'a request failed');
   return new Problem('internal', 'The fault is in the log of the server.');
 
@@ -143,10 +141,9 @@ const statusKinds: Readonly<Record<number, ProblemKind>> = {
 };
 
 /** Of the pool or the connection: the server is away, ends, or answers too late. */
-function isConnection(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string' && error.code !== '') return true;
-  return /timeout|connection|terminated|not queryable/i.test(error.message);
+function isAway(error: unknown, code: string): boolean {
+  if (code !== '') return /^(?:08|28|40|53|55|57|58|42501$|E[A-Z]+$)/.test(code);
+  return error instanceof Error && /timeout|connection|terminated|not queryable/i.test(error.message);
 }
 
 /** @throws CdcError SERVICE_HTTP_UNAVAILABLE */

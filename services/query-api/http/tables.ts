@@ -39,7 +39,7 @@ export function serveTables(app: FastifyInstance, options: TablesOptions): void 
     const asked = readAddress(request.raw.url ?? '');
     requireScope(grant.mayRead(asked.name), scopeOf(asked.name));
     const accepts = (request.headers.accept ?? '*/*').toLowerCase();
-    if (accepts.includes(eventStream)) return stream(options, request, reply, asked, grant.expiresAt);
+    if (accepts.includes(eventStream) && request.method === 'GET') return stream(options, request, reply, asked, grant.expiresAt);
     if (!/\*\/\*|application\/(?:\*|json)/.test(accepts))
       throw new Problem('not-acceptable', 'Accept: expected application/json, or text/event-stream for live changes.');
     return answer(options, request, reply, asked);

@@ -72,7 +72,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   const session = sessionSql({
     default_transaction_read_only: 'on',
     statement_timeout: timeout,
-    lock_timeout: timeout,
+    lock_timeout: '0',
     DateStyle: 'ISO, YMD',
     IntervalStyle: 'iso_8601',
     TimeZone: 'UTC',
