@@ -90,7 +90,7 @@ test('beyond the rate limit: 429 with Retry-After; the health of the server is a
 });
 
 test('a query that takes too long is ended by the database: 503', async () => {
-  const strict = await scene.start({ statementTimeoutMs: 300 });
+  const strict = await scene.start({ statementTimeoutMs: 3000 });
   assert.equal((await get(strict, '/v1/customers?limit=1')).status, 200);
   const { pool } = scene.model.read;
   const holder = await pool.connect();
