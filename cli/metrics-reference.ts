@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { createMetrics } from '#cdc-poller/index.ts';
 import { guardMetrics } from '#connectors/index.ts';
 import { markdownTable } from '#pipeline/index.ts';
+import { createMetrics as queryApiMetrics } from '#services/index.ts';
 
 /** Where the reference of all metrics is. */
 export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'metrics.md');
@@ -11,7 +12,7 @@ export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'ref
 const opening = `# Metrics
 
 Prometheus metrics, as the programs register them. What to alert on: [operations.md](../operations.md#the-poller-monitoring).
-The poller also serves the usual metrics of its Node process (\`process_…\`, \`nodejs_…\`).
+The poller and the query API also serve the usual metrics of their Node process (\`process_…\`, \`nodejs_…\`).
 
 Generated from the registered metrics by \`npm run docs:metrics\`. A test fails when it is out of date.
 `;
@@ -23,10 +24,21 @@ const registered = z.array(z.object({ name: z.string(), help: z.string(), type: 
 export function metricsReference(): string {
   const poller = createMetrics(() => ({ poller: '', sharing: 'group', member: null, tables: [] }));
   const guard = guardMetrics([], 1);
+  const queryApi = queryApiMetrics(() => ({
+    streams: { clients: 0, watches: 0, slowClients: 0 },
+    pool: { total: 0, idle: 0, waiting: 0 },
+    modelReadable: false,
+    stalenessMs: null,
+  }));
   return [
     opening,
     section('Poller', 'Served at `/metrics` of `poller.http`.', poller.registry.getMetricsAsArray()),
     section('Guard', 'Served at `/metrics` by `cdc connectors watch --metrics-port`.', guard.registry.getMetricsAsArray()),
+    section(
+      'Query API',
+      'Served at `/metrics` of `services.queryApi.monitoring`, or beside the API.',
+      queryApi.registry.getMetricsAsArray(),
+    ),
   ].join('');
 }
 

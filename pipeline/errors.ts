@@ -6,6 +6,7 @@ import { generalErrors } from './error-catalogue/general.ts';
 import { pollerErrors } from './error-catalogue/poller.ts';
 import { readSideErrors } from './error-catalogue/read-side.ts';
 import { schemaErrors } from './error-catalogue/schemas.ts';
+import { serviceErrors } from './error-catalogue/services.ts';
 import { stackErrors } from './error-catalogue/stack.ts';
 
 /**
@@ -20,6 +21,7 @@ export const errorCatalogue = {
   ...connectorErrors,
   ...readSideErrors,
   ...schemaErrors,
+  ...serviceErrors,
   ...stackErrors,
 } as const satisfies Record<string, CatalogueEntry>;
 

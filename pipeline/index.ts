@@ -17,6 +17,7 @@ export {
   type PipelineConfig,
   type PollerConfig,
   type PollerTableConfig,
+  type QueryApiConfig,
   type ReadModelConfig,
   type SchemaRegistryConfig,
   type TlsConfig,

@@ -15,9 +15,10 @@ export async function queryText(database: Database, sql: string, values: readonl
   return result.rows;
 }
 
-/** A pool whose idle connections may be lost: the next query opens another. */
-export function openPool(config: ClientConfig, logger: Logger, max = 4): Pool {
-  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, verify: prepareForPool });
+/** A pool whose idle connections may be lost: the next query opens another. `prepare`: SQL that each connection begins with, in place of ours. */
+export function openPool(config: ClientConfig, logger: Logger, max = 4, prepare?: string): Pool {
+  const verify = prepare === undefined ? prepareForPool : prepareWith(prepare);
+  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, verify });
   // pg-pool listens only while a connection idles. A server that ends it in the very packet that made it ready would find nobody.
   pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a connection to the read database was lost')));
   pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the read database was lost'));
@@ -49,8 +50,10 @@ async function prepareSession(client: ClientBase): Promise<void> {
 }
 
 /** {@link prepareSession}, as pools ask for it. */
-export function prepareForPool(client: PoolClient, done: (error?: Error) => void): void {
-  client.query(session, (error: Error | null) => done(error ?? undefined));
+export const prepareForPool = prepareWith(session);
+
+function prepareWith(sql: string): (client: PoolClient, done: (error?: Error) => void) => void {
+  return (client, done) => client.query(sql, (error: Error | null) => done(error ?? undefined));
 }
 
 /**

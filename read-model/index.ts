@@ -7,13 +7,14 @@
  */
 export { projectionFilesOf } from './views/project-files.ts';
 export { wantedMirrors, type WantedMirror } from './mirrors/plan/wanted-mirrors.ts';
-export { openPool, queryText, qualified, unreachable, type TextRow } from './database.ts';
+export { inTransaction, openPool, queryText, qualified, unreachable, type Database, type TextRow } from './database.ts';
 export { haltedPartitions } from './faults/halts.ts';
 export { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
 export { migrate, requireMigrated, type Migrated } from './migrate.ts';
 export { loadMirrors } from './mirrors/mirror-catalogue.ts';
 export type { Mirror } from './mirrors/mirror.ts';
-export { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
+export { deletedColumn, lsnColumn } from './mirrors/own-columns.ts';
+export { readDatabaseConfig, requireModel, requireReadModel, selectModels, topicOfMirror } from './model-config.ts';
 export { parkedCounts } from './parking/parked-events.ts';
 export { readVersion } from './rebuild/versions.ts';
 export { startReadModel, type ReadModelOptions, type RunningReadModel } from './start.ts';

@@ -1,3 +1,4 @@
+import { topicName, type TableId } from '#change-events/index.ts';
 import { CdcError, postgresClientConfig, type PipelineConfig, type ReadModelConfig } from '#pipeline/index.ts';
 import type { ClientConfig } from 'pg';
 
@@ -25,4 +26,9 @@ export function requireModel(readModel: ReadModelConfig, name: string): ReadMode
 /** The read database's connection as configured. */
 export function readDatabaseConfig(readModel: ReadModelConfig): ClientConfig {
   return postgresClientConfig(readModel, readModel, 'cdc read-model');
+}
+
+/** The topic that a model's mirror is fed from. */
+export function topicOfMirror(topicPrefix: string, source: TableId): string {
+  return topicName(topicPrefix, source);
 }

@@ -12,7 +12,9 @@ const apicurioApi = '/apis/registry/v2';
 export type StackParts = { readonly connect: boolean; readonly mariadb: boolean; readonly h2: boolean; readonly registry: boolean };
 
 /** The ports and passwords of a stack. */
-export type StackAccess = Pick<StackSettings, 'passwords' | 'connectPassword' | 'mariadbPasswords' | 'h2Passwords'> & {
+export type StackAccess = Pick<StackSettings, 'connectPassword' | 'mariadbPasswords' | 'h2Passwords'> & {
+  /** A stack of containers that was made before there was a query API has no role for it. */
+  readonly passwords: Omit<StackSettings['passwords'], 'queryApi'> & { readonly queryApi?: string | undefined };
   readonly ports: Pick<StackSettings['ports'], 'legacy' | 'read' | 'connect' | 'mariadb' | 'h2' | 'registry'>;
 };
 
@@ -41,12 +43,18 @@ export function legacyDatabase({ owner, application, poller, replicator }: Stack
 }
 
 /** What is made in the read server. containers/postgres/read-roles.sh makes the same in a container. */
-export function readDatabase(role: StackState['readModel']): RolesAndDatabase {
-  return { roles: [{ ...role, attributes: 'CREATEDB' }], database: { name: 'read_model', owner: role.user } };
+export function readDatabase(role: StackState['readModel'], queryApi: Role | null): RolesAndDatabase {
+  const readers = queryApi === null ? [] : [queryApi];
+  return { roles: [{ ...role, attributes: 'CREATEDB' }, ...readers], database: { name: 'read_model', owner: role.user } };
 }
 
 export function readModelRole(passwords: StackAccess['passwords']): StackState['readModel'] {
   return { user: 'read_model', password: passwords.readModel };
+}
+
+/** Its rights come from `cdc services roles --apply`, when there is a model to read. */
+export function queryApiRole({ queryApi }: StackAccess['passwords']): Role | null {
+  return queryApi === undefined ? null : { user: 'cdc_query_api', password: queryApi };
 }
 
 /** The login of Connect's REST interface; null for a stack that was made without one and was not started since. */
@@ -86,6 +94,7 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
   const { mariadb, h2, registry } = servers(access, parts);
   const roles = postgresRoles(passwords);
   const readModel = readModelRole(passwords);
+  const queryApi = queryApiRole(passwords);
   return {
     legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
     readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
@@ -106,9 +115,10 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
         : { CONNECT_URL: connect.url, CONNECT_USERNAME: login?.username ?? '', CONNECT_PASSWORD: login?.password ?? '' }),
       READ_DB_HOST: host,
       READ_DB_PORT: String(ports.read),
-      READ_DB_NAME: readDatabase(readModel).database.name,
+      READ_DB_NAME: readDatabase(readModel, queryApi).database.name,
       READ_DB_USER: readModel.user,
       READ_DB_PASSWORD: readModel.password,
+      ...(queryApi === null ? {} : { QUERY_API_DB_USER: queryApi.user, QUERY_API_DB_PASSWORD: queryApi.password }),
       ...(mariadb === null ? {} : { LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password }),
       ...(h2 === null
         ? {}

@@ -41,6 +41,8 @@ const settingsSchema = z.object({
     poller: z.string(),
     replicator: z.string(),
     readModel: z.string(),
+    /** Of the query API's role. A stack that was made without one draws it at its next start. */
+    queryApi: z.string().default(randomSecret),
   }),
   /** Of Connect's REST interface. A stack that was made without one draws it at its next start. */
   connectPassword: z.string().optional(),
@@ -90,6 +92,7 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
       poller: randomSecret(),
       replicator: randomSecret(),
       readModel: randomSecret(),
+      queryApi: randomSecret(),
     },
   };
 }

@@ -3,6 +3,7 @@ import { checkDialect, checkFormat } from './checks.ts';
 import { model } from './model-settings.ts';
 import { byName, int, name } from './plain-settings.ts';
 import { checkSecrets } from './secrets.ts';
+import { services } from './services-settings.ts';
 import { canonicalTableName, isTablePattern, tableNameForm } from '../table-name.ts';
 import { instant, timeZone } from './time-settings.ts';
 
@@ -365,6 +366,7 @@ export const pipelineSchema = z
     poller: poller.optional(),
     connect: connect.optional(),
     readModel: readModel.optional(),
+    services: services.optional().describe('Services around the pipeline. Start them with cdc services start (docs/services.md).'),
     comparison: comparison.optional(),
   })
   .superRefine(checkDialect)
@@ -382,5 +384,6 @@ export type PollerTableConfig = PollerConfig['tables'][number];
 export type ConnectConfig = NonNullable<PipelineConfig['connect']>;
 export type GuardConfig = ConnectConfig['guard'];
 export type ReadModelConfig = NonNullable<PipelineConfig['readModel']>;
+export type QueryApiConfig = NonNullable<NonNullable<PipelineConfig['services']>['queryApi']>;
 export type Credentials = z.output<typeof credentials>;
 export type TlsConfig = z.output<typeof tls>;

@@ -18,7 +18,7 @@ import { catchUp, fillingOf, type RebuildProgress } from './catch-up.ts';
 import { fillViews } from './fill-views.ts';
 import { switchTo } from './switch.ts';
 import { dependantsOf, refuseDependants } from './dependants.ts';
-import { copyGrants, copyMirrors, dropVersion, listVersions, versionSchema, type ModelVersion } from './versions.ts';
+import { copyDefaultGrants, copyGrants, copyMirrors, dropVersion, listVersions, versionSchema, type ModelVersion } from './versions.ts';
 
 export type RebuildOptions = {
   readonly config: PipelineConfig;
@@ -62,6 +62,7 @@ export async function rebuild(options: RebuildOptions, thenSwitch: boolean): Pro
       onWait: options.onWait,
       signal: options.signal,
     });
+    await copyDefaultGrants(pool, schema, name);
     await copyMirrors(pool, schema, name);
     await inTransaction(pool, name, (client) => makeViews(client, files));
     await copyGrants(pool, schema, name);

@@ -84,6 +84,19 @@ export async function copyGrants(pool: Pool, from: string, to: string): Promise<
   for (const row of rows) await pool.query(text(row, 0));
 }
 
+/** Mirrors and views that are made in a new version from now on get the rights that they would get in the serving one: those with a new name too. */
+export async function copyDefaultGrants(pool: Pool, from: string, to: string): Promise<void> {
+  const rows = await queryText(
+    pool,
+    `SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT %s ON TABLES TO %s', $2::text, a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'))
+       FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace,
+            aclexplode(d.defaclacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+      WHERE n.nspname = $1 AND d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)`,
+    [from, to],
+  );
+  for (const row of rows) await pool.query(text(row, 0));
+}
+
 /**
  * A next version has the mirrors of the one that serves, with their histories and indexes, empty. The versions of their columns have numbers of their own, so that what
  * was decoded for another version is never taken for this one's.

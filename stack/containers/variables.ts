@@ -57,6 +57,7 @@ export function newVariables(ports: StackPorts): ComposeVariables {
     LEGACY_DB_REPLICATOR_PASSWORD: randomSecret(),
     READ_DB_SUPERUSER_PASSWORD: randomSecret(),
     READ_DB_PASSWORD: randomSecret(),
+    QUERY_API_DB_PASSWORD: randomSecret(),
     ...newLogin(),
     LEGACY_DB_PORT: String(ports.legacy),
     READ_DB_PORT: String(ports.read),
@@ -84,6 +85,7 @@ export function accessOf(variables: ComposeVariables): StackAccess {
       poller: of('LEGACY_DB_POLLER_PASSWORD'),
       replicator: of('LEGACY_DB_REPLICATOR_PASSWORD'),
       readModel: of('READ_DB_PASSWORD'),
+      queryApi: variables['QUERY_API_DB_PASSWORD'],
     },
     connectPassword: of('CONNECT_PASSWORD'),
   };

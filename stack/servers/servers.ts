@@ -19,6 +19,7 @@ import {
   legacyDatabase,
   mariadbState,
   postgresRoles,
+  queryApiRole,
   readDatabase,
   readModelRole,
   workerVariables,
@@ -103,7 +104,7 @@ function readPostgres({ ports, postgresFolder, passwords, throwaway }: StackSett
     password: passwords.readSuperuser,
     throwaway,
     settings: {},
-    configure: (superuser) => ensureRoles(superuser, readDatabase(readModelRole(passwords))),
+    configure: (superuser) => ensureRoles(superuser, readDatabase(readModelRole(passwords), queryApiRole(passwords))),
   });
 }
 

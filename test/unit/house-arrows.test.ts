@@ -15,6 +15,7 @@ const folders = [
   'doctor',
   'project',
   'read-model',
+  'services',
   'tail',
   'verify',
   'stack',
@@ -38,6 +39,7 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   doctor: [...wire, 'cdc-poller', 'connectors'],
   project: ['pipeline', 'change-events', 'cdc-poller', 'connectors', 'doctor', 'read-model'],
   'read-model': wire,
+  services: ['pipeline', 'read-model'],
   tail: wire,
   // Of the comparison, what a value means alone: canonical/.
   verify: ['pipeline', 'change-events', 'connectors', 'cdc-poller', 'read-model'],

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { accessOf, newVariables } from '#stack/containers/variables.ts';
 import {
   legacyDatabase,
+  queryApiRole,
   readDatabase,
   stackState,
   workerVariables,
@@ -78,7 +79,7 @@ for (const service of ['setup', 'poller', 'guard', 'read-model']) {
 const { roles, readModel } = state(processes);
 const scripts: readonly (readonly [script: string, made: RolesAndDatabase])[] = [
   ['legacy-roles.sh', legacyDatabase(roles)],
-  ['read-roles.sh', readDatabase(readModel)],
+  ['read-roles.sh', readDatabase(readModel, queryApiRole(processes.passwords))],
 ];
 for (const [script, made] of scripts) {
   test(`containers/postgres/${script} makes the roles that the stack makes, with the same rights`, async () => {

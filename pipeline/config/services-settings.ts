@@ -1,0 +1,80 @@
+import * as z from 'zod';
+import { int, name } from './plain-settings.ts';
+
+/** What pipeline.yaml says of the services around the pipeline. */
+
+const address = (ofPort: string) =>
+  z.strictObject({
+    host: name.default('127.0.0.1').describe('Address to listen on.'),
+    port: int(0, 65_535).describe(`${ofPort} 0 takes a free port, which the log names.`),
+  });
+
+const jwt = z.strictObject({
+  issuer: name.describe('The iss that a token must have.'),
+  audience: name.describe('The aud that a token must have, or have among others.'),
+  jwksUrl: z.url({ protocol: /^https?$/ }).describe('Address of the keys of the issuer (JWKS). Use https, except on one machine.'),
+  algorithms: z
+    .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']))
+    .min(1)
+    .default(['RS256', 'PS256', 'ES256', 'EdDSA'])
+    .describe('Signature algorithms that are accepted. Algorithms with a shared secret are not.'),
+  clockToleranceSeconds: int(0, 300).default(5).describe('How far the clock of the issuer may be off.'),
+  jwksTimeoutMs: int(100).default(5000).describe('How long a request for the keys may take.'),
+  jwksCooldownMs: int(0)
+    .default(30_000)
+    .describe('A token with an unknown key makes the keys be fetched again, at most this often. So long a new key may be refused.'),
+  jwksMaxAgeMs: int(1000).default(600_000).describe('How long fetched keys are used. So long a withdrawn key may be accepted.'),
+});
+
+const rateLimit = z.strictObject({
+  requests: int(0).default(1000).describe('Most requests of one client address in windowMs. 0: no limit.'),
+  windowMs: int(100).default(60_000).describe('Length of the window.'),
+});
+
+const queryApi = z
+  .strictObject({
+    model: name.optional().describe('Name of the read model to serve. Default: the only one under readModel.models.'),
+    user: name.describe('Role of the read database. May read the model and nothing else: cdc services roles prints the SQL.'),
+    password: z.string().default('').describe('As ${NAME}: never in the file.'),
+    connections: int(1, 1000).default(10).describe('Most connections to the read database.'),
+    http: address('Port of the API.').prefault({ port: 8090 }),
+    monitoring: address('Port of /metrics and /status.')
+      .optional()
+      .describe(
+        'Serves /metrics and /status here alone, without login. Default: beside the API, and with auth: jwt by the scope monitoring.',
+      ),
+    auth: z
+      .enum(['none', 'jwt'])
+      .describe('jwt: every request needs a token of the issuer under jwt. none: everybody who reaches the port may read all.'),
+    jwt: jwt.optional(),
+    trustedProxies: z
+      .array(name)
+      .default([])
+      .describe(
+        'Addresses or ranges of proxies whose X-Forwarded-For is believed, so that the rate limit counts the client and not the proxy.',
+      ),
+    rateLimit: rateLimit.prefault({}),
+    defaultLimit: int(1, 10_000).default(100).describe('Rows of a page when a request does not say.'),
+    maxLimit: int(1, 10_000).default(1000).describe('Most rows of a page.'),
+    maxAnswerBytes: int(10_000, 256 * 2 ** 20)
+      .default(8 * 2 ** 20)
+      .describe('Largest answer. A page ends before it; the next begins there.'),
+    statementTimeoutMs: int(1).default(5000).describe('Longest time for a query of the read database, and for its wait for a connection.'),
+    requestTimeoutMs: int(100).default(10_000).describe('How long a client may take to send a request.'),
+    positionWaitMs: int(0, 60_000).default(5000).describe('How long a request with Min-Position waits for the model.'),
+    streams: int(0, 100_000).default(500).describe('Most live streams (server-sent events) at once. 0: none.'),
+    streamBufferBytes: int(1000)
+      .default(2 ** 20)
+      .describe('A client of a live stream that leaves more than this unread is disconnected.'),
+    endWithinMs: int(0, 25_000).default(10_000).describe('At the end: how long requests that run may take.'),
+  })
+  .superRefine(({ auth, jwt: login, defaultLimit, maxLimit }, context) => {
+    if (auth === 'jwt' && login === undefined)
+      context.addIssue({ code: 'custom', path: ['jwt'], message: 'auth: jwt needs issuer, audience and jwksUrl here' });
+    if (defaultLimit > maxLimit)
+      context.addIssue({ code: 'custom', path: ['defaultLimit'], message: `expected at most maxLimit (${maxLimit})` });
+  });
+
+export const services = z.strictObject({
+  queryApi: queryApi.optional().describe('The query API: mirrors and projections of one read model over HTTP.'),
+});

@@ -1,0 +1,30 @@
+import type { CatalogueEntry } from './entry.ts';
+
+/** The services around the pipeline. */
+export const serviceErrors = {
+  SERVICE_NOT_CONFIGURED: {
+    cause: 'The configuration does not say what the service needs.',
+    remedy: 'Add what is named under services in pipeline.yaml (docs/services.md).',
+    exitCode: 78,
+  },
+  SERVICE_HTTP_UNAVAILABLE: {
+    cause: 'The service cannot listen on its address.',
+    remedy: 'Correct host and port under services in pipeline.yaml, or stop what uses the port.',
+    exitCode: 69,
+  },
+  QUERY_API_LOGIN_REFUSED: {
+    cause: 'The read database refused the login of the query API.',
+    remedy: 'Create the role (cdc services roles prints the SQL), or correct services.queryApi.user and password.',
+    exitCode: 77,
+  },
+  QUERY_API_ROLE_TOO_STRONG: {
+    cause: 'The role of the query API may do more than read, so a fault of the API could change the model.',
+    remedy: 'Use a role of its own: cdc services roles prints the SQL.',
+    exitCode: 77,
+  },
+  QUERY_API_GRANT_MISSING: {
+    cause: 'The role of the query API may not read a table of the model.',
+    remedy: 'Run cdc services roles --apply, or have the owner of the tables run the SQL that cdc services roles prints.',
+    exitCode: 77,
+  },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,0 +1,75 @@
+/** Errors as requests see them: RFC 9457. What is wrong on our side is told in the log; a client is told no more than it can use. */
+
+const kinds = {
+  'bad-request': [400, 'The request cannot be understood'],
+  'unknown-parameter': [400, 'A query parameter is unknown'],
+  'value-invalid': [400, 'A value is not one of its column'],
+  'filter-not-indexed': [400, 'No index serves this filter or order'],
+  'cursor-invalid': [400, 'The cursor is not one of this list'],
+  'position-invalid': [400, 'Min-Position is not a position or a time'],
+  unauthorized: [401, 'A valid token is needed'],
+  forbidden: [403, 'The token does not allow this'],
+  'not-found': [404, 'There is no such thing'],
+  'method-not-allowed': [405, 'This API only reads'],
+  'not-acceptable': [406, 'No such form of the answer'],
+  'request-timeout': [408, 'The request took too long to arrive'],
+  'request-too-large': [413, 'The request is too large'],
+  'unsupported-media-type': [415, 'A request here has no body'],
+  'answer-too-large': [422, 'A row is larger than an answer may be'],
+  'too-many-requests': [429, 'Too many requests'],
+  'headers-too-large': [431, 'Headers or address are too long'],
+  internal: [500, 'A fault of the server'],
+  'position-not-reached': [503, 'The model has not reached the position yet'],
+  'model-unavailable': [503, 'The model cannot be read at present'],
+  'query-timeout': [503, 'The query took too long'],
+  'too-many-streams': [503, 'There are too many live streams'],
+  'keys-unavailable': [503, 'Tokens cannot be checked at present'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemKind = keyof typeof kinds;
+
+export const problemType = 'application/problem+json; charset=utf-8';
+
+/** Thrown wherever a request cannot be answered. `detail` is for the client. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly kind: ProblemKind;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    kind: ProblemKind,
+    detail: string,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = kind;
+    this.headers = { ...(kinds[kind][0] === 503 ? { 'retry-after': '1' } : {}), ...options.headers };
+  }
+
+  get statusCode(): number {
+    return kinds[this.kind][0];
+  }
+
+  /** The document. */
+  body(): string {
+    const [status, title] = kinds[this.kind];
+    return `${JSON.stringify({ type: problemUri(this.kind), title, status, detail: this.message })}\n`;
+  }
+}
+
+/** `urn:cdc:problem:…`: stable, listed in docs/services.md. */
+export function problemUri(kind: ProblemKind): string {
+  return `urn:cdc:problem:${kind}`;
+}
+
+export const problemKinds: readonly { readonly kind: ProblemKind; readonly status: number; readonly title: string }[] =
+  problemKindNames().map((kind) => ({
+    kind,
+    status: kinds[kind][0],
+    title: kinds[kind][1],
+  }));
+
+function problemKindNames(): readonly ProblemKind[] {
+  const isKind = (name: string): name is ProblemKind => Object.hasOwn(kinds, name);
+  return Object.keys(kinds).filter(isKind);
+}

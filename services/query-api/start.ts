@@ -1,0 +1,143 @@
+import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import { requireModel, requireReadModel } from '#read-model/index.ts';
+import { createStreams } from './changes/streams.ts';
+import { followPositions } from './freshness/follow-positions.ts';
+import { createAuthenticate } from './http/auth.ts';
+import { createMetrics, type Figures } from './http/metrics.ts';
+import { openApiDocument } from './http/openapi.ts';
+import { serveHealth, serveMonitoring } from './http/operations.ts';
+import { serveTables } from './http/tables.ts';
+import { openReader, type Reader } from './model/reader.ts';
+import { close, createServer, listen } from './server.ts';
+import { requireQueryApi } from './settings.ts';
+
+export type QueryApiOptions = {
+  readonly config: PipelineConfig;
+  readonly logger: Logger;
+  /** Aborting it ends the API as disposing does. */
+  readonly signal: AbortSignal;
+};
+
+/** Disposing ends it in order, within services.queryApi.endWithinMs. */
+export type RunningQueryApi = AsyncDisposable & {
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  /** Of /metrics and /status. */
+  readonly monitoringUrl: string;
+  /** Resolves when it has ended. */
+  readonly closed: Promise<void>;
+};
+
+const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
+const healthPaths = [/^\/(?:livez|readyz)$/];
+const monitoringPaths = [/^\/(?:metrics|status)$/];
+
+/**
+ * Serves a read model over HTTP until disposed or aborted. A read database that is away is no reason not to start: requests get 503 and /readyz says why.
+ *
+ * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
+ *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
+ */
+export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningQueryApi> {
+  const { queryApi: settings, model } = requireQueryApi(config);
+  const readModel = requireReadModel(config);
+  const { staleAfterMs, clockAheadMs } = requireModel(readModel, model);
+  const logger = parent.child({ service: 'query-api', model });
+  const stopping = new AbortController();
+  const until = AbortSignal.any([signal, stopping.signal]);
+  await using opened = new AsyncDisposableStack();
+  const reader = opened.use(openReader({ readModel, queryApi: settings, model, logger }));
+  await firstLook(reader, logger);
+  const positions = followPositions(reader, clockAheadMs, logger, until);
+  const streams = opened.use(createStreams({ most: settings.streams, bufferBytes: settings.streamBufferBytes, positions, logger }));
+  let readable = false;
+  let stalenessMs: number | null = null;
+  const figures = (): Figures => ({
+    streams: streams.figures,
+    pool: { total: reader.pool.totalCount, idle: reader.pool.idleCount, waiting: reader.pool.waitingCount },
+    modelReadable: readable,
+    stalenessMs,
+  });
+  const whyNotReady = async (): Promise<string | null> => {
+    if (until.aborted) return 'the server is about to end';
+    try {
+      await reader.catalogue();
+      const applied = await reader.applied();
+      stalenessMs = applied.stalenessMs === null ? null : Number(applied.stalenessMs);
+      readable = true;
+      return null;
+    } catch (error) {
+      readable = false;
+      return `read model ${model} cannot be read: ${error instanceof CdcError ? `${error.code}: ` : ''}${describeError(error)}`;
+    }
+  };
+  const metrics = createMetrics(figures);
+  const authenticate = createAuthenticate(settings);
+  if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may read every table of the model');
+  if (settings.jwt?.jwksUrl.startsWith('http:') === true)
+    logger.warn('the keys of tokens are fetched without TLS: whoever is in between can make tokens');
+  const monitoringApart = settings.monitoring !== undefined;
+  const paths = [...apiPaths, ...healthPaths, ...(monitoringApart ? [] : monitoringPaths)];
+  const app = await createServer({ settings, metrics, logger, paths });
+  const operations = { reader, metrics, figures, settings, staleAfterMs, whyNotReady };
+  serveHealth(app, operations);
+  serveTables(app, { reader, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
+  app.get('/openapi.json', async (request, reply) => {
+    await authenticate(request.headers.authorization);
+    const { tables } = await reader.catalogue();
+    const { auth, defaultLimit, maxLimit } = settings;
+    return reply
+      .header('cache-control', 'private, no-cache')
+      .send(openApiDocument({ model, tables: [...tables.values()], auth, defaultLimit, maxLimit }));
+  });
+  if (!monitoringApart) serveMonitoring(app, { ...operations, authenticate });
+  const url = await listen(app, settings.http);
+  opened.defer(() => close(app, settings.endWithinMs));
+  const monitoringUrl = await startMonitoring();
+  logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the query API serves');
+  const resources = opened.move();
+  const closed = (async () => {
+    await aborted(until);
+    // Live streams would keep the server from ending.
+    await streams[Symbol.asyncDispose]();
+    await resources.disposeAsync();
+    logger.info('the query API has ended');
+  })();
+  closed.catch(() => undefined);
+  return {
+    url,
+    monitoringUrl,
+    closed,
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await closed;
+    },
+  };
+
+  async function startMonitoring(): Promise<string> {
+    if (settings.monitoring === undefined) return url;
+    // Who monitors asks again and again, from one address.
+    const quiet = { ...settings, rateLimit: { ...settings.rateLimit, requests: 0 } };
+    const monitoring = await createServer({ settings: quiet, metrics: null, logger, paths: [...healthPaths, ...monitoringPaths] });
+    serveHealth(monitoring, operations);
+    serveMonitoring(monitoring, { ...operations, authenticate: null });
+    const address = await listen(monitoring, settings.monitoring);
+    opened.defer(() => close(monitoring, settings.endWithinMs));
+    return address;
+  }
+}
+
+/** What only a person can mend ends the start; a database that is away does not. */
+async function firstLook(reader: Reader, logger: Logger): Promise<void> {
+  try {
+    await reader.catalogue();
+  } catch (error) {
+    if (!(error instanceof CdcError) || error.code !== 'READ_DB_UNREACHABLE') throw error;
+    logger.warn({ reason: describeError(error) }, 'the read database is away: requests are answered with 503 until it is back');
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
