@@ -38,12 +38,7 @@ export type VerifyLimits = {
   readonly timeoutMs: number;
 };
 
-type Work = VerifyOptions & {
-  readonly source: SourceSide;
-  readonly read: ReadSide;
-  /** Models that were waited for. */
-  readonly waitedFor: Set<string>;
-};
+type Work = VerifyOptions & { readonly source: SourceSide; readonly read: ReadSide };
 
 const tellEveryMs = 2000;
 /** Suspects that are looked at again together. */
@@ -68,11 +63,10 @@ export async function verify(options: VerifyOptions): Promise<readonly TableResu
   requireMirrored(tables, mirrored, models);
   const asked = new Set(tables.length === 0 ? mirrored : tables);
   const results: TableResult[] = [];
-  const waitedFor = new Set<string>();
   for (const [model, all] of mirrors) {
     for (const mirror of all.filter(({ source: table }) => asked.has(formatTableId(table)))) {
       signal.throwIfAborted();
-      results.push(await verifyMirror({ ...options, source, read, waitedFor }, model, mirror));
+      results.push(await verifyMirror({ ...options, source, read }, model, mirror));
     }
   }
   return results;
@@ -106,9 +100,6 @@ async function verifyMirror(work: Work, model: string, mirror: Mirror): Promise<
       );
       return !isLate && !isTooMuch(tally, head.ghostsExpected, limits.maxDifferences);
     };
-    // Of a model that is far behind, each row would be looked up by its key.
-    if (!work.waitedFor.has(model)) await untilComplete(await clock());
-    work.waitedFor.add(model);
     const complete = await walkThrough(work, { pair, head, counts, settle });
     const found = tally.found();
     // What was counted is from before some rows came: every row of the source is in the mirror by now, but for those that are not.

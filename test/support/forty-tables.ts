@@ -70,7 +70,7 @@ export function fortyMariadbTables(): FortyTables {
       "INSERT INTO countries VALUES ('DE', 'Germany')",
       "INSERT INTO scratch VALUES ('?')",
       'INSERT INTO old_times VALUES ()',
-      "INSERT INTO wide (b, y, t, d, bits, note) VALUES (x'00ff', 2026, '-12:00:00.5', 0.1, b'101', 'x')",
+      "INSERT INTO wide (b, y, t, d, bits, note) VALUES (x'00ff', 2026, '12:00:00.5', 0.1, b'101', 'x')",
     ],
     changed: [
       ...numbers.flatMap((index) => [

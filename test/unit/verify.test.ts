@@ -115,7 +115,7 @@ suite('a difference counts at a known position only', () => {
 
   test('a row that changed and changed back between two looks has another version, and is looked at again', async () => {
     const source: Rows = new Map([['a', { value: 1, version: '1' }]]);
-    const mirror: Rows = new Map([['a', { value: 1 }]]);
+    const mirror: Rows = new Map([['a', { value: 0 }]]);
     let looks = 0;
     const untilComplete = async (): Promise<null> => {
       looks += 1;
@@ -126,6 +126,25 @@ suite('a difference counts at a known position only', () => {
     };
     assert.deepEqual((await confirm([suspect], { ...still, pair: pairOf(source, mirror), untilComplete })).differences, []);
     assert.equal(looks, 2);
+  });
+
+  test('nothing is waited for where it would change nothing: rows that have come since, and ghosts that are no news', async () => {
+    let waits = 0;
+    const untilComplete = async (): Promise<null> => {
+      waits += 1;
+      return null;
+    };
+    const ghost = { pair: pairOf(new Map(), new Map([['a', { value: 1 }]])), untilComplete };
+    const expected = await confirm([suspect], { ...still, ...ghost, isExpected: ({ kind }) => kind === 'ghost' });
+    assert.deepEqual(
+      expected.differences.map(({ kind }) => kind),
+      ['ghost'],
+    );
+    const come = new Map([['a', { value: 1, version: '1' }]]);
+    assert.deepEqual((await confirm([suspect], { ...still, pair: pairOf(come, come), untilComplete })).differences, []);
+    assert.equal(waits, 0);
+    assert.equal((await confirm([suspect], { ...still, ...ghost })).differences.length, 1);
+    assert.ok(waits > 0, 'a ghost that should not be there is looked at when the model is complete');
   });
 
   test('a key that came and went between two looks is no ghost; without versions nothing is believed at once', async () => {
