@@ -27,7 +27,7 @@ const unused = (): never => {
 const context: CliContext = {
   config: unused,
   configFolder: unused,
-    environment: unused,
+  environment: unused,
   locate: unused,
   print: unused,
   progress: unused,

@@ -32,7 +32,9 @@ export function rolesSql({ dialect, database }: LegacyDbConfig, { poller, replic
     lines.push(
       '',
       attributes === '' ? '-- Reads the tables, and nothing else.' : '-- Debezium: reads the log, and the tables for its first snapshot.',
-      role.exists ? `-- The role ${visibleLine(name)} exists.` : `CREATE ROLE ${name} LOGIN${attributes} PASSWORD ${escapeLiteral(role.password)};`,
+      role.exists
+        ? `-- The role ${visibleLine(name)} exists.`
+        : `CREATE ROLE ${name} LOGIN${attributes} PASSWORD ${escapeLiteral(role.password)};`,
       `GRANT CONNECT ON DATABASE ${postgresName(database)} TO ${name};`,
       ...schemas.map((schema) => `GRANT USAGE ON SCHEMA ${postgresName(schema)} TO ${name};`),
       ...tables.map(({ schema, table }) => `GRANT SELECT ON ${postgresName(schema)}.${postgresName(table)} TO ${name};`),

@@ -195,7 +195,8 @@ suite('Debezium on MariaDB', { skip: why ?? false }, () => {
       const files = (await run('SHOW BINARY LOGS')).map(([file = '']) => file ?? '');
       const shown: string[] = [];
       for (const file of files.slice(files.indexOf(String(first))))
-        for (const [, , , , , info] of await run(`SHOW BINLOG EVENTS IN '${file}'${file === first ? ` FROM ${from}` : ''}`)) shown.push(info ?? '');
+        for (const [, , , , , info] of await run(`SHOW BINLOG EVENTS IN '${file}'${file === first ? ` FROM ${from}` : ''}`))
+          shown.push(info ?? '');
       return shown;
     });
     for (const { id, gtid } of given) {

@@ -14,7 +14,10 @@ test('a shell reads each word back as it was', () => {
   words.push('', "'", "it's", '$HOME', '`x`', '!!', '\\', '-n', 'a b', '*', '~', '#', '\n', '"');
   const script = `printf '%s\\0' ${words.map(shellQuoted).join(' ')}`;
   const read = execFileSync('bash', ['-c', script], { encoding: 'utf8' });
-  assert.deepEqual(read.split('\0').slice(0, -1), words.map((word) => word.toWellFormed()));
+  assert.deepEqual(
+    read.split('\0').slice(0, -1),
+    words.map((word) => word.toWellFormed()),
+  );
 });
 
 const plan: ProjectPlan = {
