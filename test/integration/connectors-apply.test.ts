@@ -62,7 +62,7 @@ test('one connector through its life', async (t) => {
     assert.equal(await walsender(db, slot), pid);
   });
 
-  await t.test('where Connect answers a bare 500, the reason is told instead', async () => {
+  await t.test('where Connect answers a bare 500, the reason is reported instead', async () => {
     const config = { ...connector.config, 'heartbeat.interval.ms': 'soon' };
     await assert.rejects(client.putConfig(name, config), {
       code: 'CONNECTOR_CONFIG_INVALID',
@@ -70,7 +70,7 @@ test('one connector through its life', async (t) => {
     });
   });
 
-  await t.test('a login that the database refuses is told in one paragraph, without the password, and nothing is touched', async () => {
+  await t.test('a login that the database refuses is reported in one paragraph, without the password, and nothing is touched', async () => {
     const password = uniqueName('wrong');
     const passwordsCount = await refusesWrongPasswords(db, password);
     const file = changed({ 'database.password': password, ...(passwordsCount ? {} : { 'database.user': 'nobody_of_that_name' }) });

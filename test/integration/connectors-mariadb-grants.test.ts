@@ -20,7 +20,7 @@ const rights = [
 ] as const;
 
 suite('Debezium on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
-  test("the connector's user has the rights it needs and not one more: any one taken away is told", async (t) => {
+  test("the connector's user has the rights it needs and not one more: any one taken away is reported", async (t) => {
     const client = await testConnect();
     await using scene = await createMariadbScene(['CREATE TABLE orders (id bigint PRIMARY KEY)', 'INSERT INTO orders VALUES (1)'], {
       tables: [{ table: 'orders', mode: 'incrementing' }],

@@ -99,7 +99,7 @@ test('from before the connector to its loss: nothing while it is well, and each 
   });
 });
 
-test('a task that FAILED under a RUNNING connector is told, with who holds its slot', async () => {
+test('a task that FAILED under a RUNNING connector is reported, with who holds its slot', async () => {
   await using made = await preparedConnector();
   const { db, file, told } = made;
   const { name } = file;
@@ -222,7 +222,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
   });
 });
 
-test('settings that the server would not take are told, and Connect not reached is a finding', async () => {
+test('settings that the server would not take are reported, and Connect not reached is a finding', async () => {
   await using made = await preparedConnector();
   const { db, file, told } = made;
   assert.deepEqual(await told({ 'database.password': 'wrong-secret' }), [`error CONNECTOR_SETTINGS_REFUSED ${file.name}`]);

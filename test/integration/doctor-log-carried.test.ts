@@ -29,7 +29,7 @@ async function prepared(): Promise<DoctorDatabase> {
 /** Without what other tests are about. */
 const codes = (all: readonly string[]): readonly string[] => all.filter((one) => !/NOT_PUBLISHED public\.(?!comp)|_IMAGE_|TOAST/.test(one));
 
-test('what the log does not hold of a table, and what prepare leaves, is told beforehand', async () => {
+test('what the log does not hold of a table, and what prepare leaves, is reported beforehand', async () => {
   await using db = await prepared();
   await db.run(`CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw; SET ROLE legacy_owner;
     CREATE TABLE base (id int PRIMARY KEY); CREATE TABLE derived () INHERITS (base);
@@ -68,7 +68,7 @@ test('what the log does not hold of a table, and what prepare leaves, is told be
   );
 });
 
-test('columns whose names Debezium changes are told, and leaving them out is no way; those that it stops at too', async () => {
+test('columns whose names Debezium changes are reported, and leaving them out is no way; those that it stops at too', async () => {
   await using db = await prepared();
   await db.run(`SET ROLE legacy_owner; CREATE TABLE quoted (id int PRIMARY KEY, "'x'" text, "x'" text, "ID" text);
     CREATE TABLE apart (id int PRIMARY KEY, "'x'" text, "x'" text); GRANT SELECT ON quoted, apart TO cdc_replicator`);

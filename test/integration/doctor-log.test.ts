@@ -38,7 +38,7 @@ test('nothing is found on a source that is prepared, and looking changes nothing
   assert.deepEqual(await db.run(position), atFirst);
 });
 
-test('of a source that nobody has prepared everything that lacks is told in one pass, and preparing mends it', async () => {
+test('of a source that nobody has prepared everything that lacks is reported in one pass, and preparing mends it', async () => {
   await using db = await bench.database();
   await db.run(`CREATE TABLE notes (text text); ALTER TABLE notes OWNER TO legacy_owner`);
   const file = await db.file({ 'table.include.list': 'public.orders,public.notes,cdc.heartbeat' });
@@ -78,7 +78,7 @@ test('it takes no lock that anybody else would wait for, and gives up waiting fo
   }
 });
 
-test('server settings that do not do are told, before a slot is asked for', async () => {
+test('server settings that do not do are reported, before a slot is asked for', async () => {
   await bench.server.restart({ wal_level: 'replica', max_slot_wal_keep_size: '-1', max_replication_slots: '0' });
   try {
     await using db = await prepared();
@@ -96,7 +96,7 @@ test('server settings that do not do are told, before a slot is asked for', asyn
   }
 });
 
-test('slots that are all taken, and each that nobody reads, are told', async () => {
+test('slots that are all taken, and each that nobody reads, are reported', async () => {
   await using db = await prepared();
   const names = ['one', 'two', 'three', 'four'].map((name) => `${name}_${db.name}`);
   for (const name of names) await db.run(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`);
@@ -108,7 +108,7 @@ test('slots that are all taken, and each that nobody reads, are told', async () 
   );
 });
 
-test('WAL senders that are all in use are told', async () => {
+test('WAL senders that are all in use are reported', async () => {
   await using db = await prepared();
   const clients = [1, 2, 3, 4].map(() => replicationClient(db));
   try {
@@ -119,7 +119,7 @@ test('WAL senders that are all in use are told', async () => {
   }
 });
 
-test('a slot that is lost, or about to be, is told', async () => {
+test('a slot that is lost, or about to be, is reported', async () => {
   await bench.server.restart({ max_slot_wal_keep_size: '16MB', max_wal_size: '1GB' });
   try {
     await using db = await prepared();
@@ -163,7 +163,7 @@ test('a slot that is read: by whom is unknown without Connect, and by somebody e
   }
 });
 
-test('a slot of that name that is no such slot is told: physical, or of another database', async () => {
+test('a slot of that name that is no such slot is reported: physical, or of another database', async () => {
   await using db = await prepared();
   await db.run(`SELECT pg_create_physical_replication_slot('${db.name}')`);
   assert.deepEqual(await told(db), [`error SLOT_MISMATCH ${db.name}`]);
@@ -173,7 +173,7 @@ test('a slot of that name that is no such slot is told: physical, or of another 
   await db.run(`SELECT pg_drop_replication_slot('${db.name}')`);
 });
 
-test('rights that the replicator lacks are told, each with the statement that gives it back', async () => {
+test('rights that the replicator lacks are reported, each with the statement that gives it back', async () => {
   await using db = await prepared(orders);
   await db.run(`ALTER ROLE cdc_replicator NOREPLICATION; REVOKE SELECT ON orders FROM cdc_replicator;
     REVOKE UPDATE (beat_at) ON cdc.heartbeat FROM cdc_replicator; REVOKE INSERT ON cdc.signal FROM cdc_replicator`);
@@ -191,7 +191,7 @@ test('rights that the replicator lacks are told, each with the statement that gi
   assert.deepEqual(await told(db, orders), []);
 });
 
-test('an owner who cannot prepare is told: no CREATE on the database, tables of another, a role that does not exist', async () => {
+test('an owner who cannot prepare is reported: no CREATE on the database, tables of another, a role that does not exist', async () => {
   await using db = await bench.database();
   const errors = async (setup: Setup = {}): Promise<readonly string[]> =>
     (await told(db, orders, setup)).filter((one) => one.includes('OWNER'));
@@ -201,7 +201,7 @@ test('an owner who cannot prepare is told: no CREATE on the database, tables of 
   assert.deepEqual(await errors({ roles: { owner: { user: 'nobody_here' } } }), ['error OWNER_MISSING nobody_here']);
 });
 
-test('a publication that does not hold all is told: tables, operations, rows, columns, partitions', async () => {
+test('a publication that does not hold all is reported: tables, operations, rows, columns, partitions', async () => {
   await using db = await prepared();
   await db.run(
     `ALTER PUBLICATION cdc_publication DROP TABLE customers; ALTER PUBLICATION cdc_publication SET (publish = 'insert, update, delete')`,
@@ -227,13 +227,13 @@ test('a publication that does not hold all is told: tables, operations, rows, co
   assert.deepEqual(await told(db, partitioned), left);
 });
 
-test('a connector that is to make its publication itself is told', async () => {
+test('a connector that is to make its publication itself is reported', async () => {
   await using db = await prepared();
   assert.deepEqual(await told(db, { 'publication.autocreate.mode': 'all_tables' }), [`error PUBLICATION_AUTOCREATED ${db.name}`]);
   assert.deepEqual(await told(db, { 'publication.autocreate.mode': 'filtered' }), [`warning PUBLICATION_AUTOCREATED ${db.name}`]);
 });
 
-test('a heartbeat that does not beat, or is not published, is told', async () => {
+test('a heartbeat that does not beat, or is not published, is reported', async () => {
   await using db = await prepared();
   assert.deepEqual(await told(db, { 'heartbeat.interval.ms': '0' }), [`warning HEARTBEAT_OFF ${db.name}`]);
   await db.run('ALTER PUBLICATION cdc_publication DROP TABLE cdc.heartbeat');
@@ -244,7 +244,7 @@ test('a heartbeat that does not beat, or is not published, is told', async () =>
   assert.deepEqual(await told(db), ['error HEARTBEAT_TABLE_MISSING cdc.heartbeat']);
 });
 
-test('a replica identity that breaks the writes of the application is told, before and after it does', async () => {
+test('a replica identity that breaks the writes of the application is reported, before and after it does', async () => {
   await using db = await prepared(orders);
   await db.run(
     `CREATE TABLE notes (text text); INSERT INTO notes VALUES ('a'); GRANT SELECT, UPDATE ON notes TO legacy_app, cdc_replicator`,
@@ -257,7 +257,7 @@ test('a replica identity that breaks the writes of the application is told, befo
   const broken = ['error IDENTITY_BREAKS_WRITES public.customers', 'error IDENTITY_BREAKS_WRITES public.notes'];
   const report = await db.examine(['log'], { files: [await db.file(wider)] });
   assert.deepEqual(briefly(report), broken);
-  // So it is, and the connector of another file is told too, since its publication does it.
+  // So it is, and the connector of another file is reported too, since its publication does it.
   await assert.rejects(runAs(db, `UPDATE notes SET text = 'b'`), /does not have a replica identity/);
   assert.deepEqual(await told(db, orders), broken);
   assert.match(report.findings[1]?.blastRadius ?? '', /^UPDATE and DELETE on public\.notes fail in your application/);
@@ -275,7 +275,7 @@ test('an identity index that was dropped, and a deferrable primary key, break wr
   for (const table of ['a', 'b']) await assert.rejects(runAs(db, `UPDATE ${table} SET id = 2`), /does not have a replica identity/);
 });
 
-test('large values without full identity are told, as a warning once there are some', async () => {
+test('large values without full identity are reported, as a warning once there are some', async () => {
   await using db = await prepared();
   await db.run('ALTER TABLE orders REPLICA IDENTITY DEFAULT');
   assert.deepEqual(await told(db), ['info BEFORE_IMAGE_MISSING public.orders', 'info TOAST_WITHOUT_IDENTITY public.orders']);
@@ -284,7 +284,7 @@ test('large values without full identity are told, as a warning once there are s
   assert.deepEqual(await told(db), ['warning TOAST_WITHOUT_IDENTITY public.orders', 'info BEFORE_IMAGE_MISSING public.orders']);
 });
 
-test('unlogged tables, views and row-level security are told', async () => {
+test('unlogged tables, views and row-level security are reported', async () => {
   await using db = await prepared();
   await db.run(`CREATE UNLOGGED TABLE quick (id int PRIMARY KEY); CREATE VIEW seen AS SELECT 1 AS id; GRANT SELECT ON quick, seen TO cdc_replicator;
     ALTER TABLE quick REPLICA IDENTITY FULL; ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE quick OWNER TO legacy_owner`);
@@ -300,7 +300,7 @@ test('unlogged tables, views and row-level security are told', async () => {
   );
 });
 
-test('transactions for which a new slot would wait are told: open in any database, or prepared', async () => {
+test('transactions for which a new slot would wait are reported: open in any database, or prepared', async () => {
   await using db = await prepared();
   await using elsewhere = await bench.database();
   const writer = new Client({ ...elsewhere.login('owner'), application_name: 'night run' });
@@ -340,7 +340,7 @@ test('transactions for which a new slot would wait are told: open in any databas
   }
 });
 
-test('connector files that do not fit the pipeline are told', async () => {
+test('connector files that do not fit the pipeline are reported', async () => {
   await using db = await prepared();
   assert.deepEqual(await told(db, { 'topic.prefix': 'elsewhere', 'database.dbname': 'postgres' }), [
     `error CONNECTOR_DATABASE_DIFFERS ${db.name}`,

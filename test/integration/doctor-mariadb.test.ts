@@ -49,7 +49,7 @@ suite('doctor on MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
     assert.deepEqual(await position(), old);
   });
 
-  test('settings of the server: each is told, with SQL that mends it', async (t) => {
+  test('settings of the server: each is reported, with SQL that mends it', async (t) => {
     const cases = [
       ["SET GLOBAL binlog_format = 'MIXED'", 'error BINLOG_FORMAT binlog_format'],
       ["SET GLOBAL binlog_row_image = 'MINIMAL'", 'error BINLOG_ROW_IMAGE binlog_row_image'],

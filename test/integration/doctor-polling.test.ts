@@ -46,7 +46,7 @@ test('it waits for nobody and nobody for it: a table that is locked whole is exa
   }
 });
 
-test('a table that does not exist is told, with the one that was meant', async () => {
+test('a table that does not exist is reported, with the one that was meant', async () => {
   await using db = await bench.database();
   const report = await db.examine(['query'], only('public.order'));
   assert.deepEqual(briefly(report), ['error TABLE_UNKNOWN public.order']);
@@ -74,7 +74,7 @@ test('rights on the columns that are read are enough', async () => {
   assert.equal(findingOf(report, 'SELECT_MISSING')?.remedy, 'GRANT SELECT (id, note, updated_at, xmin) ON public.orders TO cdc_poller;');
 });
 
-test('columns that cannot track changes are told: missing, of a wrong type, nullable, unindexed, not unique', async () => {
+test('columns that cannot track changes are reported: missing, of a wrong type, nullable, unindexed, not unique', async () => {
   await using db = await bench.database();
   await db.run(`CREATE TABLE loose (id text, changed timestamp, updated_at timestamptz, at date NOT NULL, number bigint);
     GRANT SELECT ON loose TO cdc_poller`);
@@ -99,7 +99,7 @@ test('columns that cannot track changes are told: missing, of a wrong type, null
   assert.match(findingOf(local, 'COLUMN_TYPE_UNFIT')?.remedy ?? '', /^Set timeZone/);
 });
 
-test('a timestamp that no trigger moves is told, and one that a trigger may move is unknown', async (t) => {
+test('a timestamp that no trigger moves is reported, and one that a trigger may move is unknown', async (t) => {
   await using db = await bench.database();
   const told = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
   const notMoved = ['warning TIMESTAMP_NOT_MOVED public.orders.updated_at'];
@@ -136,7 +136,7 @@ test('a timestamp that no trigger moves is told, and one that a trigger may move
   });
 });
 
-test('a sequence that hands out blocks is told, as an error where ids bound the scan', async () => {
+test('a sequence that hands out blocks is reported, as an error where ids bound the scan', async () => {
   await using db = await bench.database();
   await db.run('ALTER SEQUENCE orders_id_seq CACHE 50');
   assert.deepEqual(briefly(await db.examine(['query'], only('public.orders'))), ['info SEQUENCE_CACHE public.orders.id']);
@@ -151,7 +151,7 @@ test('a sequence that hands out blocks is told, as an error where ids bound the 
   ]);
 });
 
-test('row-level security that hides rows from the role is told, and its remedy ends it: a policy, or BYPASSRLS past a restrictive one', async () => {
+test('row-level security that hides rows from the role is reported, and its remedy ends it: a policy, or BYPASSRLS past a restrictive one', async () => {
   await using db = await bench.database();
   const told = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
   await db.run('ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY cdc_read ON orders FOR SELECT USING (id > 10)');
@@ -170,7 +170,7 @@ test('row-level security that hides rows from the role is told, and its remedy e
   assert.deepEqual(await told(), ['error ROW_SECURITY public.orders'], 'a policy that is for another role shows this one nothing');
 });
 
-test('what happens and no poll sees is told: deletes, which turn the advice to a sweep, and updates where only ids are followed', async () => {
+test('what happens and no poll sees is reported: deletes, which turn the advice to a sweep, and updates where only ids are followed', async () => {
   await using db = await bench.database();
   await db.run(
     `INSERT INTO customers (email, name) VALUES ('a', 'a'), ('b', 'b'); DELETE FROM customers WHERE email = 'a'; SELECT pg_stat_force_next_flush()`,
@@ -213,14 +213,14 @@ test('an old transaction is told with its session; one whose age the role may no
   }
 });
 
-test('a prepared transaction is told', async () => {
+test('a prepared transaction is reported', async () => {
   await using db = await bench.database();
   await db.run(`BEGIN; INSERT INTO customers (email, name) VALUES ('p', 'p'); PREPARE TRANSACTION 'left over'`);
   assert.deepEqual(briefly(await db.examine(['query'], { options: { oldSeconds: 0 } })), ['warning PREPARED_HOLDS_FLOOR left over']);
   await db.run(`ROLLBACK PREPARED 'left over'`);
 });
 
-test('clocks that differ are told, by how much and in which direction', async () => {
+test('clocks that differ are reported, by how much and in which direction', async () => {
   await using db = await bench.database();
   const behind = await db.examine(['query'], { options: { now: () => Date.now() + 3_600_000 } });
   assert.deepEqual(
@@ -230,7 +230,7 @@ test('clocks that differ are told, by how much and in which direction', async ()
   assert.match(findingOf(behind, 'CLOCK_OFFSET')?.cause ?? '', /is 60 min behind this host's/);
 });
 
-test('a view and a query are polled without fence, which is told', async () => {
+test('a view and a query are polled without fence, which is reported', async () => {
   await using db = await bench.database();
   await db.run('CREATE VIEW busy AS SELECT id, updated_at FROM orders; GRANT SELECT ON busy TO cdc_poller');
   const key = ['id'];
@@ -274,7 +274,7 @@ test('what the role may not look at is unknown, and the rest is examined all the
   assert.match(findingOf(report, 'PROBE_REFUSED')?.cause ?? '', /permission denied for view pg_prepared_xacts/);
 });
 
-test('a standby is told as what it is', async () => {
+test('a standby is reported as what it is', async () => {
   await bench.server.restart({}, { standby: true });
   try {
     const { server } = bench;
@@ -289,7 +289,7 @@ test('a standby is told as what it is', async () => {
   }
 });
 
-test('what the poller refuses is told, and what it polls in part', async () => {
+test('what the poller refuses is reported, and what it polls in part', async () => {
   await using db = await bench.database();
   await db.run(`CREATE TABLE parent (id bigint PRIMARY KEY, updated_at timestamptz NOT NULL); CREATE INDEX ON parent (updated_at, id);
     CREATE TRIGGER touch BEFORE UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION touch_updated_at();

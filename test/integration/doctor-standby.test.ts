@@ -16,7 +16,7 @@ async function told(db: DoctorDatabase): Promise<readonly string[]> {
   return briefly(await db.examine(['log'], { files: [await db.file()] }));
 }
 
-test('a slot that follows to a standby which the connector does not wait for is told', async () => {
+test('a slot that follows to a standby which the connector does not wait for is reported', async () => {
   await using db = await bench.database();
   await db.prepare(await db.file());
   const standby = `standby_${db.name}`;
@@ -32,7 +32,7 @@ test('a slot that follows to a standby which the connector does not wait for is 
   }
 });
 
-test('a standby is told', async () => {
+test('a standby is reported', async () => {
   await bench.server.restart({}, { standby: true });
   try {
     await using db = bench.existing('legacy');

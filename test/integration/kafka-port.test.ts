@@ -309,7 +309,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       );
     });
 
-    test('members of a group share the partitions, are told their own, and take over from one that leaves', async () => {
+    test('members of a group share the partitions, are reported their own, and take over from one that leaves', async () => {
       const kafka = await testKafka(client);
       const topic = await makeTopic(kafka, 4);
       const groupId = uniqueName('group');

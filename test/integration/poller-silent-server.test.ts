@@ -19,7 +19,7 @@ const questions: readonly (readonly [what: string, ask: (session: SourceSession)
   ['another query', (session) => session.query('SELECT 1')],
   ['the columns of a query', (session) => session.describe('SELECT 1')],
 ];
-/** What the sessions are told, in ms, and when they must have given up: that and 5 s, with room for a busy machine. */
+/** What the sessions are reported, in ms, and when they must have given up: that and 5 s, with room for a busy machine. */
 const statementTimeoutMs = 100;
 const latestMs = 12_000;
 

@@ -42,7 +42,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 
   test(`a table is taken over where it was committed, however many tables lost Kafka in the middle of a commit (${client})`, async () => {
     const scene = await threeTables(client);
-    // Kafka halts: each has written its next position, and none is told that the broker has it, or commits. Who wrote first is taken over last.
+    // Kafka halts: each has written its next position, and none is reported that the broker has it, or commits. Who wrote first is taken over last.
     for (const table of tables) {
       await using lost = await scene.kafka.transactionalProducer({ transactionalId: scene.idOf(table) });
       await (await lost.begin()).send(scene.topic, new TableJournal(table, undefined).entry(positionAt(2n), []).messages);

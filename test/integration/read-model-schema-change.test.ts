@@ -37,7 +37,7 @@ const sameRows = async (model: ReadModelFixture, sql: string, rows: readonly Rea
 };
 
 test(
-  'a change of the source that a mirror does not follow stops that table alone, is told, and goes on when the mirror is mended',
+  'a change of the source that a mirror does not follow stops that table alone, is reported, and goes on when the mirror is mended',
   { timeout: 200_000 },
   async () => {
     await using db = await createLegacyDatabase();

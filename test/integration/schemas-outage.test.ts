@@ -11,7 +11,7 @@ import { registryProxy, testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';
 import { cdcReadModel } from '#test/support/terminal.ts';
 
-test('the registry is away: what is known serves, a new id waits in its partition and is told, nothing is lost or parked; at the start too', async () => {
+test('the registry is away: what is known serves, a new id waits in its partition and is reported, nothing is lost or parked; at the start too', async () => {
   await using way = await registryProxy();
   const { schemaRegistry } = way;
   await using model = await createReadModel({ partitions: 2, schemaRegistry });

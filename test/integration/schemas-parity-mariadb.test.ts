@@ -32,7 +32,7 @@ const types = Object.keys(mariadbSamples).filter((type) => type !== 'inet6');
 const otherwise = ['bigint unsigned', 'point'];
 
 suite('MariaDB', { skip: (await whyNoMariadb()) ?? false }, () => {
-  test('key and row of every type have the schemas that Debezium’s connector registers, but for two that are told: names, order, types, parameters', async () => {
+  test('key and row of every type have the schemas that Debezium’s connector registers, but for two that are reported: names, order, types, parameters', async () => {
     const columns = types.map((type, index) => `c${index} ${type}${/null/.test(type) ? '' : `, n${index} ${type} NOT NULL`}`).join(', ');
     await using scene = await createMariadbScene(
       [

@@ -35,7 +35,7 @@ async function ask(token: string | null, path = '/v1/customers', at: RunningQuer
   return get(at, path, token === null ? {} : { authorization: `Bearer ${token}` });
 }
 
-test('a good token reads; without one nothing of the model is told', async () => {
+test('a good token reads; without one nothing of the model is reported', async () => {
   assert.equal((await ask(await issuer.token())).status, 200);
   for (const path of ['/v1/customers', '/v1/nothing', '/v1/customers/1', '/openapi.json', '/status', '/metrics']) {
     const { status, headers, text } = await ask(null, path);

@@ -4,7 +4,7 @@ import { eventually } from './read-database.ts';
 
 export type StreamEvent = { readonly event: string; readonly id: string; readonly data: string };
 
-/** A client of server-sent events that keeps what it is told, without the browser's reconnecting. */
+/** A client of server-sent events that keeps what it is reported, without the browser's reconnecting. */
 export type StreamClient = Disposable & {
   readonly status: number;
   readonly events: readonly StreamEvent[];

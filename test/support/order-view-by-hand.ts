@@ -29,7 +29,7 @@ export const orderView: Projection = {
   },
   allKeys: 'SELECT order_id FROM order_view UNION SELECT id FROM orders',
   upkeep: [
-    // The keys are told twice: with them only in the outer condition the planner may read all orders to join a few.
+    // The keys are reported twice: with them only in the outer condition the planner may read all orders to join a few.
     `DELETE FROM order_view v WHERE v.order_id = ANY ($1::bigint[])
         AND NOT EXISTS (SELECT FROM orders o WHERE o.id = v.order_id AND o.id = ANY ($1::bigint[]))`,
     `INSERT INTO order_view (order_id, status, placed_at, note, customer_id, customer_name, customer_email, customer_tier,

@@ -84,7 +84,7 @@ const failures: readonly (readonly [status: number, body: string, code: string, 
 ];
 
 for (const [status, body, code, text] of failures) {
-  test(`a registry that ${status === 0 ? 'hangs' : `answers ${status} ${body}`} is ${code}, at once, and no secret is told`, async () => {
+  test(`a registry that ${status === 0 ? 'hangs' : `answers ${status} ${body}`} is ${code}, at once, and no secret is reported`, async () => {
     await using server = await answering(status, body);
     const url = new URL(server.url);
     url.username = 'anna';

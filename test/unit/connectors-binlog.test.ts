@@ -33,7 +33,7 @@ test('loss: a file that was purged, a place after the end; another server cannot
   assert.equal(judgeBinlogLoss(undefined, binlog).kind, 'unused');
 });
 
-test('moves are told in bytes, across files; what the binlog does not hold is refused', () => {
+test('moves are reported in bytes, across files; what the binlog does not hold is refused', () => {
   const now = at('binlog.000004', 10);
   assert.deepEqual(judgeBinlogMove(now, at('binlog.000003', 90), binlog), { kind: 'back', repeated: 20n });
   assert.deepEqual(judgeBinlogMove(now, at('binlog.000004', 30), binlog), { kind: 'forward', skipped: 20n });

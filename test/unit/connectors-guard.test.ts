@@ -82,7 +82,7 @@ test('a connector that fails right after each restart gets no new restarts; one 
   assert.equal(count([0, 1, 2, 3, 4, 5].flatMap((round) => spell(round * 20_000, 9000))), 6);
 });
 
-test('a connector that has lost changes is never restarted over the hole, and the loss is told once', () => {
+test('a connector that has lost changes is never restarted over the hole, and the loss is reported once', () => {
   const views = [0, 5000, 10_000, 60_000].map((at) => view(at, 'failed', seen({ slot: null, loss })));
   assert.deepEqual(follow(policyOf(), views).actions.flatMap(brief), ['alarm loss', 'alarm failed']);
 });

@@ -58,7 +58,7 @@ test('tables that would share a topic are told by name, over all connector files
   });
 });
 
-test('no table takes the topic of the heartbeat, and names that Debezium takes for quoted ones are told', () => {
+test('no table takes the topic of the heartbeat, and names that Debezium takes for quoted ones are reported', () => {
   assert.match(
     unfitTables([file('c', 'cdc.heartbeat', 'cdc_heartbeat.x', 'cdc.heart beat', 'a.b')])
       .map(({ detail }) => detail)
@@ -73,7 +73,7 @@ test('no table takes the topic of the heartbeat, and names that Debezium takes f
   for (const table of ["x'y", 'x`y', 'x""y', 'x"y']) assert.equal(details(table), '', table);
 });
 
-test('a name of nothing but blanks and control characters is told, as schema and as table; other blanks are none', () => {
+test('a name of nothing but blanks and control characters is reported, as schema and as table; other blanks are none', () => {
   for (const blank of [' ', '\n\t\t', '\r', '\f', '\v', '\u0001', '\u001f ']) {
     const told = `cannot have a topic of its own: Debezium leaves the name ${JSON.stringify(blank)} out of it, which is nothing but blanks and control characters`;
     assert.equal(details(blank), told);

@@ -174,7 +174,7 @@ test('what Connect tells of a connector', () => {
   assert.deepEqual(codes(judgeConnect(silent, [file])), ['unknown CONNECTOR_UNREADABLE']);
 });
 
-test('a Connect that answers whoever asks, and a source that is reached without insisting on TLS, are told', () => {
+test('a Connect that answers whoever asks, and a source that is reached without insisting on TLS, are reported', () => {
   const answering = { state: 'reachable', openAt: 'http://c:8083', connectors: [], unreadable: [] } as const;
   assert.deepEqual(codes(judgeConnect(answering, [])), ['warning CONNECT_OPEN']);
   const told = (config: Record<string, string>, server = 'localhost:5432'): readonly string[] =>

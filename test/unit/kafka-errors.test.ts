@@ -13,7 +13,7 @@ function deafAdmin(): { listTopics(): Promise<unknown> } {
   return createAdmin({ logger, cluster: { metadata: async () => null } });
 }
 
-test('that no broker answers a question for metadata is told as unreachable, not as kafkajs stumbles over it', async () => {
+test('that no broker answers a question for metadata is reported as unreachable, not as kafkajs stumbles over it', async () => {
   const stumble: unknown = await deafAdmin()
     .listTopics()
     .catch((error: unknown) => error);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { watchSilence } from '#kafka/kafkajs/silence-watch.ts';
 
-test('silence is told once, after its limit, and only when nothing was heard', () => {
+test('silence is reported once, after its limit, and only when nothing was heard', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     let told = 0;
@@ -25,7 +25,7 @@ test('silence is told once, after its limit, and only when nothing was heard', (
   }
 });
 
-test('after its end nothing is told', () => {
+test('after its end nothing is reported', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     let told = 0;

@@ -51,7 +51,7 @@ test('an error names file, line, path and what was expected', () => {
   });
 });
 
-test('all problems are told at once, each with its own line', () => {
+test('all problems are reported at once, each with its own line', () => {
   const { problems } = refusal(
     'poller:\n  tables:\n    - table: orders\n    - { table: public.a, mode: guess }\n  colour: red\n  size: 3\n',
   );

@@ -203,7 +203,7 @@ test('the types of MariaDB are those of its connector, or what JSON has', () => 
   assert.equal(mariadb.fieldTypes.typeOf, mariadbFieldType);
 });
 
-test('the difference of two schemas is told in words, of Avro and of JSON Schema', () => {
+test('the difference of two schemas is reported in words, of Avro and of JSON Schema', () => {
   const shapes = [
     rowOf([
       column('id', 'int8', { notNull: true }),

@@ -50,7 +50,7 @@ test('an unknown table is named with those that may be meant', () => {
   assert.match(finding.remedy, /public\.order/);
 });
 
-test('every finding of a table is told at once, with table, column and remedy', () => {
+test('every finding of a table is reported at once, with table, column and remedy', () => {
   const findings = findProblems(
     { ...orders, readable: false, columns: [column('id', 'jsonb'), column('updated_at', 'timestamptz', false)].map(unreadable) },
     config,
@@ -158,7 +158,7 @@ test('views have no fence: they want a key, and no id floor', () => {
   assert.equal(shapeOf({ ...orders, ...view }, pollerTableSchema.parse({ table: 'public.orders', key: ['id'] }), '').capture, 'window');
 });
 
-test('columns that may be read one by one suffice, and the grant that is missing is told', () => {
+test('columns that may be read one by one suffice, and the grant that is missing is reported', () => {
   const settings = { includeColumns: ['id'] };
   assert.deepEqual(judged(settings, { readable: false }), []);
   const columns = orders.columns.map(unreadable);

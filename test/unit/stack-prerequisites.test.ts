@@ -94,7 +94,7 @@ test('two runs side by side resolve the jars once; a later run does not need Mav
   assert.equal((await readdir(jarCacheFolder(environment))).length, 1);
 });
 
-test('when Maven fails or is interrupted, its error is told and the cache holds no half of a folder', async () => {
+test('when Maven fails or is interrupted, its error is reported and the cache holds no half of a folder', async () => {
   await using broken = await machine({ mvn: `${fakeMaven}; echo '[ERROR] Could not transfer artifact from central'; exit 1` });
   const { environment } = broken;
   await assert.rejects(resolveJars('kafka', { signal, progress: noProgress, environment }), {
@@ -138,7 +138,7 @@ test('servers see enough of our environment to run, and none of our secrets', ()
   }
 });
 
-test('of a log the lines are told that say why: errors, not stack frames; else the last ones', () => {
+test('of a log the lines are reported that say why: errors, not stack frames; else the last ones', () => {
   const log = ['INFO starting', 'ERROR no disk', '\tat java.io.File', 'java.net.BindException: Address already in use', 'INFO stopping'];
   assert.deepEqual(relevantLines(log), ['ERROR no disk', 'java.net.BindException: Address already in use']);
   assert.deepEqual(relevantLines(['one', '', 'two', 'three'], 2), ['two', 'three']);

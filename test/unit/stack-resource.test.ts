@@ -88,7 +88,7 @@ test('one that will not go down does not keep the others up, and is named', asyn
   }
 });
 
-test('when taking back fails too, both reasons are told', async () => {
+test('when taking back fails too, both reasons are reported', async () => {
   const journal: string[] = [];
   const all = sequence('all', [recorded(journal, 'stuck', { downFails: true }), recorded(journal, 'bad', { fails: true })]);
   await assert.rejects(all.up(never), { code: 'STACK_STOP_FAILED', message: /bad cannot start.*stuck will not stop/ });

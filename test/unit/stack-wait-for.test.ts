@@ -53,7 +53,7 @@ test('work over two seconds is told of with its time, quick work is not', async 
   assert.deepEqual(told, ['slow ', 'slow ']);
 });
 
-test('times are told as people read them', () => {
+test('times are reported as people read them', () => {
   const times = [0, 430, 9940, 9960, 59_400, 125_000];
   assert.deepEqual(times.map(formatSeconds), ['0.0 s', '0.4 s', '9.9 s', '10 s', '59 s', '2 min 5 s']);
 });
