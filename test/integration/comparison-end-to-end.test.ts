@@ -10,8 +10,8 @@ import { migrateOrders } from '#test/support/order-mirrors.ts';
 import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
-import { deleteTopicsOf, testKafkaConfig } from '#test/support/kafka.ts';
-import { startTestPoller } from '#test/support/poller.ts';
+import { deleteTopicsOf, testKafka, testKafkaConfig } from '#test/support/kafka.ts';
+import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { createReadDatabase, type ReadDatabase } from '#test/support/read-database.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
@@ -24,6 +24,7 @@ test('a workload under poller, key sweep and Debezium: the log loses nothing, po
   await using connector = await startTestConnector({ database });
   await connector.streaming();
   const poller = uniqueName('poller');
+  const kafka = await testKafka();
   const [port, sweepPort] = [await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' })];
   const config = bothStrategiesConfig({
     database,
@@ -38,11 +39,14 @@ test('a workload under poller, key sweep and Debezium: the log loses nothing, po
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => deleteTopicsOf(poller, `${poller}-sweep`));
   await using running = startTestPoller(config);
-  await using sweeping = startTestPoller(sweepPollerConfig(config));
+  const sweepConfig = sweepPollerConfig(config);
+  await using sweeping = startTestPoller(sweepConfig);
   await using models = await startReadModel({ config, logger: silentLogger, signal: t.signal });
   // What stops a part is the failure to report, not the time that the others then wait for it.
   const broken = new AbortController();
   for (const ended of [running.ended, sweeping.ended, models.closed]) ended.catch((error: unknown) => broken.abort(error));
+  // A comparison needs the topics, and a poller makes each as it begins its table.
+  await Promise.all([config, sweepConfig].map((of) => untilPublished(kafka, of, database)));
 
   const input = {
     ...comparisonFromConfig(config, silentLogger),
