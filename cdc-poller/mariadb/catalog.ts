@@ -3,7 +3,7 @@ import { parseTableId } from '#change-events/index.ts';
 import { CdcError, describeError, mariadbTable } from '#pipeline/index.ts';
 import type { CatalogRequest, CatalogSource, ServerIdentity, TextQuery } from '../source/dialect.ts';
 import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/catalog-table.ts';
-import { columnsHashSql } from './relation-state.ts';
+import { readColumnsHash } from './relation-state.ts';
 import { collationOf } from './values/key-types.ts';
 import { readInnodbLog, serverLog } from './server-log.ts';
 import { castOf, columnTypeOf, isKnown } from './values/types.ts';
@@ -28,11 +28,10 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
     `SELECT t.TABLE_TYPE, t.AUTO_INCREMENT FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ?`,
     where,
   );
-  const [columns, indexes, [[hash] = []]] = [
-    await query(columnsQuery, where),
-    await query(indexesQuery, where),
-    await query(`SELECT ${columnsHashSql('?', '?')}`, [...where, ...where]),
-  ];
+  const isView = !tableTypes.includes(kind ?? '');
+  // First: columns that are added afterwards make the first page another one than the hash says.
+  const columnsHash = await readColumnsHash(query, id, isView);
+  const [columns, indexes] = [await query(columnsQuery, where), await query(indexesQuery, where)];
   // Of rows that stand it is always the end of time, and tells none from another: only versions of the past have their own.
   const ends = new Set(columns.filter((column) => column[6] === 'row end').map(([name]) => name));
   const named = indexes.map(([name, unique, list]) => ({
@@ -43,7 +42,6 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
       .parse(JSON.parse(list ?? '[]'))
       .filter((column) => !ends.has(column)),
   }));
-  const isView = !tableTypes.includes(kind ?? '');
   const incrementing = columns.find(([name]) => name === config.incrementingColumn);
   return {
     ...nothing,
@@ -56,7 +54,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
     indexes: named.map(({ names }) => names),
     sequence: incrementing?.[5]?.includes('auto_increment') === true ? { ...autoIncrement, next: next ? BigInt(next) : null } : null,
     // A view's columns stand in information_schema too, but not what it is made of.
-    relation: { oid: `${id.schema}.${id.table}`, file: '', columnsHash: hash ?? '', keyIndex: '' },
+    relation: { oid: `${id.schema}.${id.table}`, file: '', columnsHash, keyIndex: '' },
   };
 }
 

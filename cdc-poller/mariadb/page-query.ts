@@ -7,27 +7,23 @@ import type { Pass } from '../fence/pass.ts';
 import type { PageQuery } from '../source/dialect.ts';
 import { createFragments, type Fragments } from '../source/sql-fragments.ts';
 import type { OrderTerm, TableShape } from '../source/table-shape.ts';
-import { columnsHashSql } from './relation-state.ts';
+import { readColumnsHashAgain } from './relation-state.ts';
 import { readsThrough } from './values/types.ts';
 
 /** Builds SQL only; never connects. */
 const builder: Knex = knex({ client: 'mysql2' });
 
 /**
- * One page of a pass, as the Postgres one: two columns of its own, of which only the name and the hash of the table's columns and key are there, then those that are read.
+ * One page of a pass, as the Postgres one: two columns of its own, which are empty here, then those that are read.
  *
  * MariaDB answers `(a, b) > (1, 2)` by looking at every row from the index' beginning; of `a > 1 OR (a = 1 AND b > 2)` it makes
- * ranges of the index. The hash is read while the statement holds its own lock on the table's definition, so it is of the columns that the page shows.
+ * ranges of the index. The table's columns are asked for when the page is there: if they are the expected ones then, the page lacks none that there is.
  */
 export function mariadbPageQuery(shape: TableShape, pass: Pass, limit: number): PageQuery {
   const { columns, order, relation, id } = shape;
   const fragments = createFragments();
-  const seen =
-    relation === null
-      ? 'NULL AS seen'
-      : `CONCAT('0/', ${fragments.of(mariadbText(relation.oid))}, '/', ${fragments.of(columnsHashSql(mariadbText(id.schema), mariadbText(id.table)))}, '/') AS seen`;
   const query = from(shape, fragments)
-    .select(builder.raw('NULL AS xmin'), builder.raw(seen))
+    .select(builder.raw('NULL AS xmin'), builder.raw('NULL AS seen'))
     .select(columns.map(({ name, type }) => builder.raw(fragments.of(readSql(name, type.name)))))
     .limit(limit);
   const terms = order.map((term) => ({ sql: fragments.of(termSql(shape, term)), cast: term.sqlType }));
@@ -46,7 +42,13 @@ export function mariadbPageQuery(shape: TableShape, pass: Pass, limit: number): 
     void query.whereRaw(`${first.sql} >= ${markSql(shape, pass.from)}`);
   }
   if (pass.below !== null && first !== undefined) void query.whereRaw(`${first.sql} < ${markSql(shape, pass.below)}`);
-  return { text: sqlOf(query, fragments), values: [] };
+  const text = sqlOf(query, fragments);
+  if (relation === null) return { text, values: [] };
+  return {
+    text,
+    values: [],
+    seen: async (ask) => ['0', relation.oid, await readColumnsHashAgain(ask, id, relation.columnsHash), ''].join('/'),
+  };
 }
 
 export function mariadbHighestIdQuery(shape: TableShape): string {

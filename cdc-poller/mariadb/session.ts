@@ -61,9 +61,11 @@ export async function openMariadbSession(
   let innodb: { readonly log: string | null; readonly at: number } | null = null;
   return {
     query,
-    async page({ text }) {
+    async page({ text, seen }) {
       try {
-        return await query(text);
+        const [first, ...others] = await query(text);
+        if (first === undefined) return [];
+        return seen === undefined ? [first, ...others] : [first.with(1, await seen(query)), ...others];
       } catch (error) {
         throw isGone(error) ? new TableReshaped() : error;
       }

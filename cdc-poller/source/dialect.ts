@@ -51,6 +51,8 @@ export type PageQuery = {
   readonly values: readonly string[];
   /** Whether names in it without a schema are the user's: of a query of the configuration. */
   readonly isUsers?: boolean;
+  /** Where the page's second column cannot be part of its statement: asked once it is read, for its first row. */
+  readonly seen?: (query: TextQuery) => Promise<string>;
 };
 
 /** Columns that stand before the table's own in each row of a page. */
