@@ -56,7 +56,8 @@ async function fillView(client: Database, projection: Projection): Promise<CdcEr
     }
     const keys = await queryText(client, allKeys);
     for (let at = 0; at < keys.length; at += keysAtOnce) {
-      await makeRows(client, projection, keyArrays(projection, keys.slice(at, at + keysAtOnce)));
+      const some = keys.slice(at, at + keysAtOnce);
+      await makeRows(client, projection, keyArrays(projection, some), some.length);
     }
   });
 }

@@ -5,6 +5,8 @@ import { createBinder } from './derive/bind.ts';
 import type { ModelTables } from './derive/binder.ts';
 import { kindOf, readFunctions, readTables, type KnownFunction } from './derive/catalogue.ts';
 import { derive, type Derived } from './derive/derive.ts';
+import { narrow } from './derive/narrow.ts';
+import type { Query } from './derive/query-model.ts';
 import { functionNames, refusedIn } from './grammar/refused.ts';
 import { loadGrammar, names, plain, selectOf, SyntaxProblem, walk, type Grammar } from './grammar/sql-tree.ts';
 import { askColumns, tryStatement } from './describe.ts';
@@ -117,7 +119,7 @@ async function checkProjection(check: Check): Promise<Projection | null> {
   const touchedBy = await touchesOf(check, derived, keyColumns);
   if (touchedBy === null || overlooked.length > 0) return null;
   const view = { name: file.name, query: sql, key: keyColumns, columns: columns.map((column) => column.name) };
-  const upkeep = upkeepOf(view);
+  const upkeep = upkeepOf(view, await narrowedQuery(check, select, query, view));
   const failure = await tryStatement(client, upkeep.duplicate?.ofKeys ?? 'SELECT 1');
   if (failure !== null) {
     check.refuse(file.key?.line ?? 1, `the key’s type cannot be a key: ${failure}`);
@@ -135,6 +137,20 @@ async function checkProjection(check: Check): Promise<Projection | null> {
       indexes.flatMap((index) => (index === null ? [] : [index])),
     ),
   };
+}
+
+/** The query for many keys at once; null where it is not certain that it is made for them alone. It changes the tree. */
+async function narrowedQuery(
+  { client, grammar }: Check,
+  select: SelectStmt,
+  query: Query,
+  view: Parameters<typeof upkeepOf>[0],
+): Promise<string | null> {
+  const indexes = view.key.map(({ name }) => view.columns.indexOf(name));
+  const types = view.key.map(({ type }) => type);
+  const sql = narrow(grammar, query, indexes, types) ? grammar.write({ SelectStmt: select }) : null;
+  const [statement] = sql === null ? [] : upkeepOf(view, sql).upkeepOfMany;
+  return statement !== undefined && (await tryStatement(client, `SELECT * FROM (${sql}) AS q`)) === null ? sql : null;
 }
 
 /** The mirrors that a query names anywhere; a name that a WITH has too may be the WITH's. */

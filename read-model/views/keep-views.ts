@@ -62,7 +62,7 @@ export async function beforeViews(client: Database, views: Views, changed: reado
         if (!before.has(projection)) addKeys(keys, await queryText(client, projection.allKeys));
         await addTouched(client, projection, rows, keys);
         columns.push(...keyArrays(projection, [...keys.values()]));
-        if (keys.size > 0) await makeRows(client, projection, columns);
+        if (keys.size > 0) await makeRows(client, projection, columns, keys.size);
       });
       if (error !== null) views.onFault?.(error);
     }

@@ -18,6 +18,8 @@ const definition = z.strictObject({
   touchedBy: z.record(z.string(), z.array(touch)),
   allKeys: z.string(),
   upkeep: z.array(z.string()),
+  // Not there in what was stored before there was any.
+  upkeepOfMany: z.array(z.string()).default([]),
   fill: z.string().nullable(),
   duplicate: z.strictObject({ ofKeys: z.string(), ofAll: z.string() }).nullable(),
   createTable: z.array(z.string()),

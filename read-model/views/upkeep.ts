@@ -23,7 +23,18 @@ function askedKeys({ key }: View): string {
   return `${asked} AS (SELECT DISTINCT ${names} FROM unnest(${arrays}) AS k (${names}))`;
 }
 
-export function upkeepOf(view: View): Pick<Projection, 'allKeys' | 'upkeep' | 'fill' | 'duplicate'> {
+/** The same of many keys: the query once, narrowed to them by conditions of its own, column by column. */
+function rowsOfMany({ key }: View, narrowed: string): string {
+  const columns = key.map(({ name }) => `q.${quoted(name)}`);
+  const pairs = columns.length === 1 ? '' : ` WHERE (${columns.join(', ')}) IN (SELECT * FROM ${asked})`;
+  return `(SELECT q.* FROM (${narrowed}) AS q${pairs}) AS r`;
+}
+
+/** @param narrowed the query with conditions that leave only keys of `$1`, `$2` …; null where there is none */
+export function upkeepOf(
+  view: View,
+  narrowed: string | null,
+): Pick<Projection, 'allKeys' | 'upkeep' | 'upkeepOfMany' | 'fill' | 'duplicate'> {
   const { name, query, key, columns } = view;
   const table = quoted(name);
   const keyNames = key.map((column) => quoted(column.name));
@@ -35,17 +46,18 @@ export function upkeepOf(view: View): Pick<Projection, 'allKeys' | 'upkeep' | 'f
   const isAsked = keyNames.map((column, index) => `kept.${column} = ${asked}.k${index}`).join(' AND ');
   const isMade = keyNames.map((column) => `${made}.${column} = kept.${column}`).join(' AND ');
   const keys = keyNames.map((column) => `q.${column}`).join(', ');
+  // What it finds in the end are keys that come twice: where the row was there already, to update it twice would raise no error.
+  const upkeepBy = (rows: string): string =>
+    `WITH ${askedKeys(view)}, ${made} AS MATERIALIZED (SELECT r.* FROM ${rows}), "cdc gone" AS (
+       DELETE FROM ${table} AS kept USING ${asked} WHERE ${isAsked} AND NOT EXISTS (SELECT FROM ${made} WHERE ${isMade})
+     ), "cdc put" AS (
+       INSERT INTO ${table} AS kept SELECT * FROM ${made} ON CONFLICT (${keyNames.join(', ')})
+       DO UPDATE SET ${sets} WHERE kept.* *<> EXCLUDED.*
+     ) SELECT ${keyNames.join(', ')} FROM ${made} GROUP BY ${keyNames.join(', ')} HAVING count(*) > 1 LIMIT 1`;
   return {
     allKeys: `SELECT ${keyNames.join(', ')} FROM ${table} UNION SELECT ${keys} FROM (${query}) AS q WHERE ${isKnown}`,
-    upkeep: [
-      // What it finds in the end are keys that come twice: where the row was there already, to update it twice would raise no error.
-      `WITH ${askedKeys(view)}, ${made} AS MATERIALIZED (SELECT r.* FROM ${rowsOfKeys(view)}), "cdc gone" AS (
-         DELETE FROM ${table} AS kept USING ${asked} WHERE ${isAsked} AND NOT EXISTS (SELECT FROM ${made} WHERE ${isMade})
-       ), "cdc put" AS (
-         INSERT INTO ${table} AS kept SELECT * FROM ${made} ON CONFLICT (${keyNames.join(', ')})
-         DO UPDATE SET ${sets} WHERE kept.* *<> EXCLUDED.*
-       ) SELECT ${keyNames.join(', ')} FROM ${made} GROUP BY ${keyNames.join(', ')} HAVING count(*) > 1 LIMIT 1`,
-    ],
+    upkeep: [upkeepBy(rowsOfKeys(view))],
+    upkeepOfMany: narrowed === null ? [] : [upkeepBy(rowsOfMany(view, narrowed))],
     fill: `INSERT INTO ${table} SELECT * FROM (${query}) AS q WHERE ${isKnown}`,
     duplicate: {
       ofKeys: `WITH ${askedKeys(view)} SELECT ${keyNames.map((column) => `r.${column}`).join(', ')} FROM ${rowsOfKeys(view)}

@@ -41,6 +41,7 @@ export const orderView: Projection = {
         EXCLUDED.customer_tier, EXCLUDED.items, EXCLUDED.item_count, EXCLUDED.total, EXCLUDED.updated_at)
      WHERE order_view *<> EXCLUDED`,
   ],
+  upkeepOfMany: [],
   fill: null,
   duplicate: null,
   createTable: [],

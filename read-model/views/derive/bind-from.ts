@@ -24,7 +24,8 @@ export function bindFromList(
   for (const item of items) {
     const part = bindItem(binder, item, scope);
     all = {
-      tree: all.tree.kind === 'nothing' ? part.tree : { kind: 'join', type: 'inner', left: all.tree, right: part.tree, on: [] },
+      tree:
+        all.tree.kind === 'nothing' ? part.tree : { kind: 'join', type: 'inner', left: all.tree, right: part.tree, on: [], source: null },
       entries: [...all.entries, ...part.entries],
       columns: all.columns === null || part.columns === null ? null : [...all.columns, ...part.columns],
       merged: new Map(),
@@ -87,7 +88,7 @@ function bindJoin(binder: Binder, join: JoinExpr, scope: Scope): Part {
   const shared = using.map((name): StarColumn => ({ alias: null, name, hidden: false }));
   const rest = (part: Part): readonly StarColumn[] => (part.columns ?? []).filter(({ name, hidden }) => hidden || !using.includes(name));
   return {
-    tree: { kind: 'join', type, left: left.tree, right: right.tree, on },
+    tree: { kind: 'join', type, left: left.tree, right: right.tree, on, source: join },
     entries,
     columns: left.columns === null || right.columns === null ? null : [...shared, ...rest(left), ...rest(right)],
     merged,
@@ -117,7 +118,8 @@ function bindRelation(binder: Binder, item: Node, scope: Scope): Entry | null {
     if (select === undefined) return null;
     // Without LATERAL it does not see what stands before it.
     const around = lateral === true ? scope : { ...scopeIn(scope.parent), ctes: scope.ctes };
-    return queryEntry(binder, binder.query(select, around), alias?.aliasname ?? '', names(alias?.colnames));
+    const from = lateral === true ? 'lateral' : 'subquery';
+    return queryEntry(binder, binder.query(select, around), from, alias?.aliasname ?? '', names(alias?.colnames));
   }
   if ('RangeFunction' in item) {
     const id = binder.newId();
@@ -131,7 +133,7 @@ function bindRelation(binder: Binder, item: Node, scope: Scope): Entry | null {
     // The set that it gives is what it is there for; what it is made of must be certain.
     const inputsOf = (functions ?? []).flatMap(argumentsOf).map((argument) => binder.expression(argument, scope));
     const certain = coldeflist === undefined && inputsOf.every((argument) => argument.certain);
-    const relation: Relation = { id, of: { kind: 'function', node, inputs: { ...inputs, certain } } };
+    const relation: Relation = { id, named: null, of: { kind: 'function', node, inputs: { ...inputs, certain } } };
     return {
       alias: alias?.aliasname ?? functionName(functions),
       relation,
@@ -158,7 +160,7 @@ function bindTable(binder: Binder, { schemaname, relname = '', alias, location }
   const cte = findCte(scope, relname);
   if (cte !== undefined) {
     const renamed = [...colnames, ...cte.columns.slice(colnames.length)];
-    return queryEntry(binder, binder.query(cte.select, cte.scope), name, renamed);
+    return queryEntry(binder, binder.query(cte.select, cte.scope), 'with', name, renamed);
   }
   const table = binder.tables.get(relname);
   if (table === undefined) {
@@ -169,15 +171,27 @@ function bindTable(binder: Binder, { schemaname, relname = '', alias, location }
     return null;
   }
   const columns = new Map(table.columns.map((column, index) => [colnames[index] ?? column.name, column.name]));
-  return { alias: name, relation: { id: binder.newId(), of: { kind: 'mirror', table } }, columns, open: false };
+  const relation: Relation = { id: binder.newId(), named: namedBy(name, columns), of: { kind: 'mirror', table } };
+  return { alias: name, relation, columns, open: false };
 }
 
 /** Columns of a derived table go by their position here: a query may give two of them one name. */
-function queryEntry(binder: Binder, query: Query, alias: string, colnames: readonly string[]): Entry {
+function queryEntry(
+  binder: Binder,
+  query: Query,
+  from: 'subquery' | 'lateral' | 'with',
+  alias: string,
+  colnames: readonly string[],
+): Entry {
   const columns = query.outputs.map((_, index) => `c${index}`);
   const visible = query.outputs.map(({ name }, index) => colnames[index] ?? name);
   const known = new Map(visible.flatMap((name, index) => (name === null ? [] : [[name, `c${index}`]])));
-  return { alias, relation: { id: binder.newId(), of: { kind: 'query', query, columns } }, columns: known, open: visible.includes(null) };
+  const relation: Relation = { id: binder.newId(), named: namedBy(alias, known), of: { kind: 'query', query, columns, from } };
+  return { alias, relation, columns: known, open: visible.includes(null) };
+}
+
+function namedBy(alias: string, columns: ReadonlyMap<string, string>): Relation['named'] {
+  return alias === '' ? null : { alias, columns: new Map([...columns].map(([visible, column]) => [column, visible])) };
 }
 
 function argumentsOf(list: Node): readonly Node[] {

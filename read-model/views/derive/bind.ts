@@ -52,6 +52,7 @@ function bindQuery(binder: Binder, select: SelectStmt, parent: Scope | null): Qu
     nodes.flatMap((node) => (node === undefined ? [] : [bindExpression(binder, node, scope)]));
   return {
     kind: 'select',
+    source: select,
     from: from.tree,
     where: conjuncts(select.whereClause).map((node) => bindExpression(binder, node, scope, true)),
     outputs,
@@ -167,7 +168,8 @@ function bindValues(binder: Binder, select: SelectStmt, scope: Scope): Query {
   const columns = Array.from({ length: width }, (_, index) => `column${index + 1}`);
   return {
     kind: 'select',
-    from: { kind: 'relation', relation: { id, of: { kind: 'function', node, inputs } } },
+    source: null,
+    from: { kind: 'relation', relation: { id, named: null, of: { kind: 'function', node, inputs } } },
     where: [],
     outputs: columns.map((name) => ({ name, value: { node: columnRef(id, name), certain: true, multiplies: false, subqueries: [] } })),
     others: [],

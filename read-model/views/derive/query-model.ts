@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types';
+import type { JoinExpr, Node, SelectStmt } from '@pgsql/types';
 
 /**
  * A query as the derivation sees it: relations with names of their own, joined; conditions; output columns; subqueries. Every column
@@ -39,9 +39,12 @@ export type Subquery = {
 
 export type Relation = {
   readonly id: string;
+  /** As the query's own text calls it, and its columns, by the names here; null where that is not certain. */
+  readonly named: { readonly alias: string; readonly columns: ReadonlyMap<string, string> } | null;
   readonly of:
     | { readonly kind: 'mirror'; readonly table: ModelTable }
-    | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly string[] }
+    /** `from`: a subquery written where it is used, LATERAL or not, or a WITH, which others may name too. */
+    | { readonly kind: 'query'; readonly query: Query; readonly columns: readonly string[]; readonly from: 'subquery' | 'lateral' | 'with' }
     /** A function, VALUES and the like: `write` puts it down with its bound arguments. */
     | { readonly kind: 'function'; readonly node: Node; readonly inputs: Expression };
 };
@@ -54,6 +57,8 @@ export type From =
       readonly left: From;
       readonly right: From;
       readonly on: readonly Expression[];
+      /** What it was bound from; null for the comma. */
+      readonly source: JoinExpr | null;
     }
   | { readonly kind: 'nothing' };
 
@@ -62,6 +67,8 @@ export type Output = { readonly name: string | null; readonly value: Expression 
 export type Query =
   | {
       readonly kind: 'select';
+      /** What it was bound from; null for VALUES. */
+      readonly source: SelectStmt | null;
       readonly from: From;
       readonly where: readonly Expression[];
       readonly outputs: readonly Output[];

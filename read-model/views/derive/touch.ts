@@ -63,7 +63,7 @@ function select(query: Query, part: Part): Flat {
 }
 
 /** Whether an output row that stays the same row keeps this value, whatever other rows do. */
-function isStable(query: Query, { node }: Expression): boolean {
+export function isStable(query: Query, { node }: Expression): boolean {
   if (query.kind === 'set') return !query.limited;
   // Without GROUP BY there is one row, whatever rows there are.
   if (query.aggregates && query.grouped === null) return false;
