@@ -21,6 +21,8 @@ class Maker {
   readonly #tables: readonly QueryTable[];
   #count = 0;
   readonly #ctes = new Map<string, Derived>();
+  /** Columns that a join's condition names. */
+  readonly #joined = new Set<string>();
 
   constructor(chance: Chance, tables: readonly QueryTable[]) {
     this.#chance = chance;
@@ -39,7 +41,10 @@ class Maker {
     const head = ctes.length > 0 ? `WITH ${ctes.join(', ')} ` : '';
     const from = this.#from(2, []);
     const columns = from.columns.filter(({ type }) => type !== 'other');
-    const keys = [this.#pick(columns), ...(this.#once(3) ? [this.#pick(columns)] : [])];
+    // A key that is joined by reaches further than any other.
+    const joined = columns.filter(({ sql }) => this.#joined.has(sql));
+    const pick = (): Visible => this.#pick(joined.length > 0 && !this.#once(3) ? joined : columns);
+    const keys = [pick(), ...(this.#once(3) ? [pick()] : [])];
     const names = keys.map((_, index) => `k${index}`);
     const listed = keys.map(({ sql }, index) => `${sql} AS k${index}`);
     const where = this.#where(from.columns, 2);
@@ -124,8 +129,11 @@ class Maker {
   }
 
   #equality(left: readonly Visible[], right: readonly Visible[]): string {
-    const pairs = left.flatMap((a) => right.flatMap((b) => (a.type === b.type && a.type !== 'other' ? [`${a.sql} = ${b.sql}`] : [])));
-    return pairs.length === 0 ? 'true' : this.#pick(pairs);
+    const pairs = left.flatMap((a) => right.flatMap((b) => (a.type === b.type && a.type !== 'other' ? [[a.sql, b.sql] as const] : [])));
+    if (pairs.length === 0) return 'true';
+    const pair = this.#pick(pairs);
+    for (const sql of pair) this.#joined.add(sql);
+    return pair.join(' = ');
   }
 
   #on(left: readonly Visible[], right: readonly Visible[]): string {

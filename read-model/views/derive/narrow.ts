@@ -202,8 +202,11 @@ function relationsOf(from: From): readonly Relation[] {
   return from.kind === 'relation' ? [from.relation] : [...relationsOf(from.left), ...relationsOf(from.right)];
 }
 
+/** As Postgres' own grammar puts conditions together: in one list. */
 function both(present: Node | undefined, condition: Node): Node {
-  return present === undefined ? condition : { BoolExpr: { boolop: 'AND_EXPR', args: [present, condition] } };
+  if (present === undefined) return condition;
+  const list = 'BoolExpr' in present && present.BoolExpr.boolop === 'AND_EXPR' ? (present.BoolExpr.args ?? []) : [present];
+  return { BoolExpr: { boolop: 'AND_EXPR', args: [...list, condition] } };
 }
 
 function textOf({ id, column }: Column): string {
