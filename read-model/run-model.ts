@@ -1,8 +1,8 @@
 import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { createApplier } from './apply/applier.ts';
-import type { ModelSchema } from './apply/apply-changes.ts';
+import { createApplier } from './apply/batch-scheduler.ts';
+import type { ModelSchema } from './apply/write-changes.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
 import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';

@@ -1,7 +1,7 @@
 import type { KafkaAdmin } from '#kafka/index.ts';
 import { describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { ApplyOutcome } from '../apply/applier.ts';
+import type { ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { endsModel, faultOf } from '../faults/classify.ts';
 import { claimPartitions, nameOf, type Claimed } from '../apply/positions.ts';
 import type { TopicPartition } from '#kafka/port.ts';

@@ -10,7 +10,7 @@ import type {
 } from '#kafka/index.ts';
 import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { Applier, ApplyOutcome } from '../apply/applier.ts';
+import type { Applier, ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { byteBudget, type ByteBudget } from './byte-budget.ts';
 import { decodeInTurns, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
 import type { Mirror } from '../mirrors/mirror.ts';

@@ -1,4 +1,4 @@
-import { applyChanges, type ModelSchema } from '../apply/apply-changes.ts';
+import { applyChanges, type ModelSchema } from '../apply/write-changes.ts';
 import type { Change } from '../decode/change.ts';
 import type { Database } from '../database.ts';
 import { decodeEvents } from '../decode/decode-batch.ts';

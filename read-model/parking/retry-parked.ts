@@ -1,7 +1,7 @@
 import { eventDecoder, type EventDecoder } from '#change-events/index.ts';
 import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { ModelSchema } from '../apply/apply-changes.ts';
+import type { ModelSchema } from '../apply/write-changes.ts';
 import { inTransaction, openPool } from '../database.ts';
 import { decodeEvents } from '../decode/decode-batch.ts';
 import { requireMigrated } from '../migrate.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, PassedOffsets, UnreadableBatch } from '#kafka/index.ts';
-import type { PartitionBatch } from '../apply/apply-events.ts';
+import type { PartitionBatch } from '../apply/apply-or-park.ts';
 import { qualified } from '../database.ts';
 import { standing } from '../faults/standing.ts';
 import { endsModel } from '../faults/classify.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { unavailableValue } from '#change-events/index.ts';
 import type { WantedMirror } from '#read-model/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/commit-batches.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { eventValue } from '#test/support/order-events.ts';
 

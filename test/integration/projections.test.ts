@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { CdcError } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { refillStanding } from '#read-model/rebuild/fill-views.ts';
 import type { ProjectionWarning } from '#read-model/views/check-projections.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches, StalePositionError } from '#read-model/apply/apply-transaction.ts';
-import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
+import { applyBatches, StalePositionError } from '#read-model/apply/commit-batches.ts';
+import type { PartitionBatch } from '#read-model/apply/apply-or-park.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, eventValue, item, nextLsn, order, product, upsert } from '#test/support/order-events.ts';
 import { orderHistory, randomBelow } from '#test/support/order-history.ts';

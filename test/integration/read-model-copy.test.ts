@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches, StalePositionError } from '#read-model/apply/apply-transaction.ts';
+import { applyBatches, StalePositionError } from '#read-model/apply/commit-batches.ts';
 import { createCopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, item, order, product, remove, upsert } from '#test/support/order-events.ts';

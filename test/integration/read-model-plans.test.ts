@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '#pipeline/index.ts';
 import { inTransaction, queryText } from '#read-model/database.ts';
-import { createApplier } from '#read-model/apply/applier.ts';
+import { createApplier } from '#read-model/apply/batch-scheduler.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unavailableValue, type JsonValue } from '#change-events/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/commit-batches.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { upsert, type Columns } from '#test/support/order-events.ts';
 

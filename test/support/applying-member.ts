@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import { createApplier, type ApplyOutcome, type Applier } from '#read-model/apply/applier.ts';
+import { createApplier, type ApplyOutcome, type Applier } from '#read-model/apply/batch-scheduler.ts';
 import { openPool } from '#read-model/database.ts';
 import type { DirectModel } from './direct-apply.ts';
 import { uniqueName } from './stack.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { DatabaseError, escapeIdentifier } from 'pg';
 import type { JsonValue } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { applyBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { checkProjections, createProjection, type CheckedProjections } from '#read-model/views/check-projections.ts';
 import { readProjections } from '#read-model/views/projection-file.ts';

@@ -1,8 +1,8 @@
 import { CdcError, describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { applyChanges, StaleMirrorError, type ModelSchema } from './apply-changes.ts';
-import { applyBatches, StalePositionError } from './apply-transaction.ts';
-import type { PartitionBatch } from './apply-events.ts';
+import { applyChanges, StaleMirrorError, type ModelSchema } from './write-changes.ts';
+import { applyBatches, StalePositionError } from './commit-batches.ts';
+import type { PartitionBatch } from './apply-or-park.ts';
 import { inapplicable } from '../decode/change-reader.ts';
 import { createCopyTrials } from '../mirrors/copy-trials.ts';
 import { inTransaction } from '../database.ts';

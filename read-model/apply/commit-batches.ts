@@ -1,7 +1,7 @@
-import type { PartitionBatch } from './apply-events.ts';
+import type { PartitionBatch } from './apply-or-park.ts';
 import type { Pool } from 'pg';
-import { applyEvents } from './apply-events.ts';
-import type { ModelSchema } from './apply-changes.ts';
+import { applyEvents } from './apply-or-park.ts';
+import type { ModelSchema } from './write-changes.ts';
 import { inTransaction, queryText, text, type Database } from '../database.ts';
 
 import type { Parking } from '../parking/parked-events.ts';

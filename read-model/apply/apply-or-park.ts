@@ -2,7 +2,7 @@ import type { TopicPartition } from '#kafka/port.ts';
 import type { DecodedEvents } from '../decode/decode-batch.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
-import { applyChanges, type ModelSchema } from './apply-changes.ts';
+import { applyChanges, type ModelSchema } from './write-changes.ts';
 
 import type { Change } from '../decode/change.ts';
 import type { Database } from '../database.ts';
