@@ -1,8 +1,8 @@
 import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { createApplier } from './apply/batch-scheduler.ts';
-import type { ModelSchema } from './apply/write-changes.ts';
+import { createBatchScheduler } from './apply/batch-scheduler.ts';
+import type { TargetModel } from './apply/write-changes.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
 import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';
@@ -14,7 +14,7 @@ import { boundaryTopic } from './transactions/boundary.ts';
 import { holdAlone } from './transactions/hold-alone.ts';
 import { TransactionReader } from './transactions/transaction-reader.ts';
 
-export type ModelRun = ModelSchema & {
+export type ModelRun = TargetModel & {
   /** Of `projections`, as the model's version has it. */
   readonly fingerprint: string;
   readonly topicPrefix: string;
@@ -95,7 +95,7 @@ async function consumeUntilMoreTopics(
     fingerprint: run.fingerprint,
     pool,
     admin,
-    applier: createApplier(pool, run, logger, membership),
+    scheduler: createBatchScheduler(pool, run, logger, membership),
     mirrors,
     decoder,
     schemas: schemaWaits({ pool, schema, decoder, logger, signal: membership }),

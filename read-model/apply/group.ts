@@ -1,4 +1,4 @@
-import type { PartitionBatch } from './apply-or-park.ts';
+import type { PartitionBatch } from './partition-batch.ts';
 
 /** Batches that are to be applied together, or not at all. */
 export type Waiting = { readonly batches: readonly Batch[] };

@@ -17,7 +17,7 @@ export type Holding = {
   readonly topic: string;
   /** Everything before it is in the database. */
   appliedTo: bigint;
-  /** Everything before it is at least with the applier; what is submitted next expects the database to stand here by then. */
+  /** Everything before it has been submitted; the next submission expects the database to be here by then. */
   submittedTo: bigint;
   readonly epoch: bigint;
   /** How what was submitted last ended. One submission of a partition is on its way at a time. */

@@ -10,7 +10,7 @@ import type {
 } from '#kafka/index.ts';
 import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { Applier, ApplyOutcome } from '../apply/batch-scheduler.ts';
+import type { BatchScheduler, ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { byteBudget, type ByteBudget } from './byte-budget.ts';
 import { decodeInTurns, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
@@ -38,7 +38,7 @@ export type ReaderContext = {
   readonly fingerprint: string;
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
-  readonly applier: Applier;
+  readonly scheduler: BatchScheduler;
   readonly mirrors: Mirrors;
   readonly decoder: EventDecoder;
   readonly schemas: SchemaWaits;
@@ -60,7 +60,7 @@ const decodedBytes = 32 * 2 ** 20;
 
 /**
  * Reads the partitions that the group assigns to this member: places each at the offset that the database has stored, gives every batch to
- * the applier from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
+ * the scheduler from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
  * database's compare-and-set does.
  *
  * While a slice of a partition is applied the next one is fetched and decoded: onBatch resolves when its last slice is submitted. What is
@@ -216,13 +216,13 @@ export class PartitionReader implements Reader {
 
   /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
   async #submit(submission: Submission): Promise<ApplyOutcome | 'failed'> {
-    const { applier, mirrors, logger, signal, onPoison, onFailure } = this.#context;
+    const { scheduler, mirrors, logger, signal, onPoison, onFailure } = this.#context;
     const { place, holding, isHeld, control, nextOffset, events } = submission;
     const { topic, partition } = place;
     const { submittedTo: expectedOffset, epoch } = holding;
     holding.submittedTo = nextOffset;
     try {
-      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
+      const outcome = await scheduler.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
       if (outcome === 'applied') {
         holding.appliedTo = nextOffset;
         this.#halts.passed(place);
@@ -297,13 +297,13 @@ export class PartitionReader implements Reader {
 
   /** Stores that Kafka has nothing for us before `to`: unless it was asked for behind what is applied, after a batch that comes again. */
   async #moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets, holding: Holding): Promise<void> {
-    const { admin, schema, applier, mirrors, logger } = this.#context;
+    const { admin, schema, scheduler, mirrors, logger } = this.#context;
     if (holding.refused !== null || (await holding.last) !== 'applied' || nextOffset <= holding.submittedTo) return;
     const place = { topic, partition };
     if (isAhead(place, from, holding.submittedTo, logger)) return;
     await requireNothingLost(admin, schema, place, holding.submittedTo);
     const { submittedTo: expectedOffset, epoch } = holding;
-    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
+    const outcome = await scheduler.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
     if (outcome !== 'applied') this.#holdings.letGo(place);
     else holding.appliedTo = holding.submittedTo = nextOffset;
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, PassedOffsets, UnreadableBatch } from '#kafka/index.ts';
-import type { PartitionBatch } from '../apply/apply-or-park.ts';
+import type { PartitionBatch } from '../apply/partition-batch.ts';
 import { qualified } from '../database.ts';
 import { standing } from '../faults/standing.ts';
 import { endsModel } from '../faults/classify.ts';
@@ -33,7 +33,7 @@ const turnDownMs = 20;
 const nothing: Taken = { messages: new Map(), torn: [] };
 
 /**
- * Reads all partitions of a model and gives the applier whole source transactions, in commit order. Positions of all partitions move with
+ * Reads all partitions of a model and gives the scheduler whole source transactions, in commit order. Positions of all partitions move with
  * them, so that what is stored is always between two transactions.
  */
 export class TransactionReader implements Reader {
@@ -178,7 +178,7 @@ export class TransactionReader implements Reader {
       }
       const [first] = batches;
       if (first === undefined) return;
-      const outcome = await this.#context.applier.submit(...batches).catch((error: unknown) => {
+      const outcome = await this.#context.scheduler.submit(...batches).catch((error: unknown) => {
         throw signal.aborted || endsModel(error, onPoison) ? error : new MismatchError(standing(first, first.expectedOffset, error));
       });
       if (outcome === 'stale') {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { unavailableValue } from '#change-events/index.ts';
 import type { WantedMirror } from '#read-model/index.ts';
-import { applyBatches } from '#read-model/apply/commit-batches.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { eventValue } from '#test/support/order-events.ts';
 
@@ -66,7 +66,7 @@ async function apply(direct: DirectModel, offset: number, told: readonly Event[]
       }),
     ),
   );
-  await applyBatches(direct.pool, direct.model, batches);
+  await commitBatches(direct.pool, direct.model, batches);
 }
 
 test(`of any history of events: rows that are not marked are the rows, and each event is kept once (seed ${seed})`, async () => {
@@ -123,7 +123,7 @@ test('when and by which transaction: as the event says, in microseconds where it
     { key, value: JSON.stringify({ before: { id: 1 }, after: null, source: { connector: 'postgresql', name: 'n', db: 'd', schema: 'public', table: 'kept', ts_us: 1_767_225_601_000_001 }, op: 'd' }) },
     { key, value: null },
   ]; // prettier-ignore
-  await applyBatches(direct.pool, direct.model, [direct.batch('kept', 0, messages)]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('kept', 0, messages)]);
   assert.deepEqual(
     await direct.read.query("SELECT (_at AT TIME ZONE 'UTC')::text AS at, _tx, _lsn, _op FROM model.kept_history ORDER BY _offset"),
     [
@@ -146,7 +146,7 @@ const row = (id: number): { key: string; value: string } => ({
 test('a truncate marks the rows that are older, and is in the history', async () => {
   await using direct = await createDirectModel({ mirrors });
   await direct.place('kept');
-  await applyBatches(direct.pool, direct.model, [
+  await commitBatches(direct.pool, direct.model, [
     direct.batch('kept', 0, [row(1), row(2), { key: null, value: eventValue({ table: 'kept', op: 't' }) }, row(3)]),
   ]);
   assert.deepEqual(await direct.read.query('SELECT id FROM model.kept WHERE _deleted_at IS NULL'), [{ id: '3' }]);
@@ -195,7 +195,7 @@ test('a truncate marks what the mirror holds as of the source’s time, and what
     await using direct = await createDirectModel({ mirrors });
     for (const partition of [0, 1]) await direct.place('kept', partition);
     for (const parts of order)
-      await applyBatches(
+      await commitBatches(
         direct.pool,
         direct.model,
         parts.flatMap(({ partition, from, to }) => {

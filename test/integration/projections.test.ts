@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { CdcError } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/commit-batches.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { refillStanding } from '#read-model/rebuild/fill-views.ts';
 import type { ProjectionWarning } from '#read-model/views/check-projections.ts';
@@ -337,7 +337,7 @@ test(
         offsets.set(table, offset + messages.length);
         return direct.batch(table, offset, messages);
       });
-      await applyBatches(direct.pool, { ...direct.model, projections: [orderView, ...projections] }, batches);
+      await commitBatches(direct.pool, { ...direct.model, projections: [orderView, ...projections] }, batches);
       const found = await direct.read.query(
         '(TABLE model.by_file EXCEPT ALL TABLE model.order_view) UNION ALL (TABLE model.order_view EXCEPT ALL TABLE model.by_file)',
       );

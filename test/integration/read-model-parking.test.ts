@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/commit-batches.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
@@ -239,7 +239,7 @@ test('a retry and live events of the same key at the same moment keep their orde
   const apply = async (status: string): Promise<void> => {
     const batch = direct.batch('orders', offset, [upsert('orders', order(1, 1, status), 'u')]);
     offset += 1;
-    await applyBatches(direct.pool, model, [batch], { isolate: true });
+    await commitBatches(direct.pool, model, [batch], { parkFailing: true });
   };
   for (let round = 0; round < 25; round += 1) {
     await direct.read.query(refuseBad);

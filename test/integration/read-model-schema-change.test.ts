@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { Client } from 'pg';
 import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/commit-batches.ts';
-import type { PartitionBatch } from '#read-model/apply/apply-or-park.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
+import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
 import { HaltedTableError } from '#read-model/faults/halts.ts';
 import { readModelStatus } from '#read-model/status.ts';
@@ -257,7 +257,7 @@ test(
     const kafka = countingRests(model.kafka, () => {
       rests += 1;
     });
-    await using running = await runWith(model, kafka, { mismatches: 'halt', tablesStandWhole: true });
+    await using running = await runWith(model, kafka, { mismatches: 'halt', haltsWholeTables: true });
     await model.send('orders', inPartition(1, order(1, 1)));
     await model.caughtUp();
     // Another process, after this one had looked.
@@ -280,7 +280,7 @@ test(
 
 test('the database refuses a table that stands elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
   await using direct = await createDirectModel();
-  const model = { ...direct.model, tablesStandWhole: true };
+  const model = { ...direct.model, haltsWholeTables: true };
   for (const partition of [0, 1, 2]) await direct.place('orders', partition);
   await direct.place('customers');
   const stands = (partition: number, offset: number): Promise<unknown> =>
@@ -292,16 +292,16 @@ test('the database refuses a table that stands elsewhere, lets the partition its
     direct.batch('orders', offset, [upsert('orders', order(10 * partition + offset, 1))], { partition });
   await stands(0, 1);
   const other = direct.batch('customers', 0, [upsert('customers', customer(1))]);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
   assert.deepEqual(await direct.read.query('SELECT DISTINCT next_offset FROM model.applied_offsets'), [{ next_offset: '0' }]);
-  await applyBatches(direct.pool, model, [other]);
+  await commitBatches(direct.pool, model, [other]);
   // Two that stand both pass when their mirror was mended, in whichever order.
   await stands(1, 0);
-  await applyBatches(direct.pool, model, [batch(1, 0)]);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
-  await applyBatches(direct.pool, model, [batch(0, 0)]);
-  await applyBatches(direct.pool, model, [batch(0, 1)]);
-  await applyBatches(direct.pool, model, [batch(0, 2), batch(1, 1), batch(2, 0)]);
+  await commitBatches(direct.pool, model, [batch(1, 0)]);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
+  await commitBatches(direct.pool, model, [batch(0, 0)]);
+  await commitBatches(direct.pool, model, [batch(0, 1)]);
+  await commitBatches(direct.pool, model, [batch(0, 2), batch(1, 1), batch(2, 0)]);
   assert.deepEqual(await direct.read.query('SELECT count(*) FROM model.orders'), [{ count: '6' }]);
 });
