@@ -1,7 +1,6 @@
 import type { CdcError } from '#pipeline/index.ts';
 import type { EventDecoder } from '#change-events/index.ts';
-import type { Change } from '../decode/change.ts';
-import { collapse, type TableChanges, type Truncated } from './collapse.ts';
+import { collapse, type PartitionChanges, type TableChanges, type Truncated } from './collapse.ts';
 import type { CopyTrials } from '../mirrors/copy-trials.ts';
 import { queryText, text, type Database } from '../database.ts';
 import { writeHistory } from '../mirrors/history-writer.ts';
@@ -29,7 +28,7 @@ export type TargetModel = {
 };
 
 /** Changes of one partition, in their order. */
-export type ChangeRun = { readonly mirror: Mirror; readonly partition: number; readonly changes: readonly Change[] };
+export type ChangeRun = PartitionChanges & { readonly mirror: Mirror };
 
 /** The mirrors of these tables have got other columns since the changes were decoded. */
 export class StaleMirrorError extends Error {

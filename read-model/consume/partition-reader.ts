@@ -12,7 +12,7 @@ import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/i
 import type { Pool } from 'pg';
 import type { BatchScheduler, ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { byteBudget, type ByteBudget } from './byte-budget.ts';
-import { decodeInTurns, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
+import { decodeInTurns, sliceBatch, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';
 import { withHeartbeats } from './with-heartbeats.ts';
@@ -25,7 +25,6 @@ import { createHalts, type Halts } from '../faults/halts.ts';
 import { createWaits, type Waits } from './waits.ts';
 import { unreadableBatches, type UnreadableBatches } from './unreadable.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
-import { sliceBatch } from './slices.ts';
 
 /** What a model gives its consumer. */
 export type Reader = Required<Pick<ConsumerOptions, 'onBatch' | 'onUnreadable' | 'onAssigned' | 'onPassed'>>;

@@ -11,12 +11,12 @@ import {
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, describeError, ownMember } from '#pipeline/index.ts';
 import { lsnColumn } from '../mirrors/own-columns.ts';
-import { convert } from './convert.ts';
+import { ColumnMismatchError, convert } from './values/parameter.ts';
 import { withOrigin } from './origin.ts';
 import type { CellText, Change } from './change.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import { addedType, columnsMost, demandName, unfitName, type ColumnDemand } from '../mirrors/column-demand.ts';
-import { ColumnMismatchError, ColumnUnfitError, columnUnfit, schemaChanged } from '../mirrors/mismatch.ts';
+import { ColumnUnfitError, columnUnfit, schemaChanged } from '../mirrors/mismatch.ts';
 
 export type ChangeReader = (message: ConsumedMessage, place: MessagePlace) => Change;
 

@@ -2,7 +2,7 @@ import type { ChangeEvent } from '#change-events/index.ts';
 import { ownMember } from '#pipeline/index.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Change, Origin } from './change.ts';
-import { convert } from './convert.ts';
+import { convert } from './values/parameter.ts';
 
 /** What a history and a mark need to know of the event: read in full, which takes longer. */
 export function withOrigin(mirror: Mirror, change: Change, event: ChangeEvent | null): Change {
