@@ -10,7 +10,7 @@ import { takeGroup } from './group.ts';
 import { firstFailing } from './first-failing.ts';
 import { pruneMovedRows } from '../parking/moved-rows.ts';
 import { isPoison } from '../parking/poison.ts';
-import { triesAgain } from '../faults/standing.ts';
+import { waitBefore } from '../faults/halt-reason.ts';
 import { HaltedTableError, recordHalt } from '../faults/halts.ts';
 import { MismatchError, type Mismatch } from '../mirrors/mismatch.ts';
 import { isRetryable, retrying } from '../retry.ts';
@@ -37,7 +37,7 @@ export type BatchScheduler = {
 const transactionsAtOnce = 2;
 
 /** Some seconds of them. */
-const triesUntilTold = 6;
+const triesBeforeRecorded = 6;
 
 type Submission = { readonly batches: readonly PartitionBatch[]; readonly result: PromiseWithResolvers<ApplyOutcome> };
 
@@ -50,7 +50,7 @@ const pruneEvery = 1000;
  * next gathers. Waits out a database that is away; the partitions meanwhile wait in `submit`.
  */
 export function createBatchScheduler(pool: Pool, schema: TargetModel, logger: Logger, signal: AbortSignal): BatchScheduler {
-  const onFault = (error: CdcError): void => logger.error({ err: error, code: error.code }, 'a view stands from now on');
+  const onFault = (error: CdcError): void => logger.error({ err: error, code: error.code }, 'a view halts: its rows stay as they are');
   const model: TargetModel = { copyTrials: createCopyTrials(), onFault, ...schema };
   const queue: Submission[] = [];
   /** Loops that take from the queue, and those of them that are at a transaction. */
@@ -110,7 +110,7 @@ export function createBatchScheduler(pool: Pool, schema: TargetModel, logger: Lo
   const onRetry =
     (batches: readonly PartitionBatch[]) =>
     (error: unknown, attempt: number): void => {
-      if (attempt === triesUntilTold) void tellWaits(pool, model.schema, batches, error);
+      if (attempt === triesBeforeRecorded) void recordWaits(pool, model.schema, batches, error);
     };
 
   /** Some of the group cannot be applied any more, as `outcome` says; the others go on. */
@@ -160,10 +160,10 @@ export function createBatchScheduler(pool: Pool, schema: TargetModel, logger: Lo
   };
 }
 
-/** As well as it can be told: the database may be what is waited for. */
-async function tellWaits(pool: Pool, schema: string, batches: readonly PartitionBatch[], error: unknown): Promise<void> {
+/** A failure to record is ignored: the database may be what is waited for. */
+async function recordWaits(pool: Pool, schema: string, batches: readonly PartitionBatch[], error: unknown): Promise<void> {
   for (const batch of batches) {
-    if (batch.messages.length > 0) await recordHalt(pool, schema, triesAgain(batch, batch.expectedOffset, error)).catch(() => undefined);
+    if (batch.messages.length > 0) await recordHalt(pool, schema, waitBefore(batch, batch.expectedOffset, error)).catch(() => undefined);
   }
 }
 

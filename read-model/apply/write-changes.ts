@@ -23,7 +23,7 @@ export type TargetModel = {
   readonly haltsWholeTables?: boolean | undefined;
   /** New rows are tried by COPY as these say; left out, all rows are upserted. */
   readonly copyTrials?: CopyTrials | undefined;
-  /** Told when a view stands from now on. The transaction may yet be tried again. */
+  /** Called when a view halts. The transaction may still be tried again. */
   readonly onFault?: ((error: CdcError) => void) | undefined;
 };
 

@@ -78,7 +78,7 @@ export function createHoldings({
       await halts.load();
       return claimPartitions(pool, schema, admin, places, fingerprint);
     });
-    told(claimed).catch(onClaimFailed);
+    reportRefused(claimed).catch(onClaimFailed);
     for (const place of places) {
       const holding = claimed.then((positions) => toHolding(positions, place));
       holdings.set(nameOf(place), holding);
@@ -89,8 +89,8 @@ export function createHoldings({
     }
   };
 
-  /** What is refused is told though no batch may ever come. */
-  const told = async (claimed: Promise<Claimed>): Promise<void> => {
+  /** A refusal is reported at once: a batch may never come. */
+  const reportRefused = async (claimed: Promise<Claimed>): Promise<void> => {
     const { refused, cut } = await claimed;
     warnOfCut(logger, mirrors, cut);
     for (const one of refused) await halts.halt(one);
@@ -102,7 +102,7 @@ export function createHoldings({
     else logger.error({ reason: describeError(error) }, `claiming partitions for ${schema} failed; trying again`);
   };
 
-  /** Partitions of topics that are others by now stand from here on: what is on its way fails at its epoch. */
+  /** Partitions halt when their topic has been replaced: what is on its way fails at its epoch. */
   const watch = async (): Promise<void> => {
     if (watching) return;
     watching = true;

@@ -63,7 +63,7 @@ export function changeReader(decoder: EventDecoder, mirror: Mirror, onDemand: (d
   };
 }
 
-/** The error of an event that its mirror cannot take, naming where it stands and which row it is about. */
+/** The error of an event that its mirror cannot take, naming its place and its row. */
 export function inapplicable(place: MessagePlace, key: string | null, why: string, cause?: unknown): CdcError {
   const { topic, partition, offset } = place;
   return new CdcError(

@@ -32,12 +32,12 @@ export type Decoded = {
 const ofTable: ReadonlySet<string> = new Set(['READ_MODEL_SCHEMA_CHANGED', 'READ_MODEL_COLUMN_UNFIT']);
 
 const blindTruncate =
-  'a TRUNCATE without a position of the log (a binlog gives none) does not tell which rows of other partitions it removed. ' +
+  'a TRUNCATE without a position of the log (a binlog gives none) does not say which rows of other partitions it removed. ' +
   'When what came before it is applied: cdc read-model parked retry empties the table, then cdc connectors snapshot reads it again';
 
 /**
  * Decodes messages, up to the first whose values are not of their columns' types, or that has a column which the mirror cannot get; with `mismatches: 'park'` these are poisoned like others.
- * `blindTruncates`: those without a position of the log. A binlog has none, and without it nothing tells which rows of other partitions are
+ * `blindTruncates`: those without a position of the log. A binlog has none, and without it nothing says which rows of other partitions are
  * older, so that only a person can say when the table is to be emptied.
  */
 export function decodeEvents(
@@ -55,7 +55,7 @@ export function decodeEvents(
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
   let at = 0n;
-  // Only an error asks where it stands.
+  // Only an error reads the offset.
   const place: MessagePlace = {
     topic,
     partition,

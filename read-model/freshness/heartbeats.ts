@@ -37,7 +37,7 @@ export type HeartbeatsOptions = {
 /**
  * The latest heartbeats of a model's capture. Pure bookkeeping.
  *
- * A heartbeat tells a time of the source's clock, and that clock may be wrong. It was written before it could be read, so a time that is later than
+ * A heartbeat carries a time of the source's clock, and that clock may be wrong. It was written before it could be read, so a time that is later than
  * its own time stamp, or than now, had not come yet: such a heartbeat proves nothing. It is passed over, and the ones after it are judged for themselves.
  */
 export class Heartbeats {

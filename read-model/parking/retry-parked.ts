@@ -145,7 +145,7 @@ async function meetDemands(
   }
 }
 
-/** One of each queue is told: thousands of values at once are more than is needed. */
+/** One of each queue is reported: thousands of values at once are too many to read. */
 function withoutValue({ message, ...event }: ParkedEvent): ParkedEvent {
   const { offset, key, timestamp } = message;
   return { ...event, message: { offset, key, timestamp, value: null, headers: {} } };

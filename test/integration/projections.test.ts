@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { CdcError } from '#pipeline/index.ts';
 import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
-import { refillStanding } from '#read-model/rebuild/fill-views.ts';
+import { refillHaltedViews } from '#read-model/rebuild/fill-views.ts';
 import type { ProjectionWarning } from '#read-model/views/check-projections.ts';
 import { projectionFaults } from '#read-model/views/projection-faults.ts';
 import { orderView } from '#test/support/order-view-by-hand.ts';
@@ -242,7 +242,7 @@ test(
     ]);
     assert.deepEqual(await rowsOf(direct, 'loose'), ['(new,1)', '(old,2)']);
     assert.deepEqual(await rowsOf(direct, 'sound'), ['(1,new)', '(2,old)', '(3,old)', '(4,other)']);
-    const again = (): Promise<void> => refillStanding(direct.pool, 'model', projections, () => undefined);
+    const again = (): Promise<void> => refillHaltedViews(direct.pool, 'model', projections, () => undefined);
     await again();
     assert.equal((await faults()).length, 2, 'the rows are still wrong');
     await scene.apply(projections, [drop('orders', { id: 3 }), order(5, 5, 'fifth')]);

@@ -19,7 +19,7 @@ function filling(slowMs: number, look: () => bigint, end: () => bigint): Filling
       return new Map([['t/0', at]]);
     },
     look: async () => ({ applied: new Map([['t/0', look()]]), waits: [] }),
-    tell: ({ waitsFor }) => said.push(waitsFor),
+    onProgress: ({ waitsFor }) => said.push(waitsFor),
   };
 }
 
@@ -52,7 +52,7 @@ test('a version without partitions waits for them, and says so', async () => {
       () => 1n,
     ),
     ends: async () => new Map((asked += 1) > 2 ? [['t/0', 1n]] : []),
-    tell: ({ waitsFor }) => said.push(waitsFor),
+    onProgress: ({ waitsFor }) => said.push(waitsFor),
   });
   assert.deepEqual(said, ['the first partitions of its topics', 'the first partitions of its topics', 'what came meanwhile']);
 });

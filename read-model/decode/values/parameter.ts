@@ -72,7 +72,7 @@ function nestedArray(values: readonly JsonValue[], element: ToParameter, delimit
 /** How Java names an array that it was asked to write as a text: what Debezium makes of an array's further dimensions (docs/change-event.md). */
 const javaArray = /^\[+(?:[BCDFIJSZ]|L[\w.$]+;)@[0-9a-f]+$/;
 
-/** What stands in place of a value that was lost on the way: its event is at fault, not its mirror's column. */
+/** Text that replaced a value which was lost on the way: its event is at fault, not its mirror's column. */
 export class JunkValueError extends TypeError {
   override readonly name = 'JunkValueError';
 }
