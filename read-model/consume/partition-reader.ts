@@ -144,7 +144,7 @@ export class PartitionReader implements Reader {
       if (fault === 'passing') {
         await this.#waits.wait(error instanceof CdcError ? haltBefore(batch, offset, error) : waitBefore(batch, offset, error));
       } else await this.#halts.halt(haltBefore(batch, offset, error));
-      control.rest(retryAfterMs);
+      control.pause(retryAfterMs);
       control.seek(offset);
     }
   }
@@ -163,7 +163,7 @@ export class PartitionReader implements Reader {
       await this.#halts.halt(holding.refused);
       // The cause may be gone: the partition is claimed again.
       this.#holdings.letGo(place, held);
-      control.rest(retryAfterMs);
+      control.pause(retryAfterMs);
       return control.seek(batch.fetchedFrom);
     }
     const turnDown = (): void => control.seek(holding.submittedTo);
@@ -182,7 +182,7 @@ export class PartitionReader implements Reader {
     const halted = this.#halts.of(batch);
     if (halted === 'table') {
       await this.#halts.load();
-      control.rest(retryAfterMs);
+      control.pause(retryAfterMs);
       return turnDown();
     }
     // Its mirror may have been fixed.
@@ -190,7 +190,7 @@ export class PartitionReader implements Reader {
     let next = holding.submittedTo;
     for (const slice of sliceBatch(messages, batch.nextOffset)) {
       if (!(await schemas.ready(batch, slice.messages))) {
-        control.rest(retryAfterMs);
+        control.pause(retryAfterMs);
         return turnDown();
       }
       const release = await this.#decoded.take(slice.bytes);
@@ -266,7 +266,7 @@ export class PartitionReader implements Reader {
   /** The partition halts before an event that its mirror cannot take, until the mirror can. */
   async #halt(mismatch: Mismatch, control: BatchControl): Promise<void> {
     await this.#halts.halt(mismatch);
-    control.rest(retryAfterMs);
+    control.pause(retryAfterMs);
     control.seek(mismatch.offset);
   }
 

@@ -128,7 +128,7 @@ export class TransactionReader implements Reader {
       if (isAhead(batch, batch.fetchedFrom, readTo, logger)) return turnDown();
     }
     if (!(await schemas.ready(batch, messages))) {
-      control.rest(retryAfterMs);
+      control.pause(retryAfterMs);
       return turnDown();
     }
     if (!control.isCurrent()) return;

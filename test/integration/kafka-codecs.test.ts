@@ -104,7 +104,7 @@ for (const client of clients) {
           },
           onUnreadable: async (batch, control) => {
             told.push(batch);
-            control.rest(10);
+            control.pause(10);
             if (told.length >= 3) control.seek(batch.nextOffset);
           },
         });

@@ -71,7 +71,7 @@ function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (to
     onBatch: async (batch, control) => {
       if (isHeld(batch.topic)) {
         control.seek(batch.fetchedFrom);
-        control.rest(100);
+        control.pause(100);
         return;
       }
       if (batch.topic === boundary) onEnd();

@@ -234,28 +234,28 @@ test(
   },
 );
 
-/** Counts how often a partition is told to rest. */
-function countingRests(kafka: Kafka, onRest: () => void): Kafka {
+/** Counts how often a partition is paused. */
+function countingPauses(kafka: Kafka, onPause: () => void): Kafka {
   return withConsumers(kafka, (options) => ({
     onBatch: (batch, control) =>
       options.onBatch(batch, {
         ...control,
-        rest: (ms) => {
-          onRest();
-          control.rest(ms);
+        pause: (ms) => {
+          onPause();
+          control.pause(ms);
         },
       }),
   }));
 }
 
 test(
-  'a partition that is refused since its table stands at another process rests, and is not tried again and again',
+  'a partition that is refused since its table stands at another process pauses, and is not tried again and again',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
-    let rests = 0;
-    const kafka = countingRests(model.kafka, () => {
-      rests += 1;
+    let pauses = 0;
+    const kafka = countingPauses(model.kafka, () => {
+      pauses += 1;
     });
     await using running = await runWith(model, kafka, { mismatches: 'halt', haltsWholeTables: true });
     await model.send('orders', inPartition(1, order(1, 1)));
@@ -267,7 +267,7 @@ test(
     );
     await model.send('orders', inPartition(1, order(2, 1)));
     await eventually(
-      async () => rests,
+      async () => pauses,
       (count) => count >= 2,
     );
     await sameRows(model, 'SELECT id FROM model.orders ORDER BY id', [{ id: '1' }]);

@@ -6,12 +6,12 @@ test('silence is reported once, after its limit, and only when nothing was heard
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     let told = 0;
-    using pulse = watchSilence(50_000, () => {
+    using watch = watchSilence(50_000, () => {
       told += 1;
     });
     for (let second = 0; second < 100; second += 5) {
       mock.timers.tick(5000);
-      pulse.beat();
+      watch.beat();
     }
     assert.equal(told, 0);
     mock.timers.tick(49_999);
