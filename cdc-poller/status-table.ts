@@ -77,7 +77,7 @@ function describeHolder({ pid, application, user, ageSeconds, prepared }: HeldBa
   return [who, user, application, age].filter((part) => part !== null && part !== '').join(', ');
 }
 
-/** Rows that no event tells of, by what became of them. */
+/** Rows that were left out of the topic, by what became of them. */
 function describeLeftOut({ skipped, deadLettered, last }: LeftOutFigures): string {
   const parts = [skipped === 0 ? null : `${skipped} skipped`, deadLettered === 0 ? null : `${deadLettered} dead letters`];
   const counts = parts.filter((part) => part !== null);

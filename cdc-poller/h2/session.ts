@@ -62,7 +62,7 @@ export async function openH2Session(config: LegacyDbConfig, applicationName: str
         `SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP(6)) * 1000000 AS BIGINT), ${watch}`,
       );
       const clock = BigInt(micros ?? '');
-      // Nothing tells what is committed: no two observations are alike.
+      // H2 does not show what is committed: no two observations are alike.
       return { clock, open: new Set(), snapshot: { xmin: 0n, xmax: 0n, text: clock.toString() }, watched, log: null };
     },
     [Symbol.asyncDispose]: () => end(client),
@@ -75,7 +75,7 @@ async function connect(config: LegacyDbConfig, place: string, applicationName: s
   let isAsked = false;
   const client = new Client({
     ...postgresClientConfig({ host, port, database }, roles.poller, applicationName),
-    // H2 hangs up without a word on whoever it does not let in: how far it came is all that tells.
+    // H2 closes the connection of a refused login without a reason: how far the login came is all that is known.
     password: () => {
       isAsked = true;
       return password;

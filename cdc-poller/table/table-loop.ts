@@ -149,7 +149,7 @@ async function writePosition(
   rhythm.writtenAt = performance.now();
 }
 
-/** The time up to which the floor has come. Ids have none: the time of the oldest candidate stands for it. */
+/** The time up to which the floor has come. Ids have none: the time of the oldest candidate is used. */
 function floorTime({ shape, start }: TableLoopOptions, { candidates }: Known, clock: Micros, floor: Micros): Micros {
   if (shape.capture === 'time') return floor;
   return (candidates[0]?.at ?? clock) - (shape.capture === 'id-window' ? 0n : start.margin);
@@ -168,7 +168,7 @@ async function explainHeldFloor(
   monitor.heldBack(await findHolder((text, values) => session.query(text, values), candidates[0]?.open ?? new Set()));
 }
 
-/** A row that comes later than the window is wide is not seen, so what comes within it is all that can tell. */
+/** A row that comes later than the window is wide is not seen, so only rows that come within it can be measured. */
 function warnOfLateRows({ shape, start, monitor, logger }: TableLoopOptions, late: Mark): void {
   const window = windowFigures(shape.capture, start.margin, late);
   if (window === null || !monitor.lateness(window)) return;

@@ -162,7 +162,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
       assert.deepEqual(briefly(report), [`error CONNECTOR_STALLED ${name}`]);
       assert.match(
         findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
-        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and stood still for the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
+        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and did not move in the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
       );
     } finally {
       await holder.end();
@@ -213,7 +213,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
       assert.deepEqual(briefly(report), [`error SLOT_BUSY ${name}`, `warning CONNECTOR_STALLED ${name}`]);
       assert.match(
         findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
-        /the heartbeat is young, but its position is [\d.]+ s old and stood still/,
+        /the heartbeat is young, but its position is [\d.]+ s old and did not move/,
       );
     } finally {
       over.abort();

@@ -52,7 +52,7 @@ async function hanging(
     process.stdout.write('start\\n');
     if (process.env.MARK === undefined) {
       process.env.MARK = 'kept';
-      const { signal, changed } = followEndings({ toldMs: 300, changedMs: ${changedMs} });
+      const { signal, changed } = followEndings({ endMs: 300, changedMs: ${changedMs} });
       setInterval(() => undefined, 1000);
       const tell = () => process.kill(process.pid, 'SIGTERM');
       const change = (restart) => changed(new Error('the file has changed'), restart);

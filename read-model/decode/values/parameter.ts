@@ -21,16 +21,16 @@ export function toParameter(type: ColumnType): ToParameter {
 }
 
 /** A column's value as text for Postgres. @throws ColumnMismatchError, JunkValueError, or TypeError for what no text of Postgres can hold */
-export function convert(name: string, value: JsonValue, toParameter: (value: JsonValue) => string): string {
-  const text = convertValue(name, value, toParameter);
+export function toCell(name: string, value: JsonValue, write: ToParameter): string {
+  const text = writeValue(name, value, write);
   // JSON can spell half a character; on its way to Postgres it would become another one.
   if (!text.isWellFormed()) throw new TypeError(`column ${name} has half a character (a surrogate without its other half)`);
   return text;
 }
 
-function convertValue(name: string, value: JsonValue, toParameter: (value: JsonValue) => string): string {
+function writeValue(name: string, value: JsonValue, write: ToParameter): string {
   try {
-    return toParameter(value);
+    return write(value);
   } catch (error) {
     // Nested too deep to be written: that says nothing of the column's type.
     if (error instanceof RangeError) throw error;
