@@ -93,7 +93,7 @@ const connector = {
   },
 };
 
-suite('whatever a process waits for, it ends when it is told to', { concurrency: 4 }, () => {
+suite('whatever a process waits for, it ends on a signal', { concurrency: 4 }, () => {
   for (const [command, of] of cases) {
     test(`${command}, while ${of.join(' and ')} does not answer`, { timeout: 300_000 }, async () => {
       const { silent, stack, config } = await servers();

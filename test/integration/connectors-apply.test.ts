@@ -83,7 +83,7 @@ test('one connector through its life', async (t) => {
     assert.equal(await running(), 'running');
   });
 
-  await t.test('what only fails once it runs is told by its cause, and the previous settings are back and RUNNING', async () => {
+  await t.test('what only fails once it runs is reported with its cause, and the previous settings are back and RUNNING', async () => {
     await assert.rejects(applyConnector(client, changed({ 'publication.name': 'nobody_made_it' })), {
       code: 'CONNECTOR_FAILED',
       message: /task 0 failed: .*[Pp]ublication.*\nThe previous configuration of \w+ is back and RUNNING/,

@@ -148,7 +148,7 @@ test('a slot dropped behind the connector: status, watch and apply call it a los
  */
 const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes most of a minute: set TEST_NIGHTLY=1' : false;
 
-test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor tells that it does not move', { skip }, async () => {
+test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor says that it does not move', { skip }, async () => {
   await using db = await createLegacyDatabase();
   await using connector = await startTestConnector({ database: db, tables: ['public.products'], overrides: quick });
   await connector.streaming();

@@ -192,7 +192,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
     assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
     assert.deepEqual(briefly(await look(1000)), []);
   });
-  await t.test('its slot is taken, and another connector beats in the same row: its position tells', async () => {
+  await t.test('its slot is taken, and another connector beats in the same row: its position shows it', async () => {
     await using thief = await takeSlot(db.login('replicator'), name, 'cdc_publication');
     assert.ok(thief);
     const over = new AbortController();

@@ -38,7 +38,7 @@ test('nothing is found on a source that is prepared, and looking changes nothing
   assert.deepEqual(await db.run(position), atFirst);
 });
 
-test('of a source that nobody has prepared everything that lacks is reported in one pass, and preparing mends it', async () => {
+test('of a source that nobody has prepared everything that lacks is reported in one pass, and preparing fixes it', async () => {
   await using db = await bench.database();
   await db.run(`CREATE TABLE notes (text text); ALTER TABLE notes OWNER TO legacy_owner`);
   const file = await db.file({ 'table.include.list': 'public.orders,public.notes,cdc.heartbeat' });

@@ -84,7 +84,7 @@ test('a topic that somebody else has, and that Kafka takes for the same', async 
   await assertSame(scene.config, findings);
 });
 
-test('a topic that was deleted, and one that was made again, against the stored position; a reset mends it', async () => {
+test('a topic that was deleted, and one that was made again, against the stored position; a reset fixes it', async () => {
   await using scene = await createPollerScene(`CREATE TABLE a ${columns}; INSERT INTO a (value) VALUES ('one')`, [{ table: 'public.a' }]);
   const { config } = scene;
   await once(config);
@@ -125,7 +125,7 @@ test('a position that cannot be read, and one whose remembered keys are gone fro
   }
 });
 
-test('without Kafka, topics and positions are unknown, and what the configuration tells is still told; nothing is made in a Kafka that is there', async () => {
+test('without Kafka, topics and positions are unknown, and what the configuration shows is still reported; nothing is made in a Kafka that is there', async () => {
   await using scene = await createPollerScene(`CREATE TABLE "x y" ${columns}; CREATE TABLE x_y ${columns}`, [{ table: 'public.*' }]);
   const away = { ...scene.config, kafka: { ...scene.config.kafka, brokers: ['127.0.0.1:1'] } };
   const findings = await found(away);

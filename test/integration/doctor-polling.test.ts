@@ -53,7 +53,7 @@ test('a table that does not exist is reported, with the one that was meant', asy
   assert.match(findingOf(report, 'TABLE_UNKNOWN')?.remedy ?? '', /Did you mean public\.order_items or public\.orders\?/);
 });
 
-test('missing USAGE and missing SELECT are told with the grant that mends them, and the grant does', async () => {
+test('missing USAGE and missing SELECT are reported with the grant that fixes them, and the grant does', async () => {
   await using db = await bench.database();
   await db.run('REVOKE SELECT ON orders FROM cdc_poller; CREATE SCHEMA hidden; CREATE TABLE hidden.things (LIKE orders INCLUDING ALL)');
   await db.run(`CREATE TRIGGER touch BEFORE UPDATE ON hidden.things FOR EACH ROW EXECUTE FUNCTION touch_updated_at()`);
@@ -188,7 +188,7 @@ test('what happens and no poll sees is reported: deletes, which turn the advice 
   ]);
 });
 
-test('an old transaction is told with its session; one whose age the role may not see is unknown, never well', async () => {
+test('an old transaction is reported with its session; one whose age the role may not see is unknown, never well', async () => {
   await using db = await bench.database();
   const holder = new Client({ ...db.login('application'), application_name: 'till' });
   await holder.connect();
@@ -241,7 +241,7 @@ test('a view and a query are polled without fence, which is reported', async () 
   ]);
 });
 
-test('a pattern stands for the tables that it matches', async () => {
+test('a pattern means the tables that it matches', async () => {
   await using db = await bench.database();
   await db.run('ALTER TABLE products DISABLE TRIGGER ALL');
   const report = await db.examine(['query'], only('public.*', { exclude: ['public.order*'] }));
@@ -266,7 +266,7 @@ test('a login that is refused, a database that is missing and a server that is n
   assert.deepEqual(away.advice, []);
 });
 
-test('what the role may not look at is unknown, and the rest is examined all the same', async () => {
+test('what the role may not look at is unknown, and everything else is examined all the same', async () => {
   await using db = await bench.database();
   await db.run('REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC; ALTER TABLE orders DISABLE TRIGGER ALL');
   const report = await db.examine(['query']);

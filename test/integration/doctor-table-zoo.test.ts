@@ -221,7 +221,7 @@ for (const version of [15, 18] as const) {
       assert.deepEqual(await streamedRows(db, captured, expected), expected);
     });
 
-    test('where a publication was made by hand and broke the application, the remedies mend it', async () => {
+    test('where a publication was made by hand and broke the application, the remedies fix it', async () => {
       await using db = await database();
       const rows = await db.run(
         `SELECT string_agg(format('%I.%I', nspname, relname), ', ' ORDER BY relname) AS names

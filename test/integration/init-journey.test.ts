@@ -43,7 +43,7 @@ const limit = { timeout: 900_000 };
 const withoutMariadb = (await whyNoMariadb()) ?? false;
 
 test(
-  'Postgres: forty tables, the commands that init prints as they stand, a workload: the log equals the source, the query but for deletes',
+  'Postgres: forty tables, the commands that init prints, unchanged, a workload: the log equals the source, the query but for deletes',
   limit,
   async () => {
     await using database = await createLegacyDatabase({ empty: true });
@@ -64,7 +64,7 @@ test(
 );
 
 test(
-  'MariaDB: forty tables, the commands that init prints as they stand, a workload: the log equals the source, the query but for deletes',
+  'MariaDB: forty tables, the commands that init prints, unchanged, a workload: the log equals the source, the query but for deletes',
   { ...limit, skip: withoutMariadb },
   async () => {
     const { mariadb } = await testStack();

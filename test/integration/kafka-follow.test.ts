@@ -29,7 +29,7 @@ async function send(value: string, partition: number): Promise<void> {
 }
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
-  test(`${client}: a follower begins where it is told to, says what is behind, and finds partitions that were added`, async () => {
+  test(`${client}: a follower begins where it is asked to, says what is behind, and finds partitions that were added`, async () => {
     await send('old', 0);
     const own = await testKafka(client);
     const { signal } = new AbortController();

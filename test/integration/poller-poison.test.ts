@@ -121,7 +121,7 @@ test('rows that were left out are counted, in metrics and status, and are not am
   assert.ok(row.live.leftOut.last.bytes > 48_000);
 });
 
-test('poison rows while polling, among others of their transaction: told once, and not again after a restart', async () => {
+test('poison rows while polling, among others of their transaction: reported once, and not again after a restart', async () => {
   for (const table of ['letters', 'skipped']) {
     await scene.query(
       `INSERT INTO ${table} (value) SELECT CASE WHEN n % 20 = 0 THEN ${poison} || n ELSE 'polled ' || n END FROM generate_series(1, 41) AS n`,
@@ -141,7 +141,7 @@ test('poison rows while polling, among others of their transaction: told once, a
   assert.deepEqual(await leftOut('letters', 1), [0, 0, undefined], 'counts are of the process');
 });
 
-test('told to fail, a poison row makes its table wait, by name and key, while others go on; mended, nothing is lost or repeated', async () => {
+test('with onTooLarge: fail a poison row makes its table wait, by name and key, while others go on; fixed, nothing is lost or repeated', async () => {
   await untilLast('failing', 'fine 2000');
   await scene.query(`INSERT INTO failing (value) VALUES ('before'), (${poison}), ('behind')`);
   await delay(500);

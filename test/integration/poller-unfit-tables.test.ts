@@ -39,7 +39,7 @@ test('a parent has its own rows alone, each child its own: none is missed, none 
   assert.deepEqual(await rows('inh_child'), ['c1', 'c2', 'c3']);
 });
 
-test('tables that cannot be polled stand alone: the others are polled, readiness and status tell, and one that is mended goes on', async () => {
+test('tables that cannot be polled wait alone: the others are polled, readiness and status say so, and one that is fixed goes on', async () => {
   const port = await getPort();
   await using scene = await createPollerScene(
     `CREATE TABLE good (id bigint PRIMARY KEY, ${at}); CREATE TABLE secret (id bigint PRIMARY KEY, ${at});

@@ -52,7 +52,7 @@ const unfit = {
 
 for (const [what, { columns, told }] of Object.entries(unfit)) {
   test(
-    `an event whose column has ${what}: its table stands by name, others go on, and it goes on as the remedy says`,
+    `an event whose column has ${what}: its table halts by name, others go on, and it goes on as the remedy says`,
     { timeout: 300_000 },
     async () => {
       await using model = await createReadModel({ partitions: 1 });
@@ -162,7 +162,7 @@ test('what passes and lasts shows in the status, and goes on by itself', { timeo
 });
 
 test(
-  'a right that is missing, a table that is gone: the partition stands with the reason, others go on, and it goes on when mended',
+  'a right that is missing, a table that is gone: the partition halts with the reason, others go on, and it goes on when that is fixed',
   { timeout: 300_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
@@ -188,7 +188,7 @@ test(
   },
 );
 
-test('a model that ends does not end another of its process; status and the end tell', { timeout: 300_000 }, async () => {
+test('a model that ends does not end another of its process; status and the end say so', { timeout: 300_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await migrateOrders(model.read.owner, 'strict');
   const { model: settings } = model.config.readModel?.models ?? {};

@@ -142,7 +142,7 @@ test('the view has what was copied, from whichever table', async () => {
   await assertViewIsTrue(direct.read, 'model');
 });
 
-test('of large batches whose rows are there already only the first is tried, then they rest from it', async () => {
+test('of large batches whose rows are there already only the first is tried, then some go without a trial', async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
   const trials = createCopyTrials();

@@ -93,7 +93,7 @@ function askedAbout(admin: KafkaAdmin, topic: string, then: () => Promise<void>)
 }
 
 suite('an event of a source transaction that does not come', { timeout: 300_000, concurrency: true }, () => {
-  test('is given up, and told, though its topic goes on being written', async () => {
+  test('is given up, and reported, though its topic goes on being written', async () => {
     await using scene = await createScene();
     const { model } = scene;
     const [boundary, items] = [boundaryTopic(model.prefix), model.topic('order_items')];

@@ -193,7 +193,7 @@ async function standing(model: ReadModelFixture): Promise<{ readonly code: strin
 }
 
 test(
-  'past the cap the table stands, names an event, has skipped nothing, and goes on when there is room',
+  'past the cap the table halts, names an event, has skipped nothing, and goes on when there is room',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1, settings: { parkedMax: 5 } });
@@ -216,7 +216,7 @@ test(
   },
 );
 
-test('a table that is gone is no poison: the table stands by name instead of parking everything', { timeout: 150_000 }, async () => {
+test('a table that is gone is no poison: the table halts by name instead of parking everything', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await model.read.query('ALTER TABLE model.products RENAME TO elsewhere');

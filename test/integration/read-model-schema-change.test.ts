@@ -37,7 +37,7 @@ const sameRows = async (model: ReadModelFixture, sql: string, rows: readonly Rea
 };
 
 test(
-  'a change of the source that a mirror does not follow stops that table alone, is reported, and goes on when the mirror is mended',
+  'a change of the source that a mirror does not follow stops that table alone, is reported, and goes on when the mirror is fixed',
   { timeout: 200_000 },
   async () => {
     await using db = await createLegacyDatabase();
@@ -94,7 +94,7 @@ test(
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(
-    `${client}: what comes before the event is applied, all partitions of the table stand, others go on, also after a restart; a rebuild says why it cannot be`,
+    `${client}: what comes before the event is applied, all partitions of the table halt, others go on, also after a restart; a rebuild says why it cannot be`,
     { timeout: 150_000 },
     async () => {
       await using model = await createReadModel({ client });
@@ -140,7 +140,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 }
 
 test(
-  'told by Postgres in the middle of a batch: what comes before the event is applied, it and the rest when it fits',
+  'refused by Postgres in the middle of a batch: what comes before the event is applied, the event and what follows when it fits',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
@@ -192,7 +192,7 @@ function inPartition(partition: number, ...rows: readonly Parameters<typeof upse
 }
 
 test(
-  'two processes share a table: while one stands before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
+  'two processes share a table: while one halts before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
@@ -249,7 +249,7 @@ function countingPauses(kafka: Kafka, onPause: () => void): Kafka {
 }
 
 test(
-  'a partition that is refused since its table stands at another process pauses, and is not tried again and again',
+  'a partition that is refused because its table halts at another process pauses, and is not tried again and again',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
@@ -278,7 +278,7 @@ test(
   },
 );
 
-test('the database refuses a table that stands elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
+test('the database refuses a table that halts elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
   await using direct = await createDirectModel();
   const model = { ...direct.model, haltsWholeTables: true };
   for (const partition of [0, 1, 2]) await direct.place('orders', partition);

@@ -78,7 +78,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
   );
 
   test(
-    `${client}: a topic made again under a running model is noticed, and stands by name instead of going on at its old offset`,
+    `${client}: a topic made again under a running model is noticed, and halts by name instead of going on at its old offset`,
     { timeout: 240_000 },
     async () => {
       await using model = await createReadModel({ partitions: 1, client });

@@ -152,7 +152,7 @@ async function createWide(direct: DirectModel): Promise<void> {
   await direct.place('wide');
 }
 
-test('every value of the contract arrives as exactly the value that it stands for', async () => {
+test('every value of the contract arrives as exactly the value that it represents', async () => {
   for (const copies of [true, false]) {
     await using direct = await createDirectModel({ copies });
     await createWide(direct);

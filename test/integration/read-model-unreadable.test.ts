@@ -49,7 +49,7 @@ const blanks = (mebibytes: number): Buffer =>
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(
-    `${client}: a partition stands before a batch that unpacks to more than it may, by name; the others go on; the printed command passes over it and nothing else`,
+    `${client}: a partition halts before a batch that unpacks to more than it may, by name; the others go on; the printed command skips it and nothing else`,
     { timeout: 300_000 },
     async () => {
       await using model = await createReadModel({ client, partitions: 1, maxBatchMb: 1 });

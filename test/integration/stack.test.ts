@@ -172,7 +172,7 @@ describe('a stack from up to down', () => {
     state = repaired;
   });
 
-  test('a program of ours starts on it, with its variables and a log, and one that ends early is told with its log', async () => {
+  test('a program of ours starts on it, with its variables and a log, and one that ends early is reported with its log', async () => {
     const script =
       "console.log('on', process.env.KAFKA_BROKERS); process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); setInterval(() => {}, 1000)";
     const ready = async (): Promise<boolean> =>

@@ -151,7 +151,7 @@ function isLike(kind: Likeness, ours: string, theirs: string | undefined, isSing
 const likenessOf = (column: Column, text: string, phase: string | null | undefined): Likeness =>
   likeness(column.name, column.isArray, text, phase === 'loaded' ? 'loaded' : 'streamed');
 
-test('random values of every type, scalar and in arrays: both strategies say the same but for what is listed, and each mirror holds what its events could tell', async (t) => {
+test('random values of every type, scalar and in arrays: both strategies say the same but for what is listed, and each mirror holds what its events could carry', async (t) => {
   t.diagnostic(`FC_SEED=${seed}`);
   const kafka = await testKafka();
   await using database = await createLegacyDatabase({ empty: true });

@@ -89,7 +89,7 @@ function rowText(names: readonly string[], values: readonly JsonValue[]): string
   return `{${names.map((one, index) => `${JSON.stringify(one)}:${stringifyLossless(values[index] ?? null)}`).join(',')}}`;
 }
 
-test('a row of known columns is read where it stands, with the values of the lossless parser', () => {
+test('a row of known columns is read where it is, with the values of the lossless parser', () => {
   fc.assert(
     fc.property(columns, fc.array(value, { minLength: 6, maxLength: 6 }), around, around, (names, values, before, after) => {
       const layout = createRowLayout();

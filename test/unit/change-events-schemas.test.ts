@@ -90,7 +90,7 @@ test('a schema is asked for once and kept; an id that was unknown is asked for a
   assert.equal(text(3), '"x"');
 });
 
-test('many who meet an id at the same moment ask once; who is told to stop lets go alone, and the last one ends the request', async () => {
+test('many who meet an id at the same moment ask once; who is aborted lets go alone, and the last one ends the request', async () => {
   const requests: { readonly answer: PromiseWithResolvers<null>; readonly signal: AbortSignal | undefined }[] = [];
   const decoder = decoderWith({
     url: 'http://registry',

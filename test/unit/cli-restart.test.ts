@@ -38,7 +38,7 @@ for (const [how, andThen] of [
   });
 }
 
-test('one that was told to end meanwhile ends', async () => {
+test('one that got a signal meanwhile ends', async () => {
   assert.equal((await lines('takeBack();')).length, 1);
 });
 
@@ -73,7 +73,7 @@ test('what does not end after a change of the configuration is ended after the g
   assert.deepEqual(await hanging('change(false);').then(({ starts, code }) => [starts, code]), [1, 130]);
 });
 
-test('told to end before or after a change of the configuration, it ends after the grace and does not begin again', async () => {
+test('with a signal before or after a change of the configuration, it ends after the grace and does not begin again', async () => {
   for (const begin of ['tell(); signal.onabort = () => change(true);', 'change(true); tell();']) {
     const { starts, code, said } = await hanging(begin, 120_000);
     assert.deepEqual([starts, code], [1, 130], begin);

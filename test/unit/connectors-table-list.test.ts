@@ -44,7 +44,7 @@ const details = (table: string, schema = 'a'): string =>
     .map(({ detail }) => detail)
     .join('\n');
 
-test('tables that would share a topic are told by name, over all connector files', () => {
+test('tables that would share a topic are reported by name, over all connector files', () => {
   const one = file('one', 'public.x_y', 'public.plain', 'cdc.heartbeat');
   const two = file('two', 'public.x y', String.raw`public.o\.k`, 'public.o_k');
   assert.deepEqual(

@@ -67,7 +67,7 @@ test('a trigger does not move a column by comparing it, by a comment, by a name 
   assert.equal(columnMover(trigger('touch', { language: 'c' }), 'updated_at').kind, 'unclear');
 });
 
-test('a clock is told of only when the difference is surer than the round trip', () => {
+test('a clock is reported only when the difference is surer than the round trip', () => {
   assert.deepEqual(codes(judgeClock({ offsetMs: 1500, uncertaintyMs: 600 }, 's')), []);
   assert.deepEqual(codes(judgeClock({ offsetMs: -1500, uncertaintyMs: 400 }, 's')), ['warning CLOCK_OFFSET']);
   assert.match(judgeClock({ offsetMs: -5000, uncertaintyMs: 1 }, 's')[0]?.cause ?? '', /5\.0 s behind/);
@@ -162,7 +162,7 @@ test('an invalidated slot is lost, and says nothing else; one that has lost all 
   assert.deepEqual(codes(judgeForeignSlot({ ...slot, active: false })), ['warning SLOT_INACTIVE']);
 });
 
-test('what Connect tells of a connector', () => {
+test('what Connect reports of a connector', () => {
   const told = (facts: ConnectorFacts): readonly string[] =>
     codes(judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]));
   assert.deepEqual(told(connector('RUNNING')), []);
@@ -264,7 +264,7 @@ test('a connector that is halted, failed or reading its snapshot need not move',
   );
 });
 
-test('Connect that tells all but the position is heard, and the position called unknown', () => {
+test('Connect that reports all but the position is used, and the position called unknown', () => {
   const facts = { ...connector('RUNNING', undefined, 'FAILED'), offsets: null, offsetsProblem: 'no answer within 10 s' };
   const found = judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]);
   assert.deepEqual(codes(found), ['error TASK_FAILED', 'unknown CONNECTOR_UNREADABLE']);

@@ -21,7 +21,7 @@ test('COPY is tried for every large batch, as long as it succeeds', () => {
   assert.equal(trials.isWorth('orders', 10), false);
 });
 
-test('each failure makes the rest until the next trial longer, up to a bound; a success ends it; other tables are not concerned', () => {
+test('each failure makes the time until the next trial longer, up to a bound; a success ends it; other tables are not concerned', () => {
   const trials = createCopyTrials();
   // Rests of 4, 8, 16 … batches.
   assert.equal(tried(trials, 1 + 4 + 1 + 8 + 1, false), 3);

@@ -110,7 +110,7 @@ test('a table that is spoken of is not held back by an old heartbeat of all tabl
   ]);
 });
 
-test('a clock that was ahead by less than capture was late cannot be told at once; the next heartbeat takes back what it claimed', () => {
+test('a clock that was ahead by less than capture was late cannot be noticed at once; the next heartbeat takes back what it claimed', () => {
   const heartbeats = new Heartbeats({ tables: ['public.a'] });
   const late = { stampedAt: 3 * hour, readAt: 3 * hour };
   heartbeats.note({ table: null, provenTo: 2 * hour }, late);

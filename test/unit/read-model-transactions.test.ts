@@ -56,7 +56,7 @@ test('events of a snapshot have no transaction and wait for none', () => {
   assert.equal(some.take(100), null);
 });
 
-test('a transaction whose end is gone stands before one whose end is known: it is passed on, and told', () => {
+test('a transaction whose end is gone comes before one whose end is known: it is passed on, and reported', () => {
   const some = sequencer();
   some.add('orders/0', [message(0, '5'), message(1, '6')], 2n);
   some.add('items/0', [message(0, '5')], 1n);
@@ -66,7 +66,7 @@ test('a transaction whose end is gone stands before one whose end is known: it i
   assert.deepEqual(taken?.torn, ['5']);
 });
 
-test('for want of memory the next transaction is taken in parts, and told, and its rest is known to be one', () => {
+test('for want of memory the next transaction is taken in parts, and reported, and its later parts are known to belong to it', () => {
   const some = sequencer();
   some.add('items/0', [message(0, '5'), message(1, '5')], 2n);
   assert.deepEqual(some.takeTorn().torn, ['5']);

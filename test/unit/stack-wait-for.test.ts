@@ -41,7 +41,7 @@ test('an abort ends the wait at once, and an error of the condition too', async 
   await assert.rejects(waitFor(dead, { signal: never, timeoutMs: 60_000, describe: 'x' }), /the process ended/);
 });
 
-test('work over two seconds is told of with its time, quick work is not', async (t) => {
+test('work over two seconds is reported with its time, quick work is not', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const told: string[] = [];
   const tell = (text: string): void => {
