@@ -34,13 +34,13 @@ export function statusTable(rows: readonly StatusRow[]): string {
   }
   return [
     table.toString(),
-    ...rows.flatMap(({ live }) => (live === null ? [] : whyItStands(live))),
+    ...rows.flatMap(({ live }) => (live === null ? [] : reasonOf(live))),
     ...problemsOf(rows.filter(({ live }) => live === null)),
   ].join('\n');
 }
 
 /** What a table waits for or failed with, in the words that its log has; nothing of a table that goes on. */
-function whyItStands({ table, phase, lastError }: TableFigures): readonly string[] {
+function reasonOf({ table, phase, lastError }: TableFigures): readonly string[] {
   if (lastError === null || (phase !== 'waiting' && phase !== 'failed')) return [];
   const { code, message, remedy } = lastError;
   return [`${table}, ${phase}: ${code}: ${message}${remedy === null ? '' : `\n  remedy: ${remedy}`}`];
@@ -86,7 +86,7 @@ function describeLeftOut({ skipped, deadLettered, last }: LeftOutFigures): strin
 
 function describeSweep(sweep: SweepFigures | null): string {
   if (sweep === null) return '-';
-  const last = sweep.lastOutcome === 'found' ? `at ${sweep.lastSuccessAt}` : `NOT BELIEVED (${sweep.lastOutcome})`;
+  const last = sweep.lastOutcome === 'found' ? `at ${sweep.lastSuccessAt}` : `DISCARDED (${sweep.lastOutcome})`;
   return `${sweep.deletesPublished} deletes, last ${last}`;
 }
 

@@ -139,10 +139,10 @@ async function writePosition(
   const { position } = publisher.journal;
   if (position === null) return;
   const movedOn = position.horizon !== rhythm.written?.horizon || position.swept !== rhythm.written.swept;
-  const restedMs = performance.now() - rhythm.writtenAt;
+  const idleMs = performance.now() - rhythm.writtenAt;
   // A window may still be given rows of its own time: it proves nothing of that, and one on ids nothing of any time.
   const proves = complete && shape.capture !== 'id-window';
-  if (!(movedOn && restedMs >= idleWriteMs) && !(proves && restedMs >= heartbeat.everyMs)) return;
+  if (!(movedOn && idleMs >= idleWriteMs) && !(proves && idleMs >= heartbeat.everyMs)) return;
   if (proves) await publisher.send([heartbeat.message(shape.capture === 'window' ? clock - start.margin : clock)], heartbeat.topic);
   await publisher.commit(position, []);
   rhythm.written = position;

@@ -98,7 +98,7 @@ async function afterById(kafka: Kafka, topic: string): Promise<ReadonlyMap<strin
 }
 
 /** What no event tells: where an array begins, the zone of a time, zeros that lead a varbit. */
-function asTold({ name, isArray }: Column, text: string | null): string | null {
+function asReported({ name, isArray }: Column, text: string | null): string | null {
   if (text === null || name === 'timetz') return null;
   const plain = isArray && !text.startsWith('[[') && text !== '[null]' ? text.replace(/^\[.*?\]=/, '') : text;
   return name === 'varbit' ? plain.replaceAll(/(?<![01])0+/g, '').replaceAll('""', '') : plain;
@@ -109,14 +109,14 @@ const nestedLists: Readonly<Record<string, string>> = { '{"{1,2}","{3}"}': '[[1,
 
 type Rows = readonly Record<string, string | null>[];
 
-/** Applies a topic to a mirror that is made from the source's catalogue, which must hold what the source holds, where `isTold`. */
+/** Applies a topic to a mirror that is made from the source's catalogue, which must hold what the source holds, where `isReported`. */
 async function assertMirror(
   prefix: string,
   table: string,
   mirrors: readonly WantedMirror[],
   columns: readonly Column[],
   source: Rows,
-  isTold: (column: Column, text: string, row: Record<string, string | null>) => boolean,
+  isReported: (column: Column, text: string, row: Record<string, string | null>) => boolean,
 ): Promise<void> {
   await using model = await createReadModel({ prefix, topics: false, mirrors });
   await using running = await model.start();
@@ -132,8 +132,8 @@ async function assertMirror(
     for (const [index, column] of columns.entries()) {
       const [stored, meant] = [row[`c${index}`] ?? null, source[at]?.[`c${index}`] ?? null];
       const held = column.type === 'app.list[]' && meant !== null ? nestedLists[meant] : meant;
-      if (asTold(column, stored) === asTold(column, held ?? null)) continue;
-      if (meant !== null && !isTold(column, meant, source[at] ?? {})) continue;
+      if (asReported(column, stored) === asReported(column, held ?? null)) continue;
+      if (meant !== null && !isReported(column, meant, source[at] ?? {})) continue;
       wrong.push({ id: row['id'], type: column.type, stored, meant });
     }
   }

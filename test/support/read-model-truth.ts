@@ -43,7 +43,7 @@ export async function assertMirrors(
     if (isDeepStrictEqual(rows, expected)) continue;
     const ids = new Set([...rows, ...expected].map(({ id }) => id));
     const differing = [...ids].filter((id) => !isDeepStrictEqual(rows.filter(isOf(id)), expected.filter(isOf(id))));
-    const where = topics === undefined ? [] : await whereEventsStand(read, schema, topics, table, differing);
+    const where = topics === undefined ? [] : await whereEventsAre(read, schema, topics, table, differing);
     assert.deepEqual(rows, expected, [`${schema}.${table} differs in ${differing.join(', ')}`, ...where].join('\n'));
   }
 }
@@ -66,7 +66,7 @@ function isOf(id: string | null | undefined): (row: { readonly id?: string | nul
 }
 
 /** The last three events of each key, with the offset up to which their partition is applied. */
-async function whereEventsStand(
+async function whereEventsAre(
   read: ReadDatabase,
   schema: string,
   { kafka, topic }: Pick<ReadModelFixture, 'kafka' | 'topic'>,
