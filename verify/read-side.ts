@@ -101,7 +101,7 @@ export async function openReadSide(options: ReadSideOptions): Promise<ReadSide> 
         }
         if (!reported && waited > reportAfterMs) {
           reported = true;
-          const behind = reached === null ? 'it has not said yet how far it is' : `it is ${seconds(wanted - reached)} s behind`;
+          const behind = reached === null ? 'no heartbeat has come yet' : `it is ${seconds(wanted - reached)} s behind`;
           progress(`waiting until ${model} has what the source had when it was read; ${behind}`);
         }
         await pause(lookEveryMs, signal);

@@ -4,7 +4,7 @@ import type { Heartbeat } from '#change-events/index.ts';
 export type PassedOver = {
   /** No heartbeat: junk, or another program's. */
   readonly unreadable: number;
-  /** Heartbeats that speak of a time which had not come when they were written. */
+  /** Heartbeats with a time that was in the future when they were written. */
   readonly ahead: number;
   /** By how much the last one of those was ahead, in ms; 0 when there was none. */
   readonly aheadMs: number;

@@ -81,7 +81,7 @@ test('beside a running model a table is added and filled from its topic, another
     () => read.query('SELECT age FROM m.people'),
     ([row]) => row?.['age'] === '30',
   );
-  assert.match((await terminal(readModelOf, config, nowhere).run('plan')).progress, /later \(of public\.later\) is not asked for any more/);
+  assert.match((await terminal(readModelOf, config, nowhere).run('plan')).progress, /later \(of public\.later\) is no longer configured/);
   void [poller, running];
 }); // prettier-ignore
 

@@ -144,7 +144,7 @@ test('a plan that was carried out leaves nothing to do, whatever was there befor
       const asked = new Set<string>((rounds.at(-1) ?? []).map(({ name }) => name));
       const { notes } = planMirrors(wantedOf(rounds.at(-1) ?? []), existing, topicOf);
       for (const { table: name } of existing)
-        assert.equal(notes.some((note) => note.startsWith(`${name} (of app.${name}) is not asked for any more`)), !asked.has(name)); // prettier-ignore
+        assert.equal(notes.some((note) => note.startsWith(`${name} (of app.${name}) is no longer configured`)), !asked.has(name)); // prettier-ignore
     }),
   );
 });
