@@ -167,7 +167,7 @@ test('a connector whose heartbeat waits for a lock in the source is RUNNING and 
   // Of the last beat the position may be on its way when the alarm comes.
   let before = await connector.client.offsets(connector.name);
   await until(
-    () => `the position stands: ${JSON.stringify(before)}`,
+    () => `the position does not move: ${JSON.stringify(before)}`,
     async () => {
       const last = before;
       await delay(1000);

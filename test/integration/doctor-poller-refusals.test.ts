@@ -13,7 +13,7 @@ import { startPgbouncer, whyNoPgbouncer } from '#test/support/pgbouncer.ts';
 import { createPollerScene, type PollerScene } from '#test/support/poller-scene.ts';
 import { terminal } from '#test/support/terminal.ts';
 
-/** What stands between the poller and its source or its topics: doctor finds it with the code and the remedy that the poller's start has. */
+/** What is between the poller and its source or its topics: doctor finds it with the code and the remedy that the poller's start has. */
 
 const columns = '(id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT now())';
 const codes: ReadonlySet<string> = new Set([

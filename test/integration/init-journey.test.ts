@@ -21,7 +21,7 @@ import { terminal } from '#test/support/terminal.ts';
 /** A database that somebody has. */
 type Source = {
   readonly url: string;
-  /** Runs roles.sql as it stands, as somebody who may. */
+  /** Runs roles.sql as it is, as somebody who may. */
   readonly runRoles: (sql: string) => Promise<void>;
   readonly run: (statements: readonly string[]) => Promise<void>;
   readonly dropRoles: (roles: readonly string[]) => Promise<void>;

@@ -64,7 +64,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
     const stop = new AbortController();
     await using follower = await followTopic(await testKafka(client), { topic, from: 'end', signal: stop.signal });
     const waiting = follower.next(follower.partitions());
-    stop.abort(new Error('told to end'));
-    await assert.rejects(waiting, /told to end/);
+    stop.abort(new Error('reported to end'));
+    await assert.rejects(waiting, /reported to end/);
   });
 }

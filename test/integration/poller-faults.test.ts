@@ -50,7 +50,7 @@ function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>
   });
 }
 
-/** Every row that stands in the table was published, and no version twice. */
+/** Every row that the table has was published, and no version twice. */
 async function assertAllPublished(poller: PollerProcess, config: PipelineConfig): Promise<void> {
   const { rows } = await owner.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   try {
@@ -80,7 +80,7 @@ async function untilLog(poller: PollerProcess, pattern: RegExp, timeoutMs = limi
   });
 }
 
-/** Ends when told to, in less time than a supervisor would give it. */
+/** Ends on a signal, in less time than a supervisor would give it. */
 async function endsSoon(poller: PollerProcess): Promise<void> {
   const ended = await Promise.race([poller.kill('SIGTERM'), delay(15_000, 'it lives on' as const, { ref: false })]);
   if (ended !== 0) poller.child.kill('SIGKILL');

@@ -49,7 +49,7 @@ test('tables that cannot be polled wait alone: the others are polled, readiness 
   );
   await scene.query('REVOKE SELECT ON secret FROM cdc_poller; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY');
   const error = await refusalOf(scene.config);
-  assert.equal(error?.code, 'TABLES_UNFIT', 'with --once the exit code tells');
+  assert.equal(error?.code, 'TABLES_UNFIT', 'with --once the exit code says so');
   for (const text of ['public.secret', 'public.hidden', 'public.missing']) assert.ok(error?.message.includes(text), text);
   assert.equal((await scene.published('good')).length, 1);
   await using poller = startTestPoller(scene.config);
@@ -69,7 +69,7 @@ test('tables that cannot be polled wait alone: the others are polled, readiness 
   assert.match(text, /public\.secret.*SELECT_MISSING/);
   await scene.query(`GRANT SELECT ON secret TO cdc_poller; CREATE POLICY cdc_read ON hidden FOR SELECT TO cdc_poller USING (true);
     CREATE TABLE missing (id bigint PRIMARY KEY, ${at}); INSERT INTO missing VALUES (4)`);
-  for (const table of ['secret', 'hidden', 'missing']) await scene.until(table, (events) => events.length === 1, `${table} was mended`);
+  for (const table of ['secret', 'hidden', 'missing']) await scene.until(table, (events) => events.length === 1, `${table} was fixed`);
   await poller.stop();
 });
 

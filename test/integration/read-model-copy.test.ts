@@ -91,7 +91,7 @@ test('within one batch: created and changed, created and deleted, deleted and cr
     upsert('orders', order(4, 1, 'updated'), 'u'),
   ];
   await commitBatches(direct.pool, direct.model, [direct.batch('orders', 2, batch)]);
-  // Only the row that is new by all that the batch tells was copied: no trial failed.
+  // Only the row that is new by all that the batch has was copied: no trial failed.
   assert.deepEqual(direct.copies, [true, true]);
   assert.deepEqual(await direct.read.query('SELECT id, status FROM model.orders ORDER BY id'), [
     { id: '1', status: 'changed' },

@@ -65,7 +65,7 @@ async function createScene(): Promise<Scene> {
   };
 }
 
-/** A Kafka that tells when the reader has got the transaction's END, and keeps back what `isHeld` says. */
+/** A Kafka that reports when the reader has got the transaction's END, and keeps back what `isHeld` says. */
 function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (topic: string) => boolean = () => false): Kafka {
   return withConsumers(kafka, (options) => ({
     onBatch: async (batch, control) => {
@@ -80,7 +80,7 @@ function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (to
   }));
 }
 
-/** An admin that has told how far `topic` goes, and does `then` before it says so. */
+/** An admin that finds out how far `topic` goes, and does `then` before it says so. */
 function askedAbout(admin: KafkaAdmin, topic: string, then: () => Promise<void>): KafkaAdmin {
   return {
     ...admin,

@@ -62,19 +62,19 @@ test(
 
       // Told by the event: JSON has text where the mirror wants true or false. Told by Postgres: text that is no integer.
       const changes = [
-        { column: 'flag', type: `text USING CASE WHEN flag THEN 'on' END`, told: /column flag: expected true or false, got "on"/ },
-        { column: 'n', type: `text USING 'n' || n`, told: /invalid input syntax for type integer: "n1?\d"/ },
+        { column: 'flag', type: `text USING CASE WHEN flag THEN 'on' END`, cause: /column flag: expected true or false, got "on"/ },
+        { column: 'n', type: `text USING 'n' || n`, cause: /invalid input syntax for type integer: "n1?\d"/ },
       ] as const;
-      for (const [round, { column, type, told }] of changes.entries()) {
+      for (const [round, { column, type, cause }] of changes.entries()) {
         await source.query(`ALTER TABLE things ALTER ${column} TYPE ${type}`);
         await source.query(`UPDATE things SET flag = flag; INSERT INTO others VALUES (${round + 2}, 1)`);
-        const stands = await eventually(
+        const stopped = await eventually(
           () => halted(model),
           (found) => found.length > 0,
         );
-        assert.match(stands[0]?.cause ?? '', told);
-        assert.match(stands[0]?.cause ?? '', /mirror things of public\.things halts before topic \S+, partition \d, offset \d+/);
-        assert.match(stands[0]?.remedy ?? '', /ALTER COLUMN/);
+        assert.match(stopped[0]?.cause ?? '', cause);
+        assert.match(stopped[0]?.cause ?? '', /mirror things of public\.things halts before topic \S+, partition \d, offset \d+/);
+        assert.match(stopped[0]?.remedy ?? '', /ALTER COLUMN/);
         await sameRows(model, 'SELECT count(*) FROM model.others', [{ count: String(round + 2) }]);
         assert.deepEqual(await model.read.query('SELECT id FROM model.parked_events'), []);
         await model.read.query(`ALTER TABLE model.things ALTER ${column} TYPE text`);
@@ -103,11 +103,11 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       {
         await using running = await model.start();
         await model.send('orders', [upsert('orders', order(1, 1)), upsert('orders', order(2, 1)), upsert('orders', misfit)]);
-        const [stands, ...more] = await eventually(
+        const [stopped, ...more] = await eventually(
           () => halted(model),
           (found) => found.length > 0,
         );
-        assert.equal(stands?.topic, model.topic('orders'));
+        assert.equal(stopped?.topic, model.topic('orders'));
         assert.deepEqual(more, []);
         await sameRows(model, orders, [{ id: '1' }, { id: '2' }]);
         await model.send(
@@ -283,21 +283,21 @@ test('the database refuses a table that halts elsewhere, lets the partition itse
   const model = { ...direct.model, haltsWholeTables: true };
   for (const partition of [0, 1, 2]) await direct.place('orders', partition);
   await direct.place('customers');
-  const stands = (partition: number, offset: number): Promise<unknown> =>
+  const stopped = (partition: number, offset: number): Promise<unknown> =>
     direct.read.query(
       `INSERT INTO model.halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ('orders', $1, $2, 'c', 'c', 'r')`,
       [partition, offset],
     );
   const batch = (partition: number, offset: number): PartitionBatch =>
     direct.batch('orders', offset, [upsert('orders', order(10 * partition + offset, 1))], { partition });
-  await stands(0, 1);
+  await stopped(0, 1);
   const other = direct.batch('customers', 0, [upsert('customers', customer(1))]);
   await assert.rejects(commitBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
   await assert.rejects(commitBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
   assert.deepEqual(await direct.read.query('SELECT DISTINCT next_offset FROM model.applied_offsets'), [{ next_offset: '0' }]);
   await commitBatches(direct.pool, model, [other]);
-  // Two that stand both pass when their mirror was mended, in whichever order.
-  await stands(1, 0);
+  // Two that halt both pass when their mirror was fixed, in either order.
+  await stopped(1, 0);
   await commitBatches(direct.pool, model, [batch(1, 0)]);
   await assert.rejects(commitBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
   await commitBatches(direct.pool, model, [batch(0, 0)]);

@@ -7,7 +7,7 @@ import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { executeCommands } from '#test/support/remedy-commands.ts';
 
-/** An offset means something in the topic only that it was taken from: one of the same name that was made again is told by its id. */
+/** An offset means something in the topic only that it was taken from: one of the same name that was made again has another id. */
 
 const spec = (model: ReadModelFixture, table: string) => ({ topic: model.topic(table), partitions: 1, replicationFactor: 1 });
 

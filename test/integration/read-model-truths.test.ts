@@ -128,7 +128,7 @@ test('the topic decides: repeated, late and re-read events end in the last one o
     upsert('orders', order(2, 1, 'created')),
     upsert('orders', order(1, 1, 'paid'), 'u'),
     ...remove('orders', 2),
-    // An incremental snapshot reads a row that the log has told of: Debezium drops it if the log told it meanwhile, so it is the newer one.
+    // An incremental snapshot reads a row that the log has reported: Debezium drops it if that happened meanwhile, so it is the newer one.
     { key: '{"id":1}', value: eventValue({ table: 'orders', op: 'r', after: order(1, 1, 'read again'), lsn: nextLsn() - 1000 }) },
     tombstone(3),
   ];

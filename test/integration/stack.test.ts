@@ -37,7 +37,7 @@ after(async () => {
 const up = (folder: string, progress: (text: string) => void = () => undefined): Promise<StackState> =>
   startStack({ folder, connect: false, throwaway: true, progress, signal });
 
-/** Every process whose command line names the stack's folders: also one that stands in no record. */
+/** Every process whose command line names the stack's folders: also one that no record has. */
 async function processesOf(folder: string): Promise<string[]> {
   const settings = await readSettings(folder);
   const names = [folder, ...(settings === null ? [] : [settings.postgresFolder])];

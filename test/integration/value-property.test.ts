@@ -97,7 +97,7 @@ async function afterById(kafka: Kafka, topic: string): Promise<ReadonlyMap<strin
   return found;
 }
 
-/** What no event tells: where an array begins, the zone of a time, zeros that lead a varbit. */
+/** What no event has: where an array begins, the zone of a time, zeros that lead a varbit. */
 function asReported({ name, isArray }: Column, text: string | null): string | null {
   if (text === null || name === 'timetz') return null;
   const plain = isArray && !text.startsWith('[[') && text !== '[null]' ? text.replace(/^\[.*?\]=/, '') : text;

@@ -13,13 +13,13 @@ type Held = { next: number; epoch: number; busy: Promise<unknown> };
  * gave it, and submits to a scheduler of its own. It can lose partitions without hearing of it, and die at any moment.
  */
 export type Member = AsyncDisposable & {
-  /** Takes partitions over, as on assignment; who held them is not told. */
+  /** Takes partitions over, as on assignment; the former holder does not hear of it. */
   claim(places: readonly string[]): Promise<void>;
   /** Submits the next messages of a partition, if it believes to hold it and has none on their way. Does not wait. */
   advance(place: string, count: number): void;
   /** Submits once more what it has submitted before. */
   repeat(): Promise<ApplyOutcome | 'nothing'>;
-  /** Dies wherever it stands, connections and all, and starts again holding nothing. */
+  /** Dies wherever it is, connections and all, and starts again holding nothing. */
   crash(): Promise<void>;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;

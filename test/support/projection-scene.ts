@@ -88,7 +88,7 @@ export async function differences(direct: DirectModel, { name, key }: Projection
   return found.rows.map(({ row }) => row);
 }
 
-/** The codes with which a view of this query may stand now: it fails on the data, or gives a key twice. None when it must not stand. */
+/** The codes with which a view of this query may halt now: it fails on the data, or gives a key twice. None when it must not halt. */
 export async function reasonOf(direct: DirectModel, { key }: Projection, query: string): Promise<readonly string[]> {
   const columns = key.map((column) => escapeIdentifier(column.name));
   const known = columns.map((column) => `${column} IS NOT NULL`).join(' AND ');

@@ -7,7 +7,7 @@ import { createRowLayout } from '#change-events/scan/row-layout.ts';
 import { endOfDigits, endOfLiteral, endOfPlainText, toLiteral, viewOf } from '#change-events/scan/words.ts';
 import { toRow } from '../support/row-values.ts';
 
-/** The bytes somewhere in a larger memory, as those of a fetched message are: what stands around them must not count. */
+/** The bytes somewhere in a larger memory, as those of a fetched message are: what is around them must not count. */
 function within(bytes: Buffer, before: string, after: string): Buffer {
   const all = Buffer.concat([Buffer.from(before), bytes, Buffer.from(after)]);
   return all.subarray(before.length, before.length + bytes.length);

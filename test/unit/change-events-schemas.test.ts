@@ -127,7 +127,7 @@ test('blocks of arrays: with their bytes counted, as Java’s writers may give t
 });
 
 /**
- * The bytes of an event as they stand in topics. When this fails, what was written before can no longer be read: the reader is wrong, and
+ * The bytes of an event as they are in topics. When this fails, what was written before can no longer be read: the reader is wrong, and
  * this test stays as it is.
  */
 test('the wire: a zero byte, the id in four bytes, big endian, the payload of the schema', async () => {

@@ -54,7 +54,7 @@ async function hanging(
       process.env.MARK = 'kept';
       const { signal, changed } = followEndings({ endMs: 300, changedMs: ${changedMs} });
       setInterval(() => undefined, 1000);
-      const tell = () => process.kill(process.pid, 'SIGTERM');
+      const end = () => process.kill(process.pid, 'SIGTERM');
       const change = (restart) => changed(new Error('the file has changed'), restart);
       ${begin}
     }`;
@@ -74,7 +74,7 @@ test('what does not end after a change of the configuration is ended after the g
 });
 
 test('with a signal before or after a change of the configuration, it ends after the grace and does not begin again', async () => {
-  for (const begin of ['tell(); signal.onabort = () => change(true);', 'change(true); tell();']) {
+  for (const begin of ['end(); signal.onabort = () => change(true);', 'change(true); end();']) {
     const { starts, code, said } = await hanging(begin, 120_000);
     assert.deepEqual([starts, code], [1, 130], begin);
     assert.match(said, /^SIGTERM: stopping$/m);

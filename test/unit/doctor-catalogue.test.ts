@@ -14,7 +14,7 @@ test('docs/reference/findings.md is what the catalogue says (npm run docs:doctor
   assert.ok(readFileSync(findingsReferenceFile, 'utf8') === findingsReference(), 'out of date: npm run docs:doctor');
 });
 
-/** What no look beforehand can show, or another command tells. */
+/** What no look beforehand can show, or another command reports. */
 const notBeforehand: ReadonlySet<string> = new Set([
   // Of a value, a record or a page that is read while polling.
   'VALUE_UNREADABLE',

@@ -58,7 +58,7 @@ test('readiness names every table that is stuck with its error, and a process th
   const figures = { poller: 'p', sharing: 'group', member: true, tables: [monitor.figures()] } as const;
   assert.deepEqual(readinessOf(figures), { ready: true, reasons: [] });
   assert.equal(readinessOf({ ...figures, tables: [], member: false }).ready, false);
-  assert.equal(readinessOf({ ...figures, tables: [] }).ready, true, 'a member without tables stands by');
+  assert.equal(readinessOf({ ...figures, tables: [] }).ready, true, 'a member without tables is ready');
   monitor.failed(new CdcError('SELECT_MISSING', 'role x may not read table public.t'), true);
   const { ready, reasons } = readinessOf({ ...figures, tables: [monitor.figures()] });
   assert.equal(ready, false);

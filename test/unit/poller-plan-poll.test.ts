@@ -72,7 +72,7 @@ function readWatch(_shape: TableShape, watched: string | null): bigint | null {
   return watched === null ? null : BigInt(watched);
 }
 
-/** Loaded, and polled once at 1 s with nothing open: what stands then, and what the process knows. */
+/** Loaded, and polled once at 1 s with nothing open: the position then, and what the process knows. */
 function polledOnce(capture: Capture): { readonly position: Position; readonly known: Known } {
   const loaded: Position = { ...startPosition(startOf(capture, 100n), seenAt(0, 50n)), pass: null };
   const poll = plan(capture, 1, seenAt(1, 50n), loaded);
@@ -214,8 +214,8 @@ test('of a window it is reported what the poll before should have shown; of a fe
 test('the position takes over the clock and the log, keeps the log where the server does not say, and is not done any more', () => {
   const { position, known } = polledOnce('time');
   const done: Position = { ...position, done: true };
-  const told = plan('time', 7, seenAt(7, 60n, { log: '0/99' }), done, known).position;
-  assert.deepEqual([told.clock, told.log, told.done], [seenAt(7, 0n).clock, '0/99', false]);
+  const reported = plan('time', 7, seenAt(7, 60n, { log: '0/99' }), done, known).position;
+  assert.deepEqual([reported.clock, reported.log, reported.done], [seenAt(7, 0n).clock, '0/99', false]);
   assert.equal(plan('time', 7, seenAt(7, 60n, { log: null }), done, known).position.log, '0/10');
 });
 

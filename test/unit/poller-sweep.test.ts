@@ -33,10 +33,10 @@ const keys = fc.uniqueArray(fc.integer({ min: -500, max: 500 }).map(String), { m
 
 test('a sweep finds exactly the published keys that the table has no more, whatever is new in it', async () => {
   await fc.assert(
-    fc.asyncProperty(keys, keys, async (published, standing) => {
-      const result = await run(tableOf(new Set(standing)), published);
+    fc.asyncProperty(keys, keys, async (published, present) => {
+      const result = await run(tableOf(new Set(present)), published);
       assert.ok(result.outcome === 'found');
-      assert.deepEqual([...result.missing].toSorted(), published.filter((key) => !standing.includes(key)).toSorted());
+      assert.deepEqual([...result.missing].toSorted(), published.filter((key) => !present.includes(key)).toSorted());
     }),
   );
 });

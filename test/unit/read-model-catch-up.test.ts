@@ -6,7 +6,7 @@ import { catchUp, describeBehind, type Filling } from '#read-model/rebuild/catch
 /** Longer than a round that counts as short, in ms. */
 const slow = 60;
 
-/** A version that has applied `applied` of what stands in one partition, of which it takes a while to say where it ends. */
+/** A version that has applied `applied` of what is in one partition, of which it takes a while to say where it ends. */
 function filling(slowMs: number, look: () => bigint, end: () => bigint): Filling & { readonly said: string[] } {
   const said: string[] = [];
   return {

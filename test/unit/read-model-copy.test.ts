@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { createCopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { copyText } from '#read-model/decode/values/copy-text.ts';
 
-/** How many of the next `batches` of a table are tried, each ending as told. */
+/** How many of the next `batches` of a table are tried, each ending as given. */
 function tried(trials: ReturnType<typeof createCopyTrials>, batches: number, succeeds: boolean): number {
   let count = 0;
   for (let batch = 0; batch < batches; batch += 1) {

@@ -90,7 +90,7 @@ readModel:
   });
 });
 
-/** What the plan's statements leave in the database, as the plan is told of it. */
+/** What the plan's statements leave in the database, as the plan is made from it. */
 function carriedOut(wanted: readonly WantedMirror[], before: readonly ExistingMirror[]): readonly ExistingMirror[] {
   const kept = new Map(before.map((mirror) => [mirror.source.table, mirror]));
   for (const mirror of wanted) {
