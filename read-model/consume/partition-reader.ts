@@ -344,7 +344,7 @@ export async function decode(
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches, 'park');
+    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches);
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;

@@ -85,21 +85,20 @@ export function decodeEvents(
 /** Some milliseconds of decoding. */
 const messagesPerTurn = 500;
 
-/** {@link decodeEvents} that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
+/** {@link decodeEvents}, with blind truncates parked, that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
 export async function decodeInTurns(
   decoder: EventDecoder,
   mirror: Mirror,
   place: TopicPartition,
   messages: readonly ConsumedMessage[],
   mismatches: 'halt' | 'park',
-  blindTruncates: 'apply' | 'park',
 ): Promise<Decoded> {
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
   const demands = new Map<string, ColumnDemand>();
   for (let at = 0; at < messages.length; at += messagesPerTurn) {
     if (at > 0) await nextTurn();
-    const decoded = decodeEvents(decoder, mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, blindTruncates);
+    const decoded = decodeEvents(decoder, mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, 'park');
     for (const change of decoded.events.changes) changes.push(change);
     for (const [offset, poison] of decoded.events.poisoned) poisoned.set(offset, poison);
     for (const demand of decoded.demands) if (!demands.has(demandName(demand))) demands.set(demandName(demand), demand);
