@@ -1,5 +1,5 @@
 /**
- * Whether a table can be polled, and published under its topic as it is configured. There is one judge: `poller start` refuses what it finds, `cdc doctor` tells it beforehand, with the
+ * Whether a table can be polled, and published under its topic as it is configured. There is one judge: `poller start` refuses what it finds, `cdc doctor` reports it beforehand, with the
  * same code and remedy.
  */
 import { CdcError, type PollerTableConfig } from '#pipeline/index.ts';
@@ -65,7 +65,7 @@ export async function judgeTable(
 }
 
 /**
- * Whether the source is the one that a table's position was made with, and the table still has what it stands on: SOURCE_CHANGED or TABLE_CHANGED.
+ * Whether the source is the one that a table's position was made with, and the table still has what the position needs: SOURCE_CHANGED or TABLE_CHANGED.
  *
  * @param identity read after the position
  * @throws what is no fault of the position: a connection that is lost

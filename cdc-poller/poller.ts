@@ -102,7 +102,7 @@ async function begin(
   findTables: TableFinder,
 ): Promise<readonly PollerTableConfig[]> {
   const tables = await findTables();
-  // A registry that is not there is better told once than by every table. Any question will do.
+  // A missing registry is reported once, not by every table. Any question will do.
   const [first] = tables;
   if (first !== undefined) await registry?.compatibilityOf(`${eventTopic(context.poller, first)}-value`, context.signal);
   await ensureTopics(context, tables);

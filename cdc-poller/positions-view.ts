@@ -22,7 +22,7 @@ export type TableStatus = {
   readonly repairPending: boolean;
 };
 
-/** The committed positions of a poller's tables: those that are configured by name, and those that have a position. `progress` is told what it waits for when it lasts. */
+/** The committed positions of a poller's tables: those that are configured by name, and those that have a position. `progress` is called with what it waits for, when it lasts. */
 export async function readStatus(
   config: KafkaConfig,
   poller: PollerConfig,

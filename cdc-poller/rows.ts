@@ -24,7 +24,7 @@ export type ReadRow = {
   /** The key's values, then those of the columns asked for, as JSON texts of the contract. */
   readonly keyValues: readonly string[];
   readonly values: readonly string[];
-  /** Tells versions of a row apart that look alike; null where the server does not tell. */
+  /** Differs between versions of a row that look alike; null where the server has no such value. */
   readonly version: string | null;
 };
 
@@ -37,7 +37,7 @@ export type TableRows = {
 
 export type KnownColumn = { readonly name: string; readonly type: ColumnType; readonly collation: CatalogColumn['collation'] };
 
-/** A table as its catalogue tells it, before rows are read. */
+/** A table as its catalogue has it, before rows are read. */
 export type ReadableTable = {
   readonly columns: readonly KnownColumn[];
   /** Columns of types whose text may not be the whole value, and those that the role may not read. */
@@ -91,7 +91,7 @@ export async function openTable(session: SourceSession, { table, key, only = fal
 
 const tableSchema = pipelineSchema.shape.poller.unwrap().shape.tables.element;
 
-/** Keys that are not unique cannot be asked for one by one. Of a view nothing tells. */
+/** Keys that are not unique cannot be asked for one by one. Of a view that is not known. */
 function ambiguous(catalog: CatalogTable, key: readonly string[]): ReturnType<typeof findProblems> {
   if (!catalog.exists || !isTable(catalog) || isUnique(catalog, key)) return [];
   const message = `columns ${key.join(', ')} of ${formatTableId(catalog.id)} are not unique: its rows cannot be asked for by them`;
@@ -149,7 +149,7 @@ function rowsOf(session: SourceSession, shape: TableShape, key: readonly string[
       for (let from = 0; from < keys.length; from += most) {
         const asked = keys.slice(from, from + most);
         const query = keyedSql(session, shape, key, asked);
-        // What is asked for stands as a query, which has no state of a relation's own.
+        // It is polled as a query, which has no state of a relation.
         for (const row of await read({ ...shape, query, relation: null }, null, asked.length)) found.push(toRow(row));
       }
       return found;

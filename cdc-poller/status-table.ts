@@ -34,13 +34,13 @@ export function statusTable(rows: readonly StatusRow[]): string {
   }
   return [
     table.toString(),
-    ...rows.flatMap(({ live }) => (live === null ? [] : whyItStands(live))),
+    ...rows.flatMap(({ live }) => (live === null ? [] : reasonOf(live))),
     ...problemsOf(rows.filter(({ live }) => live === null)),
   ].join('\n');
 }
 
 /** What a table waits for or failed with, in the words that its log has; nothing of a table that goes on. */
-function whyItStands({ table, phase, lastError }: TableFigures): readonly string[] {
+function reasonOf({ table, phase, lastError }: TableFigures): readonly string[] {
   if (lastError === null || (phase !== 'waiting' && phase !== 'failed')) return [];
   const { code, message, remedy } = lastError;
   return [`${table}, ${phase}: ${code}: ${message}${remedy === null ? '' : `\n  remedy: ${remedy}`}`];
@@ -77,7 +77,7 @@ function describeHolder({ pid, application, user, ageSeconds, prepared }: HeldBa
   return [who, user, application, age].filter((part) => part !== null && part !== '').join(', ');
 }
 
-/** Rows that no event tells of, by what became of them. */
+/** Rows that were left out of the topic, by what became of them. */
 function describeLeftOut({ skipped, deadLettered, last }: LeftOutFigures): string {
   const parts = [skipped === 0 ? null : `${skipped} skipped`, deadLettered === 0 ? null : `${deadLettered} dead letters`];
   const counts = parts.filter((part) => part !== null);
@@ -86,7 +86,7 @@ function describeLeftOut({ skipped, deadLettered, last }: LeftOutFigures): strin
 
 function describeSweep(sweep: SweepFigures | null): string {
   if (sweep === null) return '-';
-  const last = sweep.lastOutcome === 'found' ? `at ${sweep.lastSuccessAt}` : `NOT BELIEVED (${sweep.lastOutcome})`;
+  const last = sweep.lastOutcome === 'found' ? `at ${sweep.lastSuccessAt}` : `DISCARDED (${sweep.lastOutcome})`;
   return `${sweep.deletesPublished} deletes, last ${last}`;
 }
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { JsonValue } from './lossless-json.ts';
 
-/** One row as it stands in an event: column name → value in the contract's representation (docs/change-event.md). */
+/** One row as an event has it: column name → value in the contract's representation (docs/change-event.md). */
 export type Row = { readonly [column: string]: JsonValue };
 
 /**

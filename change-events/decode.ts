@@ -5,7 +5,7 @@ import { changeEventSchema, isRow, toRowValues, type ChangeEvent, type Operation
 import { deepestLevel, isTooDeep, parseLossless, type JsonValue } from './lossless-json.ts';
 import { rowAt, scanEvent, type ScanMemory } from './scan/scan-event.ts';
 
-/** Where a message stands in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
+/** The place of a message in Kafka; errors name it. `schemaId` is that of its bytes, where they carry one. */
 export type MessagePlace = {
   readonly topic: string;
   readonly partition: number;
@@ -77,7 +77,7 @@ export function decodeRowChange(value: Buffer | null, place: MessagePlace, memor
   return { op, after, lsn, before: () => (before === null ? null : (rowAt(value, before) ?? malformed(value, place))) };
 }
 
-/** What a whole event says of its row: {@link decodeRowChange} of whoever needs the rest of the event too. */
+/** What a whole event says of its row: {@link decodeRowChange} for whoever needs the whole event too. */
 export function toRowChange({ op, after, before, source }: ChangeEvent): RowChange {
   return { op, after: after === null ? null : toRowValues(after), before: () => before, lsn: source.lsn ?? null };
 }

@@ -23,7 +23,7 @@ export function heartbeatTopic(prefix: string): string {
 const instant = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d.*(?:Z|[+-]\d\d:?\d\d)$/;
 
 /**
- * The heartbeat that an event is; null for one that proves nothing: a row read by a snapshot stands in no order with the other tables', and what
+ * The heartbeat that an event is; null for one that proves nothing: a row read by a snapshot has no order among the other tables', and what
  * names neither a table nor the log's one row may be anything.
  */
 export function heartbeatOf({ op, after }: ChangeEvent): Heartbeat | null {

@@ -25,7 +25,7 @@ export function parseLossless(text: string): JsonValue {
 /** Values inside one another, beyond what any source writes: who walks through a value must not come to the end of the stack. */
 export const deepestLevel = 500;
 
-/** Whether brackets stand inside one another more than {@link deepestLevel} times. Of what is no JSON it may say anything. */
+/** Whether brackets are nested more than {@link deepestLevel} deep. For what is no JSON the answer means nothing. */
 export function isTooDeep(bytes: Buffer): boolean {
   let depth = 0;
   for (let at = 0; at < bytes.length; at += 1) {

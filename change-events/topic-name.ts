@@ -5,7 +5,7 @@ export type TableId = { readonly schema: string; readonly table: string };
 
 /**
  * The topic of a table, as Debezium names it: `<prefix>.<schema>.<table>`, with every character that Kafka does not take in a topic
- * name replaced by `_`. The prefix tells the strategies apart where both run.
+ * name replaced by `_`. The prefix separates the strategies where both run.
  */
 export function topicName(prefix: string, { schema, table }: TableId): string {
   return `${prefix}.${schema}.${table}`.replaceAll(/[^\w.-]/g, '_');

@@ -1,33 +1,33 @@
 import { restartAtExit } from './restart.ts';
 
-/** Exit code of what was told to end. */
+/** Exit code after a signal to end. */
 export const interrupted = 130;
 
 /** How a process comes to its end: work hears of it by the signal, and has a grace to end in order. */
 export type Endings = {
   readonly signal: AbortSignal;
-  /** For a configuration that has changed. `restart`: the process begins again when it has ended, unless it is told to end meanwhile. */
+  /** For a configuration that has changed. `restart`: the process begins again when it has ended, unless a signal ends it meanwhile. */
   readonly changed: (reason: Error, restart: boolean) => void;
 };
 
 export type Graces = {
   /** After SIGINT or SIGTERM, in ms. */
-  readonly toldMs: number;
+  readonly endMs: number;
   /** After a change of the configuration. */
   readonly changedMs: number;
 };
 
 /** Aborted by the first SIGINT or SIGTERM; further ones change nothing, since what runs is already stopping, and ends at the latest after the grace. */
-export function followEndings({ toldMs, changedMs }: Graces): Endings {
+export function followEndings({ endMs, changedMs }: Graces): Endings {
   const controller = new AbortController();
   const { signal } = controller;
-  let told = false;
+  let ending = false;
   onSignals((name) => {
-    if (told) return;
-    told = true;
+    if (ending) return;
+    ending = true;
     process.stderr.write(`${name}: stopping\n`);
     controller.abort(new Error(`interrupted by ${name}`));
-    exitAfter(toldMs, name);
+    exitAfter(endMs, name);
   });
   return {
     signal,
@@ -36,7 +36,7 @@ export function followEndings({ toldMs, changedMs }: Graces): Endings {
       controller.abort(reason);
       exitAfter(changedMs, reason.message);
       if (!restart) return;
-      // Told to end meanwhile, it ends.
+      // A signal came meanwhile: it ends.
       onSignals(restartAtExit());
     },
   };

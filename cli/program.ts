@@ -17,7 +17,7 @@ import { followEndings, interrupted, type Endings } from './endings.ts';
 import { followFiles } from './follow-files.ts';
 
 /**
- * How long whoever was told to end may take for it, in ms: to finish a page or a batch, to leave a group, to give up a server that does not answer. Then the process is ended as a crash
+ * How long a command may take to end after a signal, in ms: to finish a page or a batch, to leave a group, to give up a server that does not answer. Then the process is ended as a crash
  * would end it, which costs nothing but time at the next start. Servers that a command has started are to be stopped too: that takes longer.
  */
 const graceMs = 30_000;
@@ -127,8 +127,8 @@ function report(error: unknown): void {
 /** Runs what process.argv asks for; sets the exit code, and never throws. */
 export async function main(): Promise<void> {
   const args = process.argv.slice(2);
-  const toldMs = args.some((arg) => startsServers.has(arg)) ? graceWithServersMs : graceMs;
-  const endings = followEndings({ toldMs, changedMs: graceMs });
+  const endMs = args.some((arg) => startsServers.has(arg)) ? graceWithServersMs : graceMs;
+  const endings = followEndings({ endMs, changedMs: graceMs });
   try {
     const program = await createProgram(args, endings);
     await program.parseAsync();
@@ -142,6 +142,6 @@ export async function main(): Promise<void> {
       report(error);
     }
   }
-  // What was told to end has ended. A connection that waits for an answer still would keep the process for as long as its server may take.
+  // Everything that the signal ended has ended. A connection that waits for an answer still would keep the process for as long as its server may take.
   if (endings.signal.aborted) setTimeout(() => process.exit(), leftoversMs).unref();
 }

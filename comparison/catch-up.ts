@@ -16,7 +16,7 @@ const sayEveryMs = 10_000;
 /** Per table (`schema.table`), the transaction id below which a poller has published everything, deletes included where it sweeps. */
 export type ReadHorizons = () => Promise<ReadonlyMap<string, bigint>>;
 
-/** Of the strategies whose progress the pollers' positions tell; the log's is told by the heartbeat. */
+/** Of the strategies whose progress the pollers' positions show; the heartbeat shows that of the log. */
 export type Horizons = { readonly query: ReadHorizons; readonly sweep: ReadHorizons | null };
 
 export type CatchUpOptions = {

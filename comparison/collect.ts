@@ -35,7 +35,7 @@ export type CollectOptions = {
   readonly heartbeatTable: TableId;
   /** Roles in the legacy database; null when unknown. */
   readonly roles: PerStrategy<string> | null;
-  /** What each cost in the window; null where nobody can tell. */
+  /** What each cost in the window; null where it is not known. */
   readonly costs: PerStrategy<Cost> | null;
   readonly maxEvents: number;
   readonly listedKeys: number;
@@ -72,7 +72,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
         readAheadMs: correction(clocks.read),
       }),
       setup: ofStrategy(setup, strategy),
-      cost: ofStrategy(costs === null ? notMeasured('the configuration does not tell their sessions') : measured(costs), strategy),
+      cost: ofStrategy(costs === null ? notMeasured('the configuration does not name their sessions') : measured(costs), strategy),
     };
   });
   // Asked after the rows were read: nothing later can have moved them.

@@ -57,7 +57,7 @@ export function parseConnectorFile(content: string, file: string): ConnectorFile
   return { name, config: { ...config, name } };
 }
 
-/** V8 tells the position, the line and column, or neither (text that ends early, or short texts, which it quotes). */
+/** V8 gives the position, the line and column, or neither (text that ends early, or short texts, which it quotes). */
 function lineOfSyntaxError(content: string, error: unknown): string {
   const message = describeError(error);
   const line = /\(line (?<line>\d+) column \d+\)/.exec(message)?.groups?.['line'];

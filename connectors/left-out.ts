@@ -35,7 +35,7 @@ function listed(list: string): readonly string[] {
 }
 
 function compiled(text: string): RegExp | null {
-  // Java takes a backslash before any sign; here it may stand before syntax only.
+  // Java takes a backslash before any sign; here it may come before syntax only.
   const source = text
     .trim()
     .replaceAll(/\\([^])/gu, (escape, sign: string) => (/[\p{L}\p{N}^$\\.*+?()[\]{}|/]/u.test(sign) ? escape : codeOf(sign)));

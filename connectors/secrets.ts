@@ -10,7 +10,7 @@ export function shownValue(key: string, value: string): string {
 
 /**
  * `text` without the literal secrets of `config`: servers like to quote what they refuse. A name of the configuration (a role, a database, a slot) that holds a secret by
- * chance stays whole: half of it would mislead, and it is told anyway.
+ * chance stays whole: half of it would mislead, and it is printed anyway.
  */
 export function withoutSecrets(text: string, config: ConnectorConfig): string {
   const secrets = Object.entries(config).flatMap(([key, value]) => (isLiteralSecret(key, value) ? [value] : []));

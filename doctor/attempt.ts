@@ -9,8 +9,8 @@ export type Attempts = {
   readonly see: <T>(what: string, probe: () => Promise<T>) => Promise<T | undefined>;
 };
 
-/** @param tell says a refusal in the words of the server */
-export function attemptsOf(viewer: Viewer, signal: AbortSignal, tell: typeof probeFinding = probeFinding): Attempts {
+/** @param toFinding makes the finding of a refusal, in the words of the server */
+export function attemptsOf(viewer: Viewer, signal: AbortSignal, toFinding: typeof probeFinding = probeFinding): Attempts {
   const findings: Finding[] = [];
   return {
     findings,
@@ -21,7 +21,7 @@ export function attemptsOf(viewer: Viewer, signal: AbortSignal, tell: typeof pro
       } catch (error) {
         // An answer of another shape is a fault of this program, no finding.
         if (error instanceof z.ZodError) throw error;
-        findings.push(tell(error, what, viewer));
+        findings.push(toFinding(error, what, viewer));
         return undefined;
       }
     },

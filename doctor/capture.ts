@@ -52,7 +52,7 @@ export function readCaptures(files: readonly ConnectorFile[]): {
   return { captures, findings };
 }
 
-/** The tables, or why they cannot be told. */
+/** The tables, or why they are not known. */
 export function tablesOf({ name, config }: ConnectorFile): readonly TableId[] | string {
   try {
     return dataTables(name, config);

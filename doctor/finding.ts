@@ -15,7 +15,7 @@ export type Subject = {
   readonly table?: string;
 };
 
-/** One thing that is wrong, that will go wrong, or that cannot be told. */
+/** One thing that is wrong, that will go wrong, or that is not known. */
 export type Finding = {
   readonly code: FindingCode;
   readonly severity: Severity;

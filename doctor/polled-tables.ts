@@ -15,7 +15,7 @@ export type PolledTable = {
   /** A pattern that matches no table: `id` is made of the pattern's own text. */
   readonly takesNone: boolean;
   readonly mode: PollerTableConfig['mode'];
-  /** A SELECT stands in place of the table. */
+  /** A SELECT is polled in place of the table. */
   readonly isQuery: boolean;
   /** In order of precedence; empty in a mode without. */
   readonly timestampColumns: readonly string[];
@@ -28,7 +28,7 @@ export type PolledTable = {
 
 /**
  * `poller.tables` with its patterns: each name among `names` that a pattern takes, under the first pattern that does, as the poller has it;
- * a pattern that takes none stands for its own text.
+ * a pattern that takes none is listed under its own text.
  */
 export function polledTables(configured: readonly PollerTableConfig[], names: readonly TableId[]): readonly PolledTable[] {
   const taken = new Set(configured.map(({ table }) => table).filter((table) => !isTablePattern(table)));
@@ -70,7 +70,7 @@ type Indexed = {
   }[];
 };
 
-/** What indexes tell of a table's keys. */
+/** What indexes show of a table's keys. */
 export function keysOf({ indexes }: Indexed): TableKeys {
   const plain = indexes.map(({ columns, ...index }) => ({
     ...index,

@@ -76,7 +76,7 @@ export function judgeOver(session: SourceSession): Judge {
   };
 }
 
-/** Why the poller opens no session, where no other finding tells it. */
+/** Why the poller opens no session, where no other finding says it. */
 function sessionRefusal({ code, message, remedy }: CdcError, { host, port, database, dialect }: LegacyDbConfig): Finding | undefined {
   if (code !== 'SELECT_MISSING' && code !== 'POOLER_BETWEEN') return undefined;
   const who = code === 'SELECT_MISSING' ? 'the DBA' : undefined;

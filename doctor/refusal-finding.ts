@@ -9,7 +9,7 @@ export function isRefusal(code: ErrorCode): code is RefusalCode {
   return Object.hasOwn(findingCatalogue, code);
 }
 
-/** What a start refuses, as a finding: its own words, code and remedy. Who can mend it, and what comes of it, is the catalogue's. */
+/** What a start refuses, as a finding: its own words, code and remedy. Who can fix it, and what happens otherwise, comes from the catalogue. */
 export function refusalFinding(
   code: RefusalCode,
   { message, remedy }: CdcError,

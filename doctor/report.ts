@@ -36,7 +36,7 @@ export function makeReport(parts: Pick<Report, 'server' | 'database' | 'strategi
   };
 }
 
-/** 0: nothing worse than info. 1: an error. 2: no error, but a warning, or something that could not be told. */
+/** 0: nothing worse than info. 1: an error. 2: no error, but a warning, or something that is not known. */
 export function exitCodeOf({ summary }: Report): 0 | 1 | 2 {
   if (summary.error > 0) return 1;
   return summary.warning + summary.unknown > 0 ? 2 : 0;

@@ -5,7 +5,7 @@ import { OffsetOutOfRangeError, type FetchedRun, type FetchPlace, type Kafka } f
 export type TopicFollower = AsyncDisposable & {
   readonly partitions: () => readonly number[];
   /**
-   * Asks once for what comes next in these partitions, and waits a moment when nothing does. A batch that cannot be read is told and passed.
+   * Asks once for what comes next in these partitions, and waits a moment when nothing does. A batch that cannot be read is reported and skipped.
    *
    * @throws CdcError KAFKA_UNREACHABLE, TOPIC_MISSING; the signal's reason
    */

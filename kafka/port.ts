@@ -101,7 +101,7 @@ export type KafkaAdmin = AsyncDisposable & {
   /** Low and high watermark of each partition; the high one is past what open transactions have written, too. @throws CdcError TOPIC_MISSING */
   offsetsOf(topic: string): Promise<readonly PartitionOffsets[]>;
   /**
-   * What tells a topic from another one that has its name after it: Kafka's own id of each topic that exists, null where the broker has none
+   * Tells a topic from a later one of the same name: Kafka's own id of each topic that exists, null where the broker has none
    * (before Kafka 2.8). A topic that does not exist is left out.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string | null>>;
@@ -123,7 +123,7 @@ export type ConsumerOptions = {
   readonly assignment?: 'spread' | 'sticky';
   /** How soon partitions that were added are noticed, in ms; default five minutes. */
   readonly metadataMaxAgeMs?: number;
-  /** Most bytes of one fetch, of each partition and of all together, as they stand in the log (compressed); a batch of records that is larger still comes. */
+  /** Most bytes of one fetch, of each partition and of all together, as they are in the log (compressed); a batch of records that is larger still comes. */
   readonly maxBytesPerPartition?: number;
   readonly maxBytes?: number;
   /** Longest wait for a fetch to fill, in ms; default 100. */
@@ -135,16 +135,16 @@ export type ConsumerOptions = {
   readonly onBatch: (batch: ConsumedBatch, control: BatchControl) => Promise<void>;
   /**
    * Called in place of onBatch when the next batch of a partition cannot be read. Unless it seeks, the partition is asked for the same batch again after
-   * a rest of a second, or of what it says. Without it such a batch stops the consumer: `closed` rejects with its error.
+   * a pause of a second, or of the time that it asks for. Without it such a batch stops the consumer: `closed` rejects with its error.
    */
   readonly onUnreadable?: (batch: UnreadableBatch, control: BatchControl) => Promise<void>;
-  /** Told how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
+  /** Called with how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
   readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
-  /** Told what onBatch never sees. It may have been asked for before a seek: only `from` tells whether it follows what was handed over. */
+  /** Called with what onBatch never sees. It may have been asked for before a seek: `from` shows whether it follows what was handed over. */
   readonly onPassed?: (passed: PassedOffsets) => void;
-  /** Told when this member joined (again): its partitions by topic. State of partitions that are not listed is to be forgotten. */
+  /** Called when this member joined (again), with its partitions by topic. Forget the state of partitions that are not listed. */
   readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
-  /** Told when the group has confirmed, by a heartbeat, that this member's assignment still holds. */
+  /** Called when the group has confirmed, by a heartbeat, that this member's assignment still holds. */
   readonly onConfirmed?: () => void;
 };
 
@@ -152,7 +152,7 @@ export type BatchControl = {
   /** The partition goes on at `offset` after this call of onBatch, or the one that runs by now, whatever its batch held. */
   seek(offset: bigint): void;
   /** Nothing of the partition is read for so many ms; others go on. */
-  rest(ms: number): void;
+  pause(ms: number): void;
   /** Keeps the group membership alive during long work. Rejects when the group is rebalancing. */
   heartbeat(): Promise<void>;
   /** False once the partition is not this member's any more or the consumer stops. */

@@ -4,7 +4,7 @@ import { OffsetOutOfRangeError, type ConsumedMessage, type FetchPlace, type Kafk
 export type ReadToEndOptions = {
   /** Default false. */
   readonly readUncommitted?: boolean;
-  /** Told how far a partition has been read. */
+  /** Called with how far a partition has been read. */
   readonly onReached?: (partition: number, nextOffset: bigint) => void;
 };
 

@@ -5,7 +5,7 @@ const framingBytes = 48;
 
 /**
  * Writes records of Kafka's format 2, one behind the other, into one buffer: a buffer for each record, or several, as clients do it, costs more
- * than all the rest of sending. All have their batch's timestamp.
+ * than everything else in sending. All have their batch's timestamp.
  */
 export class RecordWriter {
   #buffer: Buffer;

@@ -10,7 +10,7 @@ type MigrateFlags = { ledger: boolean };
 type SeedFlags = { customers: number; products: number; orders: number; seed: number };
 type WorkloadFlags = { rate: number; seconds: number; seed: number; writers: number; json: boolean };
 
-/** `cdc legacy-db migrate|seed|workload`: the order system that stands for somebody's legacy database. */
+/** `cdc legacy-db migrate|seed|workload`: the order system that takes the part of somebody's legacy database. */
 export function legacyDbCommand(context: CliContext): Command {
   const command = new Command('legacy-db').description('the sample legacy system: an order database and an application that writes to it');
   command

@@ -6,7 +6,7 @@ import { pipelineSchema } from './config/schema.ts';
 /** Where the published JSON Schema of pipeline.yaml is, for editors to complete and check it. */
 export const jsonSchemaFile = join(import.meta.dirname, '..', 'pipeline.schema.json');
 
-/** `${NAME}` stands for a value that only the environment knows. */
+/** `${NAME}` is replaced by a value that only the environment knows. */
 const reference = { type: 'string', pattern: String.raw`\$\{[A-Za-z_]\w*(:-[^}]*)?\}` } as const;
 
 /**

@@ -29,7 +29,7 @@ export function incrementingColumn({
 
 type KeyConfig = Pick<PollerTableConfig, 'key' | 'mode' | 'incrementingColumn'>;
 
-/** The event key: as declared, or the primary key, or what stands in for it. */
+/** The event key: as declared, or the primary key, or what replaces it. */
 export function keyColumns({ primaryKey }: TableKeys, config: KeyConfig): readonly string[] {
   if (config.key !== undefined) return config.key;
   if (primaryKey.length > 0) return primaryKey;
@@ -54,7 +54,7 @@ export function isUnique({ uniqueKeys }: TableKeys, columns: readonly string[]):
 
 type PublishConfig = Pick<PollerTableConfig, 'includeColumns' | 'excludeColumns'>;
 
-/** Of a table's columns, those that stand in events. */
+/** Of a table's columns, those that events have. */
 export function publishedColumns(columns: readonly string[], { includeColumns, excludeColumns = [] }: PublishConfig): readonly string[] {
   return includeColumns === undefined
     ? columns.filter((name) => !excludeColumns.includes(name))

@@ -1,7 +1,7 @@
 /**
- * How a table is written: `schema.table`. A name that holds a dot, `*` or `?`, or begins with a double quote, stands in double quotes, where `""` is
+ * How a table is written: `schema.table`. A name that holds a dot, `*` or `?`, or begins with a double quote, is written in double quotes, where `""` is
  * one: `public."v1.orders"`. Each table has one such text, by which positions, reports and the command line name it. In a pattern, `*` and `?` outside of quotes
- * stand for any letters and for one.
+ * match any letters and one letter.
  */
 export type TableName = { readonly schema: string; readonly table: string };
 

@@ -44,7 +44,7 @@ export function readModelCommand(context: CliContext, readCaptured: ReadCaptured
   command
     .command('status')
     .description(
-      'show how far each partition is applied and up to when each model is complete; exit code 1 if a model is stale or has ended, or a view stands',
+      'show how far each partition is applied and up to when each model is complete; exit code 1 if a model is stale or has ended, or a view halts',
     )
     .option('--model <name...>', 'only these models')
     .option('--json', 'print JSON')
@@ -95,7 +95,7 @@ function stopText([model, { code, cause, remedy, stoppedAt }]: readonly [string,
 function viewTexts([model, faults]: readonly [string, readonly ProjectionFault[]]): readonly string[] {
   return faults.map(
     ({ projection, code, cause, remedy, since }) =>
-      `view ${model}.${projection} stands since ${since}: ${code}: ${cause}\n  remedy: ${remedy}`,
+      `view ${model}.${projection} halts since ${since}: ${code}: ${cause}\n  remedy: ${remedy}`,
   );
 }
 
@@ -107,7 +107,7 @@ function haltsOf(status: readonly PartitionStatus[]): readonly string[] {
     const why = `${halted.code}: ${halted.cause}\n  remedy: ${halted.remedy}`;
     places.set(why, [...(places.get(why) ?? []), `${topic}/${partition}`]);
   }
-  return [...places].map(([why, standing]) => `${standing.join(', ')}: ${why}`);
+  return [...places].map(([why, halted]) => `${halted.join(', ')}: ${why}`);
 }
 
 /** Offsets are integers of 64 bits: as text they survive every JSON reader. */

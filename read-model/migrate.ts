@@ -15,7 +15,7 @@ export type MigrateOptions = {
   readonly rebuild?: { readonly version: number } | undefined;
   /** What its mirrors and views are to be; left out, they stay as they are. */
   readonly asked?: ModelAsked | undefined;
-  /** Told, once for each try, that a table is in use. */
+  /** Called once for each try that finds a table in use. */
   readonly onWait?: ((what: string) => void) | undefined;
   /** Ends the wait for a table. */
   readonly signal?: AbortSignal | undefined;

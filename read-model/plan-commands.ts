@@ -20,7 +20,7 @@ export function planCommand(context: CliContext, readCaptured: ReadCaptured): Co
   return new Command('plan')
     .description('show what migrate would do to the mirrors, as SQL, and what differs; exit code 2 if there is something to do')
     .option('--model <name...>', 'only these models')
-    .option('--drop <mirror...>', 'as if migrate were told to remove these mirrors')
+    .option('--drop <mirror...>', 'plan as if migrate removed these mirrors')
     .option('--json', 'print JSON')
     .action(async ({ model, drop, json }: PlanOptions) => {
       const readModel = requireReadModel(await context.config());

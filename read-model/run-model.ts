@@ -1,20 +1,20 @@
 import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { createApplier } from './apply/applier.ts';
-import type { ModelSchema } from './apply/apply-changes.ts';
+import { createBatchScheduler } from './apply/batch-scheduler.ts';
+import type { TargetModel } from './apply/write-changes.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
 import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';
 import { retrying } from './retry.ts';
-import { createStandings } from './faults/stops.ts';
+import { createStopReporter } from './faults/stops.ts';
 import { schemaWaits } from './consume/schema-waits.ts';
 import { waitForNewTopics } from './consume/topics.ts';
 import { boundaryTopic } from './transactions/boundary.ts';
 import { holdAlone } from './transactions/hold-alone.ts';
 import { TransactionReader } from './transactions/transaction-reader.ts';
 
-export type ModelRun = ModelSchema & {
+export type ModelRun = TargetModel & {
   /** Of `projections`, as the model's version has it. */
   readonly fingerprint: string;
   readonly topicPrefix: string;
@@ -23,7 +23,7 @@ export type ModelRun = ModelSchema & {
   readonly consistency: 'row' | 'transaction';
   /** Columns of the source, as `schema.table.column`, that the mirrors go without. */
   readonly ignoreColumns?: readonly string[];
-  /** With consistency `transaction`: memory for events that wait for the rest of theirs. */
+  /** With consistency `transaction`: memory for events that wait for others of their transaction. */
   readonly bufferBytes: number;
   readonly kafka: Kafka;
   readonly admin: KafkaAdmin;
@@ -42,7 +42,7 @@ const fetchBounds = { maxBytesPerPartition: 512 * 1024, maxBytes: 2 * 1024 * 102
 
 /**
  * Consumes one model's topics until `signal` is aborted. Starts with the topics that exist and joins again when another appears; outlives
- * a Kafka or a database that is away for a while, and whatever is wrong with single tables. An error that nobody knows is told, and the
+ * a Kafka or a database that is away for a while, and whatever is wrong with single tables. An unknown error is reported, and the
  * model begins again.
  *
  * @throws CdcError for what concerns the whole model: READ_MODEL_PROJECTIONS_CHANGED, a Kafka that refuses; with `onPoison: stop`
@@ -51,11 +51,11 @@ const fetchBounds = { maxBytesPerPartition: 512 * 1024, maxBytes: 2 * 1024 * 102
 export async function runModel(run: ModelRun, signal: AbortSignal): Promise<void> {
   const { admin, logger } = run;
   const mirrors = openMirrors(run.pool, run.topicPrefix, run.mirrors, logger, signal, run.ignoreColumns);
-  const standing = createStandings(run.pool, run.schema, logger);
+  const stops = createStopReporter(run.pool, run.schema, logger);
   let present: readonly string[] = [];
   try {
     while (!signal.aborted) {
-      // Whoever puts transactions together must read all partitions: of several processes one does, the others stand by.
+      // Whoever puts transactions together must read all partitions: of several processes one does, the others wait.
       await using alone = run.consistency === 'transaction' ? await holdAlone(run.pool, run.schema, logger, signal) : null;
       if (present.length === 0) present = await waitForNewTopics(admin, topicsOf(run, mirrors), [], logger, signal);
       const held = alone === null ? signal : AbortSignal.any([signal, alone.lost]);
@@ -66,7 +66,7 @@ export async function runModel(run: ModelRun, signal: AbortSignal): Promise<void
         else {
           // What is of the catalogue and of no partition is for whoever started the model.
           if (error instanceof CdcError) throw error;
-          await standing.tell(error);
+          await stops.report(error);
           await pause(tryAgainMs, signal);
         }
         return [];
@@ -95,7 +95,7 @@ async function consumeUntilMoreTopics(
     fingerprint: run.fingerprint,
     pool,
     admin,
-    applier: createApplier(pool, run, logger, membership),
+    scheduler: createBatchScheduler(pool, run, logger, membership),
     mirrors,
     decoder,
     schemas: schemaWaits({ pool, schema, decoder, logger, signal: membership }),

@@ -12,7 +12,7 @@ export function runSettings({
   transactionBufferMb,
 }: ReadModelConfig['models'][string]): Pick<
   ModelRun,
-  'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches' | 'tablesStandWhole' | 'ignoreColumns'
+  'topicPrefix' | 'consistency' | 'bufferBytes' | 'parkMost' | 'mismatches' | 'haltsWholeTables' | 'ignoreColumns'
 > {
   // Where every event that cannot be applied stops the model, these do too.
   const mismatches = onPoison === 'park' && onSchemaChange === 'stop-table' ? 'halt' : 'park';
@@ -22,7 +22,7 @@ export function runSettings({
     ignoreColumns,
     bufferBytes: transactionBufferMb * 2 ** 20,
     mismatches,
-    tablesStandWhole: mismatches === 'halt' && consistency === 'row',
+    haltsWholeTables: mismatches === 'halt' && consistency === 'row',
     parkMost: onPoison === 'park' ? parkedMax : undefined,
   };
 }

@@ -9,7 +9,7 @@ import { loadMirrors } from './mirrors/mirror-catalogue.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import { untilOtherMirrors } from './mirrors/other-mirrors.ts';
 import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
-import { refillStanding } from './rebuild/fill-views.ts';
+import { refillHaltedViews } from './rebuild/fill-views.ts';
 import type { ProjectionFile } from './views/projection-file.ts';
 import { fingerprintOf, loadProjections, type LoadedProjections } from './views/stored-projections.ts';
 import { isRetryable, retrying } from './retry.ts';
@@ -35,7 +35,7 @@ export type RunningReadModel = AsyncDisposable & {
 
 /**
  * Keeps read models in sync with their topics until disposed or aborted. Resolves when the database has answered and the models' schemas
- * are there; topics may come later. No model ends another: one that cannot begin, or go on, is told in the log and in the status, and the
+ * are there; topics may come later. No model ends another: one that cannot begin, or go on, is reported in the log and in the status, and the
  * others of the process go on. It throws when none can begin.
  *
  * @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, READ_MODEL_PROJECTIONS_CHANGED, READ_DB_UNREACHABLE (a login that is refused; a server that is
@@ -75,7 +75,7 @@ export async function startReadModel({ config, models, projectionsOf, logger, si
       );
     } catch (error) {
       if (until.aborted) failures.push(error);
-      else failures.push(await told(error, pool, schema, log));
+      else failures.push(await reported(error, pool, schema, log));
     }
   }
   if (runs.length === 0 || until.aborted) {
@@ -104,7 +104,7 @@ type Loaded = LoadedProjections & { readonly mirrors: readonly Mirror[] };
 
 /**
  * Runs a model, and again with what it has then, whenever its mirrors are made, dropped or made otherwise (`cdc read-model migrate`), or another version
- * with other projections serves. Views that stand are tried again first.
+ * with other projections serves. Views that halt are tried again first.
  */
 async function runWhileTheyStay(
   model: ModelRun,
@@ -122,7 +122,7 @@ async function runWhileTheyStay(
       () => undefined,
     );
     try {
-      await retryStanding({ ...model, ...loaded }, until);
+      await retryHaltedViews({ ...model, ...loaded }, until);
       await run({ ...model, ...loaded }, AbortSignal.any([signal, others.signal]));
     } catch (error) {
       if (!(error instanceof CdcError) || error.code !== 'READ_MODEL_PROJECTIONS_CHANGED') throw error;
@@ -136,11 +136,11 @@ async function runWhileTheyStay(
   }
 }
 
-async function retryStanding({ pool, schema, projections, logger }: ModelRun, signal: AbortSignal): Promise<void> {
-  await retrying('making views that stand again', logger, signal, () =>
-    refillStanding(pool, schema, projections, (projection, error) => {
+async function retryHaltedViews({ pool, schema, projections, logger }: ModelRun, signal: AbortSignal): Promise<void> {
+  await retrying('making halted views again', logger, signal, () =>
+    refillHaltedViews(pool, schema, projections, (projection, error) => {
       if (error === null) logger.info({ view: projection.name }, 'the view is made again, and goes on');
-      else logger.error({ view: projection.name, code: error.code, remedy: error.remedy }, `the view stands: ${error.message}`);
+      else logger.error({ view: projection.name, code: error.code, remedy: error.remedy }, `the view halts: ${error.message}`);
     }),
   );
 }
@@ -155,7 +155,7 @@ async function runWithFreshness(model: ModelRun, clockAheadMs: number, signal: A
   try {
     await runModel(model, until);
   } catch (error) {
-    throw await told(error, pool, schema, logger);
+    throw await reported(error, pool, schema, logger);
   } finally {
     ended.abort();
     await follower.catch(() => undefined);
@@ -163,7 +163,7 @@ async function runWithFreshness(model: ModelRun, clockAheadMs: number, signal: A
 }
 
 /** The error, after it was made known that it ended a model. */
-async function told(error: unknown, pool: Pool, schema: string, logger: Logger): Promise<unknown> {
+async function reported(error: unknown, pool: Pool, schema: string, logger: Logger): Promise<unknown> {
   const { code, remedy } = error instanceof CdcError ? error : { code: undefined, remedy: undefined };
   logger.error(
     { code, remedy, err: code === undefined ? error : undefined },

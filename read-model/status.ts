@@ -85,7 +85,7 @@ export async function readModelStatus(
   }
 }
 
-/** The views of each model that stand, and why. @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
+/** The views of each model that halt, and why. @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
 export async function standingViews(
   config: PipelineConfig,
   models: readonly string[] | undefined,

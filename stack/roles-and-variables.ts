@@ -83,7 +83,7 @@ export function h2State({ ports, h2Passwords }: StackAccess): NonNullable<StackS
 }
 
 /**
- * What a stack tells its users: where its servers are, their roles, and the variables that pipeline.yaml asks for.
+ * What users of a stack need to know: where its servers are, their roles, and the variables that pipeline.yaml asks for.
  *
  * @param brokers host:port of every broker, with commas
  */

@@ -31,7 +31,7 @@ export async function waitFor<T>(
       const what = typeof options.describe === 'string' ? options.describe : options.describe();
       throw new CdcError('WAIT_TIMEOUT', `${what}: not within ${formatSeconds(timeoutMs)}.`);
     }
-    // The signal's own reason tells more than the AbortError of the timer.
+    // The signal's own reason says more than the AbortError of the timer.
     await delay(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

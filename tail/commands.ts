@@ -54,12 +54,12 @@ async function runTail(context: CliContext, table: TableId, flags: TailFlags): P
       if (left <= 0) return;
     }
   } catch (error) {
-    // To be told to end is how it ends.
+    // A signal is the usual way to end it.
     if (!signal.aborted) throw error;
   }
 }
 
-/** @throws InvalidArgumentError, which commander tells with the argument's name */
+/** @throws InvalidArgumentError, which commander reports with the argument's name */
 function tableArgument(text: string): TableId {
   try {
     // The one text of a table, whatever quotes it was given with.

@@ -17,7 +17,7 @@ type Where = {
   readonly place: MessagePlace;
 };
 
-/** A message as it is told. */
+/** A message as it is printed. */
 export type TailEvent =
   | (Where & {
       readonly kind: 'change';
@@ -37,7 +37,7 @@ export type TailEvent =
   | (Where & { readonly kind: 'tombstone'; readonly key: string; readonly keyRow: Row | null; readonly writtenAt: number })
   | (Where & { readonly kind: 'unreadable'; readonly code: string; readonly message: string; readonly key: string | null });
 
-/** Reads one message; what is no event is told as such. Its schemas are there by now. */
+/** Reads one message; what is no event is printed as such. Its schemas are there by now. */
 export function readEvent(
   strategy: Strategy,
   place: MessagePlace,
@@ -92,7 +92,7 @@ export type ColumnChange =
   | { readonly column: string; readonly kind: 'left-out' };
 
 /**
- * What changed: of an update that has the whole row before, the columns that differ; of any other event the row, without the key, which is told
+ * What changed: of an update that has the whole row before, the columns that differ; of any other event the row, without the key, which is printed
  * apart.
  */
 export function changesOf({ op, before, after, keyRow }: Extract<TailEvent, { readonly kind: 'change' }>): readonly ColumnChange[] {

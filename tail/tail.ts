@@ -11,7 +11,7 @@ export type TailOptions = {
   readonly topics: readonly StrategyTopic[];
   readonly from: 'beginning' | 'end';
   readonly signal: AbortSignal;
-  /** Told of a topic that is waited for. */
+  /** Called with a topic that is waited for. */
   readonly progress: (text: string) => void;
 };
 

@@ -26,7 +26,7 @@ export class TimeOrder<Message extends { readonly timestamp: number }> {
     return (this.#queues.get(partition)?.length ?? 0) === 0;
   }
 
-  /** What can be told by now. */
+  /** What can be printed by now. */
   *take(): Generator<Message> {
     const heads = new Map<string, number>();
     try {

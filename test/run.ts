@@ -51,7 +51,7 @@ delete process.env['NODE_TEST_CONTEXT'];
 // The same sources are loaded by hundreds of processes: stripped of types and compiled once. Where cli.ts keeps them too.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'node-compile-cache');
 
-/** Said again at the end: between a failure and the last line stand hundreds of tests that passed. */
+/** Said again at the end: between a failure and the last line there are hundreds of tests that passed. */
 const failing: string[] = [];
 
 /** How long each file took, in ms. */

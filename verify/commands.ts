@@ -22,7 +22,7 @@ type VerifyFlags = {
 export function verifyCommand(context: CliContext): Command {
   return new Command('verify')
     .description(
-      'compare the rows of the source with those of the mirrors, while both change; exit code 0 if they are equal, 1 if they differ, 75 if that cannot be told',
+      'compare the rows of the source with those of the mirrors, while both change; exit code 0 if they are equal, 1 if they differ, 75 if that is not known',
     )
     .argument('[table...]', 'schema.table; default: all that the models mirror', tableArgument)
     .option('--model <name...>', 'only these models')
@@ -31,7 +31,7 @@ export function verifyCommand(context: CliContext): Command {
     .option('--timeout <seconds>', 'longest wait for a model to become complete up to one moment', positiveNumber, 120)
     .option('--page-rows <n>', 'most rows that one query reads', wholeNumber(1, 10_000), 2000)
     .option('--max-rows-per-second <n>', 'read no faster than this, on average', positiveNumber)
-    .option('--max-differences <n>', 'leave the rest of a table when this many rows differ', wholeNumber(1), 10_000)
+    .option('--max-differences <n>', 'stop comparing a table when this many rows differ', wholeNumber(1), 10_000)
     .option('--json', 'print JSON', false)
     .action(async (tables: readonly string[], flags: VerifyFlags) => {
       const { logger, signal, progress, print, configFolder } = context;
@@ -68,7 +68,7 @@ function exitCodeOf(results: readonly TableResult[]): number {
   return isOpen ? errorExitCode('VERIFY_INCONCLUSIVE') : 0;
 }
 
-/** @throws InvalidArgumentError, which commander tells with the argument's name */
+/** @throws InvalidArgumentError, which commander reports with the argument's name */
 function tableArgument(text: string, before: readonly string[] | undefined): readonly string[] {
   try {
     return [...(before ?? []), formatTableId(parseTableId(text))];

@@ -34,7 +34,7 @@ const passPauseMs = 1000;
 /**
  * Which suspects differ at a known position. A first look waits for nothing: it settles rows that have come meanwhile, and differences that are no news, which no
  * waiting would change. Each other look: the source is read, its clock is taken, the model is waited for until it is complete up to that
- * moment, the mirror is read, the source is read again. What stood still at the source meanwhile must be in the mirror as it is; what moved is looked at
+ * moment, the mirror is read, the source is read again. What did not change at the source meanwhile must be in the mirror as it is; what changed is looked at
  * again.
  */
 export async function confirm(suspects: readonly Suspect[], options: ConfirmOptions): Promise<Confirmed> {
@@ -96,7 +96,7 @@ export async function confirm(suspects: readonly Suspect[], options: ConfirmOpti
   return { differences, open: givenUp, why, isLate: false };
 }
 
-/** Without a version, a row that changed and changed back looks as if it had stood still; so does a key that came and went. These are looked at twice. */
+/** Without a version, a row that changed and changed back looks as if it had not changed; so does a key that came and went. These are looked at twice. */
 function isProven(image: Image | undefined): boolean {
   return image !== undefined && image.version !== null;
 }

@@ -66,7 +66,7 @@ function cut(text: string): string {
 
 type Side = Image | undefined;
 
-/** How a row of the source stands to that of the mirror; null where they are the same. What is lost on the way counts only where nothing else differs. Pure. */
+/** How a row of the source and that of the mirror differ; null where they are the same. What is lost on the way counts only where nothing else differs. Pure. */
 function differenceOf(columns: readonly Column[], key: string, source: Side, mirror: Side): Difference | null {
   if (source === undefined) return mirror === undefined ? null : { kind: 'ghost', key, columns: [] };
   if (mirror === undefined) return { kind: 'missing', key, columns: [] };
@@ -89,7 +89,7 @@ function isUnmoved(first: Side, second: Side): boolean {
 
 /**
  * What is known of a suspect after the source was read, the mirror had come past that moment and was read, and the source was read once more. A row that
- * stood still at the source from the first look to the last is what the mirror must have; of one that moved nothing is known.
+ * did not change at the source from the first look to the last is what the mirror must have; of one that moved nothing is known.
  */
 export function judge(
   columns: readonly Column[],

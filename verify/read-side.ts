@@ -40,8 +40,8 @@ export type ReadSideOptions = {
 };
 
 const lookEveryMs = 200;
-/** What takes longer is told. */
-const tellAfterMs = 2000;
+/** What takes longer is reported. */
+const reportAfterMs = 2000;
 
 /** @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_NOT_MIGRATED */
 export async function openReadSide(options: ReadSideOptions): Promise<ReadSide> {
@@ -89,7 +89,7 @@ export async function openReadSide(options: ReadSideOptions): Promise<ReadSide> 
     async untilComplete(model, micros) {
       const wanted = micros - BigInt(requireModel(readModel, model).clockAheadMs) * 1000n;
       const began = performance.now();
-      let told = false;
+      let reported = false;
       for (;;) {
         signal.throwIfAborted();
         const reached = await asOf(model);
@@ -99,9 +99,9 @@ export async function openReadSide(options: ReadSideOptions): Promise<ReadSide> 
           late.add(model);
           return `${model} was not complete up to the moment of the comparison after ${Math.round(timeoutMs / 1000)} s: ${await whyLate(model)}`;
         }
-        if (!told && waited > tellAfterMs) {
-          told = true;
-          const behind = reached === null ? 'it has not said yet how far it is' : `it is ${seconds(wanted - reached)} s behind`;
+        if (!reported && waited > reportAfterMs) {
+          reported = true;
+          const behind = reached === null ? 'no heartbeat has come yet' : `it is ${seconds(wanted - reached)} s behind`;
           progress(`waiting until ${model} has what the source had when it was read; ${behind}`);
         }
         await pause(lookEveryMs, signal);

@@ -51,7 +51,7 @@ function renderResult(result: TableResult, withValues: boolean): string {
     add(`${parked} events of this table are parked, their changes are not in the mirror: cdc read-model parked list --model ${model}`);
   for (const [why, columns] of Map.groupBy(notCompared, (one) => one.why))
     add(`not compared: ${columns.map(({ column }) => column).join(', ')} (${why})`);
-  if (!complete) add('the rest of the table was not looked at');
+  if (!complete) add('the table was not compared to its end');
   return lines.join('\n');
 }
 
@@ -100,8 +100,10 @@ function listed({ count, keys }: KeyList): string {
 }
 
 function staleText({ key, columns }: Difference, withValues: boolean): string {
-  const told = columns.map(({ name, source, mirror }) => (withValues ? `${name}: ${source} in the source, ${mirror} in the mirror` : name));
-  return `${key}: ${told.join(', ')}`;
+  const changed = columns.map(({ name, source, mirror }) =>
+    withValues ? `${name}: ${source} in the source, ${mirror} in the mirror` : name,
+  );
+  return `${key}: ${changed.join(', ')}`;
 }
 
 /** The same for programs. Values only when asked for. */

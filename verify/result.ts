@@ -26,7 +26,7 @@ export type TableResult = {
   readonly notCompared: readonly NotCompared[];
   /** Events of the table's topic that are parked: their rows are not in the mirror. */
   readonly parked: number;
-  /** False when so much differs that the rest was not looked at. */
+  /** False when so much differs that not all rows were compared. */
   readonly complete: boolean;
   readonly problem: Problem | null;
 };

@@ -32,7 +32,7 @@ export type VerifyLimits = {
   readonly rowsPerSecond: number | undefined;
   /** Keys that are kept of each kind of difference. */
   readonly listedKeys: number;
-  /** When so many rows differ, the rest of a table is not looked at. */
+  /** When so many rows differ, comparing the table ends. */
   readonly maxDifferences: number;
   /** Longest wait for a model to become complete up to one moment. */
   readonly timeoutMs: number;
@@ -40,7 +40,7 @@ export type VerifyLimits = {
 
 type Work = VerifyOptions & { readonly source: SourceSide; readonly read: ReadSide };
 
-const tellEveryMs = 2000;
+const reportEveryMs = 2000;
 /** Suspects that are looked at again together. */
 const suspectsAtOnce = 1000;
 const statementTimeoutMs = 60_000;
@@ -124,14 +124,14 @@ type Walk = {
 /** Whether it came to the end of the table. */
 async function walkThrough({ limits, signal, progress }: Work, { pair, head, counts, settle }: Walk): Promise<boolean> {
   const began = performance.now();
-  let toldAt = began;
+  let reportedAt = began;
   let suspects: Suspect[] = [];
   for await (const page of walk(pair, limits.pageRows)) {
     signal.throwIfAborted();
     counts[page.side === 'source' ? 'sourceRows' : 'mirrorRows'] += page.rows;
     for (const suspect of page.suspects) suspects.push(suspect);
-    if (performance.now() - toldAt > tellEveryMs) {
-      toldAt = performance.now();
+    if (performance.now() - reportedAt > reportEveryMs) {
+      reportedAt = performance.now();
       const again = suspects.length > 0 ? `, ${suspects.length} to look at again` : '';
       progress(`${head.table} in ${head.model}: ${counts.sourceRows} rows of the source, ${counts.mirrorRows} of the mirror${again}`);
     }

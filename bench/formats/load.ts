@@ -70,7 +70,7 @@ async function readTopic(
   return { first, last, bytes };
 }
 
-/** The log's files themselves: no client tells the size of what it reads before it is unpacked. */
+/** The log's files themselves: no client gives the size of what it reads before it is unpacked. */
 async function storedBytes(topic: string): Promise<number> {
   const { processes } = await testStack();
   const broker = processes.find(({ name }) => name === 'kafka');

@@ -1,5 +1,5 @@
 /**
- * Loaded into a measured process (`node --import`): when it ends, it tells what it took, on file descriptor 3. The kernel's own account, so
+ * Loaded into a measured process (`node --import`): when it ends, it reports what it used, on file descriptor 3. The kernel's own account, so
  * nothing between two samples is missed; all threads and the start are in it.
  */
 import { writeSync } from 'node:fs';

@@ -22,6 +22,6 @@ export async function measurePage(database: LegacyDatabase, rows: number): Promi
   if (read.length !== 1000) throw new Error(`${read.length} rows`);
   const plan = await parts.query(`EXPLAIN (ANALYZE, TIMING OFF) ${page.text}`, page.values);
   const time = /Execution Time: (?<ms>[\d.]+) ms/.exec(plan.map(([line]) => line ?? '').join('\n'))?.groups?.['ms'];
-  if (time === undefined) throw new Error('EXPLAIN told no time');
+  if (time === undefined) throw new Error('EXPLAIN gave no time');
   return { serverMs: Number(time), clientMs };
 }

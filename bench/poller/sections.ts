@@ -11,7 +11,7 @@ export type Section = string;
 
 type Say = (line: string) => void;
 
-/** A limit has no memory or process of its own to tell of. */
+/** A limit has no memory or process of its own to report. */
 type Taken = LimitRound & Partial<Pick<SnapshotRound, 'peakRssMib' | 'wallSeconds'>>;
 
 const clients: readonly string[] = ['kafkajs', 'platformatic'];
@@ -23,13 +23,13 @@ const rounds = 3;
 async function inTurn<T>(
   say: Say,
   contenders: Readonly<Record<string, () => Promise<T>>>,
-  tell: (round: T) => string,
+  describe: (round: T) => string,
 ): Promise<Map<string, T[]>> {
   const taken = new Map<string, T[]>();
   for (let round = 0; round <= rounds; round += 1) {
     for (const [name, run] of Object.entries(contenders)) {
       const result = await run();
-      say(`${name}: ${tell(result)} (load ${describeLoad()}${round === 0 ? ', warm-up' : ''})`);
+      say(`${name}: ${describe(result)} (load ${describeLoad()}${round === 0 ? ', warm-up' : ''})`);
       if (round > 0) taken.set(name, [...(taken.get(name) ?? []), result]);
     }
   }

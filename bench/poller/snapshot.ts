@@ -16,7 +16,7 @@ export async function measureSnapshot(database: LegacyDatabase, rows: number, cl
   const kafka = await testKafka();
   await using config = await writeBenchConfig(database, { client });
   await using admin = await kafka.admin();
-  // The broker's clock at each append tells first and last record; the poller leaves a topic that exists as it is.
+  // The broker's clock at each append gives first and last record; the poller leaves a topic that exists as it is.
   const spec = { topic: config.topic, partitions: 3, replicationFactor: 1, config: { 'message.timestamp.type': 'LogAppendTime' } };
   await admin.ensureTopics([spec]);
   await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once']);

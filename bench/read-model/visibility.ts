@@ -52,7 +52,7 @@ export async function measureVisibility(
     }
   };
   const watching = watch();
-  // Told below; a failure while rows are written must not end the process.
+  // Reported below; a failure while rows are written must not end the process.
   watching.catch(() => undefined);
   const total = updatesPerSecond * seconds;
   for (let index = 0; index < total; index += 1) {

@@ -81,7 +81,7 @@ export function createAvroEncoder(shape: EventShape, fields: TableFields, types:
   };
 }
 
-/** The texts as they stand in a record. */
+/** The texts as they are in a record. */
 function strings(...texts: readonly string[]): Buffer {
   const writing = new AvroWriter();
   for (const text of texts) writing.string(text);

@@ -21,7 +21,7 @@ export class DeepArray extends Error {
   }
 }
 
-/** What stands in place of every value of a column, null among them. */
+/** What replaces every value of a column, null included. */
 export function writeFixed(value: string | number | boolean, { base }: FieldType): (writer: AvroWriter) => void {
   if (base === 'boolean') return (writer) => writer.byte(value === true ? 1 : 0);
   if (base === 'long') return (writer) => writer.integer(String(value));

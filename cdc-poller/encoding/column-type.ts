@@ -1,4 +1,4 @@
-/** A column's type as the catalogue tells it: a domain is given as its base type, also among an array's elements. */
+/** A column's type as the catalogue has it: a domain is given as its base type, also among an array's elements. */
 export type ColumnType = {
   /** Of a built-in type pg_type.typname, of any other its schema too (`app."interval"`): no type is taken for another of its name. Of the element for an array. */
   readonly name: string;

@@ -21,10 +21,10 @@ export type EventColumn = {
 /** The encoder of a column's values. */
 export type EncodeColumn = (column: EventColumn) => ValueEncoder;
 
-/** Of a key's column: the one text, of several that mean the same value, that stands in keys; null where each value has one. */
+/** Of a key's column: the one text, of several that mean the same value, that keys have; null where each value has one. */
 export type KeyText = (column: EventColumn) => ((text: string) => string) | null;
 
-/** An index in the columns that are read, and what stands in events in place of its value. */
+/** An index in the columns that are read, and what events have in place of its value. */
 export type PublishedColumn = { readonly column: number; readonly mask: Mask | null };
 
 export type EventShape = {
@@ -34,7 +34,7 @@ export type EventShape = {
   readonly prefix: string;
   /** All columns that are read, in the table's order. */
   readonly columns: readonly EventColumn[];
-  /** Indexes in `columns` of those that stand in `after`, in the table's order; a mask shows something else there. */
+  /** Indexes in `columns` of those that are in `after`, in the table's order; a mask shows something else there. */
   readonly published: readonly PublishedColumn[];
   /** Indexes in `columns` of the key's columns. */
   readonly key: readonly number[];
@@ -53,7 +53,7 @@ export type EventFacts = { readonly op: Operation; readonly txId: string | null;
 export type EventEncoder = {
   /** `{"id":1}`, whatever the format: the row's name in positions, and what chooses its partition. */
   key(row: RawRow): string;
-  /** `after` alone, as JSON, whatever the format: tells contents apart. */
+  /** `after` alone, as JSON, whatever the format: identifies the content. */
   after(row: RawRow): string;
   /** The message's key. `key` is that of the row. */
   wireKey(row: RawRow, key: string): string | Buffer;
@@ -125,7 +125,7 @@ export function createEventEncoder({
   };
 }
 
-/** `source.ts_ms`: null where no column tells it. Metadata only: the exact value stands in `after`. */
+/** `source.ts_ms`: null where no column has it. Metadata only: the exact value is in `after`. */
 export function changedAtMillis(row: RawRow, timestamps: readonly number[], clock: WallClock | null): number | bigint | null {
   return millisOf(firstOf(row, timestamps), clock);
 }

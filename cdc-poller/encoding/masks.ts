@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { jsonString } from './json-string.ts';
 
-/** What stands in an event in place of a column's value. */
+/** What an event has in place of a column's value. */
 export type Mask =
   | { readonly kind: 'hash'; readonly salt: string }
   | { readonly kind: 'fixed'; readonly value: string | number | boolean | null };

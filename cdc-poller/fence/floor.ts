@@ -11,7 +11,7 @@
 export type Micros = bigint;
 
 /**
- * A place in the order of a table's rows: Micros where a timestamp tells what is new, an id where ids do (mode incrementing). Everything
+ * A place in the order of a table's rows: Micros where a timestamp decides what is new, an id where ids do (mode incrementing). Everything
  * said here of the clock holds of ids too, if they ascend in the order in which they are drawn and are drawn in the transaction that inserts
  * them: the mark of a moment is then any id that had been drawn by then, since a transaction that begins later draws a higher one. That
  * is so of a sequence that counts up without cache or cycle; one with a cache gives each session a block of its own, and a session may

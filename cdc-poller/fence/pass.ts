@@ -9,7 +9,7 @@ import type { RememberedKeys } from './remembered-keys.ts';
  * - `poll`: reads from the floor on, again and again.
  * - `whole`: mode bulk. Reads everything and publishes everything.
  *
- * Pages have snapshots of their own. That loses nothing: what the pass' first snapshot showed and no longer stands when its page is read has
+ * Pages have snapshots of their own. That loses nothing: what the pass' first snapshot showed and is gone when its page is read has
  * been replaced by a version at or past the first snapshot's xmin, and the next pass looks at all of those again. (In mode incrementing
  * it does so above the floor only: there, a new version of an old row is what the mode does not promise.)
  *

@@ -8,7 +8,7 @@ import { columnsHashSql } from './relation-state.ts';
 import { castOf, columnTypeOf, isKnown, microDigits, typesByOid } from './types.ts';
 
 /**
- * Reads what information_schema tells of a table or view, or the server of a configured query. It shows every column of a schema to everybody: the table
+ * Reads what information_schema has of a table or view, or what the server says of a configured query. It shows every column of a schema to everybody: the table
  * itself is asked whether it may be read.
  *
  * @throws CdcError QUERY_INVALID, or SELECT_MISSING for a configured query
@@ -82,7 +82,7 @@ async function queryColumns(source: CatalogSource, { table }: CatalogRequest, qu
         notNull: false,
         readable: true,
         unknownPart: dataType === undefined ? declared.dataType : null,
-        // Nothing tells.
+        // H2 does not say.
         collation: 'loose' as const,
       };
     });
@@ -166,7 +166,7 @@ export const h2TablesQuery = `
   SELECT t.table_schema, t.table_name FROM information_schema.tables t WHERE t.table_type = 'BASE TABLE' AND ${ownSchemas} ORDER BY 1, 2`;
 
 /**
- * Which database it is: by the file that holds it, as the server names it. H2 gives a database no id of its own, and tells nothing of its past: a backup that is put back into
+ * Which database it is: by the file that holds it, as the server names it. H2 gives a database no id of its own, and no history: a backup that is put back into
  * the same place is taken for the same (docs/h2.md).
  */
 export async function readH2Identity(query: TextQuery): Promise<ServerIdentity> {

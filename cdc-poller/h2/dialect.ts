@@ -12,7 +12,7 @@ import { openH2Session } from './session.ts';
 import { encodeH2Column } from './value-encoders.ts';
 import { h2Words } from './words.ts';
 
-/** H2, as its server of Postgres' protocol shows it. No row tells which transaction wrote it, and a plain user sees no session but its own: there is no fence. */
+/** H2, as its server of Postgres' protocol shows it. No row has the transaction that wrote it, and a plain user sees no session but its own: there is no fence. */
 export const h2: Dialect = {
   openSession: async (...where) => ({ ...(await openH2Session(...where)), dialect: h2 }),
   readIdentity: ({ query }) => readH2Identity(query),

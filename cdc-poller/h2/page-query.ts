@@ -9,7 +9,7 @@ import { columnsHashSql } from './relation-state.ts';
 import { plainName, readSql } from './types.ts';
 
 /**
- * One page of a pass: a column without a use here, the state of the table's columns and key, then the columns that are read. Values stand in the statement
+ * One page of a pass: a column without a use here, the state of the table's columns and key, then the columns that are read. Values are in the statement
  * (session.ts says why). Of a row value H2 asks the index by its first column, and goes through the rows that are equal there.
  */
 export function h2PageQuery(shape: TableShape, pass: Pass, limit: number): PageQuery {

@@ -1,18 +1,14 @@
-import { Client, DatabaseError, type QueryArrayResult } from 'pg';
-import { atMost, CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
+import { Client, type QueryArrayResult } from 'pg';
+import { CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { OpenSession, TextRows } from '../source/dialect.ts';
+import { endConnection, lostConnection, rawTypes } from '../source/pg-connection.ts';
 import { TableReshaped } from '../source/table-reshaped.ts';
 import { isGone } from './catalog.ts';
 import { h2Filled } from './names.ts';
 
-/** To say goodbye takes a server that still listens. */
-const endGraceMs = 2000;
-
-const rawTypes = { getTypeParser: () => (value: string) => value };
-
 /**
- * Opens a session as the poller's user, through H2's server of Postgres' protocol. Each query is a transaction of its own, of one statement. Every statement goes by the simple
- * protocol, its values in it: of an error in the other one H2's server does not come back.
+ * Opens a session as the poller's user, through H2's server of Postgres' protocol. Each query is a transaction of its own, of one statement. Statements use
+ * the simple protocol, with their values in them: after an error in the extended protocol H2's server answers no more.
  *
  * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_DB_MISSING or LEGACY_LOGIN_REFUSED, naming host, database and user, never the password
  */
@@ -24,10 +20,7 @@ export async function openH2Session(config: LegacyDbConfig, applicationName: str
     try {
       return await client.query<(string | null)[]>({ text, rowMode: 'array', types: rawTypes });
     } catch (error) {
-      if (error instanceof DatabaseError) throw error;
-      throw new CdcError('LEGACY_DB_UNREACHABLE', `the connection to the legacy database ${place} is lost (${describeError(error)})`, {
-        cause: error,
-      });
+      throw lostConnection(error, place);
     }
   };
   const query = async (text: string, values: readonly string[] = []): Promise<TextRows> =>
@@ -38,7 +31,7 @@ export async function openH2Session(config: LegacyDbConfig, applicationName: str
     if (isAdmin === 't') throw adminRefused(place, config.roles.poller.user);
     if (toLower === 'true' && tables === '0') throw emptyDatabase(place);
   } catch (error) {
-    await end(client);
+    await endConnection(client);
     throw error instanceof CdcError
       ? error
       : new CdcError('LEGACY_DB_UNREACHABLE', `at ${place} no H2 answers (${describeError(error)})`, { cause: error });
@@ -62,10 +55,10 @@ export async function openH2Session(config: LegacyDbConfig, applicationName: str
         `SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP(6)) * 1000000 AS BIGINT), ${watch}`,
       );
       const clock = BigInt(micros ?? '');
-      // Nothing tells what is committed: no two observations are alike.
+      // H2 does not show what is committed: no two observations are alike.
       return { clock, open: new Set(), snapshot: { xmin: 0n, xmax: 0n, text: clock.toString() }, watched, log: null };
     },
-    [Symbol.asyncDispose]: () => end(client),
+    [Symbol.asyncDispose]: () => endConnection(client),
   };
 }
 
@@ -75,7 +68,7 @@ async function connect(config: LegacyDbConfig, place: string, applicationName: s
   let isAsked = false;
   const client = new Client({
     ...postgresClientConfig({ host, port, database }, roles.poller, applicationName),
-    // H2 hangs up without a word on whoever it does not let in: how far it came is all that tells.
+    // H2 closes the connection of a refused login without a reason: how far the login came is all that is known.
     password: () => {
       isAsked = true;
       return password;
@@ -89,8 +82,8 @@ async function connect(config: LegacyDbConfig, place: string, applicationName: s
     await client.connect();
     return client;
   } catch (error) {
-    await end(client);
-    const what = isAsked ? 'hung up on' : 'did not answer';
+    await endConnection(client);
+    const what = isAsked ? 'closed the connection of' : 'did not answer';
     const problem = `the legacy database ${place} ${what} user ${user} (${describeError(error)})`;
     if (!isAsked) throw new CdcError('LEGACY_DB_UNREACHABLE', problem, { cause: error });
     throw new CdcError('LEGACY_LOGIN_REFUSED', problem, { cause: error, remedy: loginRemedy });
@@ -98,7 +91,7 @@ async function connect(config: LegacyDbConfig, place: string, applicationName: s
 }
 
 const loginRemedy =
-  'H2 does not say why; its own output does. Correct user and password in legacyDb.roles.poller, or legacyDb.database; and let the application open the database with MODE=PostgreSQL;DEFAULT_NULL_ORDERING=HIGH in its URL, without which a plain user is not let in (docs/h2.md).';
+  'H2 does not say why; its own output does. Correct user and password in legacyDb.roles.poller, or legacyDb.database; and let the application open the database with MODE=PostgreSQL;DEFAULT_NULL_ORDERING=HIGH in its URL: without these H2 refuses ordinary users (docs/h2.md).';
 
 function sessionSetup(statementTimeoutMs: number): readonly string[] {
   return [`SET QUERY_TIMEOUT ${statementTimeoutMs}`, `SET LOCK_TIMEOUT ${statementTimeoutMs}`, "SET TIME ZONE 'UTC'"];
@@ -111,25 +104,23 @@ const whoQuery = `
 
 /** The rights of a user are all that makes a session read-only: H2 has no such transactions. */
 function adminRefused(place: string, user: string): CdcError {
-  return new CdcError('LEGACY_LOGIN_REFUSED', `user ${user} of the legacy database ${place} is an administrator, and would not only read`, {
-    remedy:
-      'Make a user for the poller (CREATE USER … PASSWORD …) and GRANT SELECT to it, nothing else; and name it in legacyDb.roles.poller. If the application had opened the database with another MODE or DEFAULT_NULL_ORDERING, this login has set them for it too: restart it.',
-  });
+  return new CdcError(
+    'LEGACY_LOGIN_REFUSED',
+    `user ${user} of the legacy database ${place} is an administrator, which may do more than read`,
+    {
+      remedy:
+        'Create a user for the poller (CREATE USER … PASSWORD …), GRANT it SELECT and nothing else, and name it in legacyDb.roles.poller. If the application had opened the database with another MODE or DEFAULT_NULL_ORDERING, this login has changed them for the application too: restart it.',
+    },
+  );
 }
 
 /**
- * Whoever opens a database first decides how names are written, and this protocol asks for lower case: tables that were made in upper case then are not found, by
- * nobody who joins. So the session ends at once, and the database closes with it.
+ * Whoever opens a database first decides how names are written, and this protocol asks for lower case: nobody who connects then finds tables
+ * that were made in upper case. So the session ends at once, and the database closes with it.
  */
 function emptyDatabase(place: string): CdcError {
   return new CdcError('LEGACY_DB_MISSING', `the legacy database ${place} shows no table at all`, {
     remedy:
       'Start the application before the poller: a database whose names are in upper case must be open already, by the application (docs/h2.md). Or correct legacyDb.database.',
   });
-}
-
-/** Ends a connection, also one that the network has lost. */
-async function end(client: Client): Promise<void> {
-  await atMost(endGraceMs, client.end());
-  client.connection.stream.destroy();
 }

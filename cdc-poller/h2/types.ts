@@ -1,6 +1,6 @@
 import type { ColumnType } from '../encoding/column-type.ts';
 
-/** A column as information_schema tells it, in lower case. */
+/** A column as information_schema has it, in lower case. */
 export type DeclaredType = {
   /** `timestamp with time zone` */
   readonly dataType: string;
@@ -55,7 +55,7 @@ export function readSql(type: Pick<ColumnType, 'name'>, column: string): string 
   return name.endsWith('with time zone') ? `${column} AT TIME ZONE 'UTC'` : column;
 }
 
-/** SQL that makes a value of the type from the text that stands for the question mark. In the mode of Postgres some types have no name to cast to. */
+/** SQL that makes a value of the type from the text that replaces the question mark. In the mode of Postgres some types have no name to cast to. */
 export function castOf({ dataType, declared }: DeclaredType): string {
   if (isBinary(dataType)) return 'X?';
   if (integers.has(dataType)) return 'CAST(? AS BIGINT)';
@@ -68,7 +68,7 @@ export function castOf({ dataType, declared }: DeclaredType): string {
 
 const casted: ReadonlySet<string> = new Set(['boolean', 'decfloat', 'real', 'double precision', 'date', 'uuid']);
 
-/** What the protocol tells of a query's columns: Postgres' oids. It has one number for several types of H2's own, which are then not known. */
+/** What the protocol has of a query's columns: Postgres' oids. It has one number for several types of H2's own, which are then not known. */
 export const typesByOid: Readonly<Record<string, string>> = {
   16: 'boolean', 17: 'binary varying', 20: 'bigint', 21: 'smallint', 23: 'integer', 25: 'character large object', 700: 'real', 701: 'double precision',
   1042: 'character varying', 1043: 'character varying', 1082: 'date', 1083: 'time', 1114: 'timestamp', 1184: 'timestamp with time zone', 1266: 'time with time zone', 1700: 'decfloat',

@@ -19,7 +19,7 @@ export type MembershipOptions = {
   readonly sessionTimeoutMs: number;
   readonly slots: TableSlots;
   readonly logger: Logger;
-  /** Told the tables of this process after every assignment. `all`: no other process has any. */
+  /** Called with the tables of this process after every assignment. `all`: no other process has any. */
   readonly onTables: (tables: ReadonlySet<string>, all: boolean) => void;
 };
 
@@ -28,7 +28,7 @@ const settleMs = 500;
 
 /**
  * Joins the Kafka consumer group `cdc-poller.<name>` on the topic of tables: who is assigned a partition polls its table. There is no
- * coordination besides. kafkajs tells assignments, but not revocations, and a member may be away without knowing; so an assignment
+ * coordination besides. kafkajs reports assignments, but not revocations, and a member may be away without knowing; so an assignment
  * only says who ought to poll. That two never both publish a table is the work of its transactional id.
  *
  * @throws CdcError KAFKA_UNREACHABLE, TOPIC_MISSING when it cannot join at first; later it joins again by itself
@@ -40,7 +40,7 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
   let assigned: ReadonlySet<number> = new Set();
   let joined = false;
   let confirmedAt = -Infinity;
-  let told = '';
+  let announced = '';
   const waiting = new Set<() => void>();
   const leaving = new AbortController();
 
@@ -48,13 +48,13 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
     confirmedAt = performance.now();
     for (const check of waiting) check();
   };
-  const tell = (): void => {
+  const announce = (): void => {
     if (!joined) return;
     const mine = [...tables].filter(([slot]) => assigned.has(slot)).map(([, table]) => table);
     const all = mine.length === tables.size;
     const text = JSON.stringify([mine.toSorted(), all]);
-    if (text === told) return;
-    told = text;
+    if (text === announced) return;
+    announced = text;
     logger.info({ tables: mine }, 'tables of this process');
     onTables(new Set(mine), all);
   };
@@ -71,12 +71,12 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
         assigned = new Set(assignment[topic]);
         joined = true;
         confirm();
-        tell();
+        announce();
       },
       onConfirmed: confirm,
       onBatch: async ({ messages, partition }) => {
         for (const { key } of messages) if (key !== null) tables.set(partition, key.toString());
-        tell();
+        announce();
       },
     });
 
@@ -102,7 +102,7 @@ export async function joinGroup(options: MembershipOptions): Promise<GroupMember
     isMember: () => joined && performance.now() - confirmedAt < sessionTimeoutMs,
     learn: (slots) => {
       for (const [table, slot] of slots) tables.set(slot, table);
-      tell();
+      announce();
     },
     async confirmed(signal) {
       const from = performance.now() + settleMs;

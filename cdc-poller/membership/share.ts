@@ -5,7 +5,7 @@ import { registerTables } from './table-slots.ts';
 
 /** How this process comes by the tables that it polls. */
 export type Share = AsyncDisposable & {
-  /** The tables that there are; what of them is to be polled here is told to `want`, now and whenever it changes. */
+  /** The tables that there are; `want` is called with those to be polled here, now and whenever it changes. */
   offer(tables: readonly PollerTableConfig[]): Promise<void>;
   /** Null when nothing is shared. */
   isMember(): boolean | null;
@@ -30,7 +30,7 @@ export function shareInGroup({ kafka, poller, config, logger, signal }: PollerCo
   let offered = new Map<string, PollerTableConfig>();
   let mine: { readonly tables: ReadonlySet<string>; readonly all: boolean } = { tables: new Set(), all: false };
   let membership: GroupMembership | null = null;
-  const tell = (): void => {
+  const announce = (): void => {
     const unknown = [...mine.tables].filter((table) => !offered.has(table));
     if (unknown.length > 0) logger.warn({ tables: unknown }, 'tables that this configuration does not name are left alone');
     want(
@@ -45,7 +45,7 @@ export function shareInGroup({ kafka, poller, config, logger, signal }: PollerCo
       offered = new Map(tables.map((table) => [table.table, table]));
       if (membership !== null) {
         membership.learn(slots);
-        tell();
+        announce();
         return;
       }
       membership = await joinGroup({
@@ -56,7 +56,7 @@ export function shareInGroup({ kafka, poller, config, logger, signal }: PollerCo
         logger,
         onTables: (assigned, all) => {
           mine = { tables: assigned, all };
-          tell();
+          announce();
         },
       });
     },

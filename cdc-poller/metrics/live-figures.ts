@@ -63,7 +63,7 @@ const processFigures = z.object({
 /** How long a process may take to answer, in ms. */
 const answerMs = 2000;
 
-/** Where a poller with this configuration would answer on this machine; null when it does not, or at a port that only its log tells. */
+/** Where a poller with this configuration would answer on this machine; null when it does not, or at a port that only its log names. */
 export function httpUrlOf({ http }: PollerConfig): string | null {
   if (http === undefined || http.port === 0) return null;
   const host = http.host === '0.0.0.0' || http.host === '::' ? '127.0.0.1' : http.host;

@@ -41,7 +41,7 @@ export type LeftOutRow = { readonly key: string; readonly bytes: number; readonl
 export type TableFigures = {
   readonly table: string;
   readonly phase: TablePhase;
-  /** No successful poll for too long, or failed, or it waits for somebody to mend what is wrong. */
+  /** No successful poll for too long, or failed, or it waits for somebody to fix what is wrong. */
   readonly stuck: boolean;
   readonly rowsPublished: number;
   readonly rowsRead: number;
@@ -76,7 +76,7 @@ export type Observed = { readonly clock: bigint; readonly floor: bigint; readonl
 export type TableMonitor = {
   readonly table: string;
   phase(phase: TablePhase): void;
-  /** Where the position stands: the age in ms of its last complete poll, or of its load. Counts once. */
+  /** How old the position is: the age in ms of its last complete poll, or of its load. Counts once. */
   resumed(publishedUpToMs: number): void;
   observed(observed: Observed): void;
   heldBack(by: HeldBackBy | null): void;
@@ -100,7 +100,7 @@ export type LeftOutRows = {
   readonly rows: readonly { readonly key: string; readonly bytes: number }[];
 };
 
-/** Told of each event that a histogram or a counter keeps for itself. */
+/** Called with each event that a histogram or a counter keeps for itself. */
 export type MonitorListener = { readonly polled: (table: string, seconds: number) => void };
 
 /**

@@ -1,7 +1,7 @@
 import type { Mark } from '../fence/floor.ts';
 import type { Capture } from '../position/position.ts';
 
-/** How an overlap window fares. A row that comes later than it is wide is lost, and nothing can tell of that one. */
+/** How an overlap window fares. A row that comes later than it is wide is lost, and nothing can show that one. */
 export type WindowFigures = {
   readonly unit: 'seconds' | 'ids';
   readonly width: number;

@@ -11,7 +11,7 @@ export type Present = ServerHistory & {
   readonly relation: Relation | null;
   /** Whether another file of the same table (TRUNCATE, a rewrite) asks for all of it to be read once. */
   readonly rescanRewritten: boolean;
-  /** The id that the table gives next, where a window on ids has to be told by it that the table was emptied. */
+  /** The id that the table gives next, by which a window on ids notices that the table was emptied. */
   readonly nextId: bigint | null;
 };
 
@@ -20,7 +20,7 @@ export type Present = ServerHistory & {
  *
  * A table that was dropped and made again, or renamed over, is another one: all its rows are new whatever their timestamps and transactions, so the
  * floor falls to the beginning for one poll, and there is no horizon. After TRUNCATE, where asked for, the floor falls too, as ids may begin again, and
- * the horizon tells which rows are new.
+ * the horizon decides which rows are new.
  * Where ids begin again below a window on them, everything is loaded again. In the middle of a load there is no horizon yet, and the load begins again.
  *
  * @throws CdcError SOURCE_CHANGED, TABLE_CHANGED

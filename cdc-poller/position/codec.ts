@@ -60,7 +60,7 @@ const headSchema = z.object({
   chunks: z.array(z.number()),
 });
 
-/** A position as it stands in Kafka: with the chunks that hold its remembered keys. */
+/** A position as it is in Kafka: with the chunks that hold its remembered keys. */
 export type PositionHead = { readonly position: Position; readonly chunks: readonly number[] };
 
 /** Remembered keys by transaction id. */

@@ -3,7 +3,7 @@ import { readToEnd, type Kafka } from '#kafka/index.ts';
 /** Takes one line about what lasts. */
 export type Progress = (text: string) => void;
 
-/** When it is first told what a reading waits for, and how often from then on, in ms. */
+/** When it is first reported what a reading waits for, and how often from then on, in ms. */
 const firstMs = 2000;
 const againMs = 5000;
 
@@ -16,17 +16,17 @@ export type Waits = Disposable & {
  * Tells what a reading of a positions topic waits for when it lasts: committed records end where the oldest open transaction begins, of whichever
  * table it is. `tableOf` reads a record's key.
  */
-export function tellWaits(kafka: Kafka, topic: string, tableOf: (key: string) => string, progress: Progress): Waits {
+export function reportWaits(kafka: Kafka, topic: string, tableOf: (key: string) => string, progress: Progress): Waits {
   const began = performance.now();
   const over = new AbortController();
   const reached = new Map<number, bigint>();
-  const tell = async (): Promise<void> => {
+  const report = async (): Promise<void> => {
     const what = await whatIsOpen(kafka, topic, reached, tableOf, over.signal).catch(() => '');
     if (!over.signal.aborted) progress(`reading ${topic} (${Math.round((performance.now() - began) / 1000)} s)${what}`);
   };
   let timer = setTimeout(function later() {
     timer = setTimeout(later, againMs);
-    void tell();
+    void report();
   }, firstMs);
   return {
     reached: (partition, nextOffset) => void reached.set(partition, nextOffset),
@@ -45,15 +45,15 @@ async function whatIsOpen(
   tableOf: (key: string) => string,
   signal: AbortSignal,
 ): Promise<string> {
-  const stands = new Map(reached);
+  const places = new Map(reached);
   const open: string[] = [];
   await readToEnd(
     kafka,
     topic,
     ({ key, offset }, partition) => {
-      const from = stands.get(partition);
+      const from = places.get(partition);
       if (from === undefined || offset < from) return;
-      stands.delete(partition);
+      places.delete(partition);
       if (reached.get(partition) === from) open.push(`${tableOf(String(key))} (partition ${partition}, offset ${offset})`);
     },
     signal,

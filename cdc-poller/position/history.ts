@@ -5,7 +5,7 @@ import { isWindow, type Position } from './position.ts';
 export type ServerHistory = {
   readonly systemIdentifier: string;
   readonly timeline: string;
-  /** How far the server's log is; null where it does not tell. */
+  /** How far the server's log is; null where the server does not say. */
   readonly log: string | null;
   /** The transaction id that the server gives next; null where there are none. */
   readonly nextXid: bigint | null;

@@ -2,7 +2,7 @@ import { CdcError, describeError } from '#pipeline/index.ts';
 import * as z from 'zod';
 import { readToEnd, type Kafka, type OutgoingMessage, type TopicSpec } from '#kafka/index.ts';
 import { decodeChunk, decodeHead, type PositionHead, type RememberedChunk } from './codec.ts';
-import { tellWaits, type Progress } from './explain-wait.ts';
+import { reportWaits, type Progress } from './explain-wait.ts';
 
 /**
  * Positions live in one compacted topic per poller name. A table has a head record, and records with chunks of remembered keys that the
@@ -25,7 +25,7 @@ export function positionTopicSpec(pollerName: string, replicationFactor: number)
 /** What the topic holds of one table. */
 export type StoredTable = {
   readonly head: PositionHead | null;
-  /** Where the head's record stands, in words; empty without one. */
+  /** The place of the head's record, in words; empty without one. */
   readonly place: string;
   readonly chunks: ReadonlyMap<number, RememberedChunk>;
   /** The process that last took the table over. */
@@ -73,7 +73,7 @@ export function tombstone(key: string): OutgoingMessage {
 
 /**
  * Reads all committed positions of a poller. The caller owns the transactional ids of the tables that matter to it: then nothing of
- * theirs is still open. Waits for what other tables have open; `progress` is told of it when that lasts.
+ * theirs is still open. Waits for what other tables have open; `progress` is called with it when that lasts.
  *
  * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE
  */
@@ -84,7 +84,7 @@ export async function readPositionTopic(
   progress: Progress = () => undefined,
 ): Promise<ReadonlyMap<string, StoredTable>> {
   const topic = positionTopic(pollerName);
-  using waits = tellWaits(kafka, topic, (key) => parseKey(key)?.table ?? 'none', progress);
+  using waits = reportWaits(kafka, topic, (key) => parseKey(key)?.table ?? 'none', progress);
   const records = new Map<string, { readonly text: string; readonly place: string }>();
   await readToEnd(
     kafka,

@@ -2,7 +2,7 @@ import { beginning, latest, type Mark, type Micros, type Observation } from '../
 import type { Cursor, Pass } from '../fence/pass.ts';
 
 /**
- * How it is told what is new in a table:
+ * What decides which rows of a table are new:
  *
  * - `time`, `id`: the fence, with a floor on a timestamp or on an id (mode incrementing);
  * - `window`: views and queries, and databases without a fence: an overlap window on a timestamp, best effort;
@@ -24,7 +24,7 @@ export type Basis = {
 /** Which relation was read: a table that is dropped and made again has another oid; TRUNCATE and rewrites give it another file. */
 export type Relation = { readonly oid: string; readonly file: string };
 
-/** The last rows that were published, each with the transaction that wrote it: they tell whether the server's history is still the same. */
+/** The last rows that were published, each with the transaction that wrote it: they show whether the server's history is still the same. */
 export type Witness = {
   /** The xmin of the snapshot that the rows were read after: a later version of one of them is of a transaction at or past it. */
   readonly below: bigint;
@@ -33,7 +33,7 @@ export type Witness = {
 };
 
 /**
- * Where the poller stands in one table. Written to Kafka in the transaction that carries the events, so that it is always exactly as
+ * How far the poller is in one table. Written to Kafka in the transaction that carries the events, so that it is always exactly as
  * far as what was published. Values, not objects: each change gives a new one.
  */
 export type Position = {
@@ -44,9 +44,9 @@ export type Position = {
   readonly relation: Relation | null;
   /** The server's clock when it was last read. */
   readonly clock: Micros;
-  /** How far the server's log was then; null where it does not tell. */
+  /** How far the server's log was then; null where the server does not say. */
   readonly log: string | null;
-  /** Null where rows do not tell which transaction wrote them, and before one was published. */
+  /** Null where rows do not show which transaction wrote them, and before one was published. */
   readonly witness: Witness | null;
   /** Kafka's id of the topic that the table's events are in; null where the broker has none, and in positions of before. */
   readonly topicId: string | null;
@@ -59,7 +59,7 @@ export type Position = {
    * For a window, microseconds or an id: what is stamped before it is not looked at any more.
    */
   readonly horizon: bigint | null;
-  /** The pass in whose middle the poller stands. */
+  /** The pass that the poller is in. */
   readonly pass: Pass | null;
   /** What the load left to a repair pass; null when nothing. */
   readonly repair: Repair | null;

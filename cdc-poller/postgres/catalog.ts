@@ -10,7 +10,7 @@ import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTab
 import type { CatalogRequest, CatalogSource, DescribedColumn, ServerIdentity, TextQuery } from '../source/dialect.ts';
 
 /**
- * Reads what the catalogue tells of a table, view or configured query; needs no rights on a table.
+ * Reads what the catalogue has of a table, view or configured query; needs no rights on a table.
  *
  * @throws CdcError QUERY_INVALID, or SELECT_MISSING for a configured query
  */
@@ -129,7 +129,7 @@ export async function readServerIdentity(query: TextQuery): Promise<ServerIdenti
 export const flushedSql = 'CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END';
 
 /**
- * The timeline stands in the name of the WAL file that is written now. The control file's is the last checkpoint's: after a promotion it
+ * The timeline is in the name of the WAL file that is written now. The control file's is the last checkpoint's: after a promotion it
  * stays the old one for a while. On a standby the WAL functions refuse.
  */
 const identityQuery = `
@@ -152,8 +152,8 @@ const similarQuery = `
   ORDER BY 1 LIMIT 3`;
 
 /**
- * A domain is told as its base type, an array as its element, domains and arrays among elements too: `delimiters` has what parts each level's elements.
- * A type of pg_catalog is told by its name, any other by its schema too. `outermost` is what the column's own values are, for a cast.
+ * A domain counts as its base type, an array as its element, domains and arrays among elements too: `delimiters` has what parts each level's elements.
+ * A type of pg_catalog is identified by its name, any other by its schema too. `outermost` is what the column's own values are, for a cast.
  */
 const typed = `
   typed AS (

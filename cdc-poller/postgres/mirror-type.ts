@@ -13,7 +13,7 @@ const unknownToDebezium: ReadonlySet<string> = new Set([
 ]); // prettier-ignore
 const knownExtensions = /\.(?:citext|hstore|ltree|lquery|ltxtquery)$/;
 
-/** Whether the log's events have the bytes of the column's text, so that its mirror, which is text, must be told. */
+/** Whether the log's events have the bytes of the column's text, so that its mirror, which is text, must know. */
 export function writtenAsBytes({ type: { name }, kind = 'b' }: CatalogColumn): boolean {
   if (kind === 'c' || ((kind === 'r' || kind === 'm') && name.includes('.'))) return true;
   if (kind !== 'b' || !name.includes('.')) return unknownToDebezium.has(name);

@@ -15,7 +15,7 @@ const builder: Knex = knex({ client: 'pg' });
 
 /**
  * One page of a pass: each row's xmin; the xmax of the page's snapshot with what relation, columns and key are in that snapshot; then the columns
- * that are read, in the table's order. (Null for xmin and the rest where the source is a view or a query.)
+ * that are read, in the table's order. (Null for xmin and all that follows it where the source is a view or a query.)
  *
  * `(timestamp, id) > (…, …)` is a row value, which an index on both columns answers directly; the equivalent OR is not. Rows of
  * transactions below the pass' horizon are filtered by the server, so that a floor that an old transaction holds back costs

@@ -49,7 +49,7 @@ export function ofRelationSql({ schema, table }: TableId, what: (pgClass: string
 
 /**
  * What the rows of a page mean hangs on: which relation has the name, its columns, its key and which of its rows are shown. Not its file: rows of another file are its rows all
- * the same. Asked by name in the page's own snapshot, which is taken when the table is locked: what is told is of the relation that is read.
+ * the same. Asked by name in the page's own snapshot, which is taken when the table is locked: so the answer is about the relation that is read.
  */
 export function pageStateSql(id: TableId): string {
   return ofRelationSql(

@@ -1,17 +1,14 @@
-import { atMost, CdcError, describeError, lacksPassword, postgresClientConfig, sessionSql, type LegacyDbConfig } from '#pipeline/index.ts';
+import { CdcError, describeError, lacksPassword, postgresClientConfig, sessionSql, type LegacyDbConfig } from '#pipeline/index.ts';
 import { Client, DatabaseError } from 'pg';
 import { sessionSettings } from './values/value-encoders.ts';
 import { parseSnapshot } from '../fence/xid.ts';
 import { flushedSql } from './catalog.ts';
 import type { OpenSession, TextRows } from '../source/dialect.ts';
+import { endConnection, lostConnection, rawTypes } from '../source/pg-connection.ts';
 import { backendSql, isPooler, poolerBetween } from './pooler.ts';
 
 /** An observation reads no table: a server that has not answered it in this time, in ms, counts as lost. */
 const observeTimeoutMs = 15_000;
-/** To say goodbye takes a server that still listens. */
-const endGraceMs = 2000;
-
-const rawTypes = { getTypeParser: () => (value: string) => value };
 
 /**
  * Opens a session as the poller's role.
@@ -36,7 +33,7 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
     if (config.pooler === undefined && isPooler(client, backend)) throw poolerBetween(place);
     await client.query(sessionSql(settingsOf(statementTimeoutMs)));
   } catch (error) {
-    await end(client);
+    await endConnection(client);
     throw error instanceof CdcError ? error : connectionError(error, place, role.user);
   }
   const answered = async <T>(answer: Promise<T>): Promise<T> => {
@@ -104,7 +101,7 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
         log,
       };
     },
-    [Symbol.asyncDispose]: () => end(client),
+    [Symbol.asyncDispose]: () => endConnection(client),
   };
 }
 
@@ -129,20 +126,6 @@ function settingsOf(statementTimeoutMs: number): Readonly<Record<string, string>
 /** 42P05, 26000: a prepared statement is there that this session has not made, or is not there that it has. */
 function isOtherBackends(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '42P05' || error.code === '26000');
-}
-
-/** Ends a connection, also one that the network has lost. */
-async function end(client: Client): Promise<void> {
-  await atMost(endGraceMs, client.end());
-  client.connection.stream.destroy();
-}
-
-/** What the server did not say itself is about the way to it. */
-function lostConnection(error: unknown, place: string): unknown {
-  if (error instanceof DatabaseError) return error;
-  return new CdcError('LEGACY_DB_UNREACHABLE', `the connection to the legacy database ${place} is lost (${describeError(error)})`, {
-    cause: error,
-  });
 }
 
 function connectionError(error: unknown, place: string, role: string): CdcError {

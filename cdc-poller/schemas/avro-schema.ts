@@ -66,8 +66,8 @@ const transaction: Json = {
   'connect.name': 'event.block',
 };
 
-/** A key tells nothing of how its columns were declared, as Debezium's: its schema, and with it its bytes, changes only when it must. A name that Avro
- * does not take is told all the same. */
+/** A key's schema does not say how its columns were declared, as Debezium's does not: its schema, and with it its bytes, changes only when it must. A name that Avro
+ * does not take is in it all the same. */
 function keyField({ name, column, type, nullable }: SchemaField): Json {
   const typed = typeOf(type, name === column ? {} : { [`${parameterPrefix}name`]: column });
   return { name, type: nullable ? ['null', typed] : typed, ...(nullable ? { default: null } : {}) };

@@ -27,7 +27,7 @@ export type SubjectVerdict = {
   readonly reasons: readonly string[];
 };
 
-/** A table that cannot be polled as it stands, and why. */
+/** A table that cannot be polled as it is, and why. */
 export type Unfit = { readonly table: string; readonly problem: string };
 
 /**

@@ -28,7 +28,7 @@ export function literalText({ default: sql, castName }: ColumnDetail): string | 
   return number ?? quoted?.replaceAll("''", "'");
 }
 
-/** A default in the contract's form, as it would stand in `after`; undefined where there is none that a schema could hold. */
+/** A default in the contract's form, as it would be in `after`; undefined where there is none that a schema could hold. */
 export function defaultValue(
   detail: ColumnDetail | undefined,
   type: FieldType,

@@ -1,6 +1,6 @@
 import { parseLossless, stringifyLossless, type JsonValue, type NewSchema } from '#change-events/index.ts';
 
-/** A row's or a key's field, as words tell it. */
+/** A row's or a key's field, in words. */
 type Field = { readonly type: string; readonly hasDefault: boolean; readonly nullable: boolean };
 
 /**

@@ -29,7 +29,7 @@ export type SchemaField = {
   readonly declared?: DeclaredAs | undefined;
 };
 
-/** What the catalogue tells of a column beyond what reading it needs. */
+/** What the catalogue has of a column beyond what reading it needs. */
 export type ColumnDetail = {
   /** The declared type's name: `positive`, `_int4`, `bigint(20) unsigned`. */
   readonly declared: string;

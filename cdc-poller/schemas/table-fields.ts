@@ -19,7 +19,7 @@ export type FieldsShape = {
   readonly key: readonly number[];
 };
 
-/** A field and the column that it is of; `mask`: what stands in its place. */
+/** A field and the column that it is of; `mask`: what replaces it. */
 export type ColumnField = { readonly index: number; readonly field: SchemaField; readonly mask: Mask | null };
 
 /** The fields of a table's key and of its rows, in the order in which they are written. */

@@ -2,22 +2,22 @@ import type { TableId } from '#change-events/index.ts';
 import type { ColumnType } from '../encoding/column-type.ts';
 import type { Relation } from '../position/position.ts';
 
-/** What a database tells of a table before it is polled: the same for every database, read by the catalogue of its folder. */
+/** What a database knows of a table before it is polled: the same for every database, read by the catalogue of its folder. */
 
-/** A column as the catalogue tells it, or as a query gives it. */
+/** A column as the catalogue has it, or as a query gives it. */
 export type CatalogColumn = {
   readonly name: string;
   readonly type: ColumnType;
   /** How a text becomes a value of the base type: in Postgres the type's full name for a cast, `pg_catalog.int8`; in MariaDB SQL with a question mark. */
   readonly sqlType: string;
-  /** False for a query's column: nothing tells. */
+  /** False for a query's column: it is not known. */
   readonly notNull: boolean;
   readonly readable: boolean;
   /** pg_type.typtype of the type, or of an array's elements: b base, e enum, c composite, r range, m multirange. */
   readonly kind?: string;
   /** A type that it is made of, whose values the poller does not know how to write; null for none. */
   readonly unknownPart?: string | null;
-  /** Of text: `loose` takes different texts for equal, `padded` those that differ in blanks at their end only. Nothing tells of a query's. */
+  /** Of text: `loose` takes different texts for equal, `padded` those that differ in blanks at their end only. Not known of a query's. */
   readonly collation?: 'exact' | 'padded' | 'loose';
 };
 
@@ -30,11 +30,11 @@ export type CatalogSequence = {
   readonly cycles: boolean;
   /** Whether the role may read how far it is. */
   readonly readable: boolean;
-  /** The value that it gives next, where that is told without asking it. */
+  /** The value that it gives next, where that can be read without drawing it. */
   readonly next?: bigint | null;
 };
 
-/** What the catalogue tells of a table; `columns` empty and `exists` false when there is none. */
+/** What the catalogue has of a table; `columns` empty and `exists` false when there is none. */
 export type CatalogTable = {
   readonly id: TableId;
   readonly exists: boolean;
@@ -96,7 +96,7 @@ export function hasFence({ kind }: CatalogTable): boolean {
   return kind === 'r' || kind === 'p';
 }
 
-/** Whether the catalogue tells keys, indexes and which columns are not null. */
+/** Whether the catalogue has keys, indexes and which columns are not null. */
 export function isTable(table: CatalogTable): boolean {
   return hasFence(table) || table.kind === 'b';
 }

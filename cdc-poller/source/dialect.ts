@@ -24,7 +24,7 @@ export type Dialect = {
   /** An SQL scalar for `observe`, and what its text says: how far the table's sequence is. `high` is the position's. @throws TableReshaped */
   readonly watchSql: (shape: TableShape) => string;
   readonly readWatch: (shape: TableShape, watched: string | null, high: bigint | null) => bigint | null;
-  /** How many rows a load is going to read, roughly; null where nothing tells. */
+  /** How many rows a load is going to read, roughly; null where it is not known. */
   readonly estimateRows: (source: CatalogSource, shape: TableShape, pass: Pass, pageRows: number) => Promise<number | null>;
   readonly encodeColumn: EncodeColumn;
   readonly keyText: KeyText;
@@ -55,7 +55,7 @@ export type PageQuery = {
   readonly seen?: (query: TextQuery) => Promise<string>;
 };
 
-/** Columns that stand before the table's own in each row of a page. */
+/** Columns that come before the table's own in each row of a page. */
 export const pagePrefix = 2;
 
 /** Rows as the server's own texts: no parser touches them. */
@@ -82,7 +82,7 @@ export type OpenSession = AsyncDisposable & {
 export type WatchedObservation = Observation & {
   readonly snapshot: Snapshot;
   readonly watched: string | null;
-  /** How far the server's log is, where it tells; only ever compared with itself. */
+  /** How far the server's log is, where it is known; only ever compared with itself. */
   readonly log: string | null;
 };
 
@@ -108,9 +108,9 @@ export type ServerIdentity = {
   readonly inRecovery: boolean;
   readonly database: string;
   readonly role: string;
-  /** How far the server's log is, where it tells. */
+  /** How far the server's log is, where it is known. */
   readonly log: string | null;
-  /** The transaction id that it gives next; null where it does not tell. */
+  /** The transaction id that it gives next; null where the server does not say. */
   readonly nextXid: bigint | null;
   /** It takes no writes but its own replication's, as far as that is known. */
   readonly readOnly: boolean;

@@ -14,7 +14,7 @@ import { TableReshaped } from './table-reshaped.ts';
 /** A row of a page, taken apart. */
 export type PageRow = {
   readonly row: RawRow;
-  /** The row's xmin as it stands there; null without one. */
+  /** The row's xmin as the page has it; null without one. */
   readonly txId: string | null;
   /** What {@link judgeRow} goes by: the full transaction id, or for a window the timestamp in µs or the id. */
   readonly version: bigint;
@@ -36,7 +36,7 @@ export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] 
   if (shape.relation !== null && state.join('/') !== pageStateOf(shape.relation)) throw new TableReshaped();
   const snapshotXmax = BigInt(xmax);
   const isOwn = isWindow(shape.capture);
-  // Rows of one transaction often stand together.
+  // Rows of one transaction often follow each other.
   let last: string | null = null;
   let version = 0n;
   return rows.map((texts) => {

@@ -1,11 +1,11 @@
 /**
  * Pieces of SQL that a query builder must not read: names, a SELECT of the configuration. Builders take dots, question marks, ` as ` and `*`
- * in them for syntax, and have no escape that is safe beside a backslash. A sign that no piece of ours has stands for each until the text is built.
+ * in them for syntax, and have no escape that is safe beside a backslash. A sign that no piece of ours has takes the place of each until the text is built.
  */
 export type Fragments = {
-  /** The sign that stands for the piece. */
+  /** The sign that takes the place of the piece. */
   of(sql: string): string;
-  /** The text with its pieces; `value` gives what stands for a question mark of the builder's. In one go: no piece is read for another's sign. */
+  /** The text with its pieces; `value` gives what replaces a question mark of the builder's. In one go: no piece is read for another's sign. */
   fill(text: string, value?: (index: number) => string): string;
 };
 

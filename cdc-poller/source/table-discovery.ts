@@ -11,7 +11,7 @@ export type UnfitTable = { readonly table: string; readonly findings: readonly S
  * The tables to poll: those that are configured by name, whatever they are, and those that the patterns match and that can be polled, each with
  * the settings of the first pattern that matches it. A name goes before a pattern. Partitions belong to their table, which is matched itself.
  *
- * @param onUnfit told of each table that a pattern matches and that is left out because it cannot be polled
+ * @param onUnfit called with each table that a pattern matches and that is left out because it cannot be polled
  */
 export async function discoverTables(
   session: SourceSession,

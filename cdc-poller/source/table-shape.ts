@@ -21,11 +21,11 @@ export type TableShape = {
   readonly hasXmin: boolean;
   /** What is read, in the table's order. */
   readonly columns: readonly CatalogColumn[];
-  /** Indexes in `columns` of what stands in events, with the masks. */
+  /** Indexes in `columns` of what events have, with the masks. */
   readonly published: readonly { readonly column: number; readonly mask: Mask | null }[];
   /** Indexes in `columns`. */
   readonly key: readonly number[];
-  /** Indexes in `columns` of those that tell a row's time; empty where none does. */
+  /** Indexes in `columns` of those that have a row's time; empty where none does. */
   readonly timestamps: readonly number[];
   /** Of timestamps without zone. */
   readonly clock: WallClock | null;
@@ -39,7 +39,7 @@ export type TableShape = {
   readonly relation: CatalogTable['relation'];
   /** The sequence to ask how far it is, where the role may. */
   readonly sequence: string | null;
-  /** `id-window`: the id that the table gives next, where it tells. */
+  /** `id-window`: the id that the table gives next, where that is known. */
   readonly nextId: bigint | null;
 };
 

@@ -26,7 +26,7 @@ function timeOf(texts: readonly (string | null | undefined)[]): Micros | null {
 
 /**
  * Looks for the rows that were published last. A row version can only be followed by one of a transaction that had not ended when it was seen: where
- * an older one stands now, or where a transaction that had committed has not, the server's history is another one. That is so of a backup that was put
+ * an older one is there now, or where a transaction that had committed has not, the server's history is another one. That is so of a backup that was put
  * back and has been written to since, until its ids and its log are past what the position knows. Rows that are gone prove nothing.
  *
  * @throws CdcError SOURCE_CHANGED
@@ -43,16 +43,13 @@ export async function refuseOtherRows(session: SourceSession, shape: TableShape,
   )) {
     const published = witness.rows.findLast((row) => row.key.every((text, index) => text === texts[index]));
     if (published === undefined) continue;
-    const stands = widenXid(BigInt(xmin ?? '0'), BigInt(xmax ?? '0'));
+    const writtenBy = widenXid(BigInt(xmin ?? '0'), BigInt(xmax ?? '0'));
     const time = timeOf(texts.slice(shape.key.length));
-    if (stands === published.xid && time !== published.time) {
-      throw otherHistory(table, `a row that transaction ${stands} has written is not the one that was published as written by it`);
+    if (writtenBy === published.xid && time !== published.time) {
+      throw otherHistory(table, `a row that transaction ${writtenBy} wrote is not the one that was published as written by it`);
     }
-    if (stands !== published.xid && stands < witness.below) {
-      throw otherHistory(
-        table,
-        `a row that transaction ${published.xid} had written stands as the earlier transaction ${stands} has left it`,
-      );
+    if (writtenBy !== published.xid && writtenBy < witness.below) {
+      throw otherHistory(table, `a row that transaction ${published.xid} had written is as the earlier transaction ${writtenBy} left it`);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { TableId } from '#change-events/index.ts';
 import type { CatalogColumn, KeyMisfit, Leaf } from './catalog-table.ts';
 
-/** What a table is judged by, and told in, in the words of its database. */
+/** The words of a database for what a table is judged by. */
 export type Words = {
   /** Types of columns that may be an id that grows. */
   readonly idTypes: readonly string[];

@@ -5,8 +5,8 @@ import { unfitCodes } from '../source/judge/unfit-codes.ts';
 /** That a table cannot be polled as it is configured (judge.ts). */
 const unfit: ReadonlySet<ErrorCode> = new Set([...unfitCodes, 'TABLES_UNFIT']);
 
-/** What somebody may mend while the poller runs: a grant, the column that was renamed, the size that a topic takes. */
-const mendableCodes: ReadonlySet<ErrorCode> = new Set([
+/** What somebody may fix while the poller runs: a grant, the column that was renamed, the size that a topic takes. */
+const fixableCodes: ReadonlySet<ErrorCode> = new Set([
   'VALUE_UNREADABLE',
   ...unfit,
   'TABLE_CHANGED',
@@ -21,7 +21,7 @@ const mendableCodes: ReadonlySet<ErrorCode> = new Set([
 
 /** What does not go away by itself: the table ends with it instead of trying again. */
 const finalCodes: ReadonlySet<ErrorCode> = new Set([
-  ...mendableCodes,
+  ...fixableCodes,
   'PRODUCER_FENCED',
   'SOURCE_IS_STANDBY',
   'POOLER_BETWEEN',
@@ -44,7 +44,7 @@ export function isUnfit(error: unknown): error is CdcError {
 }
 
 export function isMendable(error: unknown): boolean {
-  return error instanceof CdcError && mendableCodes.has(error.code);
+  return error instanceof CdcError && fixableCodes.has(error.code);
 }
 
 /** The table's schema does not go with those that its subject has. */
@@ -52,7 +52,7 @@ export function isIncompatible(error: unknown): boolean {
   return error instanceof CdcError && error.code === 'SCHEMA_INCOMPATIBLE';
 }
 
-/** The position is of no use as it is: cdc poller reset mends it, also while the poller runs. */
+/** The position is of no use as it is: cdc poller reset replaces it, also while the poller runs. */
 export function needsReset(error: unknown): boolean {
   return error instanceof CdcError && resettable.has(error.code);
 }

@@ -38,13 +38,13 @@ export type TableFinder = () => Promise<readonly PollerTableConfig[]>;
  */
 export function createTableFinder(context: PollerContext): TableFinder {
   const { config, poller, logger, refused } = context;
-  const told = new Set<string>();
+  const warned = new Set<string>();
   let judged = false;
   let polled: ReadonlySet<string> | null = null;
   const onUnfit = ({ table, findings }: UnfitTable): void => {
     const message = problemsError(findings).message;
-    if (told.has(message)) return;
-    told.add(message);
+    if (warned.has(message)) return;
+    warned.add(message);
     logger.warn({ table, remedy: findings[0] && remedyOf(findings[0]) }, `a table that matches a pattern is left out: ${message}`);
   };
   return async () => {
@@ -60,7 +60,7 @@ export function createTableFinder(context: PollerContext): TableFinder {
         const findings = isTablePattern(table.table) ? [] : (await judgeTable(session, identity, table)).findings;
         if (findings.length > 0) unfit.push(findings);
       }
-      // Nothing would be published: better told and ended than waited for.
+      // Nothing would be published: end with the error instead of waiting.
       if (unfit.length === poller.tables.length) throw problemsError(unfit.flat());
     }
     judged = true;

@@ -34,7 +34,7 @@ export type SupervisorOptions = {
 type Failure = { readonly error: unknown };
 type Run = { readonly controller: AbortController; readonly monitor: TableMonitor };
 
-/** What the process ends with when tables have failed: of those that cannot be polled all, as a person mends them at once. */
+/** What the process ends with when tables have failed: all errors of tables that cannot be polled, so that a person can fix them together. */
 function failureOf(failures: readonly (Failure | null)[]): Failure | null {
   const failed = failures.filter((failure) => failure !== null);
   const unfit = failed.map(({ error }) => error).filter(isUnfit);

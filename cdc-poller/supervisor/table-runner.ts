@@ -13,7 +13,7 @@ import { waitAfter } from './try-again.ts';
 const calmMs = 30_000;
 
 /**
- * Polls one table for as long as its assignment goes: lost connections are made again, the rest is final. In a group, to be fenced is not
+ * Polls one table for as long as its assignment goes: lost connections are made again, everything else is final. In a group, to be fenced is not
  * final: the table has moved on, or is taken again once the group has confirmed that it is still this process's.
  */
 export async function runTable(context: PollerContext, assignment: TableAssignment): Promise<void> {
@@ -56,7 +56,7 @@ export async function runTable(context: PollerContext, assignment: TableAssignme
       } catch (error) {
         if (signal.aborted) return;
         const moved = confirmed !== null && isFenced(error);
-        // What cannot be polled is mended by whoever owns the table: it waits, and the others go on. One that its subject does not take any more
+        // Only the owner of a table can make it fit for polling: it waits, and the others go on. One that its subject does not take any more
         // may have been changed while no poller ran.
         const waits = (wasFit || isUnfit(error) || isIncompatible(error) || needsReset(error)) && !context.once && isMendable(error);
         if (!moved && !waits && isFinal(error)) throw error;

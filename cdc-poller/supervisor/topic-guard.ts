@@ -7,7 +7,7 @@ const lookMs = 10_000;
 
 /**
  * Knows the topics that a process writes to by Kafka's own ids. A topic that is deleted and made again has its name, takes what is written, and lacks all
- * that was written before: no other answer of the broker tells.
+ * that was written before: no other answer of the broker shows it.
  */
 export type TopicGuard = {
   /**
@@ -101,7 +101,7 @@ export function positionInTopic(
   return { ...position, topicId: id ?? position.topicId };
 }
 
-/** By Kafka's ids of then and now; null where there was none to tell by. */
+/** By Kafka's ids of then and now; null where there was none to compare. */
 export function isAnotherTopic(was: string | null, is: string | null): boolean {
   return was !== null && is !== null && was !== is;
 }

@@ -50,7 +50,7 @@ export function topicRefusals(
         claim.table.table,
         refusal(
           claim.table,
-          `would share topic ${claim.topic} with ${others.map(({ what, topic }) => told(what, topic, claim.topic)).join(', ')}`,
+          `would share topic ${claim.topic} with ${others.map(({ what, topic }) => describe(what, topic, claim.topic)).join(', ')}`,
         ),
       );
     }
@@ -72,7 +72,7 @@ export function existingTopicRefusal(poller: Naming, table: PollerTableConfig, e
   return refusal(table, `cannot have the topic ${topic} beside ${other}: Kafka takes a dot and _ for the same there`);
 }
 
-function told(what: string, topic: string, than: string): string {
+function describe(what: string, topic: string, than: string): string {
   return topic === than ? what : `${what} (${topic}: Kafka takes a dot and _ for the same there)`;
 }
 

@@ -6,7 +6,7 @@ export function eventTopic({ topicPrefix }: Pick<PollerConfig, 'topicPrefix'>, {
   return topic ?? topicName(topicPrefix, parseTableId(table));
 }
 
-/** Where `onTooLarge: dead-letter` tells of rows that their topics do not take; one for all tables of a prefix. */
+/** Where `onTooLarge: dead-letter` reports rows that are too large for their topics; one for all tables of a prefix. */
 export function deadLetterTopic({ topicPrefix }: Pick<PollerConfig, 'topicPrefix'>): string {
   return `${topicPrefix}.dead-letter`;
 }

@@ -44,7 +44,7 @@ export function valueOfWireKey(key: Buffer): string {
 /** Whether an event that the poller wrote says that its row is gone. */
 export function isDeletion(value: Buffer | null): boolean {
   if (value === null) return true;
-  // Avro: neither `before` nor `after`. JSON: the op stands at the end of an event, past whatever a row may hold.
+  // Avro: neither `before` nor `after`. JSON: the op is at the end of an event, past whatever a row may hold.
   if (value[0] === 0 && value[headerBytes] !== openObject) return value[headerBytes] === 0 && value[headerBytes + 1] === 0;
   return value.includes(deletion, Math.max(0, value.length - 64));
 }

@@ -32,7 +32,7 @@ export type SweepSource = {
   digest(range: KeyRange): Promise<Digest>;
   /** Keys in a range. */
   list(range: KeyRange): Promise<ReadonlySet<string>>;
-  /** Those of `keys` that stand in the table. */
+  /** Those of `keys` that are in the table. */
   present(keys: readonly string[]): Promise<ReadonlySet<string>>;
 };
 

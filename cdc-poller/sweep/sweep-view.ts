@@ -34,8 +34,8 @@ export function sweepKeyOf({ id, relation, hasXmin, key, columns }: TableShape):
   const name = `${id.schema}.${id.table}`;
   if (relation === null || !hasXmin) return `${name} is a view or a query: a sweep needs a table`;
   if (only === undefined || column === undefined || keyType === undefined || more.length > 0) {
-    const told = key.map((index) => `${columns[index]?.name} ${columns[index]?.type.name}`).join(', ');
-    return `the key of table ${name} is (${told})`;
+    const columnsText = key.map((index) => `${columns[index]?.name} ${columns[index]?.type.name}`).join(', ');
+    return `the key of table ${name} is (${columnsText})`;
   }
   return { keyIndex: only, keyColumn: column.name, keyType };
 }

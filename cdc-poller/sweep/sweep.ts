@@ -11,7 +11,7 @@ export type SweepLimits = {
 };
 
 /**
- * How a sweep ended. `found`: these keys stand in no row of the table. The others publish nothing: `too-many` tells how many were
+ * How a sweep ended. `found`: no row of the table has these keys. The others publish nothing: `too-many` says how many were
  * missing when it gave up; `moved`: the table was truncated, rewritten or replaced meanwhile; `hidden`: a row-level-security policy
  * hides rows from the poller; `gone`: the table is not there.
  */

@@ -30,11 +30,11 @@ export type EndedSweep = {
 
 /**
  * Sweeps one table again and again, a query at a time, between polls and on their connection. `step` gives the messages of a finished
- * sweep; when they are committed, `committed` must be told, or the same keys are found once more. Outlasts sessions: a sweep that a
+ * sweep; when they are committed, call `committed`, or the same keys are found once more. Outlasts sessions: a sweep that a
  * lost connection cuts off begins again.
  */
 export type TableSweeper = {
-  /** Event keys (as JSON) that were committed; to be told of all of them. */
+  /** Event keys (as JSON) that were committed; call it with all of them. */
   readonly published: (keys: Iterable<string>) => void;
   /** A new session, or a table of another shape: a sweep under way is dropped. */
   restart(): void;
@@ -70,7 +70,7 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
     found = result.outcome === 'found' ? result.missing : [];
     running = null;
     nextAt = performance.now() + intervalMs;
-    tell(logger, result, maxDeletes);
+    report(logger, result, maxDeletes);
     const seenAt = Date.now();
     return {
       outcome: result.outcome,
@@ -114,7 +114,7 @@ export function createTableSweeper({ kafka, topic, settings, logger, signal }: T
   };
 }
 
-function tell(logger: Logger, result: SweepResult, maxDeletes: number): void {
+function report(logger: Logger, result: SweepResult, maxDeletes: number): void {
   switch (result.outcome) {
     case 'found':
       if (result.missing.length > 0) logger.info({ deletes: result.missing.length, swept: result.swept }, 'the sweep found deleted rows');

@@ -21,7 +21,7 @@ export type Oversize = {
   readonly found: Set<string>;
 };
 
-/** An event with the row version that it tells of. */
+/** An event with its row version. */
 export type VersionedMessage = OutgoingMessage & {
   /** The row's key as JSON, whatever the format of `key`. */
   readonly partitionKey: string;
@@ -52,7 +52,7 @@ export async function sendPage(publisher: TablePublisher, messages: readonly Ver
   }
   if (fit.length === messages.length) return;
   const letters = messages.filter((message) => oversize.found.has(nameOf(message)));
-  for (const letter of letters) tell(oversize, letter);
+  for (const letter of letters) report(oversize, letter);
   if (oversize.action !== 'fail')
     publisher.leaveOut({ action: oversize.action, rows: letters.map(({ partitionKey: key, valueBytes: bytes }) => ({ key, bytes })) });
   if (oversize.action === 'dead-letter')
@@ -94,7 +94,7 @@ function learn(oversize: Oversize, chunk: readonly VersionedMessage[], cause: un
   oversize.found.add(nameOf(only));
 }
 
-function tell({ logger, action, topic, deadLetterTopic }: Oversize, letter: VersionedMessage): void {
+function report({ logger, action, topic, deadLetterTopic }: Oversize, letter: VersionedMessage): void {
   const fields = { code: 'KAFKA_MESSAGE_TOO_LARGE', key: letter.partitionKey, bytes: letter.valueBytes, topic };
   if (action === 'skip') logger.warn(fields, 'a row was left out: its event is larger than the topic takes');
   else logger.warn({ ...fields, deadLetterTopic }, 'a row became a dead letter: its event is larger than the topic takes');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark } from '../fence/floor.ts';
 import { judgeRow, type Cursor, type Pass } from '../fence/pass.ts';
-import { createOutbox } from './send-queue.ts';
+import { createSendQueue } from './send-queue.ts';
 import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
 import { afterPage, isWindow, type Position, type Witness } from '../position/position.ts';
 import { cursorAfter, pageRows, type PageRow } from '../source/page-rows.ts';
@@ -55,7 +55,7 @@ export async function runPass(
   finish: (cursor: Cursor | null) => Position,
 ): Promise<PassResult> {
   const { session, shape, publisher, oversize, signal } = context;
-  const outbox = createOutbox(jobsAhead);
+  const sendQueue = createSendQueue(jobsAhead);
   let remembered: (readonly [bigint, string])[] = [];
   /** Of this pass, in commits that are not done yet too. */
   let uncommittedKeys = 0;
@@ -72,7 +72,7 @@ export async function runPass(
     const keys = remembered;
     remembered = [];
     pending = 0;
-    await outbox.add(async () => {
+    await sendQueue.add(async () => {
       await publisher.commit(at, keys);
       uncommittedKeys -= keys.length;
     });
@@ -93,13 +93,13 @@ export async function runPass(
       if (page.late > late) late = page.late;
       if (page.witnesses.length > 0) witnesses = page.witnesses;
       pending += page.messages.length;
-      if (page.messages.length > 0) await outbox.add(() => sendPage(publisher, page.messages, oversize));
+      if (page.messages.length > 0) await sendQueue.add(() => sendPage(publisher, page.messages, oversize));
       // A row that was left out is remembered all the same, or the next poll would meet it again.
       const hasNews = pending > 0 || remembered.length > 0;
       if (whole) {
         const final = withWitness(finish(cursor));
         if (hasNews) await commit(final);
-        await outbox.drain();
+        await sendQueue.drain();
         if (!hasNews) publisher.journal.advance(final);
         oversize.chunkBytes = null;
         return { whole: true, read, published, late };
@@ -108,11 +108,11 @@ export async function runPass(
         await commit(withWitness(afterPage(position, pass, cursor ?? missingCursor())));
       context.onProgress({ read, published });
     }
-    await outbox.drain();
+    await sendQueue.drain();
     return { whole: false, read, published, late };
   } finally {
     // Neither a page that is still being read nor one that is being sent must meet a session or a transaction that others use.
-    await outbox.settled();
+    await sendQueue.settled();
     await next?.catch(() => undefined);
   }
 }
@@ -166,7 +166,7 @@ function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: 
   return { messages, remembered, late, witnesses: shape.hasWitness ? witnessesOf(shape, recent) : [] };
 }
 
-/** Tells contents apart, not more: 96 bits. */
+/** Differs between contents; 96 bits are enough for that. */
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64').slice(0, 16);
 }

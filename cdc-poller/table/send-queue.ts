@@ -1,5 +1,5 @@
 /** Work that leaves in order while its maker goes on: pages are read and encoded while earlier ones are still being sent. */
-export type Outbox = {
+export type SendQueue = {
   /** Resolves when few enough jobs wait for the maker to go on. Rejects with what a job has thrown; no job runs after that one. */
   add(job: () => Promise<void>): Promise<void>;
   /** Resolves when every job is done; rejects as `add` does. */
@@ -9,7 +9,7 @@ export type Outbox = {
 };
 
 /** @param ahead jobs that may wait or run while the maker goes on: what bounds the memory of all that is under way */
-export function createOutbox(ahead: number): Outbox {
+export function createSendQueue(ahead: number): SendQueue {
   const unfinished: Promise<void>[] = [];
   let last: Promise<void> = Promise.resolve();
   return {

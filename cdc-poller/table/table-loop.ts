@@ -139,17 +139,17 @@ async function writePosition(
   const { position } = publisher.journal;
   if (position === null) return;
   const movedOn = position.horizon !== rhythm.written?.horizon || position.swept !== rhythm.written.swept;
-  const restedMs = performance.now() - rhythm.writtenAt;
+  const idleMs = performance.now() - rhythm.writtenAt;
   // A window may still be given rows of its own time: it proves nothing of that, and one on ids nothing of any time.
   const proves = complete && shape.capture !== 'id-window';
-  if (!(movedOn && restedMs >= idleWriteMs) && !(proves && restedMs >= heartbeat.everyMs)) return;
+  if (!(movedOn && idleMs >= idleWriteMs) && !(proves && idleMs >= heartbeat.everyMs)) return;
   if (proves) await publisher.send([heartbeat.message(shape.capture === 'window' ? clock - start.margin : clock)], heartbeat.topic);
   await publisher.commit(position, []);
   rhythm.written = position;
   rhythm.writtenAt = performance.now();
 }
 
-/** The time up to which the floor has come. Ids have none: the time of the oldest candidate stands for it. */
+/** The time up to which the floor has come. Ids have none: the time of the oldest candidate is used. */
 function floorTime({ shape, start }: TableLoopOptions, { candidates }: Known, clock: Micros, floor: Micros): Micros {
   if (shape.capture === 'time') return floor;
   return (candidates[0]?.at ?? clock) - (shape.capture === 'id-window' ? 0n : start.margin);
@@ -168,7 +168,7 @@ async function explainHeldFloor(
   monitor.heldBack(await findHolder((text, values) => session.query(text, values), candidates[0]?.open ?? new Set()));
 }
 
-/** A row that comes later than the window is wide is not seen, so what comes within it is all that can tell. */
+/** A row that comes later than the window is wide is not seen, so only rows that come within it can be measured. */
 function warnOfLateRows({ shape, start, monitor, logger }: TableLoopOptions, late: Mark): void {
   const window = windowFigures(shape.capture, start.margin, late);
   if (window === null || !monitor.lateness(window)) return;

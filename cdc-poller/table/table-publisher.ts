@@ -17,13 +17,13 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
-  /** Told what taking over waits for when it lasts. */
+  /** Called with what taking over waits for, when it lasts. */
   readonly progress?: Progress;
-  /** Told how many events each commit published to the table's topic. */
+  /** Called with how many events each commit published to the table's topic. */
   readonly onCommitted?: (events: number) => void;
-  /** Told the rows that a commit's position passes without their event. */
+  /** Called with the rows that a commit's position passes without their event. */
   readonly onLeftOut?: (rows: LeftOutRows) => void;
-  /** Told the keys (as JSON) of the events that each commit published to the table's topic. */
+  /** Called with the keys (as JSON) of the events that each commit published to the table's topic. */
   readonly onKeys?: ((keys: readonly string[]) => void) | undefined;
 };
 
@@ -35,7 +35,7 @@ export type TablePublisher = AsyncDisposable & {
   readonly journal: TableJournal;
   /** Adds events to the open transaction, or opens one; to the table's topic unless another is named. */
   send(messages: readonly OutgoingMessage[], topic?: string): Promise<void>;
-  /** Rows that are left out; told when the position past them is committed. */
+  /** Rows that are left out; reported when the position past them is committed. */
   leaveOut(rows: LeftOutRows): void;
   /** Ends the transaction with the position; what is remembered counts from then on. */
   commit(position: Position, remembered: readonly (readonly [xid: bigint, key: string])[]): Promise<void>;
@@ -44,7 +44,7 @@ export type TablePublisher = AsyncDisposable & {
 };
 
 /**
- * Takes the table over and reads where it stands.
+ * Takes the table over and reads its position.
  *
  * @throws CdcError PRODUCER_FENCED when `reclaim` finds another owner; POSITION_INVALID; POSITION_INCOMPLETE; KAFKA_UNREACHABLE
  */

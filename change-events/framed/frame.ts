@@ -1,6 +1,6 @@
 /**
  * Confluent's wire format: a zero byte, the schema's id as four bytes (big endian), the payload. JSON never begins with a zero byte, so the
- * two can be told apart in one topic.
+ * one topic can have both.
  */
 export const payloadStart = 5;
 

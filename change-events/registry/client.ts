@@ -116,9 +116,9 @@ async function check(ask: Ask, { subject, number, schema, url }: Comparison, sig
     return answer;
   };
   const what = `a comparison with version ${number} of subject ${subject}`;
-  const told = { params: { verbose: true }, transformResponse: keep };
+  const verbose = { params: { verbose: true }, transformResponse: keep };
   const found = await orNull(() =>
-    orExplained(subject, () => ask(what, (client) => client.testCompatibility(subject, number, schema), signal, told)),
+    orExplained(subject, () => ask(what, (client) => client.testCompatibility(subject, number, schema), signal, verbose)),
   );
   if (found === null) return [];
   const { is_compatible: compatible, messages, reason } = parse(checkAnswer, answer, url);

@@ -8,7 +8,7 @@ export type ReadRow = { readonly row: RowValues; readonly end: number };
 
 /** How the rows of one topic are laid out, as far as is known. */
 export type RowLayout = {
-  /** The row that stands at `start`, if it has just the columns of the known ones, in their order; null for any other, valid or not. */
+  /** The row at `start`, if it has just the columns of the known ones, in their order; null for any other, valid or not. */
   read(bytes: Buffer, start: number): ReadRow | null;
   /** Remembers the columns of a row. */
   learn(names: readonly string[]): void;

@@ -4,13 +4,13 @@ import { createEventTails, type EventTails } from './event-tails.ts';
 import { createRowLayout, type RowLayout } from './row-layout.ts';
 import { endOfValue, integerAt, isNamed, isNull, valueAfterName } from './skip.ts';
 
-/** What applying an event needs of it. The rest of the envelope is skipped unread; `before` is only parsed when somebody asks. */
+/** What applying an event needs of it. Everything else in the envelope is skipped unread; `before` is only parsed when somebody asks. */
 export type ScannedEvent = {
   readonly op: Operation;
   readonly after: RowValues | null;
   /** The log's position (`source.lsn`); null when the strategy knows none. */
   readonly lsn: number | bigint | null;
-  /** Where `before` stands in the bytes; null for a null. */
+  /** Where `before` is in the bytes; null for a null. */
   readonly before: Span | null;
 };
 
@@ -35,8 +35,8 @@ export function createScanMemory(): ScanMemory {
 
 /**
  * Reads an event in one pass over its bytes and makes no object of what is not needed: a twentieth of a full decoding's time. Knows only
- * compact JSON as Debezium and the poller write it, and answers null to everything else, valid or not: that is for the full decoder, whose
- * word counts. What is skipped is only checked for its brackets and quotes.
+ * compact JSON as Debezium and the poller write it, and answers null to everything else, valid or not: the full decoder reads it then, and
+ * decides. What is skipped is only checked for its brackets and quotes.
  */
 export function scanEvent(bytes: Buffer, { layout, tails }: ScanMemory): ScannedEvent | null {
   if (bytes[0] !== openBrace) return null;
@@ -44,7 +44,7 @@ export function scanEvent(bytes: Buffer, { layout, tails }: ScanMemory): Scanned
   let before: Span | null = null;
   let after: RowValues | null = null;
   let source: Source | undefined;
-  /** What follows the row, as long as that says all the rest; -1 when it does not. */
+  /** What follows the row, while that says everything else; -1 when it does not. */
   let tailAt = -1;
   let at = 1;
   for (;;) {
@@ -99,7 +99,7 @@ function readAfter(bytes: Buffer, start: number, layout: RowLayout): { readonly 
   return { row: values, end };
 }
 
-/** The row that stands at `span`; undefined when that is none. */
+/** The row at `span`; undefined when that is none. */
 export function rowAt(bytes: Buffer, { start, end }: Span): Row | undefined {
   if (bytes[start] !== openBrace) return undefined;
   const text = bytes.toString('utf8', start, end);

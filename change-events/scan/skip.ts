@@ -1,7 +1,7 @@
 import { isLogPosition } from '../change-event.ts';
 import { deepestLevel } from '../lossless-json.ts';
 
-/** Reading compact JSON byte by byte, as far as is needed to pass over it: brackets and quotes must match, the rest is not looked at. */
+/** Reading compact JSON byte by byte, as far as is needed to pass over it: brackets and quotes must match, nothing else is looked at. */
 
 const space = 32;
 const quote = 34;

@@ -29,7 +29,7 @@ export function viewOf(bytes: Buffer): DataView {
   return lastView;
 }
 
-/** Where `literal` ends, if it stands at `at` and before `end`; -1 if not. */
+/** Where `literal` ends, if it is at `at` and before `end`; -1 if not. */
 export function endOfLiteral(view: DataView, at: number, end: number, { length, words, rest }: Literal): number {
   if (end - at < length) return -1;
   let place = at;

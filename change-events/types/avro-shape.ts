@@ -68,7 +68,7 @@ function plainShape(type: AvroType, shapeOf: (type: AvroType) => TypeShape): Typ
   }
 }
 
-/** The labels of a database's enum. MariaDB's connector and poller put a backslash before a comma of a label; of Postgres' labels nothing tells. */
+/** The labels of a database's enum. MariaDB's connector and poller put a backslash before a comma of a label; in Postgres' labels a comma is not marked. */
 function allowedOf({ connectName, parameters }: Meaning): readonly string[] | null {
   const allowed = connectName === 'io.debezium.data.Enum' ? parameters?.['allowed'] : undefined;
   return allowed === undefined ? null : allowed.split(/(?<!\\),/).map((label) => label.replaceAll(String.raw`\,`, ','));
@@ -86,7 +86,7 @@ function commentOf(type: AvroType): string | null {
   return said.length === 0 ? null : said.join(': ');
 }
 
-/** The column's type in the database, where `column.propagate.source.type` told it. */
+/** The column's type in the database, where `column.propagate.source.type` has it. */
 function declaredAs({ parameters }: Meaning): string | null {
   const of = (what: string): string | undefined => parameters?.[`__debezium.source.column.${what}`];
   const [type, length, scale] = [of('type'), of('length'), of('scale')];

@@ -1,6 +1,6 @@
 /** What values of a schema look like to a consumer, after the decoder: what a TypeScript type says. An object that contains itself is the same object again. */
 export type TypeShape =
-  /** TypeScript as it stands: `string`, `Integer`. */
+  /** TypeScript as it is: `string`, `Integer`. */
   | { readonly kind: 'plain'; readonly text: 'string' | 'number' | 'boolean' | 'null' | 'Integer' | 'Float' | 'Json' }
   | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean)[] }
   | { readonly kind: 'list' | 'map'; readonly items: TypeShape }
@@ -14,7 +14,7 @@ export type Member = {
   readonly type: TypeShape;
   /** It may be missing. */
   readonly optional: boolean;
-  /** What the type does not tell; one line. */
+  /** What the type does not say; one line. */
   readonly comment: string | null;
 };
 
@@ -30,7 +30,7 @@ export const plain = {
 
 const operations: TypeShape = { kind: 'literals', values: ['c', 'u', 'd', 'r', 't'] };
 
-/** An envelope's row and the envelope with its letters in `op`, which no Avro schema tells; null for what is no envelope. */
+/** An envelope's row and the envelope with its letters in `op`, which no Avro schema has; null for what is no envelope. */
 export function envelopeOf(shape: TypeShape): { readonly envelope: ObjectShape; readonly row: ObjectShape } | null {
   if (shape.kind !== 'object') return null;
   const of = (name: string): TypeShape | undefined => shape.members.find((member) => member.name === name)?.type;

@@ -12,7 +12,7 @@ export function subjectParts(subject: string): SubjectParts {
 
 /**
  * A type's name for each subject: of `log.public.order_items-value` the table's, OrderItems, of its key OrderItemsKey. Where two topics would have the same name, each is
- * told by more of its own: LogPublicOrderItems.
+ * named by more of its own: LogPublicOrderItems.
  */
 export function typeNames(subjects: readonly string[]): ReadonlyMap<string, string> {
   const parts = subjects.map(subjectParts);

@@ -12,7 +12,7 @@ export type TableEvents = {
   readonly states: { readonly committed: number; readonly superseded: number; readonly seen: number; readonly lost: KeyList };
   /** Changes that a later change of the same transaction replaced before anyone could see them. */
   readonly withinTransactions: { readonly made: number; readonly seen: number };
-  /** `ofUnseen` are the lost ones of rows that no event ever told of: they came and went between two looks, and left no ghost. */
+  /** `ofUnseen` are the lost ones of rows that have no event at all: they came and went between two looks, and left no ghost. */
   readonly deletes: { readonly committed: number; readonly seen: number; readonly lost: KeyList; readonly ofUnseen: KeyList };
   readonly truncates: { readonly committed: number; readonly seen: number };
   /** Of the updates and deletes that were seen: how many events carried the whole row as it was, a part of it, or nothing. */
@@ -93,7 +93,7 @@ export function countEvents(input: CountInput): { readonly counts: TableEvents; 
   return { counts, matches: inWindow };
 }
 
-/** Whether an event tells of a change before the window. */
+/** Whether an event is of a change before the window. */
 function isOld({ txId, receivedAt }: ObservedEvent, { windowStart, windowOpenedAt }: CountInput): boolean {
   return txId === null ? receivedAt < windowOpenedAt : precedes(txId, windowStart);
 }

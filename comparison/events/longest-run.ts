@@ -1,5 +1,5 @@
 /**
- * The length of the longest common subsequence of two lists (Hunt–Szymanski): how much of `seen` stands in an order that `truth` has
+ * The length of the longest common subsequence of two lists (Hunt–Szymanski): how much of `seen` is in an order that `truth` has
  * too. n log n where values are distinct, as states nearly always are.
  */
 export function longestCommonRun(truth: readonly string[], seen: readonly string[]): number {

@@ -28,7 +28,7 @@ export type KeyMatches = {
   readonly duplicates: readonly ObservedEvent[];
   /** Events of states that the ledger does not have. */
   readonly unexplained: readonly ObservedEvent[];
-  /** The fewest events that would have to move for the rest to stand in commit order. */
+  /** The fewest events that would have to move for the others to be in commit order. */
   readonly outOfOrder: number;
 };
 

@@ -6,7 +6,7 @@ export type KeyedRow = { readonly key: readonly string[]; readonly values: reado
 /** One column of a key: integers by their value, anything else by the bytes of its text (`COLLATE "C"`). */
 export type KeyOrder = 'integer' | 'bytes';
 
-/** How a model stands against its source at the end. */
+/** How a model compares with its source at the end. */
 export type RowDifferences = {
   readonly source: number;
   readonly model: number;

@@ -22,7 +22,7 @@ export type ObserverOptions = {
   readonly tables: readonly TableShape[];
   /** Its topic under the log strategy carries the sentinel. */
   readonly heartbeatTable: TableId;
-  /** Where a strategy's model stands; what it has not applied yet is observed as well, or nobody would know that it is behind. */
+  /** How far a strategy's model is; what it has not applied yet is observed as well, or nobody would know that it is behind. */
   readonly appliedOffsets: PerStrategy<(topic: string, partition: number) => bigint | null>;
   /** Events kept in memory (about 0.5 kB each); past it they are only counted, and outcomes that need them become inconclusive. */
   readonly maxEvents: number;
@@ -43,7 +43,7 @@ type Source = { readonly strategy: Strategy; readonly shape: TableShape; readonl
 type MutableTable = { events: ObservedEvent[]; tombstones: number; undecodable: { count: number; first: string | null } };
 
 /**
- * Watches the topics of all strategies from where their models stand, as a read_committed consumer of its own group, and stamps each event
+ * Watches the topics of all strategies from the positions of their models, as a read_committed consumer of its own group, and stamps each event
  * with this host's clock on arrival.
  *
  * @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE

@@ -28,7 +28,7 @@ export class TopicProgress {
     return ends.every(({ partition, high }) => this.next(topic, partition) >= high);
   }
 
-  /** Per partition that had a message: the offset after its last one. A consumer that has applied everything stands there or beyond. */
+  /** Per partition that had a message: the offset after its last one. A consumer that has applied everything is there or beyond. */
   dataEnds(topic: string): ReadonlyMap<number, bigint> {
     const ends = new Map<number, bigint>();
     for (const [partition, { lastMessage }] of this.#of(topic)) if (lastMessage !== null) ends.set(partition, lastMessage + 1n);

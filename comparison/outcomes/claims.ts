@@ -13,7 +13,7 @@ export type ClaimResult = {
   /** What was tested: the outcome names the strategies for which this is true. */
   readonly property: string;
   readonly outcome: Outcome;
-  /** Why the run could not tell; null unless inconclusive. */
+  /** Why the run could not decide; null unless inconclusive. */
   readonly reason: string | null;
   readonly verdicts: PerStrategy<Verdict['kind']>;
   /** What was measured, in words, under each strategy. */

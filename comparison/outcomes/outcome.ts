@@ -2,7 +2,7 @@ import { entriesOf, type PerStrategy, type Strategy } from '../strategy.ts';
 
 /**
  * For which strategies of the run a property holds, closed: every set of them has one name. `all` and `none` speak of those that ran, two or
- * three; `inconclusive` when the run could not tell of one of them.
+ * three; `inconclusive` when the run could not decide for one of them.
  */
 export const outcomes = [
   'all',

@@ -3,7 +3,7 @@ import type { ClaimResult } from '../outcomes/claims.ts';
 import type { PerStrategy } from '../strategy.ts';
 import type { StrategyReport } from '../strategy-report.ts';
 
-/** The result of a comparison. JSON as it stands; `format` grows when a field changes its meaning. */
+/** The result of a comparison. JSON as it is; `format` grows when a field changes its meaning. */
 export type ComparisonReport = {
   readonly format: 2;
   /** When the window opened and when all strategies had caught up, ISO 8601. */

@@ -19,7 +19,7 @@ export const strategyNames: Readonly<Record<Strategy, string>> = {
 
 const shortNames: Readonly<Record<Strategy, string>> = { log: 'log', query: 'query', sweep: 'query + sweep' };
 
-/** What stands where nothing was measured; the reason is in the verdicts and notes. */
+/** What is printed where nothing was measured; the reason is in the verdicts and notes. */
 const noFigure = '–';
 
 export function sections(report: ComparisonReport): readonly Section[] {

@@ -69,7 +69,7 @@ const shownKeys = 12;
 /** `1, 2, 3 and more` */
 function keyText({ count, keys }: KeyList): string {
   const shown = keys.slice(0, shownKeys).join(', ');
-  // A key may stand for several cases, so that fewer keys than cases is not yet a list cut short.
+  // One key may have several cases, so that fewer keys than cases is not yet a list cut short.
   return keys.length > shownKeys || (keys.length < count && keys.length >= shownKeys) ? `${shown} …` : shown;
 }
 

@@ -9,7 +9,7 @@ import { literalSecrets } from '../secrets.ts';
 import type { ConnectorFile } from '../config-file.ts';
 import { renderStrimzi } from '../strimzi.ts';
 import { requireFitTables } from '../postgres/unfit-tables.ts';
-import { tellLostColumns } from '../postgres/facts/lost-columns.ts';
+import { listLostColumns } from '../postgres/facts/lost-columns.ts';
 import { clientOf, filesOf, replicatorIfConfigured, toJson, type JsonOption } from './connect-context.ts';
 
 const differs = 2;
@@ -109,7 +109,7 @@ async function warnOfLosses(context: CliContext, file: ConnectorFile): Promise<v
   const source = await replicatorIfConfigured(context);
   if (source === undefined || isMariadb(source)) return;
   try {
-    for (const what of await tellLostColumns(source, file)) context.progress(`${file.name}: ${what} (cdc doctor says more)`);
+    for (const what of await listLostColumns(source, file)) context.progress(`${file.name}: ${what} (cdc doctor says more)`);
   } catch (error) {
     context.signal.throwIfAborted();
     context.progress(`${file.name}: whether Debezium carries every column could not be seen: ${describeError(error)}`);

@@ -24,7 +24,7 @@ export async function showStatus(context: CliContext, names: readonly string[], 
   const client = await clientOf(context);
   const wanted = names.length > 0 ? names : (await filesOf(context)).map(({ name }) => name);
   const replicator = await replicatorIfConfigured(context);
-  if (replicator === undefined) context.progress('the source is not looked at: legacyDb.roles.replicator is not configured');
+  if (replicator === undefined) context.progress('the source is not checked: legacyDb.roles.replicator is not configured');
   const reports = await Promise.all(wanted.map((name) => report(client, replicator, name, context.signal)));
   context.print(json ? toJson(reports) : reports.map(format).join('\n'));
   if (reports.some(isBad)) context.setExitCode(badNews);

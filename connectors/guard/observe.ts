@@ -25,7 +25,7 @@ export type Guarded = {
 export type Observation = { readonly view: GuardView; readonly offsets: ConnectorOffsets };
 
 /**
- * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastOffsets` stand in for
+ * Looks at Connect and at the source, each for itself: when one does not answer, the other is still seen. `lastOffsets` replace
  * the position while Connect is away, so that a slot that is gone is seen then too.
  */
 export async function observe(guarded: Guarded, lastOffsets: ConnectorOffsets, signal: AbortSignal): Promise<Observation> {

@@ -14,7 +14,7 @@ export type BinlogLag = {
   readonly position?: string;
   /** Where the server writes now; null where the role may not see it. */
   readonly head: string | null;
-  /** Binlog after the position, in bytes; null where it cannot be told. */
+  /** Binlog after the position, in bytes; null where it is not known. */
   readonly behindBytes: number | null;
   /** How long the server keeps its binlog; 0: not ended by time; null: it does not say. Nothing keeps a file for a connector that is away. */
   readonly expireSeconds: number | null;

@@ -16,7 +16,7 @@ const positionSchema = z.object({ file: z.string().min(1), pos: z.number(), serv
 
 const gtidsSchema = z.object({ gtids: z.string().transform((text) => text.split(',').map(parseGtid)) });
 
-/** Where a Debezium MariaDB or MySQL connector stands, by its offsets. */
+/** How far a Debezium MariaDB or MySQL connector is, by its offsets. */
 export function binlogPositionOf(offsets: ConnectorOffsets): BinlogPosition | undefined {
   for (const { offset } of offsets) {
     const found = positionSchema.safeParse(offset);

@@ -4,7 +4,7 @@ import { CdcError } from '#pipeline/index.ts';
 import type { RelationName } from './facts/published-facts.ts';
 import { sqlText } from './sql-names.ts';
 
-/** What takes a change back; noted in the source with the change itself. `set` and `before` are what stands after REPLICA IDENTITY, or an option's value. */
+/** What takes a change back; noted in the source with the change itself. `set` and `before` are what comes after REPLICA IDENTITY, or an option's value. */
 export type Note =
   | { readonly kind: 'identity'; readonly table: RelationName; readonly set: string; readonly before: string }
   | { readonly kind: 'publication'; readonly publication: string }

@@ -75,7 +75,7 @@ export function planTable(
   };
 }
 
-/** What no identity and no publication mends. */
+/** What no identity and no publication fixes. */
 function kindRefusal(table: PublishableTable, role: string): Refusal | undefined {
   const { id, kind, children, relations, keyColumns, version } = table;
   const refusal = (what: Refusal['kind'], reason: string, remedy: string, relation = id): Refusal => ({
@@ -177,7 +177,7 @@ function planIdentities(
       const whole = refusalOf(relation, { kind: 'full' }, publications, version);
       const reason = now.kind === 'default' && whole !== undefined ? `${why}, nor can its replica identity be FULL: ${whole}` : why;
       const text = `cannot be published: UPDATE and DELETE on ${name} would fail, because ${reason}`;
-      return { kind: 'identity', relation: relation.id, reason: text, remedy: mendText(name, fitting) };
+      return { kind: 'identity', relation: relation.id, reason: text, remedy: fixText(name, fitting) };
     }
     if (now.kind !== 'default' || fitting.kind === 'default') {
       present.push({ action: 'present', object: `replica identity of table ${name}: ${identityText(now)}` });
@@ -228,12 +228,12 @@ export function identityStatement(name: string, identity: Identity): string {
   return `ALTER TABLE ${name} REPLICA IDENTITY ${identitySql(identity)}`;
 }
 
-/** As it stands after REPLICA IDENTITY. */
+/** As it is written after REPLICA IDENTITY. */
 export function identitySql(identity: Identity): string {
   return identity.kind === 'index' ? `USING INDEX ${sqlName(identity.index)}` : identityText(identity);
 }
 
-function mendText(name: string, fitting: Identity | undefined): string {
+function fixText(name: string, fitting: Identity | undefined): string {
   if (fitting === undefined) return `Give it a primary key, or a unique index of columns that are NOT NULL; or ${elsewhere}.`;
   return `As the owner: ${identityStatement(name, fitting)};`;
 }

@@ -4,7 +4,7 @@ import type { ConnectorConfig } from '../config-file.ts';
 
 /**
  * How a table is named in Debezium's table.include.list, whose entries are regular expressions between commas, matched against `schema.table` as it
- * stands, upper and lower case alike. What means one table can be told: other signs than letters, digits and `_` after a backslash, or as `\x{2c}`
+ * is, upper and lower case alike. An entry that means one table can be recognised: other signs than letters, digits and `_` after a backslash, or as `\x{2c}`
  * (a comma, and blanks at either end, must be), and one plain dot between the names. `(?-i)` before it makes case count.
  */
 

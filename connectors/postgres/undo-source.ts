@@ -30,8 +30,8 @@ export async function undoSource(owner: ClientConfig): Promise<readonly SourceCh
     for (let note = notes.at(-1); note !== undefined; note = notes.at(-1)) {
       notes = notes.slice(0, -1);
       const back = note;
-      const rest = notes;
-      const change = await attempt(place, () => takeBack(client, back, rest, kept));
+      const remaining = notes;
+      const change = await attempt(place, () => takeBack(client, back, remaining, kept));
       if (change?.action === 'refused') kept.unshift(note);
       if (change !== undefined) changes.push(change);
     }
@@ -40,8 +40,12 @@ export async function undoSource(owner: ClientConfig): Promise<readonly SourceCh
 }
 
 /** Undefined: there is nothing to take back any more. */
-async function takeBack(client: Client, note: Note, rest: readonly Note[], kept: readonly Note[]): Promise<SourceChange | undefined> {
-  const left = (change: SourceChange | undefined): readonly Note[] => [...rest, ...(change?.action === 'refused' ? [note] : []), ...kept];
+async function takeBack(client: Client, note: Note, remaining: readonly Note[], kept: readonly Note[]): Promise<SourceChange | undefined> {
+  const left = (change: SourceChange | undefined): readonly Note[] => [
+    ...remaining,
+    ...(change?.action === 'refused' ? [note] : []),
+    ...kept,
+  ];
   await client.query('BEGIN');
   try {
     const change = await carryOut(client, note, kept);

@@ -109,7 +109,7 @@ function hasPosition(offsets: ConnectorOffsets): boolean {
   return offsets.some(({ offset }) => offset !== null && Object.keys(offset).length > 0);
 }
 
-/** Where a Debezium connector stands, by its offsets: no position yet, reading the tables, or past them and following the log. */
+/** How far a Debezium connector is, by its offsets: no position yet, reading the tables, or past them and following the log. */
 export function snapshotState(offsets: ConnectorOffsets): 'none' | 'snapshot' | 'streaming' {
   if (!hasPosition(offsets)) return 'none';
   // While the snapshot runs its positions say so: `snapshot` (INITIAL …) with `snapshot_completed` false.

@@ -49,7 +49,7 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
   return problems.map(({ field, message }) => `${field}: ${message}`).join('\n');
 }
 
-/** An unresolved reference reaches the database as it stands, and the database's complaint hides why. */
+/** An unresolved reference reaches the database as it is, and the database's complaint hides why. */
 function explain(message: string): string {
   const reference = /\$\{[a-z]+:[^}]+\}/i.exec(message)?.[0];
   const line = message.replaceAll(/\s+/g, ' ').trim();

@@ -31,7 +31,7 @@ export type ConnectClient = {
   connectors(signal?: AbortSignal): Promise<readonly string[]>;
   /** The settings as they were given, references unresolved; null when there is no such connector. */
   config(name: string, signal?: AbortSignal): Promise<ConnectorConfig | null>;
-  /** The same of every connector. Connect tells these from memory, also while Kafka is away, which keeps {@link config} waiting. */
+  /** The same of every connector. Connect reports these from memory, also while Kafka is away, which keeps {@link config} waiting. */
   configs(signal?: AbortSignal): Promise<ReadonlyMap<string, ConnectorConfig>>;
   /** Creates or replaces. @throws CdcError CONNECTOR_CONFIG_INVALID naming the fields, where Connect answers a misleading 500 */
   putConfig(name: string, config: ConnectorConfig, signal?: AbortSignal): Promise<void>;
@@ -74,7 +74,7 @@ export function connectClient(location: ConnectLocation): ConnectClient {
       `${location.url} answers, but knows no GET ${where} (404): it is not Kafka Connect's REST address`,
     );
   }
-  const tell = async (name: string, method: Method, what: string, signal?: AbortSignal): Promise<void> => {
+  const command = async (name: string, method: Method, what: string, signal?: AbortSignal): Promise<void> => {
     await orRefused(request(method, path(name, what), undefined, signal), `${method} ${what}`, name);
   };
   async function orRefused(answer: Promise<unknown>, what: string, name?: string): Promise<unknown> {
@@ -151,13 +151,13 @@ export function connectClient(location: ConnectLocation): ConnectClient {
     async alterOffsets(name, offsets, signal) {
       await orRefused(request('PATCH', path(name, '/offsets'), { offsets }, signal), 'PATCH offsets', name);
     },
-    deleteOffsets: (name, signal) => tell(name, 'DELETE', '/offsets', signal),
-    pause: (name, signal) => tell(name, 'PUT', '/pause', signal),
-    resume: (name, signal) => tell(name, 'PUT', '/resume', signal),
-    stop: (name, signal) => tell(name, 'PUT', '/stop', signal),
+    deleteOffsets: (name, signal) => command(name, 'DELETE', '/offsets', signal),
+    pause: (name, signal) => command(name, 'PUT', '/pause', signal),
+    resume: (name, signal) => command(name, 'PUT', '/resume', signal),
+    stop: (name, signal) => command(name, 'PUT', '/stop', signal),
     restart: (name, { onlyFailed = false } = {}, signal) =>
-      tell(name, 'POST', `/restart?includeTasks=true&onlyFailed=${String(onlyFailed)}`, signal),
-    delete: (name, signal) => tell(name, 'DELETE', '', signal),
+      command(name, 'POST', `/restart?includeTasks=true&onlyFailed=${String(onlyFailed)}`, signal),
+    delete: (name, signal) => command(name, 'DELETE', '', signal),
   };
   return client;
 }

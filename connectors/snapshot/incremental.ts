@@ -28,7 +28,7 @@ export type SnapshotWait = {
   readonly progress?: ((text: string) => void) | undefined;
 };
 
-/** `asked`: the end was not waited for, or the signal went through a topic, where its arrival cannot be told. */
+/** `asked`: the end was not waited for, or the signal went through a topic, where its arrival cannot be seen. */
 export type SnapshotResult = { readonly id: string; readonly outcome: 'asked' | 'over' };
 
 /**

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { ConnectorOffsets } from '../rest/schemas.ts';
 
-/** An incremental snapshot that runs, as the connector's position tells it. */
+/** An incremental snapshot that runs, as the connector's position shows it. */
 export type SnapshotProgress = {
   /** Id of the signal that started it. */
   readonly id: string | undefined;

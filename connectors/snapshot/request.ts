@@ -1,4 +1,4 @@
-/** A request to a Debezium connector. Its `id` stands in the connector's position while a snapshot runs. */
+/** A request to a Debezium connector. Its `id` is in the connector's position while a snapshot runs. */
 export type Signal = { readonly id: string; readonly type: 'execute-snapshot' | 'stop-snapshot'; readonly data: string };
 
 /** How a connector hears signals, out of its settings: through a table of the source, or through a topic. */

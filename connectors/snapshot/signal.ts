@@ -141,7 +141,7 @@ export type HasPassed = (offsets: ConnectorOffsets) => boolean;
 
 /**
  * Gives a signal to a connector: a row in the signal table, as the replicator, or a message in its signal topic (made if need be).
- * Returns how to tell that the connector has heard it; undefined for a topic, and for a binlog without MariaDB's GTIDs.
+ * Returns how to see that the connector has received it; undefined for a topic, and for a binlog without MariaDB's GTIDs.
  *
  * @throws CdcError SNAPSHOT_FAILED naming table or role, LEGACY_*, KAFKA_UNREACHABLE
  */

@@ -66,7 +66,7 @@ export function judgeLoss(slotName: string, slot: SlotState | null, position: Ls
  */
 export function ofOldPosition(verdict: LossVerdict): LossVerdict {
   if (verdict.kind !== 'lost' || verdict.reason !== 'made-again') return verdict;
-  return { kind: 'unknown', text: 'Kafka Connect does not tell the position: whether the slot is ahead of it cannot be seen' };
+  return { kind: 'unknown', text: 'Kafka Connect does not report the position: whether the slot is ahead of it cannot be seen' };
 }
 
 function lost(reason: 'dropped' | 'invalidated' | 'made-again', text: string): LossVerdict {

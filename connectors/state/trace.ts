@@ -8,9 +8,9 @@ const longest = 400;
  */
 export function shortTrace(trace: string): string {
   const causes = readCauses(trace);
-  const telling = causes.findLast(({ message }) => message !== '' && message !== 'null');
+  const informative = causes.findLast(({ message }) => message !== '' && message !== 'null');
   const deepest = causes.at(-1);
-  const root = telling ?? deepest;
+  const root = informative ?? deepest;
   if (root === undefined) return clip(trace.trim());
   const simpleType = root.type.split('.').at(-1) ?? root.type;
   return clip(root.message === '' ? simpleType : `${root.message} (${simpleType})`);

@@ -1,11 +1,11 @@
-/** How bad a finding is. `unknown`: it cannot be told from here, which is never the same as well. */
+/** How bad a finding is. `unknown`: it cannot be seen from here, which never counts as good. */
 export type Severity = 'error' | 'warning' | 'unknown' | 'info';
 
 /** What a finding is about: one strategy, or whichever is examined. */
 export type Scope = 'query' | 'log' | 'either';
 
 /**
- * What a code means. The texts are templates: `{name}` stands for a particular of the case, `{subject}` for the table, slot, role or
+ * What a code means. The texts are templates: `{name}` is replaced by a particular of the case, `{subject}` for the table, slot, role or
  * setting that the finding is about.
  */
 export type FindingEntry = {

@@ -10,10 +10,10 @@ const h2Findings = {
   LEGACY_LOGIN_REFUSED: {
     scope: 'query',
     severity: 'error',
-    cause: 'The server does not let {subject} in, or not as the poller’s user: {detail}.',
+    cause: 'The server refuses the login of {subject}, or the poller may not use it: {detail}.',
     remedy: '{advice}',
     privilege: administrator,
-    blastRadius: 'The poller does not start; nothing else could be examined.',
+    blastRadius: 'The poller does not start. Nothing else could be checked.',
   },
   LEGACY_DB_MISSING: {
     scope: 'query',
@@ -21,15 +21,16 @@ const h2Findings = {
     cause: 'There is nothing to poll in database {subject}: {detail}.',
     remedy: '{advice}',
     privilege: 'who runs the application, or edits pipeline.yaml',
-    blastRadius: 'The poller does not start. An application that came while it had the database open would not find its tables.',
+    blastRadius:
+      'The poller does not start. An application that connects while the poller has the database open would not find its tables.',
   },
   PROBE_REFUSED: {
     scope: 'query',
     severity: 'unknown',
-    cause: 'User {role} could not look at {subject}: {detail}.',
+    cause: 'User {role} could not read {subject}: {detail}.',
     remedy: 'Run it again when the server is less busy.',
     privilege: administrator,
-    blastRadius: 'What this look would have shown is not known; it is not known to be well.',
+    blastRadius: 'What this check would have shown is not known. It may be a problem.',
   },
   COLUMN_UNINDEXED: {
     scope: 'query',
@@ -38,7 +39,7 @@ const h2Findings = {
     remedy: '{createIndexStatements}',
     privilege: owner,
     blastRadius:
-      'Every poll reads and sorts the whole table: load on the server for as long as the poller runs. While the index is built nobody writes to the table.',
+      'Every poll reads and sorts the whole table, as long as the poller runs. While the index is built, nobody can write to the table.',
   },
 } as const satisfies Record<string, FindingEntry>;
 

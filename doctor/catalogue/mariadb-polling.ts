@@ -3,7 +3,7 @@ import type { FindingEntry } from './entry.ts';
 const owner = 'owner of the table';
 const editor = 'who edits pipeline.yaml';
 
-/** What stands in the way of polling a table of a MariaDB, or will be missed by it beyond what an overlap window misses. */
+/** What prevents polling a table of a MariaDB, or will be missed by it beyond what an overlap window misses. */
 export const mariadbPollingFindings = {
   COLUMN_UNINDEXED: {
     scope: 'query',

@@ -2,7 +2,7 @@ import type { FindingEntry } from './entry.ts';
 
 const editor = 'who edits pipeline.yaml';
 
-/** What stands in the way of polling a table, or will be missed by it. */
+/** What prevents polling a table, or will be missed by it. */
 export const pollingFindings = {
   TABLE_UNKNOWN: {
     scope: 'either',

@@ -71,7 +71,7 @@ export const preparationFindings = {
     remedy:
       'If that is not intended, in one transaction: ALTER PUBLICATION {sqlPublication} DROP TABLE {sqlTable}; ALTER PUBLICATION {sqlPublication} ADD TABLE {sqlTable};',
     privilege: publisher,
-    blastRadius: 'The rest never reaches Kafka while streaming, though the snapshot reads it.',
+    blastRadius: 'The unpublished part never reaches Kafka while streaming, though the snapshot reads it.',
   },
   TABLE_NOT_PUBLISHED: {
     scope: 'log',
@@ -97,7 +97,7 @@ export const preparationFindings = {
       'Set heartbeat.interval.ms = 5000 and heartbeat.action.query = UPDATE cdc.heartbeat SET beat_at = clock_timestamp() WHERE id = 1.',
     privilege: 'who edits the connector file',
     blastRadius:
-      'While the captured tables are quiet and others are written, the slot does not move: WAL piles up on the legacy server, though nothing is wrong. Nobody can tell an idle connector from a stuck one.',
+      'While the captured tables are quiet and others are written, the slot does not move: WAL piles up on the legacy server, though nothing is wrong. An idle connector looks like a stuck one.',
   },
   HEARTBEAT_TABLE_MISSING: {
     scope: 'log',
@@ -205,7 +205,7 @@ export const preparationFindings = {
     remedy: 'Poll the table (docs/poller.md){orLeaveOut}.',
     privilege: 'who edits the connector file',
     blastRadius:
-      'Values become NULL, junk or other values, or the column is missing in events: arrays of several dimensions and of many types, int2vector, oidvector, your own types that have the name of a built-in one (docs/change-event.md#where-the-strategies-differ); columns whose names stand between quotes (docs/log-based.md#names-that-debezium-cannot-handle). There is no error.',
+      'Values become NULL, junk or other values, or the column is missing in events: arrays of several dimensions and of many types, int2vector, oidvector, your own types that have the name of a built-in one (docs/change-event.md#where-the-strategies-differ); columns whose names are between quotes (docs/log-based.md#names-that-debezium-cannot-handle). There is no error.',
   },
   VALUES_STOP_CONNECTOR: {
     scope: 'log',

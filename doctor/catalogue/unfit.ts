@@ -9,13 +9,13 @@ const refused = 'The poller refuses {subject} and polls the other tables. Nothin
 type Elsewhere = keyof typeof accessFindings | keyof typeof pollingFindings;
 
 /**
- * What the poller refuses, by the same codes. Cause and remedy of a case come from the poller's judge (poller-judge.ts): here they say what a code stands for.
+ * What the poller refuses, by the same codes. Cause and remedy of a case come from the poller's judge (poller-judge.ts): here they say what a code means in general.
  */
 export const unfitFindings = {
   TABLE_INHERITED: {
     scope: 'query',
     severity: 'error',
-    cause: 'Other tables inherit from {subject}. A SELECT from it returns their rows too, and its key does not tell them apart.',
+    cause: 'Other tables inherit from {subject}. A SELECT from it returns their rows too, and the same key may be in several of them.',
     remedy: 'Set only: true for the table in poller.tables, and add the child tables too.',
     privilege: editor,
     blastRadius: refused,

@@ -28,7 +28,7 @@ export function judgeFile({ name, config }: ConnectorFile, { topicPrefix, databa
   return [...findings, ...judgeTls(name, config, server)];
 }
 
-/** A driver that merely prefers TLS gives its password and the rows to whoever stands in the way and has none. */
+/** A driver that merely prefers TLS gives its password and the rows to anyone in between who has no TLS. */
 function judgeTls(name: string, config: ConnectorConfig, server: string): readonly Finding[] {
   const setting = /mysql|mariadb/i.test(config['connector.class'] ?? '') ? 'database.ssl.mode' : 'database.sslmode';
   const value = config[setting] ?? '';
@@ -47,7 +47,7 @@ function isReference(value: string): boolean {
   return value.includes('${');
 }
 
-/** What Connect tells of the connectors. Pure. */
+/** What Connect reports of the connectors. Pure. */
 export function judgeConnect(facts: ConnectFacts, files: readonly ConnectorFile[]): readonly Finding[] {
   if (facts.state === 'unreachable') {
     return [finding('CONNECT_UNREACHABLE', 'log', { kind: 'connect', name: facts.url }, { detail: facts.detail })];
@@ -93,7 +93,7 @@ function judgeState({ name, status }: ConnectorFacts): readonly Finding[] {
   return status.health === 'halted' ? [finding('CONNECTOR_HALTED', 'log', subject, { state: status.state, connector: name })] : [];
 }
 
-/** What Connect tells of a connector from memory, it tells also while Kafka is away; not so the position. */
+/** What Connect reports of a connector from memory, it reports also while Kafka is away; not so the position. */
 function judgeAnswer({ name, offsetsProblem }: ConnectorFacts): readonly Finding[] {
   if (offsetsProblem === undefined) return [];
   const detail = `its position, which it reads from Kafka, could not be had (${offsetsProblem})`;

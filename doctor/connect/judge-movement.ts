@@ -20,10 +20,10 @@ export type HeartbeatState = {
   readonly blockers: readonly string[];
 };
 
-/** A connector at one moment: the source, and its position (null: Connect does not tell it). */
+/** A connector at one moment: the source, and its position (null: Connect does not report it). */
 export type Movement = { readonly heartbeat: HeartbeatState; readonly offsets: ConnectorOffsets | null };
 
-/** When standing still is no rest any more. `published`: each beat comes back through the log, so that the position moves with it. */
+/** After how long a position that does not move counts as stalled. `published`: each beat comes back through the log, so that the position moves with it. */
 export type Rhythm = { readonly everyMs: number; readonly lateMs: number; readonly lateStoreMs: number; readonly published: boolean };
 
 /** A worker without exactly-once stores positions this often (offset.flush.interval.ms), if nobody has changed that. */
@@ -67,19 +67,20 @@ export function judgeMovement(connector: ConnectorFacts, first: Movement, second
   const positionText = positionOfText(second, waited);
   const isLate = isBeatLate(second.heartbeat, rhythm) && !beat && beatAgeMs !== null;
   if (!isLate && !isPositionLate(second.heartbeat, second.offsets, rhythm)) return [];
-  const tell = (detail: string, severity?: Finding['severity']): readonly Finding[] => {
+  const stalled = (detail: string, severity?: Finding['severity']): readonly Finding[] => {
     const state = connector.status?.state ?? '?';
     const particulars = { state, detail, connector: connector.name };
     return [finding('CONNECTOR_STALLED', 'log', { kind: 'connector', name: connector.name }, particulars, severity)];
   };
-  if (!isLate) return tell(`the heartbeat is young, but ${positionText} (a transaction of gigabytes looks so until it is read)`, 'warning');
+  if (!isLate)
+    return stalled(`the heartbeat is young, but ${positionText} (a transaction of gigabytes looks so until it is read)`, 'warning');
   const { blockers, readerMs } = second.heartbeat;
   const waits = blockers.length === 0 ? '' : `; a session of its role waits for a lock of ${blockers.join(' and ')}`;
-  const told = `its last heartbeat in the source is ${ageText(beatAgeMs / 1000)} old (one is due every ${ageText(rhythm.everyMs / 1000)}), ${positionText}${waits}`;
+  const observed = `its last heartbeat in the source is ${ageText(beatAgeMs / 1000)} old (one is due every ${ageText(rhythm.everyMs / 1000)}), ${positionText}${waits}`;
   if (readerMs !== null && readerMs < startMs(rhythm.everyMs))
-    return tell(`${told}; it connected ${ageText(readerMs / 1000)} ago and may be about to`, 'unknown');
-  if (waited < rhythm.everyMs) return tell(`${told}; doctor did not look long enough to see whether the next one comes`, 'unknown');
-  return tell(told);
+    return stalled(`${observed}; it connected ${ageText(readerMs / 1000)} ago and may be about to`, 'unknown');
+  if (waited < rhythm.everyMs) return stalled(`${observed}; doctor did not look long enough to see whether the next one comes`, 'unknown');
+  return stalled(observed);
 }
 
 function isBeatLate({ beatAgeMs }: HeartbeatState, { lateMs, everyMs }: Rhythm): boolean {
@@ -96,10 +97,10 @@ function isPositionLate(
 }
 
 function positionOfText({ heartbeat, offsets }: Movement, waitedMs: number): string {
-  if (offsets === null) return 'and Kafka Connect does not tell its position (it reads that from Kafka: is Kafka up?)';
+  if (offsets === null) return 'and Kafka Connect does not report its position (it reads that from Kafka: is Kafka up?)';
   const readMs = positionMs(offsets);
   const age = readMs === null ? '' : `is ${ageText((heartbeat.sourceMs - readMs) / 1000)} old and `;
-  return `its position ${age}stood still for the ${ageText(waitedMs / 1000)} that doctor looked`;
+  return `its position ${age}did not move in the ${ageText(waitedMs / 1000)} that doctor looked`;
 }
 
 /** When the source committed what a Debezium connector read last, in ms since 1970; null where its position does not say. */

@@ -11,7 +11,7 @@ export type ConnectorFacts = {
   readonly name: string;
   readonly running: ConnectorConfig | null;
   readonly status: StatusSummary | null;
-  /** Null: Connect did not tell it, and `offsetsProblem` says why. It reads it from Kafka, and the rest from memory. */
+  /** Null: Connect did not report it, and `offsetsProblem` says why. It reads it from Kafka, and everything else from memory. */
   readonly offsets: ConnectorOffsets | null;
   readonly offsetsProblem?: string;
   /** Why the server would not take the file's settings. */

@@ -13,7 +13,7 @@ export type Watched = {
   readonly warnMs: number;
   /** The log brings each beat back to the connector. */
   readonly published: boolean;
-  /** Undefined: it could not be seen, which is told already. */
+  /** Undefined: it could not be seen, which is reported already. */
   readonly readState: () => Promise<HeartbeatState | undefined>;
   readonly signal: AbortSignal;
 };
@@ -32,7 +32,7 @@ export async function watchMovement({ connector, client, warnMs, published, read
   await delay(secondExaminationMs(rhythm), undefined, { signal });
   const again = await readState();
   if (again === undefined) return [];
-  // Where Connect did not tell it a moment ago it would only keep everybody waiting.
+  // Where Connect did not report it a moment ago it would only keep everybody waiting.
   const offsets = connector.offsets === null ? null : await positionNow(client, connector.name, signal);
   return judgeMovement(connector, first, { heartbeat: again, offsets }, rhythm);
 }

@@ -10,7 +10,7 @@ import { ageText } from '#connectors/postgres/sql-names.ts';
 import { holds, type Grants } from '#connectors/mariadb/grants.ts';
 import type { MariadbServer } from './probe-server.ts';
 
-/** Shorter than a weekend is told of. */
+/** Shorter than a weekend is reported. */
 const keptSeconds = 3 * 86_400;
 
 function setting(name: string): { kind: 'setting'; name: string } {
@@ -50,7 +50,7 @@ export function judgeRights(grants: Grants, role: string, captured: readonly Tab
     );
   const findings: Finding[] = [];
   if (!holds(grants, 'REPLICATION SLAVE')) findings.push(missing('REPLICATION SLAVE', 'it may not read the binlog'));
-  if (!holds(grants, 'BINLOG MONITOR')) findings.push(missing('BINLOG MONITOR', 'it may not ask where the binlog stands'));
+  if (!holds(grants, 'BINLOG MONITOR')) findings.push(missing('BINLOG MONITOR', 'it may not ask for the position of the binlog'));
   const mayLock = holds(grants, 'RELOAD') || (captured.length > 0 && captured.every((id) => holds(grants, 'LOCK TABLES', id)));
   if (locks && !mayLock) findings.push(missing('RELOAD', 'it may not lock the tables for the instant in which its first snapshot begins'));
   return findings;
@@ -62,7 +62,7 @@ export function needsLock({ config }: ConnectorFile, facts: ConnectorFacts | und
   return facts === undefined || facts.offsets === null || snapshotState(facts.offsets) !== 'streaming';
 }
 
-/** Can a connector go on from where it stands? Read its position **before** the binlog (judgeBinlogLoss). Pure. */
+/** Can a connector go on from its position? Read its position **before** the binlog (judgeBinlogLoss). Pure. */
 export function judgePosition(facts: ConnectorFacts, server: MariadbServer, account: string): readonly Finding[] {
   const { name, offsets } = facts;
   if (offsets === null || snapshotState(offsets) !== 'streaming') return [];

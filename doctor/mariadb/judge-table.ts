@@ -37,7 +37,7 @@ export function judgeTable(
   }
   const needed = found.columns.filter((column) => columns === undefined || columns.includes(column.name));
   const readsAll = needed.every(({ rights }) => rights.includes('select'));
-  // Of a column without any right nothing is seen, so that only the refused SELECT * tells of it.
+  // Of a column without any right nothing is seen, so that only the refused SELECT * shows it.
   if (!readsAll || (columns === undefined && !table.readable)) {
     findings.push(missing(columns === undefined ? '' : ` (${needed.map((column) => mariadbName(column.name)).join(', ')})`));
   }

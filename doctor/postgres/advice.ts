@@ -10,7 +10,7 @@ export type Advice = {
   readonly table: string;
   readonly advice: 'query' | 'query + sweep' | 'log';
   readonly reasons: readonly string[];
-  /** Errors of the advised strategy that must be mended first. */
+  /** Errors of the advised strategy that must be fixed first. */
   readonly before: readonly FindingCode[];
 };
 

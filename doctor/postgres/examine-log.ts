@@ -72,7 +72,7 @@ async function examineAsReplicator({ session, request, captures, viewer, setting
   const watch = await see('open transactions', () => watchTransactions(session));
   const server = await see('the server', () => readServer(session));
   const roles = [viewer.role, ...(ownerRole === undefined ? [] : [ownerRole])];
-  // Slots before Connect: a position that Connect tells later is never older than what its slot had confirmed.
+  // Slots before Connect: a position that Connect reports later is never older than what its slot had confirmed.
   const replication = await see('slots and roles', () => readReplication(session, roles));
   const connect = await askConnect();
   const named = captures.map(({ publication }) => publication);

@@ -14,7 +14,7 @@ const limitMs = 15_000;
 
 /**
  * What the poller's judge of topics and positions says of the tables that it would publish. Without Kafka: what the configuration alone shows, and that
- * the rest is unknown.
+ * everything else is unknown.
  */
 export async function examineTopics(
   { settings: poller, kafka }: Pick<PollerRequest, 'settings' | 'kafka'>,
@@ -70,6 +70,6 @@ function unseen(error: unknown, isLate: boolean, brokers: string): Finding {
   const subject = { kind: 'setting', name: 'kafka.brokers' } as const;
   if (error instanceof CdcError && isRefusal(error.code)) return refusalFinding(error.code, error, 'query', subject);
   const why = isLate ? `no answer within ${limitMs / 1000} s` : describeError(error).replaceAll(/\s+/g, ' ');
-  const told = new CdcError('KAFKA_UNREACHABLE', `topics and positions of the poller could not be read at ${brokers} (${why})`);
-  return refusalFinding('KAFKA_UNREACHABLE', told, 'query', subject);
+  const unreachable = new CdcError('KAFKA_UNREACHABLE', `topics and positions of the poller could not be read at ${brokers} (${why})`);
+  return refusalFinding('KAFKA_UNREACHABLE', unreachable, 'query', subject);
 }

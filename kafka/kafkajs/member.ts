@@ -30,8 +30,8 @@ export type Ending = { readonly error: unknown; readonly by: 'kafka' | 'handler'
 /** To leave a group that is sharing again, kafkajs waits for the end of that: up to a session timeout, if a member has died. */
 const leaveGraceMs = 5000;
 
-/** How long a partition rests before a batch that cannot be read, in ms. */
-const unreadableRestMs = 1000;
+/** How long a partition pauses before a batch that cannot be read, in ms. */
+const unreadablePauseMs = 1000;
 
 /**
  * Starts a consumer and resolves when it has joined its group, or has failed to (`ended`). It is never started again: kafkajs's own restart and its disconnect do not know of
@@ -47,13 +47,13 @@ export async function startMember(
   const ended = Promise.withResolvers<Ending>();
   const working = new Set<Promise<void>>();
   /** Partitions whose batch could not be read: its end is no progress. */
-  const standing = new Set<string>();
+  const unreadablePartitions = new Set<string>();
   let over = false;
   const end = (ending: Ending): void => {
     if (over) return;
     over = true;
     ended.resolve(ending);
-    // What ended it has been told: the group is left as well as it can be.
+    // The error that ended it has been reported: the group is left as well as it can be.
     void leave();
   };
   const giveUp = (error: Error): void => {
@@ -84,19 +84,19 @@ export async function startMember(
     // While stopping, batches pass by unread: nothing may be concluded from their end.
     if (over) return;
     const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
-    if (standing.delete(`${topic}/${partition}`)) return;
+    if (unreadablePartitions.delete(`${topic}/${partition}`)) return;
     const to = BigInt(lastOffset) + 1n;
     options.onProgress?.(topic, partition, to);
     if (batchSize === 0) options.onPassed?.({ topic, partition, from: BigInt(firstOffset), to });
   });
 
-  const rest = createPauses(consumer);
+  const pause = createPauses(consumer);
   const handle = async (payload: EachBatchPayload): Promise<void> => {
     const { topic, partition } = payload.batch;
     const control: BatchControl = {
       seek: (offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
-      rest: (ms) => {
-        if (!over) rest(topic, partition, ms);
+      pause: (ms) => {
+        if (!over) pause(topic, partition, ms);
       },
       heartbeat: () => payload.heartbeat(),
       isCurrent: () => payload.isRunning() && !payload.isStale() && !over,
@@ -105,9 +105,9 @@ export async function startMember(
       const unreadable = unreadableOf(payload);
       if (unreadable === null) return await options.onBatch(toBatch(payload), control);
       if (options.onUnreadable === undefined) throw unreadable.error;
-      standing.add(`${topic}/${partition}`);
-      control.rest(unreadableRestMs);
-      // kafkajs goes on behind what stands for the batch, unless it is sent elsewhere; and once it is, the batch is none of this member's any more.
+      unreadablePartitions.add(`${topic}/${partition}`);
+      control.pause(unreadablePauseMs);
+      // kafkajs goes on behind the batch's placeholder, unless it is sent elsewhere; and once it is, the batch is none of this member's any more.
       let wanted = unreadable.offset;
       const seek = (offset: bigint): void => {
         wanted = offset;

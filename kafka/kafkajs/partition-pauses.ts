@@ -1,6 +1,6 @@
 import type { Consumer } from 'kafkajs';
 
-/** Pauses partitions of a consumer for a time each; a partition that rests already rests from now on for the new time. */
+/** Pauses partitions of a consumer for a time each; a partition that is paused already is paused for the new time, from now on. */
 export function createPauses(consumer: Consumer): (topic: string, partition: number, ms: number) => void {
   const resting = new Map<string, NodeJS.Timeout>();
   return (topic, partition, ms) => {

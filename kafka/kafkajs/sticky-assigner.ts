@@ -5,13 +5,13 @@ import { assignSticky, type StickyMember } from './sticky-assignment.ts';
 /** A partition assigner of one consumer, and its memory of what the consumer has. */
 export type StickyAssigner = {
   readonly assigner: PartitionAssigner;
-  /** To be told each assignment; it travels to the group's leader with the next join. */
+  /** To be called with each assignment; it travels to the group's leader with the next join. */
   keep(assignment: Readonly<Record<string, readonly number[]>>): void;
 };
 
 const userData = z.object({ owned: z.array(z.string()), since: z.number() });
 
-/** kafkajs brings a round-robin assigner only. `topic/partition` texts stand for partitions. */
+/** kafkajs brings a round-robin assigner only. Partitions are named by `topic/partition` texts. */
 export function stickyAssigner(): StickyAssigner {
   let mine: z.infer<typeof userData> = { owned: [], since: 0 };
   return {

@@ -13,7 +13,7 @@ import { openReader } from './topic-reader.ts';
 export function connectPlatformatic(config: KafkaConfig, logger: Logger): Kafka {
   const options = clientOptions(config);
   const translate = (error: unknown, doing: string): unknown => translateError(error, config.brokers, doing);
-  /** What a connection says after it failed is not news: whoever asked over it was told. */
+  /** What a connection says after it failed is not news: the caller has had the error. */
   const calm = <Client extends Base>(client: Client): Client => {
     client.connections.on('connecting', ({ connection }) => {
       connection.on('error', (error) => logger.debug({ err: error }, 'a connection to Kafka failed'));

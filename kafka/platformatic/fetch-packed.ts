@@ -1,6 +1,6 @@
 import { createAPI, fetchV12, readKnownTaggedFields, ResponseError, type Reader } from '@platformatic/kafka';
 
-/** What a broker answers of one partition, its records as they stand in the log. */
+/** What a broker answers of one partition, its records as they are in the log. */
 export type PackedPartition = {
   readonly topic: string;
   readonly partition: number;

@@ -10,10 +10,10 @@ export type PartitionReader = {
   readonly partition: number;
   /** Null until it is known where to begin. */
   readonly fetchFrom: bigint | null;
-  /** A run waits already, or the partition rests: nothing more is to be fetched. */
+  /** A run waits already, or the partition pauses: nothing more is to be fetched. */
   readonly isAhead: boolean;
   startAt(offset: bigint): void;
-  /** Forgets where it stands. */
+  /** Forgets its offset. */
   restart(): void;
   /** What a fetch at `from` brought; it is dropped when the reader has gone elsewhere in the meantime. */
   offer(from: bigint, run: Run, highWatermark: bigint): void;
@@ -37,8 +37,8 @@ export type ReaderContext = {
 /** What a fetch at `from` brought. */
 type Fetched = { readonly from: bigint; readonly run: Run; readonly highWatermark: bigint };
 
-/** How long a partition rests before a batch that cannot be read, in ms. */
-const unreadableRestMs = 1000;
+/** How long a partition pauses before a batch that cannot be read, in ms. */
+const unreadablePauseMs = 1000;
 
 export function createReader({ topic, partition, options, slots, wake, fail, signal }: ReaderContext): PartitionReader {
   let fetchFrom: bigint | null = null;
@@ -57,7 +57,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
         fetchFrom = offset;
         waiting = null;
       },
-      rest(ms) {
+      pause(ms) {
         restsUntil = performance.now() + ms;
         setTimeout(wake, ms + 1).unref();
       },
@@ -69,7 +69,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
     };
     if (unreadable !== null) {
       if (options.onUnreadable === undefined) throw unreadable.error;
-      control.rest(unreadableRestMs);
+      control.pause(unreadablePauseMs);
       await options.onUnreadable(unreadable, control);
       return;
     }

@@ -9,7 +9,7 @@ const hasContentChecksum = 4;
 const hasContentSize = 8;
 const hasBlockChecksums = 16;
 const storedAsIs = 0x80_00_00_00;
-/** No byte of a compressed block stands for more bytes than this. */
+/** No byte of a compressed block unpacks to more bytes than this. */
 const mostPerByte = 255;
 
 type Frame = { readonly bytes: Buffer; /** Never fewer than it unpacks to. */ readonly most: number };
@@ -45,7 +45,7 @@ function* framesOf(bytes: Buffer): Generator<Frame> {
 function* frameAt(bytes: Buffer, start: number): Generator<Frame, number> {
   if (bytes.readUInt32LE(start) !== frameMagic) throw new Error('no LZ4 frame begins where one should');
   const flags = bytes.readUInt8(start + 4);
-  // 4 to 7 stand for 64 KiB to 4 MiB.
+  // 4 to 7 mean 64 KiB to 4 MiB.
   const blockMost = 2 ** (8 + 2 * ((bytes.readUInt8(start + 5) >> 4) & 7));
   let at = start + 7 + ((flags & hasContentSize) === 0 ? 0 : 8) + ((flags & hasDictionaryId) === 0 ? 0 : 4);
   let most = 0;

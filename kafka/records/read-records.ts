@@ -45,7 +45,7 @@ function textAt(bytes: Buffer, cursor: Cursor, end: number): string {
   return at < 0 ? '' : bytes.toString('utf8', at, textEnd);
 }
 
-/** Bytes with their length before them; -1 stands for null. */
+/** Bytes with their length before them; -1 means null. */
 function bytesAt(bytes: Buffer, cursor: Cursor, within: number): { readonly at: number; readonly end: number } {
   const length = readNumber(bytes, cursor);
   if (length === -1) return { at: -1, end: 0 };

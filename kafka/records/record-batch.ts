@@ -1,6 +1,6 @@
 import { crc32c } from '@platformatic/wasm-utils';
 
-/** A batch of records as it stands in the log, its records still packed. */
+/** A batch of records as it is in the log, its records still packed. */
 export type RecordBatch = {
   readonly firstOffset: bigint;
   readonly lastOffset: bigint;

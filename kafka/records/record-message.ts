@@ -21,7 +21,7 @@ export type RecordParts = {
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
- * A message without headers as it stands in the bytes of its record. Messages live until their events are applied, thousands at a time, and are copied
+ * A message without headers, read from the bytes of its record when it is asked for. Messages live until their events are applied, thousands at a time, and are copied
  * by each collection of the young until then: so they hold one object instead of seven, and whatever is asked of them is made again.
  */
 export class RecordMessage implements ConsumedMessage {

@@ -37,7 +37,7 @@ export class IdPool {
   }
 }
 
-/** The rows that the workload knows to exist, as far as its own committed transactions tell. */
+/** The rows that the workload knows to exist, as far as its own committed transactions show. */
 export type RowPools = Readonly<Record<PooledTable, IdPool>>;
 
 /** Fills the pools with the newest `limit` rows of each table, oldest first. */

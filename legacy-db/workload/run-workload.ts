@@ -104,11 +104,11 @@ async function loadPools(application: ClientConfig): Promise<RowPools> {
 }
 
 function progressReporter(options: WorkloadOptions, tally: Tally, start: number): () => void {
-  let told = start;
+  let reportedAt = start;
   return () => {
     const now = performance.now();
-    if (now - told < 1000) return;
-    told = now;
+    if (now - reportedAt < 1000) return;
+    reportedAt = now;
     options.onProgress?.({ elapsedMs: now - start, operations: tally.started, committed: tally.committed });
   };
 }

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Reads the value of a command's option: a number above 0. @throws InvalidArgumentError, which commander tells with the option's name */
+/** Reads the value of a command's option: a number above 0. @throws InvalidArgumentError, which commander reports with the option's name */
 export function positiveNumber(text: string): number {
   const value = Number(text);
   if (!(Number.isFinite(value) && value > 0)) throw new InvalidArgumentError('Expected a number above 0.');

@@ -1,6 +1,6 @@
 /**
  * Characters that a terminal obeys instead of showing them (escape sequences, backspace, …), and those that turn text around. Line feed and tab
- * stand in what we print ourselves.
+ * are in what we print ourselves.
  */
 const obeyed = /(?![\n\t])[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 const ofLine = /[\n\t]/g;

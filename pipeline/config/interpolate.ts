@@ -14,7 +14,7 @@ const deepest = 10;
 
 /**
  * Replaces `${NAME}` and `${NAME:-default}` in a scalar, as a shell does: an unset or empty variable takes the default, in which further
- * references may stand. What a variable holds is never interpolated again. Other texts with `${` are left as they are.
+ * references may be used. What a variable holds is never interpolated again. Other texts with `${` are left as they are.
  */
 export function interpolate(text: string, environment: Environment, problems: InterpolationProblems): string {
   return read(text, 0, 0).value;
@@ -55,7 +55,7 @@ export function interpolate(text: string, environment: Environment, problems: In
     return { value, end: whole.length };
   }
 
-  /** Past the brace that closes the default that begins at `from`, whatever stands in it. */
+  /** Past the brace that closes the default that begins at `from`, whatever is in it. */
   function closingOf(whole: string, from: number): number {
     let open = 1;
     for (let at = from; at < whole.length; at += 1) {

@@ -10,7 +10,7 @@ import { withSecretFiles } from './secret-files.ts';
  * Reads, interpolates and validates a pipeline.yaml. A variable that is not set may come from a file ({@link withSecretFiles}).
  *
  * @throws CdcError CONFIG_NOT_FOUND, CONFIG_SYNTAX, CONFIG_ENV_MISSING or CONFIG_INVALID; each problem names file, line, path and
- *   what was expected, and all problems of a kind are told at once
+ *   what was expected, and all problems of a kind are reported at once
  */
 export async function loadConfig(file: string, environment: Environment): Promise<PipelineConfig> {
   let text: string;
@@ -22,7 +22,7 @@ export async function loadConfig(file: string, environment: Environment): Promis
   return parseConfig(text, file, await withSecretFiles(text, environment));
 }
 
-/** Where a setting stands: `["readModel", "models", "m", "tables", 0]`. */
+/** The path of a setting: `["readModel", "models", "m", "tables", 0]`. */
 export type SettingPath = readonly (string | number)[];
 
 /** Names a setting's place in an error. */
@@ -52,7 +52,7 @@ export function parseConfig(text: string, file: string, environment: Environment
   throw new CdcError('CONFIG_INVALID', problems.join('\n'));
 }
 
-/** Without the parser's error as cause: its message quotes the file, where a password may stand. */
+/** Without the parser's error as cause: its message quotes the file, which may have a password in it. */
 function invalidYaml(file: string, line: number, problem: string): CdcError {
   return new CdcError('CONFIG_SYNTAX', `${file}:${line}: ${problem}`);
 }
@@ -72,14 +72,14 @@ function readYaml(text: string, file: string, lines: LineCounter): Document.Pars
   }
 }
 
-/** Nodes that all aliases together may stand for. */
+/** Most nodes that all aliases together may expand to. */
 const aliasesMost = 10_000;
 
 function toPlain(document: Document, file: string, lastAlias: number): unknown {
   try {
     return document.toJS({ maxAliasCount: aliasesMost });
   } catch (error) {
-    if (error instanceof ReferenceError) throw invalidYaml(file, lastAlias, `aliases of aliases stand for more than ${aliasesMost} values`);
+    if (error instanceof ReferenceError) throw invalidYaml(file, lastAlias, `aliases of aliases expand to more than ${aliasesMost} values`);
     if (error instanceof RangeError) throw invalidYaml(file, 1, 'lists or maps are nested too deep to be read');
     throw error;
   }
@@ -124,7 +124,7 @@ function flattenUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return first.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-/** Each unknown setting stands on a line of its own. */
+/** Each unknown setting gets a line of its own. */
 function oneUnknownKeyEach(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== 'unrecognized_keys') return [issue];
   return issue.keys.map((key) => ({ ...issue, keys: [key], path: [...issue.path, key], message: 'unknown setting' }));

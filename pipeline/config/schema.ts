@@ -223,7 +223,7 @@ type WrittenTable = {
   readonly [setting: string]: unknown;
 };
 
-/** What single settings cannot tell: those that contradict one another. */
+/** Settings that contradict one another. */
 function checkTable(table: WrittenTable, context: z.RefinementCtx): void {
   const refuse = (setting: string, message: string): void => context.addIssue({ code: 'custom', path: [setting], message });
   const isPattern = isTablePattern(table.table);

@@ -4,7 +4,7 @@ import type { Environment } from './interpolate.ts';
 
 /**
  * The environment with each variable that `text` refers to and that is not set itself, but whose `<NAME>_FILE` names a file: its value is
- * that file's content without the last line break. It is the convention of Docker's official images for secrets, which then stand in no
+ * that file's content without the last line break. It is the convention of Docker's official images for secrets, which are then in no
  * process' environment and in no `docker inspect`.
  *
  * @throws CdcError CONFIG_ENV_MISSING for a file that cannot be read

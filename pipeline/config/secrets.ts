@@ -7,10 +7,10 @@ export function checkSecrets(config: MaskChecked, context: z.RefinementCtx): voi
   checkExamples(config, context);
 }
 
-/** What stands in examples, where a secret belongs. */
+/** What examples have in place of a secret. */
 const example = /^(?:change[-_ ]?(?:me|it|this)|your[-_ ]?password|my[-_ ]?password|example|todo)$/i;
 
-/** A password that everybody can read in an example protects nothing: it is refused wherever it stands. */
+/** A password that everybody can read in an example protects nothing: it is refused everywhere. */
 function checkExamples(config: unknown, context: z.RefinementCtx): void {
   const look = (value: unknown, path: readonly (string | number)[], secret: boolean): void => {
     if (typeof value === 'string' && secret && example.test(value.trim())) {

@@ -13,7 +13,8 @@ export const pollerErrors = {
     exitCode: 78,
   },
   TABLE_INHERITED: {
-    cause: 'Other tables inherit from a configured table. A SELECT from it returns their rows too, and its key does not tell them apart.',
+    cause:
+      'Other tables inherit from a configured table. A SELECT from it returns their rows too, and the same key may be in several of them.',
     remedy: 'Set only: true for the table, and add the child tables to poller.tables.',
     exitCode: 78,
   },

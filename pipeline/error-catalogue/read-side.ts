@@ -34,8 +34,8 @@ export const readSideErrors = {
   },
   READ_MODEL_MIRROR_IN_USE: {
     cause:
-      'A mirror is to be dropped, and a projection, or a view, foreign key or function of your own, reads it. The view would stand, and Postgres refuses to drop what something hangs on. Nothing was dropped.',
-    remedy: 'Take away what reads it, as the message says, then run the command again.',
+      'A mirror is to be dropped, but a projection, or a view, foreign key or function of your own, still uses it. Nothing was dropped.',
+    remedy: 'Remove what uses it, as the message says, then run the command again.',
     exitCode: 78,
   },
   READ_MODEL_EVENTS_LOST: {
@@ -98,19 +98,21 @@ export const readSideErrors = {
   },
   READ_MODEL_PROJECTION_INVALID: {
     cause:
-      'A projection cannot be kept as its file is: its SQL or its header is wrong, or it is not certain which of its rows a change touches.',
+      'A projection cannot be kept as its file is: its SQL or its header is wrong, or cdc cannot derive for certain which of its rows a change touches.',
     remedy:
-      'Change the lines in the message; docs/projections.md says what a projection may hold and how to help where nothing certain is derived.',
+      'Change the lines in the message; docs/projections.md says what a projection may contain, and how to declare what a change touches.',
     exitCode: 78,
   },
   READ_MODEL_PROJECTION_KEY_NOT_UNIQUE: {
-    cause: 'The query of a projection gives two rows for one key. That view stands as it was; mirrors and other views go on.',
+    cause:
+      'The query of a projection gives two rows for one key. That view halts: its rows stay as they were. Mirrors and other views go on.',
     remedy:
       'Give the projection a key that is unique (more columns in -- key, or a GROUP BY), then run cdc read-model rebuild --switch. If the rows were wrong and are not any more, a restart of the read model makes the view again.',
     exitCode: 65,
   },
   READ_MODEL_PROJECTION_FAILED: {
-    cause: 'The SQL of a projection fails on the rows that are there. That view stands as it was; mirrors and other views go on.',
+    cause:
+      'The SQL of a projection fails on the rows of the mirrors. That view halts: its rows stay as they were. Mirrors and other views go on.',
     remedy:
       'Change the projection so that it takes such rows (NULLIF for a divisor, CASE before a cast), then run cdc read-model rebuild --switch. If the rows were wrong and are not any more, a restart of the read model makes the view again.',
     exitCode: 65,
@@ -122,7 +124,7 @@ export const readSideErrors = {
   },
   READ_MODEL_VERSION_IN_USE: {
     cause:
-      'A version of the read model is to be dropped, and views, foreign keys or functions of your own hang on it. They would be dropped with it.',
+      'A version of the read model is to be dropped, but views, foreign keys or functions of your own use it. They would be dropped with it.',
     remedy:
       'Move them to the version in use (CREATE OR REPLACE VIEW …, or drop and create them), then run the command again. With --force they are dropped.',
     exitCode: 78,

@@ -19,7 +19,7 @@ const bulkEveryMs = 60_000;
 /**
  * The ways to poll a table, the best first: the judge says which of them it can be polled by. Its key is taken from the catalogue.
  *
- * @param zone of timestamps without zone, where the server tells the one that the application most likely writes in
+ * @param zone of timestamps without zone, where the server has the one that the application most likely writes in
  */
 export function modeChoices(table: CatalogTable, zone: string): readonly ModeChoice[] {
   const { columns, primaryKey } = table;

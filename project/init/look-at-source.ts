@@ -98,7 +98,7 @@ async function lookAt(
 async function rolesOf(session: SourceSession, { dialect = 'postgres' }: LegacyDbConfig): Promise<ReadonlySet<string>> {
   if (dialect === 'h2') return new Set();
   if (dialect === 'postgres') return new Set((await session.query('SELECT rolname FROM pg_roles')).map(([name]) => name ?? ''));
-  // Readable by an administrator only: whoever may not read it makes the users, and is told by the server which are there.
+  // Readable by an administrator only: whoever may not read it makes the users, and the server says then which exist.
   const [[readable] = []] = await session.query(
     "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'mysql' AND table_name = 'user'",
   );

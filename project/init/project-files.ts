@@ -15,7 +15,7 @@ export type ProjectPlan = {
   readonly owner: { readonly user: string; readonly password: string };
   readonly polled: readonly LookedAt[];
   readonly logged: readonly LookedAt[];
-  /** Whether polled tables are swept for deletes: where no log tells them. */
+  /** Whether polled tables are swept for deletes: where no log has them. */
   readonly sweeps: boolean;
 };
 

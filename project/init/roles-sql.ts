@@ -4,7 +4,7 @@ import { mariadbAccount, mariadbName, mariadbText, postgresName, visibleLine, ty
 
 export type RoleAsked = {
   readonly user: string;
-  /** Empty for a role that exists and whose password nobody told us. */
+  /** Empty for a role that exists and whose password we do not have. */
   readonly password: string;
   /** The server has it already: it only gets its rights. */
   readonly exists: boolean;

@@ -40,7 +40,7 @@ export type PartitionChanges = { readonly partition: number; readonly changes: r
  * Reduces the events of one table to the last state of each key, so that one statement can apply them all. Within a partition the order
  * is that of the events; partitions share no key.
  *
- * TRUNCATE has no key, so it stands in one partition only: what it removes in the others is told by the log's position. A row older than
+ * TRUNCATE has no key, so it comes in one partition only: the log's position decides what it removes in the others. A row older than
  * the truncate is gone, whenever its event comes.
  *
  * @param truncated the latest truncate that was applied earlier, if any

@@ -1,5 +1,5 @@
 /**
- * Finds the item at which a sequence begins to fail, when `fails` tells whether its first `count` items do: the one without which the
+ * Finds the item at which a sequence begins to fail, when `fails` says whether its first `count` items do: the one without which the
  * items before it succeed. Asks about log2(length) times. Null when the whole does not fail (any more).
  */
 export async function firstFailing(length: number, fails: (count: number) => Promise<boolean>): Promise<number | null> {

@@ -1,4 +1,4 @@
-import type { PartitionBatch } from './apply-events.ts';
+import type { PartitionBatch } from './partition-batch.ts';
 
 /** Batches that are to be applied together, or not at all. */
 export type Waiting = { readonly batches: readonly Batch[] };
@@ -20,19 +20,19 @@ export function takeGroup<T extends Waiting>(queue: T[], idle: number): T[] {
   const seen = new Set<string>();
   let events = 0;
   const group: T[] = [];
-  const rest: T[] = [];
+  const left: T[] = [];
   for (const one of queue) {
     const places = one.batches.map(({ topic, partition }) => `${topic}/${partition}`);
     const more = eventsOf(one.batches);
     if (places.some((place) => seen.has(place)) || (events > 0 && events + more > most)) {
-      rest.push(one);
+      left.push(one);
       continue;
     }
     for (const place of places) seen.add(place);
     events += more;
     group.push(one);
   }
-  queue.splice(0, queue.length, ...rest);
+  queue.splice(0, queue.length, ...left);
   return group;
 }
 

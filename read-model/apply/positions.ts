@@ -145,7 +145,7 @@ async function requireProjections(database: Database, schema: string, known: str
 }
 
 /**
- * Offsets may have holes that are no loss: control records, aborted transactions, compaction. What tells a loss is that the partition
+ * Offsets may have holes that are no loss: control records, aborted transactions, compaction. It is a loss when the partition
  * now begins past the offset that was to be applied next.
  *
  * @throws CdcError READ_MODEL_EVENTS_LOST naming topic, partition and both offsets

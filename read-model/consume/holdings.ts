@@ -1,7 +1,7 @@
 import type { KafkaAdmin } from '#kafka/index.ts';
 import { describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { ApplyOutcome } from '../apply/applier.ts';
+import type { ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { endsModel, faultOf } from '../faults/classify.ts';
 import { claimPartitions, nameOf, type Claimed } from '../apply/positions.ts';
 import type { TopicPartition } from '#kafka/port.ts';
@@ -17,7 +17,7 @@ export type Holding = {
   readonly topic: string;
   /** Everything before it is in the database. */
   appliedTo: bigint;
-  /** Everything before it is at least with the applier; what is submitted next expects the database to stand here by then. */
+  /** Everything before it has been submitted; the next submission expects the database to be here by then. */
   submittedTo: bigint;
   readonly epoch: bigint;
   /** How what was submitted last ended. One submission of a partition is on its way at a time. */
@@ -78,7 +78,7 @@ export function createHoldings({
       await halts.load();
       return claimPartitions(pool, schema, admin, places, fingerprint);
     });
-    told(claimed).catch(onClaimFailed);
+    reportRefused(claimed).catch(onClaimFailed);
     for (const place of places) {
       const holding = claimed.then((positions) => toHolding(positions, place));
       holdings.set(nameOf(place), holding);
@@ -89,8 +89,8 @@ export function createHoldings({
     }
   };
 
-  /** What is refused is told though no batch may ever come. */
-  const told = async (claimed: Promise<Claimed>): Promise<void> => {
+  /** A refusal is reported at once: a batch may never come. */
+  const reportRefused = async (claimed: Promise<Claimed>): Promise<void> => {
     const { refused, cut } = await claimed;
     warnOfCut(logger, mirrors, cut);
     for (const one of refused) await halts.halt(one);
@@ -102,7 +102,7 @@ export function createHoldings({
     else logger.error({ reason: describeError(error) }, `claiming partitions for ${schema} failed; trying again`);
   };
 
-  /** Partitions of topics that are others by now stand from here on: what is on its way fails at its epoch. */
+  /** Partitions halt when their topic has been replaced: what is on its way fails at its epoch. */
   const watch = async (): Promise<void> => {
     if (watching) return;
     watching = true;

@@ -10,14 +10,14 @@ import type {
 } from '#kafka/index.ts';
 import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { Applier, ApplyOutcome } from '../apply/applier.ts';
+import type { BatchScheduler, ApplyOutcome } from '../apply/batch-scheduler.ts';
 import { byteBudget, type ByteBudget } from './byte-budget.ts';
-import { decodeInTurns, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
+import { decodeInTurns, sliceBatch, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';
 import { withHeartbeats } from './with-heartbeats.ts';
 import { endsModel, faultOf } from '../faults/classify.ts';
-import { standing, triesAgain } from '../faults/standing.ts';
+import { haltBefore, waitBefore } from '../faults/halt-reason.ts';
 import { createHoldings, type Holding, type Holdings } from './holdings.ts';
 import { requireNothingLost } from '../apply/positions.ts';
 import type { SchemaWaits } from './schema-waits.ts';
@@ -25,7 +25,6 @@ import { createHalts, type Halts } from '../faults/halts.ts';
 import { createWaits, type Waits } from './waits.ts';
 import { unreadableBatches, type UnreadableBatches } from './unreadable.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
-import { sliceBatch } from './slices.ts';
 
 /** What a model gives its consumer. */
 export type Reader = Required<Pick<ConsumerOptions, 'onBatch' | 'onUnreadable' | 'onAssigned' | 'onPassed'>>;
@@ -38,7 +37,7 @@ export type ReaderContext = {
   readonly fingerprint: string;
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
-  readonly applier: Applier;
+  readonly scheduler: BatchScheduler;
   readonly mirrors: Mirrors;
   readonly decoder: EventDecoder;
   readonly schemas: SchemaWaits;
@@ -48,26 +47,26 @@ export type ReaderContext = {
   readonly mismatches: 'halt' | 'park';
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Told what makes it impossible for the model to go on. */
+  /** Called with the error that ends the whole model. */
   readonly onFailure: (error: unknown) => void;
 };
 
-/** How long a table that halts, or a partition that waits for a schema, rests before it is tried again. */
-export const restMs = 1000;
+/** How long a table that halts, or a partition that waits for a schema, pauses before it is tried again. */
+export const retryAfterMs = 1000;
 
 /** Bytes of messages that are decoded and not yet applied, over all partitions of a model. */
 const decodedBytes = 32 * 2 ** 20;
 
 /**
  * Reads the partitions that the group assigns to this member: places each at the offset that the database has stored, gives every batch to
- * the applier from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
+ * the scheduler from there, and lets go of a partition whose position somebody else has moved. No state here decides what is applied; the
  * database's compare-and-set does.
  *
  * While a slice of a partition is applied the next one is fetched and decoded: onBatch resolves when its last slice is submitted. What is
  * decoded ahead is bounded by bytes.
  *
  * Whatever is thrown while events are read, followed and applied ends here: what passes is tried again, everything else makes the
- * partition stand before the event, until it can go on. Only what concerns the whole model, or Kafka, goes further.
+ * partition halt before the event, until it can go on. Only what concerns the whole model, or Kafka, goes further.
  */
 export class PartitionReader implements Reader {
   readonly #context: ReaderContext;
@@ -95,7 +94,7 @@ export class PartitionReader implements Reader {
 
   async onBatch(batch: ConsumedBatch, control: BatchControl): Promise<void> {
     try {
-      await withHeartbeats(control, (lost) => unlessAborted(this.#readOrStand(batch, control), lost));
+      await withHeartbeats(control, (lost) => unlessAborted(this.#readOrHalt(batch, control), lost));
     } catch (error) {
       if (!this.#context.signal.aborted) throw error;
     }
@@ -103,7 +102,7 @@ export class PartitionReader implements Reader {
 
   async onUnreadable(batch: UnreadableBatch, control: BatchControl): Promise<void> {
     try {
-      await withHeartbeats(control, (lost) => unlessAborted(this.#standBefore(batch, control), lost));
+      await withHeartbeats(control, (lost) => unlessAborted(this.#haltBeforeBatch(batch, control), lost));
     } catch (error) {
       if (!this.#context.signal.aborted) throw error;
     }
@@ -122,7 +121,7 @@ export class PartitionReader implements Reader {
       .catch((error: unknown) => {
         if (signal.aborted) return;
         if (faultOf(error) === 'kafka' || endsModel(error, onPoison)) return onFailure(error);
-        // The next batch meets it too, and knows where it stands.
+        // The next batch meets the same error, and knows its place.
         logger.warn(
           { ...passed, from: String(passed.from), to: String(passed.to), reason: describeError(error) },
           'a position was not moved on',
@@ -131,7 +130,7 @@ export class PartitionReader implements Reader {
   }
 
   /** {@link read}, whatever it meets. */
-  async #readOrStand(batch: ConsumedBatch, control: BatchControl): Promise<void> {
+  async #readOrHalt(batch: ConsumedBatch, control: BatchControl): Promise<void> {
     const { signal, onPoison, onFailure } = this.#context;
     try {
       await this.#read(batch, control);
@@ -143,14 +142,14 @@ export class PartitionReader implements Reader {
       const holding = await this.#holdings.known(batch);
       const offset = holding?.submittedTo ?? batch.fetchedFrom;
       if (fault === 'passing') {
-        await this.#waits.wait(error instanceof CdcError ? standing(batch, offset, error) : triesAgain(batch, offset, error));
-      } else await this.#halts.halt(standing(batch, offset, error));
-      control.rest(restMs);
+        await this.#waits.wait(error instanceof CdcError ? haltBefore(batch, offset, error) : waitBefore(batch, offset, error));
+      } else await this.#halts.halt(haltBefore(batch, offset, error));
+      control.pause(retryAfterMs);
       control.seek(offset);
     }
   }
 
-  /** Submits what `batch` has from where the partition stands. */
+  /** Submits the part of `batch` that the partition has not submitted yet. */
   async #read(batch: ConsumedBatch, control: BatchControl): Promise<void> {
     const { admin, schema, mirrors, schemas, logger } = this.#context;
     const { topic, partition } = batch;
@@ -162,9 +161,9 @@ export class PartitionReader implements Reader {
     if (!this.#holdings.isHeld(place, held)) return this.#read(batch, control);
     if (holding.refused !== null) {
       await this.#halts.halt(holding.refused);
-      // What made it so may have been mended: it is claimed again.
+      // The cause may be gone: the partition is claimed again.
       this.#holdings.letGo(place, held);
-      control.rest(restMs);
+      control.pause(retryAfterMs);
       return control.seek(batch.fetchedFrom);
     }
     const turnDown = (): void => control.seek(holding.submittedTo);
@@ -183,15 +182,15 @@ export class PartitionReader implements Reader {
     const halted = this.#halts.of(batch);
     if (halted === 'table') {
       await this.#halts.load();
-      control.rest(restMs);
+      control.pause(retryAfterMs);
       return turnDown();
     }
-    // Its mirror may have been mended.
+    // Its mirror may have been fixed.
     if (halted === 'self') await mirrors.reload();
     let next = holding.submittedTo;
     for (const slice of sliceBatch(messages, batch.nextOffset)) {
       if (!(await schemas.ready(batch, slice.messages))) {
-        control.rest(restMs);
+        control.pause(retryAfterMs);
         return turnDown();
       }
       const release = await this.#decoded.take(slice.bytes);
@@ -205,7 +204,7 @@ export class PartitionReader implements Reader {
           holding.last = this.#submit({ place: batch, holding, isHeld, control, nextOffset: next, events }).finally(release);
         } else release();
         if (mismatch === null) continue;
-        if ((await holding.last) === 'applied' && holding.submittedTo === next && control.isCurrent()) await this.#stand(mismatch, control);
+        if ((await holding.last) === 'applied' && holding.submittedTo === next && control.isCurrent()) await this.#halt(mismatch, control);
         return;
       } catch (error) {
         release();
@@ -216,13 +215,13 @@ export class PartitionReader implements Reader {
 
   /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
   async #submit(submission: Submission): Promise<ApplyOutcome | 'failed'> {
-    const { applier, mirrors, logger, signal, onPoison, onFailure } = this.#context;
+    const { scheduler, mirrors, logger, signal, onPoison, onFailure } = this.#context;
     const { place, holding, isHeld, control, nextOffset, events } = submission;
     const { topic, partition } = place;
     const { submittedTo: expectedOffset, epoch } = holding;
     holding.submittedTo = nextOffset;
     try {
-      const outcome = await applier.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
+      const outcome = await scheduler.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
       if (outcome === 'applied') {
         holding.appliedTo = nextOffset;
         this.#halts.passed(place);
@@ -231,10 +230,10 @@ export class PartitionReader implements Reader {
       if (typeof outcome === 'object') {
         holding.appliedTo = holding.submittedTo = outcome.halted.offset;
         holding.last = Promise.resolve('applied');
-        if (isHeld()) await this.#stand(outcome.halted, control);
+        if (isHeld()) await this.#halt(outcome.halted, control);
         return outcome;
       }
-      // Another process has changed a mirror, or stands before an event of this table: the batch comes again and is seen in that light.
+      // Another process has changed a mirror, or halts at an event of this table: read both again before the batch comes again.
       if (outcome === 'outdated') {
         await mirrors.reload();
         await this.#halts.load();
@@ -259,20 +258,20 @@ export class PartitionReader implements Reader {
       // Nothing of it was applied.
       holding.submittedTo = holding.appliedTo;
       holding.last = Promise.resolve('applied');
-      if (isHeld()) await this.#stand(standing(place, holding.appliedTo, error), control);
+      if (isHeld()) await this.#halt(haltBefore(place, holding.appliedTo, error), control);
       return 'failed';
     }
   }
 
-  /** The partition stands before an event that its mirror cannot take, until the mirror can. */
-  async #stand(mismatch: Mismatch, control: BatchControl): Promise<void> {
+  /** The partition halts before an event that its mirror cannot take, until the mirror can. */
+  async #halt(mismatch: Mismatch, control: BatchControl): Promise<void> {
     await this.#halts.halt(mismatch);
-    control.rest(restMs);
+    control.pause(retryAfterMs);
     control.seek(mismatch.offset);
   }
 
-  /** The partition stands before a batch that cannot be read, once all before it is applied, until somebody passes over it. */
-  async #standBefore(batch: UnreadableBatch, control: BatchControl): Promise<void> {
+  /** The partition halts before a batch that cannot be read, once all before it is applied, until somebody skips it. */
+  async #haltBeforeBatch(batch: UnreadableBatch, control: BatchControl): Promise<void> {
     const { logger } = this.#context;
     const held = this.#holdings.of(batch);
     const holding = await held;
@@ -285,7 +284,7 @@ export class PartitionReader implements Reader {
     if ((await holding.last) !== 'applied' || batch.offset < holding.submittedTo || batch.fetchedFrom > holding.submittedTo) {
       return control.seek(holding.submittedTo);
     }
-    const stored = await this.#unreadable.stand(batch, true);
+    const stored = await this.#unreadable.halt(batch, true);
     if (!control.isCurrent() || stored === null || stored === holding.appliedTo || !this.#holdings.isHeld(batch, held)) return;
     logger.info(
       { topic: batch.topic, partition: batch.partition, nextOffset: String(stored) },
@@ -297,13 +296,13 @@ export class PartitionReader implements Reader {
 
   /** Stores that Kafka has nothing for us before `to`: unless it was asked for behind what is applied, after a batch that comes again. */
   async #moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets, holding: Holding): Promise<void> {
-    const { admin, schema, applier, mirrors, logger } = this.#context;
+    const { admin, schema, scheduler, mirrors, logger } = this.#context;
     if (holding.refused !== null || (await holding.last) !== 'applied' || nextOffset <= holding.submittedTo) return;
     const place = { topic, partition };
     if (isAhead(place, from, holding.submittedTo, logger)) return;
     await requireNothingLost(admin, schema, place, holding.submittedTo);
     const { submittedTo: expectedOffset, epoch } = holding;
-    const outcome = await applier.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
+    const outcome = await scheduler.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
     if (outcome !== 'applied') this.#holdings.letGo(place);
     else holding.appliedTo = holding.submittedTo = nextOffset;
   }
@@ -345,7 +344,7 @@ export async function decode(
 ): Promise<Omit<Decoded, 'demands'>> {
   for (;;) {
     const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches, 'park');
+    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches);
     const [first] = decoded.events.poisoned.values();
     if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
     if (demands.length === 0) return decoded;

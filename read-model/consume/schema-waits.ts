@@ -9,7 +9,7 @@ import { isWait, recordHalt } from '../faults/halts.ts';
 /** Partitions that wait for a schema which the registry cannot give for now. */
 export type SchemaWaits = {
   /**
-   * Loads the schemas of messages. False when the registry does not answer: the partition is to rest, its messages are to be read again.
+   * Loads the schemas of messages. False when the registry does not answer: the partition pauses, and its messages are to be read again.
    * Where the topic's other messages are plain JSON nobody waits: what only begins like one with a schema cannot be read, and is parked.
    * Said once in the log and, until the partition has passed, in the model's status.
    */

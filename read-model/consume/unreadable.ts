@@ -6,7 +6,7 @@ import type { TopicPartition } from '#kafka/port.ts';
 import { retrying } from '../retry.ts';
 import { recordHalt } from '../faults/halts.ts';
 
-/** Partitions that stand before a batch of records that cannot be read. */
+/** Partitions that halt before a batch of records that cannot be read. */
 export type UnreadableBatches = {
   /**
    * Makes it known once, in the log and in the model's status, with the command that passes over the batch. Gives the position that the database has now:
@@ -15,7 +15,7 @@ export type UnreadableBatches = {
    * @param isNext whether all before it is applied: otherwise to pass over it would lose that too
    * @throws CdcError when what cannot be applied stops the model
    */
-  stand(batch: UnreadableBatch, isNext: boolean): Promise<bigint | null>;
+  halt(batch: UnreadableBatch, isNext: boolean): Promise<bigint | null>;
 };
 
 type Context = {
@@ -29,7 +29,7 @@ type Context = {
 export function unreadableBatches({ pool, schema, onPoison, logger, signal }: Context): UnreadableBatches {
   const said = new Map<string, string>();
   return {
-    async stand(batch, isNext) {
+    async halt(batch, isNext) {
       const { topic, partition, offset } = batch;
       const error = new CdcError(batch.error.code, batch.error.message, { cause: batch.error, remedy: remedyOf(schema, batch, isNext) });
       if (onPoison === 'stop') throw error;

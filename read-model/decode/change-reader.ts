@@ -11,12 +11,12 @@ import {
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError, describeError, ownMember } from '#pipeline/index.ts';
 import { lsnColumn } from '../mirrors/own-columns.ts';
-import { convert } from './convert.ts';
+import { ColumnMismatchError, toCell } from './values/parameter.ts';
 import { withOrigin } from './origin.ts';
 import type { CellText, Change } from './change.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import { addedType, columnsMost, demandName, unfitName, type ColumnDemand } from '../mirrors/column-demand.ts';
-import { ColumnMismatchError, ColumnUnfitError, columnUnfit, schemaChanged } from '../mirrors/mismatch.ts';
+import { ColumnUnfitError, columnUnfit, schemaChanged } from '../mirrors/mismatch.ts';
 
 export type ChangeReader = (message: ConsumedMessage, place: MessagePlace) => Change;
 
@@ -63,7 +63,7 @@ export function changeReader(decoder: EventDecoder, mirror: Mirror, onDemand: (d
   };
 }
 
-/** The error of an event that its mirror cannot take, naming where it stands and which row it is about. */
+/** The error of an event that its mirror cannot take, naming its place and its row. */
 export function inapplicable(place: MessagePlace, key: string | null, why: string, cause?: unknown): CdcError {
   const { topic, partition, offset } = place;
   return new CdcError(
@@ -122,7 +122,7 @@ function upsertMaker(mirror: Mirror, onDemands: OnDemands): (change: RowChange, 
           const type = wider(column.name, value, column.widerFor);
           if (type !== null) onDemands([{ kind: 'widen', column: column.name, type }]);
         }
-        cells[index] = convert(column.name, value, column.toParameter);
+        cells[index] = toCell(column.name, value, column.toParameter);
       }
     }
     if (places.others.length > 0) demandColumns(mirror, after, places.others, added, onDemands);
@@ -184,7 +184,7 @@ function deletion(mirror: Mirror, row: Row | null, offset: bigint): Change & { r
     return keyCell(
       mirror,
       index,
-      column === undefined || value === undefined || value === null ? null : convert(column.name, value, column.toParameter),
+      column === undefined || value === undefined || value === null ? null : toCell(column.name, value, column.toParameter),
     );
   });
   return { kind: 'delete', key: keyText(keyCells), keyCells, offset };

@@ -3,7 +3,7 @@ import type { Operation } from '#change-events/index.ts';
 /** What a history keeps of an event beside its row. */
 export type Origin = {
   readonly op: Operation;
-  /** When the source did it, in its own clock, in microseconds since 1970; null where the event does not tell. */
+  /** When the source did it, in its own clock, in microseconds since 1970; null where the event does not say. */
   readonly at: string | null;
   readonly transaction: string | null;
 };
@@ -15,7 +15,7 @@ export type Lsn = number | bigint | null;
 export type CellText = string | null | undefined;
 
 /**
- * What one event asks of its mirror. `key` tells rows of the mirror apart; `offset` is that of its message. An update of a row's key comes
+ * What one event asks of its mirror. `key` identifies the row in the mirror; `offset` is that of its message. An update of a row's key comes
  * as a delete that `moves` and, maybe in another partition, an upsert `movedFrom` the old key, both of one `lsn`.
  */
 export type Change =
@@ -41,7 +41,7 @@ export type Change =
       readonly moves?: { readonly lsn: number | bigint };
       /** For mirrors that mark deleted rows or keep a history; a tombstone has none. */
       readonly origin?: Origin;
-      /** For a history: the row as it was, as far as the event tells. */
+      /** For a history: the row as it was, as far as the event has it. */
       readonly before?: readonly (string | null)[];
       readonly lsn?: Lsn;
     }

@@ -32,12 +32,12 @@ export type Decoded = {
 const ofTable: ReadonlySet<string> = new Set(['READ_MODEL_SCHEMA_CHANGED', 'READ_MODEL_COLUMN_UNFIT']);
 
 const blindTruncate =
-  'a TRUNCATE without a position of the log (a binlog gives none) does not tell which rows of other partitions it removed. ' +
+  'a TRUNCATE without a position of the log (a binlog gives none) does not say which rows of other partitions it removed. ' +
   'When what came before it is applied: cdc read-model parked retry empties the table, then cdc connectors snapshot reads it again';
 
 /**
  * Decodes messages, up to the first whose values are not of their columns' types, or that has a column which the mirror cannot get; with `mismatches: 'park'` these are poisoned like others.
- * `blindTruncates`: those without a position of the log. A binlog has none, and without it nothing tells which rows of other partitions are
+ * `blindTruncates`: those without a position of the log. A binlog has none, and without it nothing says which rows of other partitions are
  * older, so that only a person can say when the table is to be emptied.
  */
 export function decodeEvents(
@@ -55,7 +55,7 @@ export function decodeEvents(
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
   let at = 0n;
-  // Only an error asks where it stands.
+  // Only an error reads the offset.
   const place: MessagePlace = {
     topic,
     partition,
@@ -85,21 +85,20 @@ export function decodeEvents(
 /** Some milliseconds of decoding. */
 const messagesPerTurn = 500;
 
-/** {@link decodeEvents} that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
+/** {@link decodeEvents}, with blind truncates parked, that lets others go on in between: a transaction that is under way needs this thread for each of its statements. */
 export async function decodeInTurns(
   decoder: EventDecoder,
   mirror: Mirror,
   place: TopicPartition,
   messages: readonly ConsumedMessage[],
   mismatches: 'halt' | 'park',
-  blindTruncates: 'apply' | 'park',
 ): Promise<Decoded> {
   const changes: Change[] = [];
   const poisoned = new Map<bigint, Poison>();
   const demands = new Map<string, ColumnDemand>();
   for (let at = 0; at < messages.length; at += messagesPerTurn) {
     if (at > 0) await nextTurn();
-    const decoded = decodeEvents(decoder, mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, blindTruncates);
+    const decoded = decodeEvents(decoder, mirror, place, messages.slice(at, at + messagesPerTurn), mismatches, 'park');
     for (const change of decoded.events.changes) changes.push(change);
     for (const [offset, poison] of decoded.events.poisoned) poisoned.set(offset, poison);
     for (const demand of decoded.demands) if (!demands.has(demandName(demand))) demands.set(demandName(demand), demand);
@@ -112,4 +111,35 @@ export async function decodeInTurns(
     }
   }
   return { events: { mirror, messages, changes, poisoned }, demands: [...demands.values()], mismatch: null };
+}
+
+/** A run of a batch's messages that is decoded and applied as one. */
+export type Slice = {
+  readonly messages: readonly ConsumedMessage[];
+  /** Of keys and values as they were consumed; decoded they take a small multiple. */
+  readonly bytes: number;
+  /** Where the partition goes on after it. */
+  readonly nextOffset: bigint;
+};
+
+/** A slice is closed before it would pass one of these: short enough that decoding and applying overlap, long enough to pay for its transaction. */
+const sliceBytes = 4 * 2 ** 20;
+const sliceMessages = 8000;
+
+/** Cuts messages into slices bounded by bytes and by number; a message that is larger alone makes a slice. `end` is the offset after all of them. */
+export function sliceBatch(messages: readonly ConsumedMessage[], end: bigint): readonly Slice[] {
+  const slices: Slice[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (const [at, { key, value, offset }] of messages.entries()) {
+    const size = (key?.length ?? 0) + (value?.length ?? 0);
+    if (at > from && (bytes + size > sliceBytes || at - from >= sliceMessages)) {
+      slices.push({ messages: messages.slice(from, at), bytes, nextOffset: offset });
+      from = at;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (messages.length > from) slices.push({ messages: messages.slice(from), bytes, nextOffset: end });
+  return slices;
 }

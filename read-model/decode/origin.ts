@@ -2,7 +2,7 @@ import type { ChangeEvent } from '#change-events/index.ts';
 import { ownMember } from '#pipeline/index.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Change, Origin } from './change.ts';
-import { convert } from './convert.ts';
+import { toCell } from './values/parameter.ts';
 
 /** What a history and a mark need to know of the event: read in full, which takes longer. */
 export function withOrigin(mirror: Mirror, change: Change, event: ChangeEvent | null): Change {
@@ -14,7 +14,7 @@ export function withOrigin(mirror: Mirror, change: Change, event: ChangeEvent | 
   const cells = mirror.columns.map((column) => {
     const value = ownMember(before, column.name);
     if (value === undefined || value === null || column.isUnavailable(value)) return null;
-    return convert(column.name, value, column.toParameter);
+    return toCell(column.name, value, column.toParameter);
   });
   return { ...change, origin, before: cells, lsn: source.lsn ?? null };
 }

@@ -1,15 +1,15 @@
 import { CdcError } from '#pipeline/index.ts';
 
 /**
- * What an error means that was met while events were read, followed, applied or retried. Closed: what no rule knows is `standing`.
+ * What an error means that was met while events were read, followed, applied or retried. Closed: what no rule knows is `other`.
  *
  * - `passing`: the same again may succeed. It is tried again, for as long as it takes, and shows in the status.
  * - `kafka`: Kafka is away or a topic is gone. The membership begins again.
- * - `event`: the event is at fault. It is parked, or its table stands before it.
+ * - `event`: the event is at fault. It is parked, or its table halts before it.
  * - `model`: the whole model can do nothing more. It ends, others of the process go on.
- * - `standing`: something else is wrong. The partition stands before the event and is tried every second.
+ * - `other`: something else is wrong. The partition halts before the event and is tried every second.
  */
-export type Fault = 'passing' | 'kafka' | 'event' | 'model' | 'standing';
+export type Fault = 'passing' | 'kafka' | 'event' | 'model' | 'other';
 
 /**
  * SQLSTATEs (and classes, by their two letters): connections, resources (disk full, too many connections), rollbacks (deadlock,
@@ -44,15 +44,15 @@ const ofModel: ReadonlySet<string> = new Set([
 ]);
 
 export function faultOf(error: unknown): Fault {
-  if (error instanceof AggregateError) return error.errors.some((one) => faultOf(one) === 'passing') ? 'passing' : 'standing';
-  if (!(error instanceof Error)) return 'standing';
+  if (error instanceof AggregateError) return error.errors.some((one) => faultOf(one) === 'passing') ? 'passing' : 'other';
+  if (!(error instanceof Error)) return 'other';
   if (error instanceof CdcError) return faultOfCode(error.code);
   // Named here: whoever throws them imports this.
   if (error.name === 'MissingRowError' || error.name === 'ColumnMismatchError') return 'event';
   const code = codeOf(error);
-  if (code === undefined) return connectionMessage.test(error.message) ? 'passing' : 'standing';
+  if (code === undefined) return connectionMessage.test(error.message) ? 'passing' : 'other';
   if (passingCodes.has(code) || isOf(code, passingStates)) return 'passing';
-  return isOf(code, eventStates) ? 'event' : 'standing';
+  return isOf(code, eventStates) ? 'event' : 'other';
 }
 
 /** Whether a value is not of its column's type: a change of the source's table that its mirror has not followed. */
@@ -65,7 +65,7 @@ function faultOfCode(code: string): Fault {
   if (ofKafka.has(code)) return 'kafka';
   if (code === 'REGISTRY_UNREACHABLE' || code === 'READ_MODEL_LOCKED') return 'passing';
   if (ofEvent.has(code)) return 'event';
-  return ofModel.has(code) ? 'model' : 'standing';
+  return ofModel.has(code) ? 'model' : 'other';
 }
 
 function codeOf(error: Error): string | undefined {

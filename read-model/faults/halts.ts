@@ -7,7 +7,7 @@ import type { Mismatch } from '../mirrors/mismatch.ts';
 
 /** The tables that halt, as one member of a model's group knows them. */
 export type Halts = {
-  /** `self`: this partition stands before an event that does not fit; `table`: another one of its table does. */
+  /** `self`: this partition halts before an event that does not fit; `table`: another one of its table does. */
   of(place: TopicPartition): 'self' | 'table' | null;
   /** Makes it known, in the log and in the database, once per event. */
   halt(mismatch: Mismatch): Promise<void>;
@@ -18,16 +18,16 @@ export type Halts = {
 };
 
 export function createHalts(pool: Pool, schema: string, logger: Logger, signal: AbortSignal): Halts {
-  const standing = new Map<string, Map<number, string>>();
+  const halted = new Map<string, Map<number, string>>();
   return {
     of({ topic, partition }) {
-      const partitions = standing.get(topic);
+      const partitions = halted.get(topic);
       if (partitions === undefined || partitions.size === 0) return null;
       return partitions.has(partition) ? 'self' : 'table';
     },
     async halt({ topic, partition, offset, error }) {
-      const partitions = standing.get(topic) ?? new Map<number, string>();
-      standing.set(topic, partitions);
+      const partitions = halted.get(topic) ?? new Map<number, string>();
+      halted.set(topic, partitions);
       const why = `${offset} ${error.code}`;
       if (partitions.get(partition) === why) return;
       partitions.set(partition, why);
@@ -37,26 +37,26 @@ export function createHalts(pool: Pool, schema: string, logger: Logger, signal: 
           recordHalt(pool, schema, { topic, partition, offset, error }),
         );
       } catch (failed) {
-        // It stands all the same, and the log has said so.
+        // It halts all the same, and the log has said so.
         if (!signal.aborted)
           logger.error({ topic, partition, reason: describeError(failed) }, 'it could not be made known in the database');
       }
     },
     passed({ topic, partition }) {
-      if (standing.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
+      if (halted.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
     },
     async load() {
       const found = await retrying(`reading what halts in ${schema}`, logger, signal, () => haltedPartitions(pool, schema));
-      standing.clear();
+      halted.clear();
       for (const { topic, partition, offset, code } of found) {
         if (isWait(code)) continue;
-        standing.set(topic, (standing.get(topic) ?? new Map()).set(partition, `${offset} ${code}`));
+        halted.set(topic, (halted.get(topic) ?? new Map()).set(partition, `${offset} ${code}`));
       }
     },
   };
 }
 
-/** Why one partition stands or waits, whatever its table's others do. */
+/** Why one partition halts or waits, whatever its table's others do. */
 const waits: readonly string[] = [
   'REGISTRY_UNREACHABLE',
   'REGISTRY_REFUSED',
@@ -78,7 +78,7 @@ export class HaltedTableError extends Error {
 }
 
 /**
- * Refuses partitions whose table stands before an event of another partition. What itself stands may try: its mirror may have been mended.
+ * Refuses partitions whose table halts before an event of another partition. A partition that halts itself may try: its mirror may have been fixed.
  * Names tables without schema: runs inside `inTransaction`.
  *
  * @throws HaltedTableError
@@ -97,9 +97,9 @@ export async function refuseHalted(
     [places.map(({ topic }) => topic), waits],
   );
   if (rows.length === 0) return;
-  const standing = new Set(rows.map((row) => `${text(row, 0)}/${text(row, 1)}`));
+  const halted = new Set(rows.map((row) => `${text(row, 0)}/${text(row, 1)}`));
   const topics = new Set(rows.map((row) => text(row, 0)));
-  const refused = places.filter(({ topic, partition }) => topics.has(topic) && !standing.has(`${topic}/${partition}`));
+  const refused = places.filter(({ topic, partition }) => topics.has(topic) && !halted.has(`${topic}/${partition}`));
   if (refused.length > 0) throw new HaltedTableError(new Set(refused.map(({ topic }) => topic)));
 }
 

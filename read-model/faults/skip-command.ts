@@ -21,7 +21,7 @@ export function skipCommand(context: CliContext): Command {
     .requiredOption('--to <offset>', 'the offset behind its last', offset)
     .action(async ({ model, topic, partition, from, to }: SkipOptions) => {
       await skipUnreadable(await context.config(), model, { topic, partition, offset: from, nextOffset: to }, context.logger);
-      context.print(`${model} goes on behind offset ${to - 1n} of topic ${topic}, partition ${partition}.`);
+      context.print(`${model} continues after offset ${to - 1n} of topic ${topic}, partition ${partition}.`);
     });
 }
 

@@ -16,10 +16,10 @@ export type SkipRange = {
 const codes: readonly string[] = ['KAFKA_BATCH_TOO_LARGE', 'KAFKA_BATCH_UNREADABLE'];
 
 /**
- * Passes over a batch of records before which a partition of the model stands, and over nothing else. It stays listed (`cdc read-model parked list
+ * Skips a batch of records at which a partition of the model halts, and nothing else. It stays listed (`cdc read-model parked list
  * --all`) as discarded. A read model that runs goes on behind it by itself.
  *
- * @throws CdcError READ_MODEL_SKIP_REFUSED when the partition does not stand there
+ * @throws CdcError READ_MODEL_SKIP_REFUSED when the partition does not halt there
  */
 export async function skipUnreadable(config: PipelineConfig, schema: string, range: SkipRange, logger: Logger): Promise<void> {
   const readModel = requireReadModel(config);
@@ -60,6 +60,6 @@ export async function skipUnreadable(config: PipelineConfig, schema: string, ran
 function refused(schema: string, { topic, partition, offset, nextOffset }: SkipRange): CdcError {
   return new CdcError(
     'READ_MODEL_SKIP_REFUSED',
-    `read model ${schema} does not stand before a batch of topic ${topic}, partition ${partition}, from offset ${offset} to before ${nextOffset} that cannot be read`,
+    `read model ${schema} does not halt at an unreadable batch of topic ${topic}, partition ${partition}, from offset ${offset} to before ${nextOffset}`,
   );
 }

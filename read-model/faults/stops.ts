@@ -5,14 +5,14 @@ import { recordHalt } from './halts.ts';
 import { MismatchError } from '../mirrors/mismatch.ts';
 
 /** Says once why a whole model does not go on for now: in the log, and in the database for the status. */
-export function createStandings(pool: Pool, schema: string, logger: Logger): { readonly tell: (error: unknown) => Promise<void> } {
-  let told = '';
+export function createStopReporter(pool: Pool, schema: string, logger: Logger): { readonly report: (error: unknown) => Promise<void> } {
+  let reported = '';
   return {
-    tell: async (error) => {
+    report: async (error) => {
       const cause = error instanceof MismatchError ? error.mismatch.error : error;
       const why = describeError(cause);
-      if (why === told) return;
-      told = why;
+      if (why === reported) return;
+      reported = why;
       const { code, remedy } = cause instanceof CdcError ? cause : unknownFault(cause);
       logger.error({ schema, code, remedy, err: error }, `${why}; the model tries again`);
       if (!(error instanceof MismatchError)) return;

@@ -132,10 +132,7 @@ function noteAll(
       'messages among the heartbeats are none: passed over',
     );
   if (ahead > before.ahead) {
-    logger.warn(
-      { schema, topic, partition, ahead, aheadMs },
-      'heartbeats of a time that had not come when they were written: they prove nothing',
-    );
+    logger.warn({ schema, topic, partition, ahead, aheadMs }, 'heartbeats with a time in the future are ignored: they prove nothing');
   }
 }
 

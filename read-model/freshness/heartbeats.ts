@@ -4,7 +4,7 @@ import type { Heartbeat } from '#change-events/index.ts';
 export type PassedOver = {
   /** No heartbeat: junk, or another program's. */
   readonly unreadable: number;
-  /** Heartbeats that speak of a time which had not come when they were written. */
+  /** Heartbeats with a time that was in the future when they were written. */
   readonly ahead: number;
   /** By how much the last one of those was ahead, in ms; 0 when there was none. */
   readonly aheadMs: number;
@@ -37,7 +37,7 @@ export type HeartbeatsOptions = {
 /**
  * The latest heartbeats of a model's capture. Pure bookkeeping.
  *
- * A heartbeat tells a time of the source's clock, and that clock may be wrong. It was written before it could be read, so a time that is later than
+ * A heartbeat carries a time of the source's clock, and that clock may be wrong. It was written before it could be read, so a time that is later than
  * its own time stamp, or than now, had not come yet: such a heartbeat proves nothing. It is passed over, and the ones after it are judged for themselves.
  */
 export class Heartbeats {

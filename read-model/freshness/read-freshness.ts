@@ -49,27 +49,23 @@ function stateOf(staleSeconds: number | null, staleAfterMs: number): Freshness['
   return staleSeconds * 1000 > staleAfterMs ? 'stale' : 'fresh';
 }
 
-/** For people: one line, and one more when heartbeats were passed over. */
+/** For people: one line, and one more when heartbeats were ignored. */
 export function describeFreshness(freshness: Freshness): string {
   return [describeState(freshness), ...describePassedOver(freshness)].join('\n');
 }
 
 function describePassedOver({ model, passedOver: { unreadable, ahead, aheadMs } }: Freshness): readonly string[] {
   const reasons = [
-    ...(unreadable > 0 ? [`${unreadable} that were none`] : []),
-    ...(ahead > 0
-      ? [
-          `${ahead} of a time that had not come when they were written (the last by ${(aheadMs / 1000).toFixed(1)} s: set the source's clock right)`,
-        ]
-      : []),
+    ...(unreadable > 0 ? [`${unreadable} no heartbeat`] : []),
+    ...(ahead > 0 ? [`${ahead} with a time in the future (the last by ${(aheadMs / 1000).toFixed(1)} s: correct the source's clock)`] : []),
   ];
-  return reasons.length === 0 ? [] : [`${model}: passed over among the heartbeats: ${reasons.join(', ')}`];
+  return reasons.length === 0 ? [] : [`${model}: ignored messages of heartbeat topics: ${reasons.join(', ')}`];
 }
 
 function describeState({ model, state, asOf, staleSeconds }: Freshness): string {
   switch (state) {
     case 'unknown':
-      return `${model}: freshness unknown, capture has not said yet how far it is (is it running, and is cdc.heartbeat captured?)`;
+      return `${model}: freshness unknown, no heartbeat has come yet (is capture running, and does it capture cdc.heartbeat?)`;
     case 'stale':
       return `${model}: STALE, complete up to ${asOf} only (${staleSeconds} s ago): the source, its capture, Kafka or the read model has stopped or is behind`;
     case 'fresh':

@@ -30,7 +30,7 @@ export function unfitName(name: string): string | null {
 }
 
 /**
- * The type of a new column, as far as its first value tells it: JSON's numbers do not say whether they are of an integer or of a float,
+ * The type of a new column, as far as its first value shows it: JSON's numbers do not say whether they are of an integer or of a float,
  * nor a string whether it is a date, so all of these are `text`, which holds each of them as it is.
  */
 export function addedType(value: JsonValue): 'boolean' | 'json' | 'text' {

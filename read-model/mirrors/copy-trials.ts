@@ -12,16 +12,16 @@ export type CopyTrials = {
 
 /** For fewer rows the savepoint costs what COPY saves. */
 const rowsLeast = 200;
-const restMost = 256;
+const skippedMost = 256;
 
 export function createCopyTrials(): CopyTrials {
-  const tables = new Map<string, { failures: number; rest: number }>();
+  const tables = new Map<string, { failures: number; skip: number }>();
   return {
     isWorth(table, rows) {
       if (rows < rowsLeast) return false;
       const state = tables.get(table);
-      if (state === undefined || state.rest === 0) return true;
-      state.rest -= 1;
+      if (state === undefined || state.skip === 0) return true;
+      state.skip -= 1;
       return false;
     },
     ended(table, succeeded) {
@@ -30,7 +30,7 @@ export function createCopyTrials(): CopyTrials {
         return;
       }
       const failures = (tables.get(table)?.failures ?? 0) + 1;
-      tables.set(table, { failures, rest: Math.min(restMost, 2 ** (failures + 1)) });
+      tables.set(table, { failures, skip: Math.min(skippedMost, 2 ** (failures + 1)) });
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Mirror } from './mirror.ts';
 import { historyTable } from './own-columns.ts';
 
 /**
- * Adds events to the history of their mirror, each once: its place in Kafka is its key. A delete has the row as it was as far as its event tells (with REPLICA
+ * Adds events to the history of their mirror, each once: its place in Kafka is its key. A delete has the row as it was, as far as its event has it (with REPLICA
  * IDENTITY FULL all of it, else the key); a truncate has no row; a tombstone is no event of its own. To repeat it changes nothing.
  */
 export async function writeHistory(database: Database, mirror: Mirror, partition: number, changes: readonly Change[]): Promise<void> {

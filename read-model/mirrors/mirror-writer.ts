@@ -50,8 +50,8 @@ export async function writeMirror(database: Database, mirror: Mirror, changes: T
 }
 
 /**
- * Copies rows into the mirror; false when nothing was, because one is there already or does not fit: the upsert then says which of both,
- * and in the same words as ever.
+ * Copies rows into the mirror; false when nothing was copied, because a row is there already or does not fit. The upsert then says which
+ * of the two it is, in the words that every upsert uses.
  */
 async function copyRows(database: Database, mirror: Mirror, rows: readonly Upsert[]): Promise<boolean> {
   const names = [...mirror.columns.map(({ name }) => escapeIdentifier(name)), lsnColumn];

@@ -87,7 +87,7 @@ export function openMirrors(
   };
 }
 
-/** Events of two tables in one topic cannot be told apart by it. */
+/** The topic does not say which of two tables an event belongs to. */
 function requireOwnTopics(topicPrefix: string, mirrors: readonly Mirror[]): void {
   const [shared] = sharingTopics(mirrors, ({ source }) => topicName(topicPrefix, source));
   const [first] = shared ?? [];

@@ -19,11 +19,6 @@ export class ColumnUnfitError extends TypeError {
   }
 }
 
-/** A value that is not of its column's type, or a key column that has none. */
-export class ColumnMismatchError extends TypeError {
-  override readonly name = 'ColumnMismatchError';
-}
-
 /** Thrown inside a transaction that met a mismatch: all of it is rolled back. */
 export class MismatchError extends Error {
   override readonly name = 'MismatchError';

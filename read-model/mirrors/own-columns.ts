@@ -6,7 +6,7 @@ export const deletedColumn = '_deleted_at';
 
 /**
  * What a row of a history has beyond the mirror's columns: Debezium's letter of what happened, when the source did it, its transaction and log position, the columns
- * that the event left out as unchanged (TOAST), and which message told it.
+ * that the event left out as unchanged (TOAST), and the message that it comes from.
  */
 export const historyColumns: readonly string[] = ['_op', '_at', '_tx', '_lsn', '_unchanged', '_partition', '_offset'];
 

@@ -31,7 +31,7 @@ export function createRefusals(): Refusals {
   };
 }
 
-/** What somebody may have mended. */
+/** Refusals whose cause somebody may have removed. */
 function columnsOf({ columns }: Mirror): string {
   return JSON.stringify(columns.map(({ name, carrier, cast, required }) => [name, carrier, cast, required]));
 }

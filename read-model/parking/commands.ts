@@ -76,7 +76,7 @@ export function parkedCommand(context: CliContext): Command {
     .action(async (ids: readonly string[], { model }: ModelOption) => {
       await using parked = await open(context, await oneModel(context, model));
       await parked.discard(ids);
-      context.print(`Discarded ${ids.join(', ')}. What waits behind: cdc read-model parked retry`);
+      context.print(`Discarded ${ids.join(', ')}. To apply the events behind it: cdc read-model parked retry`);
     });
 
   return command;

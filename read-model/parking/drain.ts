@@ -1,4 +1,4 @@
-import { applyChanges, type ModelSchema } from '../apply/apply-changes.ts';
+import { writeChanges, type TargetModel } from '../apply/write-changes.ts';
 import type { Change } from '../decode/change.ts';
 import type { Database } from '../database.ts';
 import { decodeEvents } from '../decode/decode-batch.ts';
@@ -23,7 +23,7 @@ export type Drained = { readonly applied: number; readonly stoppedBy: ParkedEven
  * Applies the events of a queue in their order, inside the caller's transaction, up to the first that still fails. Live events of the
  * partition wait meanwhile: the key is live again when its queue is empty, and the database decides that.
  */
-export async function drainQueue(client: Database, model: ModelSchema, mirror: Mirror, queue: Queue): Promise<Drained> {
+export async function drainQueue(client: Database, model: TargetModel, mirror: Mirror, queue: Queue): Promise<Drained> {
   await holdPartition(client, queue);
   let applied = 0;
   for (;;) {
@@ -41,14 +41,14 @@ export async function drainQueue(client: Database, model: ModelSchema, mirror: M
   }
 }
 
-async function applyOne(client: Database, model: ModelSchema, mirror: Mirror, event: ParkedEvent): Promise<Poison | null> {
+async function applyOne(client: Database, model: TargetModel, mirror: Mirror, event: ParkedEvent): Promise<Poison | null> {
   const { topic, partition, message } = event;
   const { changes, poisoned } = decodeEvents(model.decoder, mirror, { topic, partition }, [message]).events;
   const [change] = changes;
   if (change === undefined) return poisoned.get(message.offset) ?? toPoison(new TypeError('it was not decoded'));
   const ready = await prepare(client, mirror, change);
   if ('code' in ready) return ready;
-  const failure = await attempt(client, () => applyChanges(client, model, [{ mirror, partition, changes: [ready.change] }]));
+  const failure = await attempt(client, () => writeChanges(client, model, [{ mirror, partition, changes: [ready.change] }]));
   if (failure !== null) {
     if (isPoison(failure.error)) return toPoison(failure.error);
     throw failure.error;

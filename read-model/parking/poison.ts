@@ -24,7 +24,7 @@ export function toPoison(thrown: unknown): Poison {
 }
 
 /**
- * What tells the queues of a partition apart: messages of equal keys share one, whatever their format, and all those without a key. A key
+ * The name of an event's queue in its partition: messages of equal keys share one, whatever their format, and so do all those without a key. A key
  * that could not be read when its event was parked is in the queue of its bytes, so this comes second for a key with a schema. The first is
  * where a message belongs whose queues are not open.
  */

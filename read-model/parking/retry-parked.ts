@@ -1,7 +1,7 @@
 import { eventDecoder, type EventDecoder } from '#change-events/index.ts';
 import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { ModelSchema } from '../apply/apply-changes.ts';
+import type { TargetModel } from '../apply/write-changes.ts';
 import { inTransaction, openPool } from '../database.ts';
 import { decodeEvents } from '../decode/decode-batch.ts';
 import { requireMigrated } from '../migrate.ts';
@@ -85,7 +85,7 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
       if (which.ids !== undefined && queues.length === 0) throw unknown(schema, which.ids);
       const mirrors = await mirrorsNow();
       const { projections } = await loadProjections(pool, schema);
-      const model: ModelSchema = { schema, projections, decoder };
+      const model: TargetModel = { schema, projections, decoder };
       const results: QueueRetry[] = [];
       for (const queue of queues) {
         signal.throwIfAborted();
@@ -145,7 +145,7 @@ async function meetDemands(
   }
 }
 
-/** One of each queue is told: thousands of values at once are more than is needed. */
+/** One of each queue is reported: thousands of values at once are too many to read. */
 function withoutValue({ message, ...event }: ParkedEvent): ParkedEvent {
   const { offset, key, timestamp } = message;
   return { ...event, message: { offset, key, timestamp, value: null, headers: {} } };

@@ -24,9 +24,9 @@ export type Sight = {
 export type Filling = {
   /** Where the partitions end that the version has claimed; none before it has. On a busy machine, and of many topics, a matter of seconds. */
   readonly ends: () => Promise<ReadonlyMap<string, bigint>>;
-  /** @throws CdcError when a partition stands before what it cannot take */
+  /** @throws CdcError when a partition halts before an event that it cannot take */
   readonly look: () => Promise<Sight>;
-  readonly tell: (sums: Pick<RebuildProgress, 'applied' | 'end' | 'waitsFor'>) => void;
+  readonly onProgress: (sums: Pick<RebuildProgress, 'applied' | 'end' | 'waitsFor'>) => void;
   readonly signal: AbortSignal;
   /** A round of catching up that took no longer left no more behind it than the switch can wait for. */
   readonly shortRoundMs?: number;
@@ -37,9 +37,9 @@ const lookEveryMs = 200;
 /**
  * Resolves when the version has applied what the topics held a moment ago, or as nearly as it ever will: in rounds, each up to where the topics
  * ended when it began. Time alone says nothing, since a busy machine may take long to say where many topics end. It is enough when nothing was
- * left, when the round was short, or when rounds do not become shorter any more: the switch then waits for the rest.
+ * left, when the round was short, or when rounds do not become shorter any more: the switch then waits for what is left.
  */
-export async function catchUp({ ends: askEnds, look, tell, signal, shortRoundMs = 2000 }: Filling): Promise<void> {
+export async function catchUp({ ends: askEnds, look, onProgress, signal, shortRoundMs = 2000 }: Filling): Promise<void> {
   for (let roundBeforeMs = Number.POSITIVE_INFINITY; ;) {
     signal.throwIfAborted();
     const began = performance.now();
@@ -48,7 +48,7 @@ export async function catchUp({ ends: askEnds, look, tell, signal, shortRoundMs 
     for (; ; looks += 1) {
       const { applied, waits } = await look();
       const behind = [...ends].filter(([place, end]) => (applied.get(place) ?? 0n) < end);
-      tell({ applied: sum(applied), end: sum(ends), waitsFor: waitsFor(ends.size, behind, applied, waits) });
+      onProgress({ applied: sum(applied), end: sum(ends), waitsFor: waitsFor(ends.size, behind, applied, waits) });
       if (behind.length === 0) break;
       await delay(lookEveryMs, undefined, { signal });
     }

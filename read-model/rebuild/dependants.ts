@@ -20,7 +20,7 @@ export type Dependant = {
 };
 
 /**
- * What a drop of single tables would be refused for, what was made last first. Within a transaction: names are told with their schema, whatever its search path.
+ * What a drop of single tables would be refused for, what was made last first. Within a transaction: names are given with their schema, whatever its search path.
  */
 export async function dependantsOfTables(database: Database, schema: string, tables: readonly string[]): Promise<readonly Dependant[]> {
   const [path] = await queryText(database, "SELECT current_setting('search_path')");

@@ -5,7 +5,7 @@ import { holdersOf, lockWait, untilUnlocked } from '../locks.ts';
 import { analyzeAll } from '../mirrors/statistics.ts';
 import { keyArrays, lockView } from '../views/keep-views.ts';
 import type { Projection } from '../views/projection.ts';
-import { makeRows, orStands } from '../views/projection-faults.ts';
+import { makeRows, orHalts } from '../views/projection-faults.ts';
 
 const keysAtOnce = 20_000;
 
@@ -17,8 +17,8 @@ export async function fillViews(
   { onWait, signal }: { readonly onWait: (what: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
   const positions = qualified(schema, 'applied_offsets');
-  const told = (holders: string): void => onWait(`${positions} to be free: ${holders}`);
-  await untilUnlocked({ holders: () => holdersOf(pool, positions), onWait: told, signal }, () =>
+  const report = (holders: string): void => onWait(`${positions} to be free: ${holders}`);
+  await untilUnlocked({ holders: () => holdersOf(pool, positions), onWait: report, signal }, () =>
     inTransaction(pool, schema, async (client) => {
       await client.query(`SET LOCAL lock_timeout = ${lockWait.writersMs}`);
       await client.query('LOCK TABLE applied_offsets IN EXCLUSIVE MODE; SET LOCAL lock_timeout = 0');
@@ -29,8 +29,8 @@ export async function fillViews(
   await analyzeAll(pool, schema);
 }
 
-/** Tries to make the views again that stand; those that succeed go on. Others may apply meanwhile: they wait for the view. */
-export async function refillStanding(
+/** Tries to make the halted views again; those that succeed go on. Others may apply meanwhile: they wait for the view. */
+export async function refillHaltedViews(
   pool: Pool,
   schema: string,
   projections: readonly Projection[],
@@ -45,10 +45,10 @@ export async function refillStanding(
   }
 }
 
-/** Makes all rows of a view; it stands when that fails, and the error is given. */
+/** Makes all rows of a view. When that fails the view halts, and the error is returned. */
 async function fillView(client: Database, projection: Projection): Promise<CdcError | null> {
   const { fill, name, allKeys } = projection;
-  return orStands(client, projection, null, async () => {
+  return orHalts(client, projection, null, async () => {
     if (fill !== null) {
       await client.query(`DELETE FROM ${escapeIdentifier(name)}`);
       await client.query(fill);

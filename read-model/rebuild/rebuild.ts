@@ -32,7 +32,7 @@ export type RebuildOptions = {
   /** Drop what users have made on a version with it. */
   readonly force?: boolean | undefined;
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
-  /** Told, at each try in vain, whom the making or dropping of a version waits for. */
+  /** Called at each failed try with whom the making or dropping of a version waits for. */
   readonly onWait?: ((what: string) => void) | undefined;
 };
 
@@ -113,7 +113,7 @@ async function withServers<T>({ config, model, logger }: RebuildOptions, work: (
   }
 }
 
-/** Consumes into the version until it has caught up, in two steps: mirrors alone, then with views; then switches if told so. */
+/** Consumes into the version until it has caught up, in two steps: mirrors alone, then with views; then switches if asked to. */
 async function bringUp(options: RebuildOptions, servers: Servers, schema: string, version: number, thenSwitch: boolean): Promise<void> {
   const { pool } = servers;
   const { projections } = await loadProjections(pool, schema);
@@ -126,15 +126,15 @@ async function bringUp(options: RebuildOptions, servers: Servers, schema: string
       options.onProgress?.(progress);
     },
   };
-  const tell = (waitsFor: string): void => options.onProgress?.({ version, ...sums, waitsFor });
+  const report = (waitsFor: string): void => options.onProgress?.({ version, ...sums, waitsFor });
   const onWait = (waitsFor: string): void => {
     options.logger.info({ schema }, `the version waits for ${waitsFor}`);
-    tell(waitsFor);
+    report(waitsFor);
   };
   if (!filled) {
     await consuming(options, servers, { schema, version, withViews: false }, () => caughtUp(noting, servers, schema, version));
-    await tellingOn(
-      () => tell('its views, which are made now'),
+    await reportingDuring(
+      () => report('its views, which are made now'),
       () => fillViews(pool, schema, projections, { onWait, signal: options.signal }),
     );
   }
@@ -142,7 +142,12 @@ async function bringUp(options: RebuildOptions, servers: Servers, schema: string
     await caughtUp(noting, servers, schema, version);
     if (!thenSwitch) return;
     for (let tries = 1; ; tries += 1) {
-      const behind = await switchTo(pool, servers.schema, schema, { beforeCommit: stop, tell, onWait, signal: options.signal });
+      const behind = await switchTo(pool, servers.schema, schema, {
+        beforeCommit: stop,
+        onProgress: report,
+        onWait,
+        signal: options.signal,
+      });
       if (behind === null) return;
       if (tries > levelTries) {
         throw new CdcError(
@@ -156,12 +161,12 @@ async function bringUp(options: RebuildOptions, servers: Servers, schema: string
   });
 }
 
-const tellEveryMs = 2000;
+const reportEveryMs = 2000;
 
-/** Says it, now and again while `work` is under way. */
-async function tellingOn<T>(tell: () => void, work: () => Promise<T>): Promise<T> {
-  tell();
-  const timer = setInterval(tell, tellEveryMs);
+/** Reports now, and every two seconds while `work` runs. */
+async function reportingDuring<T>(report: () => void, work: () => Promise<T>): Promise<T> {
+  report();
+  const timer = setInterval(report, reportEveryMs);
   try {
     return await work();
   } finally {
@@ -235,7 +240,7 @@ async function forgetGroup(admin: KafkaAdmin, groupId: string, logger: Logger): 
 
 const levelTries = 10;
 
-/** A model that is filled from a topic without its beginning lacks rows, and nothing would tell. */
+/** A model that is filled from a topic without its beginning lacks rows, and nothing would show it. */
 async function requireBeginnings({ config }: RebuildOptions, { pool, admin, schema }: Servers): Promise<void> {
   const { topicPrefix } = requireModel(requireReadModel(config), schema);
   const mirrors = await inTransaction(pool, schema, (client) => loadMirrors(client, schema));
@@ -251,7 +256,7 @@ async function requireBeginnings({ config }: RebuildOptions, { pool, admin, sche
 }
 
 function caughtUp({ signal, onProgress }: RebuildOptions, { pool, admin }: Servers, schema: string, version: number): Promise<void> {
-  return catchUp({ ...fillingOf(pool, admin, schema), tell: (sums) => onProgress?.({ version, ...sums }), signal });
+  return catchUp({ ...fillingOf(pool, admin, schema), onProgress: (sums) => onProgress?.({ version, ...sums }), signal });
 }
 
 function servingOf(versions: readonly ModelVersion[], model: string): ModelVersion {

@@ -8,9 +8,9 @@ import { readVersion, versionSchema } from './versions.ts';
 export type SwitchSteps = {
   /** The candidate's own consumer must be ended by it: its tables have another name afterwards. */
   readonly beforeCommit: () => Promise<void>;
-  /** Told what is waited for, again and again. */
-  readonly tell: (waitsFor: string) => void;
-  /** Told of each try in vain, and by whom. */
+  /** Called again and again with what is waited for. */
+  readonly onProgress: (waitsFor: string) => void;
+  /** Called at each failed try with whom it waits for. */
   readonly onWait: (what: string) => void;
   readonly signal: AbortSignal;
 };
@@ -35,11 +35,11 @@ export async function switchTo(
   pool: Pool,
   model: string,
   candidate: string,
-  { beforeCommit, tell, onWait, signal }: SwitchSteps,
+  { beforeCommit, onProgress, onWait, signal }: SwitchSteps,
 ): Promise<string | null> {
   const [served, next] = [qualified(model, 'applied_offsets'), qualified(candidate, 'applied_offsets')];
   let asked = served;
-  tell('the serving version to end its batch');
+  onProgress('the serving version to end its batch');
   return untilUnlocked(
     {
       holders: () => holdersOf(pool, asked),
@@ -60,11 +60,11 @@ export async function switchTo(
         for (;;) {
           const behind = await behindOf(client, model, candidate);
           if (behind === null) break;
-          tell(`the offsets that the serving version has applied: ${behind}`);
+          onProgress(`the offsets that the serving version has applied: ${behind}`);
           if (Date.now() > until) return behind;
           await delay(lookEveryMs);
         }
-        tell('its consumer to end, and the schemas to be renamed');
+        onProgress('its consumer to end, and the schemas to be renamed');
         await lock(next);
         const { version } = await readVersion(client, model);
         const { version: nextVersion } = await readVersion(client, candidate);
@@ -79,12 +79,12 @@ export async function switchTo(
 
 /**
  * Of which partitions `candidate` has not applied what `model` has; null when there is none. Where the topic is another one by now (or ends
- * before what is applied) `model` stands, and its offset says nothing of the candidate's. An older program's version may have no ids and no
+ * before what is applied) `model` halts, and its offset says nothing of the candidate's. An older program's version may have no ids and no
  * halts.
  */
 async function behindOf(client: Database, model: string, candidate: string): Promise<string | null> {
   const [halts] = await queryText(client, 'SELECT to_regclass($1)', [qualified(model, 'halted_partitions')]);
-  const standing =
+  const replaced =
     halts?.[0] === null
       ? 'false'
       : `EXISTS (SELECT FROM ${qualified(model, 'halted_partitions')} h
@@ -96,7 +96,7 @@ async function behindOf(client: Database, model: string, candidate: string): Pro
       LEFT JOIN ${qualified(candidate, 'applied_offsets')} c USING (topic, partition)
       WHERE (c.next_offset IS NULL OR c.next_offset < s.next_offset)
         AND coalesce(to_jsonb(s) ->> 'topic_id' = to_jsonb(c) ->> 'topic_id', true)
-        AND NOT ${standing}`,
+        AND NOT ${replaced}`,
   );
   if (rows.length === 0) return null;
   return describeBehind(rows.map((row) => ({ place: text(row, 0), missing: typeof row[1] === 'string' ? BigInt(row[1]) : null })));

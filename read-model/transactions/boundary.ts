@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { EventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 
-/** The end of a source transaction, as the transaction topic tells it: how many events of each collection (`schema.table`) it has. */
+/** The end of a source transaction, from the transaction topic: how many events of each collection (`schema.table`) it has. */
 export type TransactionEnd = {
   /** The xid. Debezium's ids also hold a log position, but BEGIN, END and the events each have another one. */
   readonly transaction: string;

@@ -20,7 +20,7 @@ export async function holdAlone(pool: Pool, schema: string, logger: Logger, sign
     client.on('error', (error) => lost.abort(error));
     try {
       for (let asked = 0; !(await tryLock(client, schema)); asked += 1) {
-        if (asked === 0) logger.info({ schema }, 'another process puts the transactions of this model together: standing by');
+        if (asked === 0) logger.info({ schema }, 'another process puts the transactions of this model together; waiting to take over');
         await delay(askEveryMs, undefined, { signal });
       }
     } catch (error) {

@@ -8,10 +8,10 @@ import type { Session } from './session.ts';
 /** Where the partitions of each topic ended. */
 type Ends = ReadonlyMap<string, readonly PartitionOffsets[]>;
 
-/** A look at a transaction that lacks events: its end's offset and the last known one's, and where the topics ended after that. */
-type Look = { readonly first: bigint; readonly through: bigint; readonly ends: Ends };
+/** What was known when a transaction lacked events: the offsets of its end and of the last known end, and where the topics ended then. */
+type Observation = { readonly first: bigint; readonly through: bigint; readonly ends: Ends };
 
-const betweenLooksMs = 2000;
+const observeEveryMs = 2000;
 
 export type LossContext = {
   readonly admin: KafkaAdmin;
@@ -29,21 +29,21 @@ export type LossContext = {
  */
 export async function watchForLosses(session: Session, { admin, mirrors, signal, isCurrent, giveUp }: LossContext): Promise<void> {
   const { sequencer } = session;
-  let look: Look | undefined;
+  let last: Observation | undefined;
   for (;;) {
-    await delay(betweenLooksMs, undefined, { signal });
+    await delay(observeEveryMs, undefined, { signal });
     if (!(await isCurrent())) return;
     const first = sequencer.firstEnd()?.offset;
     const lacking = sequencer.lacking();
     if (first === undefined || lacking === null || lacking.size === 0) {
-      look = undefined;
-    } else if (look?.first === first) {
-      const exhausted = exhaustedOf(session, mirrors, look.ends);
-      if ([...lacking].every((collection) => exhausted.has(collection))) await giveUp(exhausted, look.through);
+      last = undefined;
+    } else if (last?.first === first) {
+      const exhausted = exhaustedOf(session, mirrors, last.ends);
+      if ([...lacking].every((collection) => exhausted.has(collection))) await giveUp(exhausted, last.through);
     } else {
       const through = sequencer.lastEnd() ?? first;
       const ends = await Promise.all(mirrors.topics.map(async (topic) => [topic, await endsOf(session, admin, topic)] as const));
-      look = { first, through, ends: new Map(ends) };
+      last = { first, through, ends: new Map(ends) };
     }
   }
 }

@@ -19,11 +19,11 @@ export type Sequencer = {
   addEnd(end: TransactionEnd): void;
   /** Takes whatever is complete, about up to `most` events. Null when nothing is. */
   take(most: number): Taken | null;
-  /** Takes what there is of the transactions that the lanes stand at, though they are not complete: for want of memory. */
+  /** Takes what there is of the first transaction of each lane, though it is not complete: memory is short. */
   takeTorn(): Taken;
   /** Gives up waiting for events of these collections that transactions up to the end at offset `through` lack. */
   giveUp(collections: ReadonlySet<string>, through: bigint): Taken;
-  /** How far a lane is taken: the offset of its first event that is still here, or where reading stands. */
+  /** How far a lane is taken: the offset of its first event that is still here, or the next one to be read. */
   takenTo(lane: string): bigint;
   readTo(lane: string): bigint;
   /** The first end that is not taken; null when none is known. */
@@ -38,7 +38,7 @@ export type Sequencer = {
 
 /**
  * Puts the events of many partitions together again as the transactions that they were. The ends come in commit order, and every
- * partition has its events in commit order too, so the first end that is known tells which events are next. `transactionOf` reads an event's.
+ * partition has its events in commit order too, so the first end that is known says which events are next. `transactionOf` reads an event's.
  */
 export function createSequencer(mirrored: ReadonlySet<string>, transactionOf: (value: Buffer | null) => string | null): Sequencer {
   const lanes = new Map<string, Lane>();
@@ -94,7 +94,7 @@ export function createSequencer(mirrored: ReadonlySet<string>, transactionOf: (v
   };
 
   /**
-   * Events whose transaction has no end any more stand before events of a known one: the end is gone (retention, or taken: a repetition).
+   * Events whose transaction has no end any more come before events of a known one: the end is gone (retention, or taken: a repetition).
    */
   const strayRun = ({ events }: Lane, known: ReadonlySet<string>): number => {
     const firstKnown = events.findIndex(({ transaction }) => transaction !== null && known.has(transaction));

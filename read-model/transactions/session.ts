@@ -22,7 +22,7 @@ export type Session = {
 };
 
 /**
- * Claims partitions in the database and begins where it stands.
+ * Claims partitions in the database and begins at the offsets that it has stored.
  *
  * @throws MismatchError when one of them may not be applied: transactions are whole over all tables, so none can go on without the others
  */

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTableId } from '#change-events/index.ts';
 import type { BatchControl, ConsumedBatch, ConsumedMessage, PassedOffsets, UnreadableBatch } from '#kafka/index.ts';
-import type { PartitionBatch } from '../apply/apply-events.ts';
+import type { PartitionBatch } from '../apply/partition-batch.ts';
 import { qualified } from '../database.ts';
-import { standing } from '../faults/standing.ts';
+import { haltBefore } from '../faults/halt-reason.ts';
 import { endsModel } from '../faults/classify.ts';
 import { withHeartbeats } from '../consume/with-heartbeats.ts';
-import { decode, isAhead, noEvents, restMs, type Assignment, type Reader, type ReaderContext } from '../consume/partition-reader.ts';
+import { decode, isAhead, noEvents, retryAfterMs, type Assignment, type Reader, type ReaderContext } from '../consume/partition-reader.ts';
 import { nameOf, requireNothingLost } from '../apply/positions.ts';
 import type { TopicPartition } from '#kafka/port.ts';
 import { unlessAborted } from '#pipeline/index.ts';
@@ -33,7 +33,7 @@ const turnDownMs = 20;
 const nothing: Taken = { messages: new Map(), torn: [] };
 
 /**
- * Reads all partitions of a model and gives the applier whole source transactions, in commit order. Positions of all partitions move with
+ * Reads all partitions of a model and gives the scheduler whole source transactions, in commit order. Positions of all partitions move with
  * them, so that what is stored is always between two transactions.
  */
 export class TransactionReader implements Reader {
@@ -91,7 +91,7 @@ export class TransactionReader implements Reader {
       if (current === undefined || holding === undefined || !control.isCurrent()) return;
       const readTo = this.#readToOf(current, holding);
       if (batch.offset < readTo || batch.fetchedFrom > readTo) return control.seek(readTo);
-      const stored = await unlessAborted(this.#unreadable.stand(batch, holding.stored === readTo), signal);
+      const stored = await unlessAborted(this.#unreadable.halt(batch, holding.stored === readTo), signal);
       // Somebody has passed over it.
       if (stored !== null && stored > batch.offset) this.#context.onStale();
     } catch (error) {
@@ -128,7 +128,7 @@ export class TransactionReader implements Reader {
       if (isAhead(batch, batch.fetchedFrom, readTo, logger)) return turnDown();
     }
     if (!(await schemas.ready(batch, messages))) {
-      control.rest(restMs);
+      control.pause(retryAfterMs);
       return turnDown();
     }
     if (!control.isCurrent()) return;
@@ -178,8 +178,8 @@ export class TransactionReader implements Reader {
       }
       const [first] = batches;
       if (first === undefined) return;
-      const outcome = await this.#context.applier.submit(...batches).catch((error: unknown) => {
-        throw signal.aborted || endsModel(error, onPoison) ? error : new MismatchError(standing(first, first.expectedOffset, error));
+      const outcome = await this.#context.scheduler.submit(...batches).catch((error: unknown) => {
+        throw signal.aborted || endsModel(error, onPoison) ? error : new MismatchError(haltBefore(first, first.expectedOffset, error));
       });
       if (outcome === 'stale') {
         logger.warn({ schema }, 'another consumer has taken partitions or moved their positions: reading them again');

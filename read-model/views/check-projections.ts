@@ -285,7 +285,7 @@ function warnOf({ file, warn }: Check, { touchesAll, missingIndexes, unique }: D
   for (const { table, columns, sql } of missingIndexes) {
     warn(line, `${table} is read whole for every batch, as it has no index that begins with ${columns.join(' or ')}`, sql);
   }
-  if (!unique) warn(file.key?.line ?? 1, 'nothing proves that the key is unique: the view stands when two rows have the same');
+  if (!unique) warn(file.key?.line ?? 1, 'nothing proves that the key is unique: the view halts when two rows have the same');
 }
 
 /** A place that is not known is the query's beginning. */

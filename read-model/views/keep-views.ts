@@ -4,7 +4,7 @@ import { queryText, text, type Database, type TextRow } from '../database.ts';
 import { arrayLiteral } from '../decode/values/array-literal.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Projection, Touch } from './projection.ts';
-import { makeRows, orStands } from './projection-faults.ts';
+import { makeRows, orHalts } from './projection-faults.ts';
 
 /** Rows of a mirror that a batch changes: their primary keys, and whether all older ones are removed besides. */
 export type ChangedRows = {
@@ -41,14 +41,14 @@ export async function beforeViews(client: Database, views: Views, changed: reado
   const early = hanging.some((projection) =>
     rows.some(({ mirror }) => touchesOf(projection, mirror).some((touch) => 'joins' in touch && touch.joins)),
   );
-  const standing = new Set((await queryText(client, 'SELECT projection FROM projection_faults')).map((row) => text(row, 0)));
+  const halted = new Set((await queryText(client, 'SELECT projection FROM projection_faults')).map((row) => text(row, 0)));
   if (early)
-    for (const projection of hanging) standing[(await lockView(client, views.schema, projection)) ? 'add' : 'delete'](projection.name);
+    for (const projection of hanging) halted[(await lockView(client, views.schema, projection)) ? 'add' : 'delete'](projection.name);
   const before = new Map<Projection, Keys>();
   for (const projection of hanging) {
-    if (standing.has(projection.name)) continue;
+    if (halted.has(projection.name)) continue;
     const keys: Keys = new Map();
-    const error = await orStands(client, projection, null, () => addTouched(client, projection, rows, keys));
+    const error = await orHalts(client, projection, null, () => addTouched(client, projection, rows, keys));
     if (error === null) before.set(projection, keys);
     else views.onFault?.(error);
   }
@@ -57,8 +57,8 @@ export async function beforeViews(client: Database, views: Views, changed: reado
       if (await lockView(client, views.schema, projection)) continue;
       const keys: Keys = before.get(projection) ?? new Map();
       const columns: string[] = [];
-      const error = await orStands(client, projection, columns, async () => {
-        // It stood when its rows were still as before, and was made again since, without what is not committed here.
+      const error = await orHalts(client, projection, columns, async () => {
+        // It was halted when its rows were still as before, and was made again since, without what is not committed here.
         if (!before.has(projection)) addKeys(keys, await queryText(client, projection.allKeys));
         await addTouched(client, projection, rows, keys);
         columns.push(...keyArrays(projection, [...keys.values()]));
@@ -69,7 +69,7 @@ export async function beforeViews(client: Database, views: Views, changed: reado
   };
 }
 
-/** Waits until no other transaction keeps the view; tells whether it stands. */
+/** Waits until no other transaction keeps the view; returns whether it is halted. */
 export async function lockView(client: Database, schema: string, { name }: Projection): Promise<boolean> {
   // Two statements at once: the second sees what was committed while the first waited.
   const lock = `SELECT pg_advisory_xact_lock(hashtextextended(${escapeLiteral(`read-model ${schema}.${name}`)}, 0))`;

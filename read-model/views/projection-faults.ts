@@ -4,7 +4,7 @@ import { attempt } from '../parking/savepoint.ts';
 import { isRetryable } from '../retry.ts';
 import type { Projection } from './projection.ts';
 
-/** Why a view stands: nothing is written to it until it is made again. */
+/** Why a view is halted: nothing is written to it until it is made again. */
 export type ProjectionFault = {
   readonly projection: string;
   readonly code: string;
@@ -20,7 +20,7 @@ function remedyOf(code: string): string {
   return new CdcError(known, '').remedy;
 }
 
-/** The views of a model that stand. */
+/** The halted views of a model. */
 export async function projectionFaults(database: Database, schema: string): Promise<readonly ProjectionFault[]> {
   const rows = await queryText(
     database,
@@ -37,12 +37,12 @@ export async function projectionFaults(database: Database, schema: string): Prom
 }
 
 /**
- * Runs a projection's SQL so that it can fail alone: then the transaction is as before, the view stands, and the error is given. Failures
+ * Runs a projection's SQL so that it can fail alone: then the transaction is as before, the view is halted, and the error is given. Failures
  * that pass are everybody's.
  *
  * @param keys of which the work was to make the rows; none for all
  */
-export async function orStands(
+export async function orHalts(
   client: Database,
   projection: Projection,
   keys: readonly string[] | null,

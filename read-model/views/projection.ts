@@ -1,13 +1,13 @@
 /**
  * A view that is derived from mirrors, kept by making again the rows of the keys that a batch touched. Its SQL names mirrors and view
- * without schema. Keys are told as one array for each column, in their text form: `$1`, `$2` …
+ * without schema. Keys are passed as one array for each column, in their text form: `$1`, `$2` …
  */
 export type Projection = {
   readonly name: string;
   readonly key: readonly KeyColumn[];
   /** The mirrors that it is made of: a change of any other one cannot touch it. */
   readonly reads: readonly string[];
-  /** Per mirror that it reads, what tells the keys that changed rows of it touch: all answers together. */
+  /** Per mirror that it reads, what gives the keys that changed rows of it touch: all answers together. */
   readonly touchedBy: Readonly<Record<string, readonly Touch[]>>;
   /** Every key that it has or should have: what a truncate touches. */
   readonly allKeys: string;
@@ -17,7 +17,7 @@ export type Projection = {
   readonly upkeepOfMany: readonly string[];
   /** Fills the view, which is empty. */
   readonly fill: string | null;
-  /** One of these keys that the query gives more than once; of all keys, where none are told. */
+  /** One of these keys that the query gives more than once; of all keys, where none are passed. */
   readonly duplicate: { readonly ofKeys: string; readonly ofAll: string } | null;
   readonly createTable: readonly string[];
 };

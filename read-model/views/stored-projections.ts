@@ -6,7 +6,7 @@ import { readProjections, type ProjectionFile } from './projection-file.ts';
 import type { Projection } from './projection.ts';
 
 /**
- * What a version's views were made by stands beside them: whoever applies it keeps them by that, whatever the files say by now.
+ * What a version's views were made by is stored with them. Whoever applies it keeps them by that, whatever the files say by now.
  */
 
 const touch = z.union([z.strictObject({ sql: z.string(), joins: z.boolean() }), z.strictObject({ ownKey: z.array(z.number()) })]);

@@ -9,7 +9,7 @@ const asked = '"cdc asked"';
 const made = '"cdc made"';
 
 /**
- * The rows of the keys that are told: for each key the query with that key alone. OFFSET 0 keeps the planner from taking the two apart: so
+ * The rows of the keys that are asked for: for each key the query with that key alone. OFFSET 0 keeps the planner from taking the two apart: so
  * the key is a constant within, and reaches by equalities into what the query groups and joins. Its cost follows the keys.
  */
 function rowsOfKeys({ query, key }: View): string {

@@ -113,7 +113,7 @@ async function compose(folder: string, args: readonly string[], signal: AbortSig
     '--file',
     join(project, 'docker-compose.yml'),
   ];
-  // What stands in the file counts, whatever this shell has set for another stack.
+  // What is in the file counts, whatever this shell has set for another stack.
   const own = (await readVariables(folder)) ?? {};
   const env = { ...process.env, ...own, CDC_SECRETS: secretsFolder(folder) };
   const onLine = (line: string): void => {

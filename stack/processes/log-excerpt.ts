@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CdcError } from '#pipeline/index.ts';
 
-const telling = /\b(?:ERROR|FATAL|PANIC|HINT|Error|\w*Exception)\b|^Caused by/;
+const informative = /\b(?:ERROR|FATAL|PANIC|HINT|Error|\w*Exception)\b|^Caused by/;
 const stackFrame = /^\s+at |^\s*\.\.\. \d+ more/;
 
 /**
@@ -10,7 +10,7 @@ const stackFrame = /^\s+at |^\s*\.\.\. \d+ more/;
  */
 export function relevantLines(log: readonly string[], count = 5): string[] {
   const lines = log.filter((line) => line.trim() !== '' && !stackFrame.test(line));
-  const errors = lines.filter((line) => telling.test(line));
+  const errors = lines.filter((line) => informative.test(line));
   return (errors.length > 0 ? errors : lines).slice(-count).map((line) => (line.length > 300 ? `${line.slice(0, 300)}…` : line));
 }
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * What tells a process from a later one with the same pid: its start time as the kernel keeps it (with the boot's id on Linux, where
+ * What identifies a process, among others from a later one with the same pid: its start time as the kernel keeps it (with the boot's id on Linux, where
  * the time counts from the boot). Null when there is no such process, or only its remains (a zombie).
  */
 export function processIdentity(pid: number): Promise<string | null> {

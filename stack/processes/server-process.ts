@@ -28,7 +28,7 @@ export type ServerSpec = {
 /** The stack that a server belongs to. */
 export type StackRuntime = { readonly folder: string; readonly progress: Progress };
 
-/** The server as a resource; which process it is stands in stack.json, so that `down` works from any process. */
+/** The server as a resource; stack.json says which process it is, so that `down` works from any process. */
 export function serverProcess(spec: ServerSpec, runtime: StackRuntime): Resource {
   const { folder, progress } = runtime;
   const log = join(folder, 'logs', `${spec.name}.log`);
@@ -65,7 +65,7 @@ export function serverProcess(spec: ServerSpec, runtime: StackRuntime): Resource
     try {
       await putRecord(folder, record);
     } catch (error) {
-      // A process that stands nowhere would never be stopped.
+      // A process that is recorded nowhere would never be stopped.
       await stopRecorded(record, { stopSignal: spec.stopSignal, limitMs: spec.stopLimitMs, progress });
       throw error;
     }

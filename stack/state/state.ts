@@ -31,7 +31,7 @@ export const stackStateSchema = z.object({
     z.object({
       name: z.string(),
       pid: z.number(),
-      /** Start time as the kernel gives it: tells a reused pid from ours. */
+      /** Start time as the kernel gives it: a reused pid has another. */
       startedAt: z.string(),
       log: z.string(),
       /** A server of the stack, or one of our own programs that runs on it (stopped before the servers). */

@@ -215,7 +215,7 @@ describe('docker compose', () => {
   });
 
   // The guard has been stopped above: it would be the first to start the connector.
-  test('a second up adds nothing to the legacy database, and starts a connector again that FAILED for what setup mends', async () => {
+  test('a second up adds nothing to the legacy database, and starts a connector again that FAILED for a cause that setup removes', async () => {
     const earlier = await project.sql('legacy', 'SELECT count(*) FROM orders');
     const status = z.object({ tasks: z.array(z.object({ state: z.string() })) });
     const tasks = async (): Promise<string> => {
@@ -245,7 +245,7 @@ describe('docker compose', () => {
     assert.deepEqual(await project.sql('legacy', 'SELECT count(*) FROM orders'), earlier);
   });
 
-  test('told to write Avro, the pipeline goes on where it stands, with a registry and under its health check too', async () => {
+  test('configured to write Avro, the pipeline goes on from its positions, with a registry and under its health check too', async () => {
     await project.explained(() => project.compose(...avro, 'up', '--detach', '--wait'));
     await project.sql('legacy', "UPDATE customers SET name = 'Hopper' WHERE id = 1");
     for (const model of ['query_model', 'log_model']) {

@@ -81,7 +81,7 @@ describe('docker compose with three brokers', { skip }, () => {
   });
 
   // Longer than the 60 s (transaction.timeout.ms) after which Kafka ends the transaction that Connect has open, and so fails its task for good,
-  // unless Connect has started a new one by then: the guard's line tells which it was.
+  // unless Connect has started a new one by then: the guard's line says which it was.
   test('with two brokers gone for longer than a transaction may be open the connector comes back, by the guard if need be; nothing is lost or doubled', async (t) => {
     const since = new Date().toISOString();
     await underLoad(8, async () => {

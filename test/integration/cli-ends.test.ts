@@ -14,7 +14,7 @@ const cli = new URL('../../cli.ts', import.meta.url).pathname;
 
 type Silent = { readonly kafka: MuteProxy; readonly legacy: MuteProxy; readonly read: MuteProxy; readonly connect: MuteProxy };
 
-/** What runs until it is told to end, or waits for a server: with whichever of them silent. */
+/** What runs until a signal ends it, or waits for a server: with whichever of them silent. */
 const cases: readonly (readonly [command: string, silent: readonly (keyof Silent)[]])[] = [
   ['poller start', ['legacy']],
   ['poller start --once', ['kafka', 'legacy']],
@@ -93,7 +93,7 @@ const connector = {
   },
 };
 
-suite('whatever a process waits for, it ends when it is told to', { concurrency: 4 }, () => {
+suite('whatever a process waits for, it ends on a signal', { concurrency: 4 }, () => {
   for (const [command, of] of cases) {
     test(`${command}, while ${of.join(' and ')} does not answer`, { timeout: 300_000 }, async () => {
       const { silent, stack, config } = await servers();
@@ -110,10 +110,10 @@ suite('whatever a process waits for, it ends when it is told to', { concurrency:
         const limits = { signal: AbortSignal.timeout(200_000), timeoutMs: 200_000, describe: `${command} asks a silent server` };
         await waitFor(async () => child.exitCode !== null || of.some((name) => silent[name].saidInVain() > 0), limits);
         assert.equal(child.exitCode, null, said);
-        const told = performance.now();
+        const reported = performance.now();
         child.kill('SIGTERM');
         await exit;
-        const seconds = (performance.now() - told) / 1000;
+        const seconds = (performance.now() - reported) / 1000;
         if (process.env['LOG_LEVEL'] !== undefined)
           process.stderr.write(`${command} (${of.join()}): ended after ${seconds.toFixed(1)} s\n`);
         assert.match(said, /SIGTERM: stopping/);

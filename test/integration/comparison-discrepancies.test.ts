@@ -285,8 +285,8 @@ async function whoIsBehind(input: ComparisonInput): Promise<string> {
     try {
       await startAndStop({ ...input, catchUpTimeoutMs });
     } catch (error) {
-      const told = describeError(error);
-      if (!/the heartbeat of|the observer has not read/.test(told) || catchUpTimeoutMs > 30_000) return told;
+      const reported = describeError(error);
+      if (!/the heartbeat of|the observer has not read/.test(reported) || catchUpTimeoutMs > 30_000) return reported;
       continue;
     }
     assert.fail('nobody is behind');

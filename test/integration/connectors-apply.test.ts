@@ -83,7 +83,7 @@ test('one connector through its life', async (t) => {
     assert.equal(await running(), 'running');
   });
 
-  await t.test('what only fails once it runs is told by its cause, and the previous settings are back and RUNNING', async () => {
+  await t.test('what only fails once it runs is reported with its cause, and the previous settings are back and RUNNING', async () => {
     await assert.rejects(applyConnector(client, changed({ 'publication.name': 'nobody_made_it' })), {
       code: 'CONNECTOR_FAILED',
       message: /task 0 failed: .*[Pp]ublication.*\nThe previous configuration of \w+ is back and RUNNING/,
@@ -188,13 +188,13 @@ test('applied again with nothing changed, a connector that has FAILED is restart
   await waitFor(hasFailed);
 
   await t.test('while the cause is there, it says so, and that it was restarted; the connector is not left stopped', async () => {
-    const told: string[] = [];
-    await assert.rejects(applyConnector(client, { name, config }, { progress: (text) => told.push(text) }), {
+    const reported: string[] = [];
+    await assert.rejects(applyConnector(client, { name, config }, { progress: (text) => reported.push(text) }), {
       code: 'CONNECTOR_FAILED',
       message: /task 0 failed: .*[Pp]ublication.*\nNothing differs from the file; it had FAILED before, and was restarted once\./,
       remedy: /cdc connectors prepare/,
     });
-    assert.equal(told.filter((text) => /failed: .*[Pp]ublication.*; nothing differs: restarting it$/.test(text)).length, 1);
+    assert.equal(reported.filter((text) => /failed: .*[Pp]ublication.*; nothing differs: restarting it$/.test(text)).length, 1);
     await waitFor(hasFailed);
   });
 

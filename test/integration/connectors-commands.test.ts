@@ -50,7 +50,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       assert.deepEqual(await cli.run('plan'), { printed: `${name}: no changes`, progress: '', exitCode: 0 });
       assert.equal((await cli.run('apply')).printed, `${name}: no changes; RUNNING, 1 task`);
     });
-    await t.test('status, list and offsets tell where it stands', async () => {
+    await t.test('status, list and offsets show its position', async () => {
       await waitForStreaming(client, name, { timeoutMs: 60_000 });
       const status = await cli.run('status');
       const [line, ...lag] = status.printed.split('\n');
@@ -79,7 +79,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
         message: new RegExp(`topic\\.prefix is ${topicPrefix}, but connect\\.topicPrefix in pipeline\\.yaml is other`),
       });
     });
-    await t.test('snapshot reads a table again beside the stream, and tells how far it is', async () => {
+    await t.test('snapshot reads a table again beside the stream, and says how far it is', async () => {
       await db.query(
         `INSERT INTO customers (email, name, tier, created_at) SELECT 'c' || n, 'C', 'gold', now() FROM generate_series(1, 2500) n`,
       );
@@ -152,7 +152,7 @@ test('a connector by the commands: plan, validate, apply, status, restart, stop,
       await cli.run('resume', name);
       await reaches(cli, name, /1 of 1 tasks RUNNING/, 0);
     });
-    await t.test('snapshot --abort ends one that runs: what it had read stays published, and the rest does not come', async () => {
+    await t.test('snapshot --abort ends one that runs: what it had read stays published, and no more comes', async () => {
       await using rows = await observeTopics(await testKafka(), [`${topicPrefix}.public.customers`], uniqueName('observer'));
       const again = (): number => rows.messages.filter(({ value }) => value?.includes('"snapshot":"incremental"')).length;
       // 625 chunks: to read them takes longer than anybody here looks away.

@@ -143,12 +143,12 @@ test('a slot dropped behind the connector: status, watch and apply call it a los
 });
 
 /**
- * The worker needs 20 s to give the tasks up, and Connect to answer that it cannot tell the position 10 s. The last of the file: how soon a worker that
+ * The worker needs 20 s to give the tasks up, and Connect to answer that it cannot report the position 10 s. The last of the file: how soon a worker that
  * has lost its group takes its tasks up again is Connect's affair, and may take minutes.
  */
 const skip = process.env['TEST_NIGHTLY'] === undefined ? 'takes most of a minute: set TEST_NIGHTLY=1' : false;
 
-test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor tells that it does not move', { skip }, async () => {
+test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor says that it does not move', { skip }, async () => {
   await using db = await createLegacyDatabase();
   await using connector = await startTestConnector({ database: db, tables: ['public.products'], overrides: quick });
   await connector.streaming();
@@ -172,7 +172,7 @@ test('Kafka halts: Connect goes on calling the connector RUNNING, and doctor tel
     const status = await client.status(name);
     assert.deepEqual([status?.connector.state, status?.tasks.map(({ state }) => state).join()], ['RUNNING', 'RUNNING']);
     assert.match(stalled.printed, /"code": "CONNECTOR_STALLED"/);
-    assert.match(stalled.printed, /does not move: its last heartbeat in the source is .* and Kafka Connect does not tell its position/);
+    assert.match(stalled.printed, /does not move: its last heartbeat in the source is .* and Kafka Connect does not report its position/);
     assert.match(stalled.printed, /"code": "CONNECTOR_UNREADABLE"/);
   } finally {
     process.kill(own.pid('kafka'), 'SIGCONT');

@@ -84,7 +84,7 @@ function restarts(watch: RunningCommand): number {
   return events(watch).filter(({ event }) => event === 'restart').length;
 }
 
-test('a task that FAILED is restarted with growing waits until it runs again or a person is called, and metrics tell', async (t) => {
+test('a task that FAILED is restarted with growing waits until it runs again or a person is called, and metrics show it', async (t) => {
   await using made = await bench();
   const { db, connector, terminal } = made;
   const { client, name } = connector;
@@ -97,7 +97,7 @@ test('a task that FAILED is restarted with growing waits until it runs again or 
   await db.query(`DROP PUBLICATION ${connector.publication}`);
   await client.resume(name);
 
-  await t.test('what no restart mends is restarted up to the maximum, then left to a person', async () => {
+  await t.test('what no restart fixes is restarted up to the maximum, then left to a person', async () => {
     await using watch = terminal({ restartMax: 1 }).start('watch', '--json');
     await until(
       () => text(watch),
@@ -153,7 +153,7 @@ test('a connector that Connect calls RUNNING but that captures nothing is known 
   );
 });
 
-test('a connector whose heartbeat waits for a lock in the source is RUNNING and halts; watch and status tell since when, and what to look for', async () => {
+test('a connector whose heartbeat waits for a lock in the source is RUNNING and halts; watch and status say since when, and what to look for', async () => {
   await using made = await bench();
   const { db, connector, terminal } = made;
   await using owner = await lockHolder(db.owner);
@@ -167,7 +167,7 @@ test('a connector whose heartbeat waits for a lock in the source is RUNNING and 
   // Of the last beat the position may be on its way when the alarm comes.
   let before = await connector.client.offsets(connector.name);
   await until(
-    () => `the position stands: ${JSON.stringify(before)}`,
+    () => `the position does not move: ${JSON.stringify(before)}`,
     async () => {
       const last = before;
       await delay(1000);
@@ -206,7 +206,7 @@ test('a table that left the publication goes on being called RUNNING by everybod
   assert.match(all.printed, /ERROR unpublished: public\.products, cdc\.heartbeat, cdc\.signal not in publication/);
 });
 
-test('a slot over the limit is warned of; by policy it is dropped, the loss is told by watch, status and apply, and a reset mends it', async (t) => {
+test('a slot over the limit is warned of; by policy it is dropped, watch, status and apply report the loss, and a reset ends it', async (t) => {
   await using made = await bench();
   const { db, connector, terminal } = made;
   const { client, name } = connector;
@@ -236,7 +236,7 @@ test('a slot over the limit is warned of; by policy it is dropped, the loss is t
     assert.equal(await slots(), 0);
     assert.equal((await client.status(name))?.connector.state, 'STOPPED');
   });
-  await t.test('status tells the loss and is bad news', async () => {
+  await t.test('status reports the loss and is bad news', async () => {
     const { printed, exitCode } = await terminal({}).run('status');
     assert.match(printed, /LOSS: replication slot \w+ does not exist any more: the changes after \w+\/\w+ are lost/);
     assert.equal(exitCode, 1);

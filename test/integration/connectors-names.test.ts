@@ -22,9 +22,9 @@ const fit = [
 const inOwn = (table: string, at: number): TableId => ({ schema: `s${at}`, table });
 const asOwn = (schema: string, at: number): TableId => ({ schema, table: `t${at}` });
 const sqlOf = ({ schema, table }: TableId): string => `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
-const told = (id: TableId, when: string): string => `${when} ${JSON.stringify(id)}`;
+const reported = (id: TableId, when: string): string => `${when} ${JSON.stringify(id)}`;
 const lines = (topic: string, id: TableId, ...whens: readonly string[]): readonly string[] =>
-  whens.map((when) => `${topic}: ${told(id, when)}`);
+  whens.map((when) => `${topic}: ${reported(id, when)}`);
 
 test('of the names that are refused, the rows come to another topic or nothing comes of what changes later; their neighbours lose nothing', async () => {
   assert.deepEqual(
@@ -43,7 +43,7 @@ test('of the names that are refused, the rows come to another topic or nothing c
   const fitTables = [...fit.map(inOwn), ...fit.map(asOwn)];
   const tables = [...blankTables, ...halvedTables, blankSchema, halvedSchema, ...fitTables];
   const insert = async (when: string): Promise<void> => {
-    for (const id of tables) await db.query(`INSERT INTO ${sqlOf(id)} (what) VALUES (${escapeLiteral(told(id, when))})`);
+    for (const id of tables) await db.query(`INSERT INTO ${sqlOf(id)} (what) VALUES (${escapeLiteral(reported(id, when))})`);
   };
   for (const id of tables) {
     await db.query(`CREATE SCHEMA IF NOT EXISTS ${escapeIdentifier(id.schema)}`);

@@ -26,7 +26,7 @@ async function sourceState(db: LegacyDatabase): Promise<unknown> {
   ]);
 }
 
-test('the owner, no superuser, makes all that is needed and is told each object with its statement', async () => {
+test('the owner, no superuser, makes all that is needed and sees each object with its statement', async () => {
   await using db = await createLegacyDatabase();
   await db.query('REVOKE SELECT ON orders FROM cdc_replicator');
   const changes = await prepareSource(db.owner, request(db));

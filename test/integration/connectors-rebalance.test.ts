@@ -43,7 +43,7 @@ test('while the workers rebalance for real, requests wait and succeed', async (t
   } finally {
     for (const { name } of files) await removeConnector(client, name, db.replicator);
   }
-  t.diagnostic(`${proxy.rebalances()} of more than ${asked} answers told of a rebalance`);
+  t.diagnostic(`${proxy.rebalances()} of more than ${asked} answers reported of a rebalance`);
   assert.ok(proxy.rebalances() > 0, 'the workers did not rebalance: the test showed nothing');
 });
 

@@ -79,7 +79,7 @@ async function startSecureWorker(folder: string): Promise<SecureWorker> {
     'ssl.keystore.password': 'changeit',
     'ssl.key.password': 'changeit',
   };
-  // Of a setting that stands twice, the last one holds.
+  // Of a setting that is there twice, the last one holds.
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
   await appendFile(join(folder, 'connect.properties'), `\n${lines.join('')}`);
   // On the class path, not as a plugin: Java looks for a login module there.

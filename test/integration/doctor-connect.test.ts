@@ -29,7 +29,7 @@ after(async () => {
 type Prepared = AsyncDisposable & {
   readonly db: DoctorDatabase;
   readonly file: ConnectorFile;
-  readonly told: (overrides?: ConnectorConfig) => Promise<readonly string[]>;
+  readonly listed: (overrides?: ConnectorConfig) => Promise<readonly string[]>;
   readonly halt: () => Promise<void>;
 };
 
@@ -43,7 +43,7 @@ async function preparedConnector(): Promise<Prepared> {
   return {
     db,
     file,
-    told: async (overrides = {}) => {
+    listed: async (overrides = {}) => {
       const changed = { ...file, config: { ...file.config, ...overrides } };
       return briefly(await db.examine(['log'], { ...setup, files: [changed] }));
     },
@@ -63,7 +63,7 @@ async function preparedConnector(): Promise<Prepared> {
 
 test('from before the connector to its loss: nothing while it is well, and each fault by its name', async (t) => {
   await using made = await preparedConnector();
-  const { db, file, told, halt } = made;
+  const { db, file, listed, halt } = made;
   const { name } = file;
   await t.test('nothing before it is created, for both strategies', async () => {
     const report = await db.examine(['query', 'log'], { topicPrefix: name, connectUrl: client.url, files: [file] });
@@ -75,23 +75,23 @@ test('from before the connector to its loss: nothing while it is well, and each 
     await applyConnector(client, file);
     await waitForStreaming(client, name, { timeoutMs: 60_000 });
     await db.run(`INSERT INTO customers (email, name) SELECT n, n FROM generate_series(1, 50) n`);
-    assert.deepEqual(await told(), []);
+    assert.deepEqual(await listed(), []);
   });
   await t.test('a file that was changed since', async () => {
-    assert.deepEqual(await told({ 'poll.interval.ms': '20' }), [`info CONNECTOR_DIFFERS ${name}`]);
+    assert.deepEqual(await listed({ 'poll.interval.ms': '20' }), [`info CONNECTOR_DIFFERS ${name}`]);
   });
   await t.test('stopped: its slot keeps WAL', async () => {
     await halt();
-    assert.deepEqual(await told(), [`warning CONNECTOR_HALTED ${name}`, `warning SLOT_INACTIVE ${name}`]);
+    assert.deepEqual(await listed(), [`warning CONNECTOR_HALTED ${name}`, `warning SLOT_INACTIVE ${name}`]);
   });
   await t.test('its slot dropped behind its back', async () => {
     await db.run(`SELECT pg_drop_replication_slot('${name}')`);
-    assert.deepEqual(await told(), [`error OFFSET_WITHOUT_SLOT ${name}`, `warning CONNECTOR_HALTED ${name}`]);
+    assert.deepEqual(await listed(), [`error OFFSET_WITHOUT_SLOT ${name}`, `warning CONNECTOR_HALTED ${name}`]);
   });
   await t.test('a slot made again, past its position', async () => {
     await db.run(`INSERT INTO customers (email, name) VALUES ('missed', 'missed')`);
     await db.run(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`);
-    assert.deepEqual(await told(), [
+    assert.deepEqual(await listed(), [
       `error OFFSET_BEHIND_SLOT ${name}`,
       `warning CONNECTOR_HALTED ${name}`,
       `warning SLOT_INACTIVE ${name}`,
@@ -101,7 +101,7 @@ test('from before the connector to its loss: nothing while it is well, and each 
 
 test('a task that FAILED under a RUNNING connector is reported, with who holds its slot', async () => {
   await using made = await preparedConnector();
-  const { db, file, told } = made;
+  const { db, file, listed } = made;
   const { name } = file;
   await db.run(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`);
   const settings = { replication: 'database', application_name: 'thief' };
@@ -117,7 +117,7 @@ test('a task that FAILED under a RUNNING connector is reported, with who holds i
     await client.putConfig(name, { ...file.config, ...impatient });
     const hasFailed = async (): Promise<boolean> => (await client.status(name))?.tasks.some(({ state }) => state === 'FAILED') ?? false;
     await waitFor(hasFailed, { signal: AbortSignal.timeout(90_000), timeoutMs: 90_000, describe: 'the task has failed' });
-    assert.deepEqual(await told(impatient), [`error SLOT_BUSY ${name}`, `error TASK_FAILED ${name}`]);
+    assert.deepEqual(await listed(impatient), [`error SLOT_BUSY ${name}`, `error TASK_FAILED ${name}`]);
   } finally {
     await thief.end();
   }
@@ -162,7 +162,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
       assert.deepEqual(briefly(report), [`error CONNECTOR_STALLED ${name}`]);
       assert.match(
         findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
-        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and stood still for the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
+        /shows RUNNING and no FAILED task, but it does not move: its last heartbeat in the source is [\d.]+ s old \(one is due every 0\.3 s\), its position is [\d.]+ s old and did not move in the \d\.\d s that doctor looked; a session of its role waits for a lock of legacy_owner \(pid \d+\)\.$/,
       );
     } finally {
       await holder.end();
@@ -192,7 +192,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
     assert.deepEqual(await states(), ['RUNNING', 'RUNNING']);
     assert.deepEqual(briefly(await look(1000)), []);
   });
-  await t.test('its slot is taken, and another connector beats in the same row: its position tells', async () => {
+  await t.test('its slot is taken, and another connector beats in the same row: its position shows it', async () => {
     await using thief = await takeSlot(db.login('replicator'), name, 'cdc_publication');
     assert.ok(thief);
     const over = new AbortController();
@@ -213,7 +213,7 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
       assert.deepEqual(briefly(report), [`error SLOT_BUSY ${name}`, `warning CONNECTOR_STALLED ${name}`]);
       assert.match(
         findingOf(report, 'CONNECTOR_STALLED')?.cause ?? '',
-        /the heartbeat is young, but its position is [\d.]+ s old and stood still/,
+        /the heartbeat is young, but its position is [\d.]+ s old and did not move/,
       );
     } finally {
       over.abort();
@@ -224,9 +224,9 @@ test('doctor finds a connector that is RUNNING and does not move, with what bloc
 
 test('settings that the server would not take are reported, and Connect not reached is a finding', async () => {
   await using made = await preparedConnector();
-  const { db, file, told } = made;
-  assert.deepEqual(await told({ 'database.password': 'wrong-secret' }), [`error CONNECTOR_SETTINGS_REFUSED ${file.name}`]);
-  assert.deepEqual(await told({ 'slot.naem': 'x' }), [`error CONNECTOR_SETTINGS_REFUSED ${file.name}`]);
+  const { db, file, listed } = made;
+  assert.deepEqual(await listed({ 'database.password': 'wrong-secret' }), [`error CONNECTOR_SETTINGS_REFUSED ${file.name}`]);
+  assert.deepEqual(await listed({ 'slot.naem': 'x' }), [`error CONNECTOR_SETTINGS_REFUSED ${file.name}`]);
   const away = await db.examine(['log'], { topicPrefix: file.name, connectUrl: 'http://127.0.0.1:1', files: [file] });
   assert.deepEqual(briefly(away), ['error CONNECT_UNREACHABLE http://127.0.0.1:1']);
   assert.match(findingOf(away, 'CONNECT_UNREACHABLE')?.cause ?? '', /ECONNREFUSED/);

@@ -16,7 +16,7 @@ after(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-async function told(db: DoctorDatabase, overrides: ConnectorConfig = {}): Promise<readonly string[]> {
+async function listed(db: DoctorDatabase, overrides: ConnectorConfig = {}): Promise<readonly string[]> {
   return briefly(await db.examine(['log'], { files: [await db.file(overrides)] }));
 }
 
@@ -51,19 +51,19 @@ test('what the log does not hold of a table, and what prepare leaves, is reporte
     'info PARTITION_TRUNCATE public.far',
     'info PARTITION_TRUNCATE public.keyless',
   ];
-  assert.deepEqual(codes(await told(db, tables)).toSorted(), left.toSorted());
+  assert.deepEqual(codes(await listed(db, tables)).toSorted(), left.toSorted());
   const report = await db.examine(['log'], { files: [await db.file(tables)] });
   assert.match(findingOf(report, 'VALUES_LOST')?.cause ?? '', /of matrix, sums, days of/);
   assert.match(findingOf(report, 'GENERATED_NOT_PUBLISHED')?.cause ?? '', /have b of .* virtual/);
   await db.run('ALTER PUBLICATION cdc_publication SET (publish_generated_columns = none)');
   const more = { ...tables, 'column.exclude.list': String.raw`public\.computed\.b,public.listed.(matrix|sums|days)` };
-  const mended = await db.examine(['log'], { files: [await db.file(more)] });
-  assert.equal(findingOf(mended, 'VALUES_LOST'), undefined);
-  const finding = findingOf(mended, 'GENERATED_NOT_PUBLISHED');
+  const fixed = await db.examine(['log'], { files: [await db.file(more)] });
+  assert.equal(findingOf(fixed, 'VALUES_LOST'), undefined);
+  const finding = findingOf(fixed, 'GENERATED_NOT_PUBLISHED');
   assert.match(finding?.cause ?? '', /have a of /);
   for (const sql of waysOf(finding?.remedy ?? '')[0] ?? []) await db.run(sql);
   assert.deepEqual(
-    codes(await told(db, more)).filter((one) => one.includes('GENERATED')),
+    codes(await listed(db, more)).filter((one) => one.includes('GENERATED')),
     [],
   );
 });
@@ -146,7 +146,7 @@ test('a publication without UPDATE gets it only with what its tables need for it
     await db.run(sql);
     await runAs(db, `UPDATE notes SET text = 'b'`);
   }
-  assert.deepEqual(await told(db), []);
+  assert.deepEqual(await listed(db), []);
 });
 
 async function runAs(db: DoctorDatabase, sql: string): Promise<void> {

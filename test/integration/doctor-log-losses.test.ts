@@ -15,7 +15,7 @@ const own = `CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO cdc_replicator; CRE
   CREATE TYPE app."uuid" AS ENUM ('x'); CREATE TYPE app."int4" AS ENUM ('x'); CREATE TYPE app."time" AS (a integer); CREATE TYPE app.mood AS ENUM ('a');
   CREATE DOMAIN app.amount AS numeric(9,2); CREATE TYPE app.numbers AS RANGE (subtype = integer)`;
 
-/** What stands in the snapshot's event and in the streamed one; undefined: the column is missing. Beside what value-property.test.ts asks of each built-in type. */
+/** What is in the snapshot's event and in the streamed one; undefined: the column is missing. Beside what value-property.test.ts asks of each built-in type. */
 const written: readonly (readonly [type: string, value: string, snapshot: string | undefined, streamed?: string])[] = [
   ['app."interval"', 'month', '"month"', '"0 secs"'],
   ['app."interval"[]', '{month}', '["month"]', '["0 secs"]'],

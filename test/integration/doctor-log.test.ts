@@ -18,7 +18,7 @@ after(async () => {
 });
 
 /** Findings for the shipped connector file on this database; without Connect unless its address is given. */
-async function told(db: DoctorDatabase, overrides: ConnectorConfig = {}, setup: Setup = {}): Promise<readonly string[]> {
+async function listed(db: DoctorDatabase, overrides: ConnectorConfig = {}, setup: Setup = {}): Promise<readonly string[]> {
   return briefly(await db.examine(['log'], { files: [await db.file(overrides)], ...setup }));
 }
 
@@ -34,11 +34,11 @@ test('nothing is found on a source that is prepared, and looking changes nothing
   await using db = await prepared();
   const position = 'SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next';
   const atFirst = await db.run(position);
-  assert.deepEqual(await told(db), []);
+  assert.deepEqual(await listed(db), []);
   assert.deepEqual(await db.run(position), atFirst);
 });
 
-test('of a source that nobody has prepared everything that lacks is reported in one pass, and preparing mends it', async () => {
+test('of a source that nobody has prepared everything that lacks is reported in one pass, and preparing fixes it', async () => {
   await using db = await bench.database();
   await db.run(`CREATE TABLE notes (text text); ALTER TABLE notes OWNER TO legacy_owner`);
   const file = await db.file({ 'table.include.list': 'public.orders,public.notes,cdc.heartbeat' });
@@ -60,7 +60,7 @@ test('it takes no lock that anybody else would wait for, and gives up waiting fo
   const holder = new Client(db.login('owner'));
   await holder.connect();
   try {
-    const found = async (): Promise<readonly string[]> => (await told(db)).filter((one) => !one.includes('TRANSACTION_'));
+    const found = async (): Promise<readonly string[]> => (await listed(db)).filter((one) => !one.includes('TRANSACTION_'));
     await holder.query('BEGIN; LOCK TABLE orders, cdc.heartbeat IN EXCLUSIVE MODE');
     assert.deepEqual(await found(), []);
     await holder.query('COMMIT; BEGIN; LOCK TABLE orders, cdc.heartbeat IN ACCESS EXCLUSIVE MODE');
@@ -82,7 +82,7 @@ test('server settings that do not do are reported, before a slot is asked for', 
   await bench.server.restart({ wal_level: 'replica', max_slot_wal_keep_size: '-1', max_replication_slots: '0' });
   try {
     await using db = await prepared();
-    assert.deepEqual(await told(db), [
+    assert.deepEqual(await listed(db), [
       `error NO_SLOT_LEFT ${db.name}`,
       'error WAL_LEVEL wal_level',
       'warning WAL_RETENTION_UNBOUNDED max_slot_wal_keep_size',
@@ -100,10 +100,10 @@ test('slots that are all taken, and each that nobody reads, are reported', async
   await using db = await prepared();
   const names = ['one', 'two', 'three', 'four'].map((name) => `${name}_${db.name}`);
   for (const name of names) await db.run(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`);
-  assert.deepEqual(await told(db), [`error NO_SLOT_LEFT ${db.name}`, ...names.map((name) => `warning SLOT_INACTIVE ${name}`).toSorted()]);
+  assert.deepEqual(await listed(db), [`error NO_SLOT_LEFT ${db.name}`, ...names.map((name) => `warning SLOT_INACTIVE ${name}`).toSorted()]);
   await db.run(`SELECT pg_drop_replication_slot('${names[0]}')`);
   assert.deepEqual(
-    (await told(db)).filter((one) => one.startsWith('error')),
+    (await listed(db)).filter((one) => one.startsWith('error')),
     [],
   );
 });
@@ -113,7 +113,7 @@ test('WAL senders that are all in use are reported', async () => {
   const clients = [1, 2, 3, 4].map(() => replicationClient(db));
   try {
     for (const client of clients) await client.connect();
-    assert.deepEqual(await told(db), ['error NO_WAL_SENDER_LEFT max_wal_senders']);
+    assert.deepEqual(await listed(db), ['error NO_WAL_SENDER_LEFT max_wal_senders']);
   } finally {
     for (const client of clients) await client.end();
   }
@@ -127,9 +127,9 @@ test('a slot that is lost, or about to be, is reported', async () => {
     for (let segment = 0; segment < 4; segment += 1)
       await db.run(`SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()`);
     const atRisk = [`warning SLOT_AT_RISK ${db.name}`, `warning SLOT_INACTIVE ${db.name}`];
-    assert.deepEqual(await told(db), atRisk);
+    assert.deepEqual(await listed(db), atRisk);
     await db.run('CHECKPOINT');
-    assert.deepEqual(await told(db), [`error SLOT_LOST ${db.name}`]);
+    assert.deepEqual(await listed(db), [`error SLOT_LOST ${db.name}`]);
   } finally {
     await bench.server.restart({});
   }
@@ -150,7 +150,7 @@ test('a slot that is read: by whom is unknown without Connect, and by somebody e
       timeoutMs: 60_000,
       describe: 'the slot is read',
     });
-    assert.deepEqual(await told(db), [`unknown SLOT_HOLDER_UNKNOWN ${db.name}`]);
+    assert.deepEqual(await listed(db), [`unknown SLOT_HOLDER_UNKNOWN ${db.name}`]);
     const { connect } = await testStack();
     const report = await db.examine(['log'], { files: [await db.file()], connectUrl: connect?.url ?? '' });
     assert.deepEqual(
@@ -166,10 +166,10 @@ test('a slot that is read: by whom is unknown without Connect, and by somebody e
 test('a slot of that name that is no such slot is reported: physical, or of another database', async () => {
   await using db = await prepared();
   await db.run(`SELECT pg_create_physical_replication_slot('${db.name}')`);
-  assert.deepEqual(await told(db), [`error SLOT_MISMATCH ${db.name}`]);
+  assert.deepEqual(await listed(db), [`error SLOT_MISMATCH ${db.name}`]);
   await db.run(`SELECT pg_drop_replication_slot('${db.name}')`);
   await bench.server.run(`SELECT pg_create_logical_replication_slot('${db.name}', 'pgoutput')`, 'legacy');
-  assert.deepEqual(await told(db), [`error SLOT_MISMATCH ${db.name}`]);
+  assert.deepEqual(await listed(db), [`error SLOT_MISMATCH ${db.name}`]);
   await db.run(`SELECT pg_drop_replication_slot('${db.name}')`);
 });
 
@@ -188,13 +188,13 @@ test('rights that the replicator lacks are reported, each with the statement tha
     for (const sql of waysOf(remedy.replace(/\(Amazon.*\)/, ''))[0] ?? []) await db.run(sql);
   }
   await db.run('GRANT INSERT ON cdc.signal TO cdc_replicator');
-  assert.deepEqual(await told(db, orders), []);
+  assert.deepEqual(await listed(db, orders), []);
 });
 
 test('an owner who cannot prepare is reported: no CREATE on the database, tables of another, a role that does not exist', async () => {
   await using db = await bench.database();
   const errors = async (setup: Setup = {}): Promise<readonly string[]> =>
-    (await told(db, orders, setup)).filter((one) => one.includes('OWNER'));
+    (await listed(db, orders, setup)).filter((one) => one.includes('OWNER'));
   assert.deepEqual(await errors(), []);
   await db.run(`ALTER DATABASE ${db.name} OWNER TO postgres; ALTER TABLE orders OWNER TO legacy_app`);
   assert.deepEqual(await errors(), ['error OWNER_LACKS_CREATE legacy_owner', 'error OWNER_NOT_OWNER public.orders']);
@@ -206,11 +206,11 @@ test('a publication that does not hold all is reported: tables, operations, rows
   await db.run(
     `ALTER PUBLICATION cdc_publication DROP TABLE customers; ALTER PUBLICATION cdc_publication SET (publish = 'insert, update, delete')`,
   );
-  assert.deepEqual(await told(db), ['error TABLE_NOT_PUBLISHED public.customers', 'warning PUBLICATION_OPERATIONS cdc_publication']);
+  assert.deepEqual(await listed(db), ['error TABLE_NOT_PUBLISHED public.customers', 'warning PUBLICATION_OPERATIONS cdc_publication']);
   await db.run(`DROP PUBLICATION cdc_publication;
     CREATE PUBLICATION cdc_publication FOR TABLE customers (id, name, tier, email, credit_limit), orders WHERE (id > 5), cdc.heartbeat, cdc.signal WITH (publish = 'insert')`);
   const two = { 'table.include.list': 'public.customers,public.orders,cdc.heartbeat' };
-  assert.deepEqual(await told(db, two), [
+  assert.deepEqual(await listed(db, two), [
     'warning PUBLICATION_FILTERED public.customers',
     'warning PUBLICATION_FILTERED public.orders',
     'warning PUBLICATION_OPERATIONS cdc_publication',
@@ -224,24 +224,24 @@ test('a publication that does not hold all is reported: tables, operations, rows
   const left = ['info PARTITION_TRUNCATE public.events', 'info VALUES_LOST_AT_EDGES public.events'];
   assert.deepEqual(briefly(report), ['error PARTITIONS_SEPARATE public.events', ...left]);
   await db.run(findingOf(report, 'PARTITIONS_SEPARATE')?.remedy ?? '');
-  assert.deepEqual(await told(db, partitioned), left);
+  assert.deepEqual(await listed(db, partitioned), left);
 });
 
 test('a connector that is to make its publication itself is reported', async () => {
   await using db = await prepared();
-  assert.deepEqual(await told(db, { 'publication.autocreate.mode': 'all_tables' }), [`error PUBLICATION_AUTOCREATED ${db.name}`]);
-  assert.deepEqual(await told(db, { 'publication.autocreate.mode': 'filtered' }), [`warning PUBLICATION_AUTOCREATED ${db.name}`]);
+  assert.deepEqual(await listed(db, { 'publication.autocreate.mode': 'all_tables' }), [`error PUBLICATION_AUTOCREATED ${db.name}`]);
+  assert.deepEqual(await listed(db, { 'publication.autocreate.mode': 'filtered' }), [`warning PUBLICATION_AUTOCREATED ${db.name}`]);
 });
 
 test('a heartbeat that does not beat, or is not published, is reported', async () => {
   await using db = await prepared();
-  assert.deepEqual(await told(db, { 'heartbeat.interval.ms': '0' }), [`warning HEARTBEAT_OFF ${db.name}`]);
+  assert.deepEqual(await listed(db, { 'heartbeat.interval.ms': '0' }), [`warning HEARTBEAT_OFF ${db.name}`]);
   await db.run('ALTER PUBLICATION cdc_publication DROP TABLE cdc.heartbeat');
-  assert.deepEqual(await told(db), ['error HEARTBEAT_NOT_PUBLISHED cdc.heartbeat']);
+  assert.deepEqual(await listed(db), ['error HEARTBEAT_NOT_PUBLISHED cdc.heartbeat']);
   await db.run('ALTER PUBLICATION cdc_publication ADD TABLE cdc.heartbeat; DELETE FROM cdc.heartbeat');
-  assert.deepEqual(await told(db), ['warning HEARTBEAT_ROW_MISSING cdc.heartbeat']);
+  assert.deepEqual(await listed(db), ['warning HEARTBEAT_ROW_MISSING cdc.heartbeat']);
   await db.run('DROP TABLE cdc.heartbeat');
-  assert.deepEqual(await told(db), ['error HEARTBEAT_TABLE_MISSING cdc.heartbeat']);
+  assert.deepEqual(await listed(db), ['error HEARTBEAT_TABLE_MISSING cdc.heartbeat']);
 });
 
 test('a replica identity that breaks the writes of the application is reported, before and after it does', async () => {
@@ -251,7 +251,7 @@ test('a replica identity that breaks the writes of the application is reported, 
   );
   await db.run('ALTER TABLE customers REPLICA IDENTITY NOTHING; GRANT UPDATE ON customers TO legacy_app');
   const wider = { 'table.include.list': 'public.notes,public.customers,cdc.heartbeat' };
-  const foretold = (await told(db, wider)).filter((one) => one.includes('IDENTITY'));
+  const foretold = (await listed(db, wider)).filter((one) => one.includes('IDENTITY'));
   assert.deepEqual(foretold, ['error IDENTITY_WILL_BREAK_WRITES public.customers', 'warning IDENTITY_WILL_BREAK_WRITES public.notes']);
   await db.run('ALTER PUBLICATION cdc_publication ADD TABLE notes, customers');
   const broken = ['error IDENTITY_BREAKS_WRITES public.customers', 'error IDENTITY_BREAKS_WRITES public.notes'];
@@ -259,11 +259,11 @@ test('a replica identity that breaks the writes of the application is reported, 
   assert.deepEqual(briefly(report), broken);
   // So it is, and the connector of another file is reported too, since its publication does it.
   await assert.rejects(runAs(db, `UPDATE notes SET text = 'b'`), /does not have a replica identity/);
-  assert.deepEqual(await told(db, orders), broken);
+  assert.deepEqual(await listed(db, orders), broken);
   assert.match(report.findings[1]?.blastRadius ?? '', /^UPDATE and DELETE on public\.notes fail in your application/);
   for (const { remedy } of report.findings) await db.run(remedy.split(' or at once')[0] ?? '');
   await runAs(db, `UPDATE notes SET text = 'b'`);
-  assert.deepEqual(await told(db, wider), []);
+  assert.deepEqual(await listed(db, wider), []);
 });
 
 test('an identity index that was dropped, and a deferrable primary key, break writes as well', async () => {
@@ -271,17 +271,17 @@ test('an identity index that was dropped, and a deferrable primary key, break wr
   await db.run(`CREATE TABLE a (id int NOT NULL); CREATE UNIQUE INDEX a_id ON a (id); ALTER TABLE a REPLICA IDENTITY USING INDEX a_id; DROP INDEX a_id;
     CREATE TABLE b (id int PRIMARY KEY DEFERRABLE); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1);
     ALTER PUBLICATION cdc_publication ADD TABLE a, b; GRANT SELECT, UPDATE ON a, b TO legacy_app`);
-  assert.deepEqual(await told(db), ['error IDENTITY_BREAKS_WRITES public.a', 'error IDENTITY_BREAKS_WRITES public.b']);
+  assert.deepEqual(await listed(db), ['error IDENTITY_BREAKS_WRITES public.a', 'error IDENTITY_BREAKS_WRITES public.b']);
   for (const table of ['a', 'b']) await assert.rejects(runAs(db, `UPDATE ${table} SET id = 2`), /does not have a replica identity/);
 });
 
 test('large values without full identity are reported, as a warning once there are some', async () => {
   await using db = await prepared();
   await db.run('ALTER TABLE orders REPLICA IDENTITY DEFAULT');
-  assert.deepEqual(await told(db), ['info BEFORE_IMAGE_MISSING public.orders', 'info TOAST_WITHOUT_IDENTITY public.orders']);
+  assert.deepEqual(await listed(db), ['info BEFORE_IMAGE_MISSING public.orders', 'info TOAST_WITHOUT_IDENTITY public.orders']);
   await db.run(`INSERT INTO customers (email, name) VALUES ('a', 'a');
     INSERT INTO orders (customer_id, note) SELECT id, (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 2000) n) FROM customers`);
-  assert.deepEqual(await told(db), ['warning TOAST_WITHOUT_IDENTITY public.orders', 'info BEFORE_IMAGE_MISSING public.orders']);
+  assert.deepEqual(await listed(db), ['warning TOAST_WITHOUT_IDENTITY public.orders', 'info BEFORE_IMAGE_MISSING public.orders']);
 });
 
 test('unlogged tables, views and row-level security are reported', async () => {
@@ -290,7 +290,7 @@ test('unlogged tables, views and row-level security are reported', async () => {
     ALTER TABLE quick REPLICA IDENTITY FULL; ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE quick OWNER TO legacy_owner`);
   const tables = { 'table.include.list': 'public.quick,public.seen,public.orders,public.nowhere,cdc.heartbeat' };
   assert.deepEqual(
-    (await told(db, tables)).filter((one) => !one.includes('NOT_PUBLISHED')),
+    (await listed(db, tables)).filter((one) => !one.includes('NOT_PUBLISHED')),
     [
       'error TABLE_KIND public.seen',
       'error TABLE_UNKNOWN public.nowhere',
@@ -308,7 +308,7 @@ test('transactions for which a new slot would wait are reported: open in any dat
   try {
     const options = { oldSeconds: 0 };
     await writer.query(`BEGIN; SELECT count(*) FROM orders`);
-    assert.deepEqual(await told(db, {}, { options }), [], 'one that only reads blocks no slot');
+    assert.deepEqual(await listed(db, {}, { options }), [], 'one that only reads blocks no slot');
     await writer.query(`INSERT INTO customers (email, name) VALUES ('w', 'w')`);
     const hidden = await db.examine(['log'], { files: [await db.file()] });
     assert.deepEqual(
@@ -326,14 +326,14 @@ test('transactions for which a new slot would wait are reported: open in any dat
       new RegExp(`legacy_owner in database ${elsewhere.name} \\(night run, pid`),
     );
     await writer.query(`PREPARE TRANSACTION 'stuck'`);
-    assert.deepEqual(await told(db, {}, { options }), ['error PREPARED_BLOCKS_SLOT stuck']);
-    // So it is: the slot is not made while that stands.
+    assert.deepEqual(await listed(db, {}, { options }), ['error PREPARED_BLOCKS_SLOT stuck']);
+    // So it is: the slot is not made while that transaction is prepared.
     await assert.rejects(
       db.run(`SET statement_timeout = '500ms'; SELECT pg_create_logical_replication_slot('${db.name}', 'pgoutput')`),
       /statement timeout/,
     );
     await elsewhere.run(`ROLLBACK PREPARED 'stuck'`);
-    assert.deepEqual(await told(db, {}, { options }), []);
+    assert.deepEqual(await listed(db, {}, { options }), []);
   } finally {
     await db.run('REVOKE pg_read_all_stats FROM cdc_replicator');
     await writer.end();
@@ -342,20 +342,20 @@ test('transactions for which a new slot would wait are reported: open in any dat
 
 test('connector files that do not fit the pipeline are reported', async () => {
   await using db = await prepared();
-  assert.deepEqual(await told(db, { 'topic.prefix': 'elsewhere', 'database.dbname': 'postgres' }), [
+  assert.deepEqual(await listed(db, { 'topic.prefix': 'elsewhere', 'database.dbname': 'postgres' }), [
     `error CONNECTOR_DATABASE_DIFFERS ${db.name}`,
     `error TOPIC_PREFIX_DIFFERS ${db.name}`,
   ]);
-  assert.deepEqual(await told(db, { 'table.include.list': 'public.*' }), [`unknown TABLES_BY_PATTERN ${db.name}`]);
-  assert.deepEqual(await told(db, { 'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector' }), [
+  assert.deepEqual(await listed(db, { 'table.include.list': 'public.*' }), [`unknown TABLES_BY_PATTERN ${db.name}`]);
+  assert.deepEqual(await listed(db, { 'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector' }), [
     `unknown CONNECTOR_NOT_POSTGRES ${db.name}`,
   ]);
 });
 
 test('without a replicator to look as, what it may do is unknown; a login that is refused is an error', async () => {
   await using db = await prepared();
-  assert.deepEqual(await told(db, {}, { roles: { replicator: undefined } }), ['unknown ROLE_NOT_CONFIGURED legacyDb.roles.replicator']);
-  assert.deepEqual(await told(db, {}, { roles: { replicator: { user: 'cdc_replicator', password: 'wrong' } } }), [
+  assert.deepEqual(await listed(db, {}, { roles: { replicator: undefined } }), ['unknown ROLE_NOT_CONFIGURED legacyDb.roles.replicator']);
+  assert.deepEqual(await listed(db, {}, { roles: { replicator: { user: 'cdc_replicator', password: 'wrong' } } }), [
     'error LEGACY_LOGIN_REFUSED cdc_replicator',
   ]);
   const unset = { roles: { replicator: { user: 'cdc_replicator', password: '' } } };

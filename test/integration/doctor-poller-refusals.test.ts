@@ -13,7 +13,7 @@ import { startPgbouncer, whyNoPgbouncer } from '#test/support/pgbouncer.ts';
 import { createPollerScene, type PollerScene } from '#test/support/poller-scene.ts';
 import { terminal } from '#test/support/terminal.ts';
 
-/** What stands between the poller and its source or its topics: doctor finds it with the code and the remedy that the poller's start has. */
+/** What is between the poller and its source or its topics: doctor finds it with the code and the remedy that the poller's start has. */
 
 const columns = '(id bigserial PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT now())';
 const codes: ReadonlySet<string> = new Set([
@@ -84,7 +84,7 @@ test('a topic that somebody else has, and that Kafka takes for the same', async 
   await assertSame(scene.config, findings);
 });
 
-test('a topic that was deleted, and one that was made again, against the stored position; a reset mends it', async () => {
+test('a topic that was deleted, and one that was made again, against the stored position; a reset fixes it', async () => {
   await using scene = await createPollerScene(`CREATE TABLE a ${columns}; INSERT INTO a (value) VALUES ('one')`, [{ table: 'public.a' }]);
   const { config } = scene;
   await once(config);
@@ -125,7 +125,7 @@ test('a position that cannot be read, and one whose remembered keys are gone fro
   }
 });
 
-test('without Kafka, topics and positions are unknown, and what the configuration tells is still told; nothing is made in a Kafka that is there', async () => {
+test('without Kafka, topics and positions are unknown, and what the configuration shows is still reported; nothing is made in a Kafka that is there', async () => {
   await using scene = await createPollerScene(`CREATE TABLE "x y" ${columns}; CREATE TABLE x_y ${columns}`, [{ table: 'public.*' }]);
   const away = { ...scene.config, kafka: { ...scene.config.kafka, brokers: ['127.0.0.1:1'] } };
   const findings = await found(away);

@@ -157,7 +157,7 @@ test('every remedy of the polling side does as it says on tables of every kind, 
       (one) => one.severity === 'error' || one.code === 'TIMESTAMP_NOT_MOVED' || statementsOf(one).length > 0,
     );
   };
-  // A remedy may bring to light what stood behind it: a child that is polled now has no key.
+  // A remedy may bring to light what was behind it: a child that is polled now has no key.
   for (let round = 0; round < 6; round += 1) {
     await look();
     const open = findings.filter((one) => carriedOut.get(`${one.code} ${one.subject.name}`) !== 'left');
@@ -172,9 +172,9 @@ test('every remedy of the polling side does as it says on tables of every kind, 
         const id = `${first.code} ${first.subject.name}`;
         assert.notEqual(carriedOut.get(id), 'done', `${id} is still there: ${first.remedy}`);
         const isSql = statementsOf(first).length > 0;
-        const told = first.code === 'COLUMN_UNINDEXED' && !isSql;
-        carriedOut.set(id, told ? 'left' : isSql ? 'done' : 'decided');
-        next.push(...(told ? [entry] : await carryOut(first, entry, db)));
+        const reported = first.code === 'COLUMN_UNINDEXED' && !isSql;
+        carriedOut.set(id, reported ? 'left' : isSql ? 'done' : 'decided');
+        next.push(...(reported ? [entry] : await carryOut(first, entry, db)));
       }
     }
     entries = next;

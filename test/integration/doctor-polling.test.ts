@@ -39,7 +39,7 @@ test('it waits for nobody and nobody for it: a table that is locked whole is exa
       briefly(await db.examine(['query'])).filter((one) => !one.includes('TRANSACTION_'));
     assert.deepEqual(await found(), []);
     await holder.query('COMMIT; BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE');
-    // A question that waited for it would be ended after two seconds, and told.
+    // A question that waited for it would be ended after two seconds, and reported.
     assert.deepEqual(await found(), []);
   } finally {
     await holder.end();
@@ -53,14 +53,14 @@ test('a table that does not exist is reported, with the one that was meant', asy
   assert.match(findingOf(report, 'TABLE_UNKNOWN')?.remedy ?? '', /Did you mean public\.order_items or public\.orders\?/);
 });
 
-test('missing USAGE and missing SELECT are told with the grant that mends them, and the grant does', async () => {
+test('missing USAGE and missing SELECT are reported with the grant that fixes them, and the grant does', async () => {
   await using db = await bench.database();
   await db.run('REVOKE SELECT ON orders FROM cdc_poller; CREATE SCHEMA hidden; CREATE TABLE hidden.things (LIKE orders INCLUDING ALL)');
   await db.run(`CREATE TRIGGER touch BEFORE UPDATE ON hidden.things FOR EACH ROW EXECUTE FUNCTION touch_updated_at()`);
   const tables = { tables: [{ table: 'public.orders' }, { table: 'hidden.things' }] };
   const report = await db.examine(['query'], tables);
-  const told = ['error SCHEMA_USAGE_MISSING hidden.things', 'error SELECT_MISSING hidden.things', 'error SELECT_MISSING public.orders'];
-  assert.deepEqual(briefly(report), told);
+  const listed = ['error SCHEMA_USAGE_MISSING hidden.things', 'error SELECT_MISSING hidden.things', 'error SELECT_MISSING public.orders'];
+  assert.deepEqual(briefly(report), listed);
   for (const { remedy } of report.findings) await db.run(remedy);
   assert.deepEqual(briefly(await db.examine(['query'], tables)), []);
 });
@@ -78,19 +78,19 @@ test('columns that cannot track changes are reported: missing, of a wrong type, 
   await using db = await bench.database();
   await db.run(`CREATE TABLE loose (id text, changed timestamp, updated_at timestamptz, at date NOT NULL, number bigint);
     GRANT SELECT ON loose TO cdc_poller`);
-  const told = async (settings: object): Promise<readonly string[]> =>
+  const listed = async (settings: object): Promise<readonly string[]> =>
     briefly(await db.examine(['query'], only('public.loose', settings))).filter((one) => !one.includes('TIMESTAMP_NOT_MOVED'));
-  assert.deepEqual(await told({ timestampColumn: 'modified', incrementingColumn: 'nr' }), [
+  assert.deepEqual(await listed({ timestampColumn: 'modified', incrementingColumn: 'nr' }), [
     'error COLUMN_UNKNOWN public.loose.modified',
     'error COLUMN_UNKNOWN public.loose.nr',
   ]);
-  assert.deepEqual(await told({ incrementingColumn: 'number' }), [
+  assert.deepEqual(await listed({ incrementingColumn: 'number' }), [
     'error COLUMN_NULLABLE public.loose.number',
     'error COLUMN_NULLABLE public.loose.updated_at',
     'error KEY_UNFIT public.loose',
     'warning COLUMN_UNINDEXED public.loose',
   ]);
-  assert.deepEqual(await told({ timestampColumn: 'at', mode: 'timestamp' }), [
+  assert.deepEqual(await listed({ timestampColumn: 'at', mode: 'timestamp' }), [
     'error COLUMN_TYPE_UNFIT public.loose.at',
     'error KEY_UNFIT public.loose',
     'warning COLUMN_UNINDEXED public.loose',
@@ -101,38 +101,38 @@ test('columns that cannot track changes are reported: missing, of a wrong type, 
 
 test('a timestamp that no trigger moves is reported, and one that a trigger may move is unknown', async (t) => {
   await using db = await bench.database();
-  const told = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
+  const listed = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
   const notMoved = ['warning TIMESTAMP_NOT_MOVED public.orders.updated_at'];
   const unclear = ['unknown TIMESTAMP_TRIGGER_UNCLEAR public.orders.updated_at'];
   await t.test('disabled', async () => {
     await db.run('ALTER TABLE orders DISABLE TRIGGER touch_updated_at');
-    assert.deepEqual(await told(), notMoved);
+    assert.deepEqual(await listed(), notMoved);
     await db.run('ALTER TABLE orders ENABLE TRIGGER touch_updated_at');
   });
   await t.test('on INSERT only', async () => {
     await db.run('CREATE OR REPLACE TRIGGER touch_updated_at BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION touch_updated_at()');
-    assert.deepEqual(await told(), notMoved);
+    assert.deepEqual(await listed(), notMoved);
   });
   await t.test('after the update', async () => {
     await db.run('CREATE OR REPLACE TRIGGER touch_updated_at AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch_updated_at()');
-    assert.deepEqual(await told(), notMoved);
+    assert.deepEqual(await listed(), notMoved);
   });
   await t.test('on another column', async () => {
     await db.run(`CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.placed_at := now(); /* NEW.updated_at := now(); */ RETURN NEW; END $$;
       CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION other()`);
-    assert.deepEqual(await told(), notMoved);
+    assert.deepEqual(await listed(), notMoved);
   });
   await t.test('of one column only', async () => {
     await db.run(
       'CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION touch_updated_at()',
     );
-    assert.deepEqual(await told(), unclear);
+    assert.deepEqual(await listed(), unclear);
   });
   await t.test('for changed rows only, which is all of them that matter', async () => {
     await db.run(
       'CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON orders FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION touch_updated_at()',
     );
-    assert.deepEqual(await told(), []);
+    assert.deepEqual(await listed(), []);
   });
 });
 
@@ -153,21 +153,21 @@ test('a sequence that hands out blocks is reported, as an error where ids bound 
 
 test('row-level security that hides rows from the role is reported, and its remedy ends it: a policy, or BYPASSRLS past a restrictive one', async () => {
   await using db = await bench.database();
-  const told = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
+  const listed = async (): Promise<readonly string[]> => briefly(await db.examine(['query'], only('public.orders')));
   await db.run('ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY cdc_read ON orders FOR SELECT USING (id > 10)');
   const remedy = async (): Promise<string> => findingOf(await db.examine(['query'], only('public.orders')), 'ROW_SECURITY')?.remedy ?? '';
-  assert.deepEqual(await told(), ['error ROW_SECURITY public.orders']);
+  assert.deepEqual(await listed(), ['error ROW_SECURITY public.orders']);
   assert.equal(await remedy(), 'CREATE POLICY cdc_read_2 ON public.orders FOR SELECT TO cdc_poller USING (true);');
   await db.run(await remedy());
-  assert.deepEqual(await told(), []);
+  assert.deepEqual(await listed(), []);
   await db.run('CREATE POLICY less ON orders AS RESTRICTIVE FOR SELECT TO cdc_poller USING (id > 10)');
-  assert.deepEqual(await told(), ['error ROW_SECURITY public.orders']);
+  assert.deepEqual(await listed(), ['error ROW_SECURITY public.orders']);
   assert.equal(await remedy(), 'ALTER ROLE cdc_poller BYPASSRLS;');
   await db.run(await remedy());
-  assert.deepEqual(await told(), []);
+  assert.deepEqual(await listed(), []);
   await db.run('ALTER ROLE cdc_poller NOBYPASSRLS; DROP POLICY less ON orders; DROP POLICY cdc_read_2 ON orders');
   await db.run('CREATE POLICY others ON orders FOR SELECT TO legacy_app USING (true)');
-  assert.deepEqual(await told(), ['error ROW_SECURITY public.orders'], 'a policy that is for another role shows this one nothing');
+  assert.deepEqual(await listed(), ['error ROW_SECURITY public.orders'], 'a policy that is for another role shows this one nothing');
 });
 
 test('what happens and no poll sees is reported: deletes, which turn the advice to a sweep, and updates where only ids are followed', async () => {
@@ -188,7 +188,7 @@ test('what happens and no poll sees is reported: deletes, which turn the advice 
   ]);
 });
 
-test('an old transaction is told with its session; one whose age the role may not see is unknown, never well', async () => {
+test('an old transaction is reported with its session; one whose age the role may not see is unknown, never well', async () => {
   await using db = await bench.database();
   const holder = new Client({ ...db.login('application'), application_name: 'till' });
   await holder.connect();
@@ -241,7 +241,7 @@ test('a view and a query are polled without fence, which is reported', async () 
   ]);
 });
 
-test('a pattern stands for the tables that it matches', async () => {
+test('a pattern means the tables that it matches', async () => {
   await using db = await bench.database();
   await db.run('ALTER TABLE products DISABLE TRIGGER ALL');
   const report = await db.examine(['query'], only('public.*', { exclude: ['public.order*'] }));
@@ -266,7 +266,7 @@ test('a login that is refused, a database that is missing and a server that is n
   assert.deepEqual(away.advice, []);
 });
 
-test('what the role may not look at is unknown, and the rest is examined all the same', async () => {
+test('what the role may not look at is unknown, and everything else is examined all the same', async () => {
   await using db = await bench.database();
   await db.run('REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC; ALTER TABLE orders DISABLE TRIGGER ALL');
   const report = await db.examine(['query']);
@@ -294,22 +294,22 @@ test('what the poller refuses is reported, and what it polls in part', async () 
   await db.run(`CREATE TABLE parent (id bigint PRIMARY KEY, updated_at timestamptz NOT NULL); CREATE INDEX ON parent (updated_at, id);
     CREATE TRIGGER touch BEFORE UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
     CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent); GRANT SELECT ON parent, child TO cdc_poller`);
-  const told = async (table: string, settings: object = {}): Promise<readonly string[]> =>
+  const listed = async (table: string, settings: object = {}): Promise<readonly string[]> =>
     briefly(await db.examine(['query'], only(table, settings)));
-  assert.deepEqual(await told('public.parent'), ['error TABLE_INHERITED public.parent']);
-  assert.deepEqual(await told('public.parent', { only: true }), ['warning CHILDREN_NOT_POLLED public.parent']);
+  assert.deepEqual(await listed('public.parent'), ['error TABLE_INHERITED public.parent']);
+  assert.deepEqual(await listed('public.parent', { only: true }), ['warning CHILDREN_NOT_POLLED public.parent']);
   await db.run(
     'CREATE TABLE called (id bigint PRIMARY KEY, by regproc, updated_at timestamptz NOT NULL); GRANT SELECT ON called TO cdc_poller',
   );
   const errors = async (settings: object): Promise<readonly string[]> =>
-    (await told('public.called', settings)).filter((one) => one.startsWith('error'));
+    (await listed('public.called', settings)).filter((one) => one.startsWith('error'));
   assert.deepEqual(await errors({}), ['error COLUMN_TYPE_UNKNOWN public.called']);
   assert.deepEqual(await errors({ excludeColumns: ['by'] }), []);
-  assert.deepEqual(await told('public.nothing*'), ['warning PATTERN_TAKES_NONE public.nothing*']);
-  assert.deepEqual(await told('public.x', { query: 'SELECT no FROM such', key: ['id'] }), ['error QUERY_INVALID public.x']);
+  assert.deepEqual(await listed('public.nothing*'), ['warning PATTERN_TAKES_NONE public.nothing*']);
+  assert.deepEqual(await listed('public.x', { query: 'SELECT no FROM such', key: ['id'] }), ['error QUERY_INVALID public.x']);
   await db.run('CREATE TABLE worded (id text PRIMARY KEY, updated_at timestamptz NOT NULL); GRANT SELECT ON worded TO cdc_poller');
   assert.deepEqual(
-    (await told('public.worded', { mode: 'timestamp', sweep: {} })).filter((one) => one.startsWith('error')),
+    (await listed('public.worded', { mode: 'timestamp', sweep: {} })).filter((one) => one.startsWith('error')),
     ['error SWEEP_KEY_UNFIT public.worded'],
   );
 });

@@ -12,7 +12,7 @@ after(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-async function told(db: DoctorDatabase): Promise<readonly string[]> {
+async function reported(db: DoctorDatabase): Promise<readonly string[]> {
   return briefly(await db.examine(['log'], { files: [await db.file()] }));
 }
 
@@ -23,9 +23,9 @@ test('a slot that follows to a standby which the connector does not wait for is 
   const failover = `pg_create_logical_replication_slot('${db.name}', 'pgoutput', failover => true)`;
   await db.run(`SELECT pg_create_physical_replication_slot('${standby}'), ${failover}`);
   try {
-    assert.ok((await told(db)).includes(`warning STANDBY_NOT_AWAITED ${db.name}`));
+    assert.ok((await reported(db)).includes(`warning STANDBY_NOT_AWAITED ${db.name}`));
     await bench.server.restart({ synchronized_standby_slots: standby });
-    assert.doesNotMatch((await told(db)).join(), /STANDBY_NOT_AWAITED/);
+    assert.doesNotMatch((await reported(db)).join(), /STANDBY_NOT_AWAITED/);
   } finally {
     await bench.server.restart({});
     await db.run(`SELECT pg_drop_replication_slot('${standby}')`);
@@ -36,7 +36,7 @@ test('a standby is reported', async () => {
   await bench.server.restart({}, { standby: true });
   try {
     await using db = bench.existing('legacy');
-    assert.ok((await told(db)).includes(`error SOURCE_IS_STANDBY ${bench.server.host}:${bench.server.port}`));
+    assert.ok((await reported(db)).includes(`error SOURCE_IS_STANDBY ${bench.server.host}:${bench.server.port}`));
   } finally {
     await bench.server.restart({});
   }

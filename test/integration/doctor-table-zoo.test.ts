@@ -171,7 +171,7 @@ for (const version of [15, 18] as const) {
     });
 
     /** Carries out every remedy that doctor prints, the way chosen of each; the application must be able to write after each. */
-    async function mend(db: DoctorDatabase, chosen: 'first' | 'last', writes: boolean): Promise<ConnectorFile> {
+    async function fix(db: DoctorDatabase, chosen: 'first' | 'last', writes: boolean): Promise<ConnectorFile> {
       let tables = zoo.filter(({ kind }) => kind !== 'a view' && kind !== 'materialised');
       const left: string[] = [];
       const moreOf = (): ConnectorConfig => (left.length === 0 ? {} : { 'column.exclude.list': left.join(',') });
@@ -202,11 +202,11 @@ for (const version of [15, 18] as const) {
 
     test('every remedy of a source that nobody has prepared can be carried out, the application writes on, and the connector streams every table', async () => {
       await using db = await database();
-      const told = (await db.examine(['log'], { files: [await fileOf(db, zoo, {})], topicPrefix: db.name })).findings.map(
+      const reported = (await db.examine(['log'], { files: [await fileOf(db, zoo, {})], topicPrefix: db.name })).findings.map(
         ({ code }) => code,
       );
-      assert.equal(told.includes('KEY_NOT_LOGGED'), version < 18);
-      const file = await mend(db, 'first', true);
+      assert.equal(reported.includes('KEY_NOT_LOGGED'), version < 18);
+      const file = await fix(db, 'first', true);
       const connect = await testConnect();
       await using cleanup = new AsyncDisposableStack();
       cleanup.defer(async () => {
@@ -221,7 +221,7 @@ for (const version of [15, 18] as const) {
       assert.deepEqual(await streamedRows(db, captured, expected), expected);
     });
 
-    test('where a publication was made by hand and broke the application, the remedies mend it', async () => {
+    test('where a publication was made by hand and broke the application, the remedies fix it', async () => {
       await using db = await database();
       const rows = await db.run(
         `SELECT string_agg(format('%I.%I', nspname, relname), ', ' ORDER BY relname) AS names
@@ -235,7 +235,7 @@ for (const version of [15, 18] as const) {
         ALTER TABLE zoo.generated_stored REPLICA IDENTITY FULL`,
       );
       assert.notDeepEqual(await broken(db), []);
-      await mend(db, 'last', false);
+      await fix(db, 'last', false);
       await write(db);
     });
 

@@ -24,7 +24,7 @@ type Source = {
   readonly url: string;
   /** Where not all of them are meant. */
   readonly tables?: string;
-  /** Runs roles.sql as it stands, as somebody who may. */
+  /** Runs roles.sql as it is, as somebody who may. */
   readonly runRoles: (sql: string) => Promise<void>;
   readonly run: (statements: readonly string[]) => Promise<void>;
   readonly dropRoles: (roles: readonly string[]) => Promise<void>;
@@ -46,7 +46,7 @@ const limit = { timeout: 900_000 };
 const withoutMariadb = (await whyNoMariadb()) ?? false;
 
 test(
-  'Postgres: forty tables, the commands that init prints as they stand, a workload: the log equals the source, the query but for deletes',
+  'Postgres: forty tables, the commands that init prints, unchanged, a workload: the log equals the source, the query but for deletes',
   limit,
   async () => {
     await using database = await createLegacyDatabase({ empty: true });
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  'MariaDB: forty tables, the commands that init prints as they stand, a workload: the log equals the source, the query but for deletes',
+  'MariaDB: forty tables, the commands that init prints, unchanged, a workload: the log equals the source, the query but for deletes',
   { ...limit, skip: withoutMariadb },
   async () => {
     const { mariadb } = await testStack();

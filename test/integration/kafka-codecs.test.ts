@@ -94,7 +94,7 @@ for (const client of clients) {
         await produceBatch(topic, 0, bomb);
         await produceBatch(topic, 0, recordBatch([{ key: 'c', value: 'after' }]));
         await produceBatch(topic, 1, recordBatch([{ key: 'd', value: 'other partition' }]));
-        const told: UnreadableBatch[] = [];
+        const reported: UnreadableBatch[] = [];
         const read: string[] = [];
         await using consumer = await kafka.consumer({
           groupId: uniqueName('group'),
@@ -103,15 +103,15 @@ for (const client of clients) {
             read.push(...messages.map(({ value }) => String(value)));
           },
           onUnreadable: async (batch, control) => {
-            told.push(batch);
-            control.rest(10);
-            if (told.length >= 3) control.seek(batch.nextOffset);
+            reported.push(batch);
+            control.pause(10);
+            if (reported.length >= 3) control.seek(batch.nextOffset);
           },
         });
         await waitFor(async () => read.includes('after') && read.includes('other partition'), { ...limits, describe: 'the rest was read' });
         assert.deepEqual(read.toSorted(), ['after', 'before', 'other partition']);
-        assert.equal(told.length, 3);
-        for (const { partition, offset, nextOffset, error } of told) {
+        assert.equal(reported.length, 3);
+        for (const { partition, offset, nextOffset, error } of reported) {
           assert.deepEqual([partition, offset, nextOffset, error.code], [0, 1n, 2n, 'KAFKA_BATCH_TOO_LARGE']);
         }
         void consumer;

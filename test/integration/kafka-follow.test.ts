@@ -29,7 +29,7 @@ async function send(value: string, partition: number): Promise<void> {
 }
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
-  test(`${client}: a follower begins where it is told to, says what is behind, and finds partitions that were added`, async () => {
+  test(`${client}: a follower begins where it is asked to, says what is behind, and finds partitions that were added`, async () => {
     await send('old', 0);
     const own = await testKafka(client);
     const { signal } = new AbortController();
@@ -64,7 +64,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
     const stop = new AbortController();
     await using follower = await followTopic(await testKafka(client), { topic, from: 'end', signal: stop.signal });
     const waiting = follower.next(follower.partitions());
-    stop.abort(new Error('told to end'));
-    await assert.rejects(waiting, /told to end/);
+    stop.abort(new Error('reported to end'));
+    await assert.rejects(waiting, /reported to end/);
   });
 }

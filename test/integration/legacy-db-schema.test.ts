@@ -133,7 +133,7 @@ function rolesOf(db: LegacyDatabase): Required<GrantedRoles> {
   return { application: application.user, poller: poller.user, replicator: replicator.user };
 }
 
-/** Columns, constraints, indexes, triggers, grants and schemas, as the catalogue tells them. */
+/** Columns, constraints, indexes, triggers, grants and schemas, as the catalogue has them. */
 async function describeSchema(db: LegacyDatabase): Promise<unknown> {
   return db.query(`
     SELECT 'column' AS what, attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull AS text

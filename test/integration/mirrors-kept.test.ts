@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { unavailableValue } from '#change-events/index.ts';
 import type { WantedMirror } from '#read-model/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { eventValue } from '#test/support/order-events.ts';
 
@@ -52,12 +52,12 @@ function possible(drawn: readonly Event[], alive: Set<number>): readonly Event[]
   });
 }
 
-async function apply(direct: DirectModel, offset: number, told: readonly Event[]): Promise<void> {
+async function apply(direct: DirectModel, offset: number, reported: readonly Event[]): Promise<void> {
   const batches = tables.map((table) =>
     direct.batch(
       table,
       offset,
-      told.map(({ op, id, note, leaves }) => {
+      reported.map(({ op, id, note, leaves }) => {
         const row = { id, note: String(note), large: op === 'u' && leaves ? unavailableValue : `large ${note}` };
         return {
           key: `{"id":${id}}`,
@@ -66,7 +66,7 @@ async function apply(direct: DirectModel, offset: number, told: readonly Event[]
       }),
     ),
   );
-  await applyBatches(direct.pool, direct.model, batches);
+  await commitBatches(direct.pool, direct.model, batches);
 }
 
 test(`of any history of events: rows that are not marked are the rows, and each event is kept once (seed ${seed})`, async () => {
@@ -76,10 +76,10 @@ test(`of any history of events: rows that are not marked are the rows, and each 
   let offset = 0;
   const all: Event[] = [];
   for (const drawn of fc.sample(events, { seed, numRuns: 25 })) {
-    const told = possible(drawn, alive);
-    await apply(direct, offset, told);
-    offset += told.length;
-    all.push(...told);
+    const reported = possible(drawn, alive);
+    await apply(direct, offset, reported);
+    offset += reported.length;
+    all.push(...reported);
     const live = (table: string): Promise<unknown> =>
       direct.read.query(`SELECT id, note, large FROM model.${table}${table === 'plain' ? '' : ' WHERE _deleted_at IS NULL'} ORDER BY id`);
     const rows = await live('plain');
@@ -123,7 +123,7 @@ test('when and by which transaction: as the event says, in microseconds where it
     { key, value: JSON.stringify({ before: { id: 1 }, after: null, source: { connector: 'postgresql', name: 'n', db: 'd', schema: 'public', table: 'kept', ts_us: 1_767_225_601_000_001 }, op: 'd' }) },
     { key, value: null },
   ]; // prettier-ignore
-  await applyBatches(direct.pool, direct.model, [direct.batch('kept', 0, messages)]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('kept', 0, messages)]);
   assert.deepEqual(
     await direct.read.query("SELECT (_at AT TIME ZONE 'UTC')::text AS at, _tx, _lsn, _op FROM model.kept_history ORDER BY _offset"),
     [
@@ -146,7 +146,7 @@ const row = (id: number): { key: string; value: string } => ({
 test('a truncate marks the rows that are older, and is in the history', async () => {
   await using direct = await createDirectModel({ mirrors });
   await direct.place('kept');
-  await applyBatches(direct.pool, direct.model, [
+  await commitBatches(direct.pool, direct.model, [
     direct.batch('kept', 0, [row(1), row(2), { key: null, value: eventValue({ table: 'kept', op: 't' }) }, row(3)]),
   ]);
   assert.deepEqual(await direct.read.query('SELECT id FROM model.kept WHERE _deleted_at IS NULL'), [{ id: '3' }]);
@@ -157,7 +157,7 @@ test('a truncate marks the rows that are older, and is in the history', async ()
 });
 
 /** The event of a source whose log is at `second` then, in both its position and its clock. */
-const told = (second: number, op: 'c' | 'u' | 'd' | 't', id: number, note = 'x', large = 'y'): { key: string | null; value: string } => ({
+const reported = (second: number, op: 'c' | 'u' | 'd' | 't', id: number, note = 'x', large = 'y'): { key: string | null; value: string } => ({
   key: op === 't' ? null : `{"id":${id}}`,
   value: eventValue({ table: 'kept', op, before: op === 'd' ? { id } : null, after: op === 'd' || op === 't' ? null : { id, note, large }, lsn: second })
     .replace('"txId":1', `"txId":1,"ts_us":${1_767_225_600_000_000 + second * 1_000_000}`),
@@ -172,8 +172,8 @@ const each = (partition: number): readonly (readonly Part[])[] => [0, 1, 2, 3, 4
 
 test('a truncate marks what the mirror holds as of the source’s time, and what comes of before it later: in whatever batches and order', async () => {
   const [first, second] = [
-    [told(1, 'c', 1), told(2, 'u', 1, 'z', unavailableValue), told(3, 'c', 2), told(4, 'd', 2), told(10, 't', 0), told(11, 'c', 3)],
-    [told(5, 'c', 4), told(6, 'u', 4, 'z', unavailableValue), told(7, 'c', 5), told(8, 'd', 5), told(12, 'c', 6)],
+    [reported(1, 'c', 1), reported(2, 'u', 1, 'z', unavailableValue), reported(3, 'c', 2), reported(4, 'd', 2), reported(10, 't', 0), reported(11, 'c', 3)],
+    [reported(5, 'c', 4), reported(6, 'u', 4, 'z', unavailableValue), reported(7, 'c', 5), reported(8, 'd', 5), reported(12, 'c', 6)],
   ];
   const rows = [
     { id: '1', note: 'z', large: 'y', gone: '10' },
@@ -195,7 +195,7 @@ test('a truncate marks what the mirror holds as of the source’s time, and what
     await using direct = await createDirectModel({ mirrors });
     for (const partition of [0, 1]) await direct.place('kept', partition);
     for (const parts of order)
-      await applyBatches(
+      await commitBatches(
         direct.pool,
         direct.model,
         parts.flatMap(({ partition, from, to }) => {

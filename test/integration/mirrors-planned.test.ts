@@ -121,7 +121,7 @@ test('a mirror that a projection, or somebody’s own view, reads is not dropped
   void [poller, running];
 }); // prettier-ignore
 
-test('of a mirror that is not asked for any more, plan says who reads it; of one that must be made again, too', async () => {
+test('of a mirror that is no longer configured, plan says who reads it; of one that must be made again, too', async () => {
   await using database = await createLegacyDatabase({ empty: true });
   await using read = await createReadDatabase();
   await database.query(ddl);
@@ -135,7 +135,7 @@ test('of a mirror that is not asked for any more, plan says who reads it; of one
     readModel: { ...read.config, models: { m: { ...config.readModel?.models['m'], tables: ['public.later'] } } },
   });
   const { progress } = await terminal(readModelOf, narrower, project.folder).run('plan');
-  assert.match(progress, /people \(of public\.people\) is not asked for any more/);
+  assert.match(progress, /people \(of public\.people\) is no longer configured/);
   assert.match(progress, /people cannot be dropped as it is: projections\/ages\.sql reads it/);
   assert.match(progress, /later marks deleted rows, and is asked to remove them/);
   assert.match(progress, /later cannot be dropped as it is: view public\.notes would go with it\. .*DROP VIEW public\.notes/);

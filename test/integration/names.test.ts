@@ -24,7 +24,7 @@ import { uniqueName } from '#test/support/stack.ts';
 /** Whatever the names of schemas, tables and columns: nothing between the source and the mirrors reads one as syntax. */
 
 const sql = { name: escapeIdentifier, text: escapeLiteral };
-// Postgres keeps these schemas for itself; what Debezium cannot capture is refused, or told, beforehand.
+// Postgres keeps these schemas for itself; what Debezium cannot capture is refused, or reported, beforehand.
 const name = hostileName(63).filter((one) => !one.startsWith('pg_') && nameProblem(one) === null);
 // Postgres has these columns in every table.
 const system = new Set(['xmin', 'xmax', 'cmin', 'cmax', 'ctid', 'tableoid', '_lsn']);
@@ -51,8 +51,8 @@ async function change(database: LegacyDatabase, table: HostileTable): Promise<vo
   await database.query(insertSql(table, 4, sql));
 }
 
-/** What doctor says of the tables, as far as it stands in the way or slows the poller down. */
-async function told(config: PipelineConfig, tables: readonly HostileTable[]): Promise<readonly Finding[]> {
+/** What doctor says of the tables, as far as it is in the way or slows the poller down. */
+async function reported(config: PipelineConfig, tables: readonly HostileTable[]): Promise<readonly Finding[]> {
   const request = await doctorRequest(config, '/', ['query']);
   assert.equal(request.dialect, 'postgres');
   if (request.dialect !== 'postgres') return [];
@@ -86,14 +86,14 @@ async function round(t: TestContext, tables: readonly HostileTable[]): Promise<v
     tables: tables.map((table) => ({ ...entryOf(table, formatTableId(table.id)), sweep: { intervalMs: 1000 } })),
   });
 
-  // Doctor's remedies are what the owner runs, as they stand.
-  const before = await told(config, tables);
+  // Doctor's remedies are what the owner runs, as they are.
+  const before = await reported(config, tables);
   assert.deepEqual(
     tables.filter(({ id }) => before.every(({ code, subject }) => code !== 'SELECT_MISSING' || subject.table !== formatTableId(id))),
     [],
   );
   for (const { remedy } of before) for (const statement of remedy.split(/;\n/)) await database.query(statement);
-  assert.deepEqual(await told(config, tables), []);
+  assert.deepEqual(await reported(config, tables), []);
 
   await using connector = await startTestConnector({ database, tables: tables.map(({ id }) => formatTableId(id)) });
   const kafka = await testKafka();

@@ -98,7 +98,7 @@ test('a declared key is the event key, its columns in the order declared', async
   ]);
 });
 
-test('a table begins where it is told to', async () => {
+test('a table begins where startFrom says', async () => {
   await scene.query(
     "INSERT INTO from_now (value) VALUES ('after'); INSERT INTO from_time (value) VALUES ('after'); INSERT INTO from_id (value) VALUES ('after')",
   );

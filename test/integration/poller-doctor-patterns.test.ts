@@ -78,13 +78,13 @@ test('poller and doctor take the same tables by the same entries, whatever names
   const { legacyDb, poller } = config;
   assert.ok(poller);
   await using session = await dialectOf(legacyDb).openSession(legacyDb, 'patterns', 30_000);
-  await using onlooker = await openDoctorSession(postgresClientConfig(legacyDb, legacyDb.roles.poller, 'patterns'));
-  const listed = await readTableNames(onlooker);
+  await using viewer = await openDoctorSession(postgresClientConfig(legacyDb, legacyDb.roles.poller, 'patterns'));
+  const listed = await readTableNames(viewer);
   const byPoller = async (tables: readonly PollerTableConfig[]): Promise<readonly string[]> =>
     (await discoverTables(session, { ...poller, tables: [...tables] })).map(({ table, mode }) => `${table} ${mode}`).toSorted();
   const byDoctor = (tables: readonly PollerTableConfig[]): readonly string[] =>
     polledTables(tables, listed)
-      // A pattern that takes nothing stands for itself there, to be told of.
+      // A pattern that matches nothing is listed under its own text, so that it is reported.
       .filter(({ takesNone }) => !takesNone)
       .map(({ id, mode }) => `${formatTableId(id)} ${mode}`)
       .toSorted();

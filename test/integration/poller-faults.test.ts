@@ -50,7 +50,7 @@ function configOf(name: string, kafkaSettings: Readonly<Record<string, unknown>>
   });
 }
 
-/** Every row that stands in the table was published, and no version twice. */
+/** Every row that the table has was published, and no version twice. */
 async function assertAllPublished(poller: PollerProcess, config: PipelineConfig): Promise<void> {
   const { rows } = await owner.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   try {
@@ -80,21 +80,21 @@ async function untilLog(poller: PollerProcess, pattern: RegExp, timeoutMs = limi
   });
 }
 
-/** Ends when told to, in less time than a supervisor would give it. */
+/** Ends on a signal, in less time than a supervisor would give it. */
 async function endsSoon(poller: PollerProcess): Promise<void> {
   const ended = await Promise.race([poller.kill('SIGTERM'), delay(15_000, 'it lives on' as const, { ref: false })]);
   if (ended !== 0) poller.child.kill('SIGKILL');
   assert.equal(ended, 0, poller.log());
 }
 
-test('Kafka down at start, told to exit: one error with address and remedy, no stack trace', async () => {
+test('Kafka down at start, whenUnavailable exit: one error with address and remedy, no stack trace', async () => {
   await using poller = await spawnPoller(configOf(uniqueName('down'), { brokers: '127.0.0.1:1', whenUnavailable: 'exit' }));
   assert.equal(await poller.exited, 69, poller.log());
   assert.match(poller.log(), /error KAFKA_UNREACHABLE: .*127\.0\.0\.1:1.*\n {2}remedy: Start Kafka/);
   assert.doesNotMatch(poller.log(), /\n\s+at /);
 });
 
-test('Kafka down at start, told to wait: it says so in one line, and begins when the broker is there', async () => {
+test('Kafka down at start, whenUnavailable wait: it says so in one line, and begins when the broker is there', async () => {
   await write(20);
   await own.end('kafka', 'SIGTERM');
   const config = configOf(uniqueName('wait'), {});
@@ -106,7 +106,7 @@ test('Kafka down at start, told to wait: it says so in one line, and begins when
   await endsSoon(poller);
 });
 
-test('Kafka stopped and started again amid writes: the poller goes on by itself, nothing lost, nothing twice; one that is told to end meanwhile ends', async () => {
+test('Kafka stopped and started again amid writes: the poller goes on by itself, nothing lost, nothing twice; one that gets a signal meanwhile ends', async () => {
   const config = configOf(uniqueName('kafka'), {});
   await using poller = await spawnPoller(config);
   await using leaver = await spawnPoller(configOf(uniqueName('leaver'), {}));

@@ -132,7 +132,7 @@ suite('H2', { skip: (await whyNoH2()) ?? false }, () => {
     assert.match(await refusalOf(own.config('lower')), /^LEGACY_LOGIN_REFUSED: .* is an administrator/);
     assert.match(
       await refusalOf(own.config('lower', { ...poller, password: 'wrong' })),
-      /^LEGACY_LOGIN_REFUSED: .* hung up on user poller .*docs\/h2\.md/,
+      /^LEGACY_LOGIN_REFUSED: .* closed the connection of user poller .*docs\/h2\.md/,
     );
     assert.match(await refusalOf(own.config('missing', poller)), /^LEGACY_LOGIN_REFUSED: .*legacyDb\.database/);
     assert.match(

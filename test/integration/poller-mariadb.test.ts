@@ -109,7 +109,7 @@ suite('MariaDB', { skip: why ?? false }, () => {
     }
   });
 
-  test('what commits late, but within the window, is published, once; and the figures tell how late it came', async () => {
+  test('what commits late, but within the window, is published, once; and the figures say how late it came', async () => {
     const late = await scene.connect();
     await late.query('START TRANSACTION');
     await late.query("INSERT INTO orders (value) VALUES ('late')");

@@ -15,7 +15,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
     const pollerName = uniqueName('members');
     const signal = AbortSignal.timeout(150_000);
     const slots = await registerTables(kafka, pollerName, tables, { replicationFactor: 1, signal });
-    const told = new Map<string, { readonly tables: ReadonlySet<string>; readonly all: boolean }>();
+    const reported = new Map<string, { readonly tables: ReadonlySet<string>; readonly all: boolean }>();
     const join = (name: string): Promise<GroupMembership> =>
       joinGroup({
         kafka,
@@ -23,12 +23,12 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
         slots,
         sessionTimeoutMs: 6000,
         logger: silentLogger,
-        onTables: (mine, all) => told.set(name, { tables: mine, all }),
+        onTables: (mine, all) => reported.set(name, { tables: mine, all }),
       });
     const untilShared = (...sizes: readonly number[]): Promise<true> =>
       waitFor(
         async () => {
-          const shares = [...told.values()];
+          const shares = [...reported.values()];
           const had = shares.flatMap((share) => [...share.tables]);
           return shares.map((share) => share.tables.size).join() === sizes.join() && had.toSorted().join() === tables.join();
         },
@@ -36,22 +36,22 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
           signal,
           timeoutMs: 60_000,
           describe: () =>
-            `shared as ${sizes.join()}, each table had once: ${JSON.stringify([...told.entries()].map(([name, share]) => [name, [...share.tables]]))}`,
+            `shared as ${sizes.join()}, each table had once: ${JSON.stringify([...reported.entries()].map(([name, share]) => [name, [...share.tables]]))}`,
         },
       );
     await using stays = await join('stays');
     await untilShared(3);
-    assert.equal(told.get('stays')?.all, true);
+    assert.equal(reported.get('stays')?.all, true);
     {
       await using leaves = await join('leaves');
       await untilShared(2, 1);
-      assert.equal(told.get('stays')?.all, false);
+      assert.equal(reported.get('stays')?.all, false);
       assert.ok(leaves.isMember());
       await stays.confirmed(signal);
     }
-    told.delete('leaves');
+    reported.delete('leaves');
     await untilShared(3);
-    assert.equal(told.get('stays')?.all, true);
+    assert.equal(reported.get('stays')?.all, true);
     assert.ok(stays.isMember());
   });
 }

@@ -19,7 +19,7 @@ async function createTables(database: LegacyDatabase, names: readonly string[]):
   }
 }
 
-test('metrics, liveness and readiness of a running poller; a table that fails leaves the other and makes it unready until it is mended', async () => {
+test('metrics, liveness and readiness of a running poller; a table that fails leaves the other and makes it unready until it is fixed', async () => {
   await using database = await createLegacyDatabase({ empty: true });
   await createTables(database, ['good', 'bad']);
   const name = uniqueName('metrics');

@@ -7,7 +7,7 @@ import { pollerCommand } from '#cdc-poller/commands.ts';
 import { terminal } from '#test/support/terminal.ts';
 import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { startTestPoller, type TestPoller } from '#test/support/poller.ts';
-import { createPollerScene, standingVersions, valuesOf, type PollerScene } from '#test/support/poller-scene.ts';
+import { createPollerScene, presentVersions, valuesOf, type PollerScene } from '#test/support/poller-scene.ts';
 import { versionsOf } from '#test/support/published.ts';
 
 /** Topics take 20,000 bytes; a poison row has some 48,000 that hardly compress. */
@@ -63,8 +63,8 @@ async function deadLetters(): Promise<readonly Letter[]> {
 async function assertAllBut(table: string, poisoned: readonly number[]): Promise<void> {
   const versions = versionsOf(await scene.published(table));
   assert.equal(new Set(versions).size, versions.length, 'published twice');
-  const standing = await standingVersions(scene, table, `'{"id":' || id || '}'`);
-  const missing = standing.filter((version) => !versions.includes(version)).map((version) => Number(/\d+/.exec(version)?.[0]));
+  const present = await presentVersions(scene, table, `'{"id":' || id || '}'`);
+  const missing = present.filter((version) => !versions.includes(version)).map((version) => Number(/\d+/.exec(version)?.[0]));
   assert.deepEqual(
     missing.toSorted((a, b) => a - b),
     poisoned,
@@ -121,7 +121,7 @@ test('rows that were left out are counted, in metrics and status, and are not am
   assert.ok(row.live.leftOut.last.bytes > 48_000);
 });
 
-test('poison rows while polling, among others of their transaction: told once, and not again after a restart', async () => {
+test('poison rows while polling, among others of their transaction: reported once, and not again after a restart', async () => {
   for (const table of ['letters', 'skipped']) {
     await scene.query(
       `INSERT INTO ${table} (value) SELECT CASE WHEN n % 20 = 0 THEN ${poison} || n ELSE 'polled ' || n END FROM generate_series(1, 41) AS n`,
@@ -141,15 +141,15 @@ test('poison rows while polling, among others of their transaction: told once, a
   assert.deepEqual(await leftOut('letters', 1), [0, 0, undefined], 'counts are of the process');
 });
 
-test('told to fail, a poison row makes its table wait, by name and key, while others go on; mended, nothing is lost or repeated', async () => {
+test('with onTooLarge: fail a poison row makes its table wait, by name and key, while others go on; fixed, nothing is lost or repeated', async () => {
   await untilLast('failing', 'fine 2000');
   await scene.query(`INSERT INTO failing (value) VALUES ('before'), (${poison}), ('behind')`);
   await delay(500);
   await scene.query("INSERT INTO steady (value) VALUES ('on')");
   await untilLast('steady', 'on');
   assert.ok(!valuesOf(await scene.published('failing'), 'value').includes('behind'));
-  await scene.query("UPDATE failing SET value = 'mended', updated_at = clock_timestamp() WHERE id = 2002");
-  await untilLast('failing', 'mended');
+  await scene.query("UPDATE failing SET value = 'fixed', updated_at = clock_timestamp() WHERE id = 2002");
+  await untilLast('failing', 'fixed');
   await untilLast('failing', 'behind');
   await assertAllBut('failing', []);
 });

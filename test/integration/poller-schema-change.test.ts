@@ -58,7 +58,7 @@ async function assertOthersGoOn(): Promise<void> {
   await scene.until('steady', (events) => valuesOf(events, 'value').includes(value), 'the other table goes on');
 }
 
-test('a column that is added stands in the very next event', async () => {
+test('a column that is added is in the very next event', async () => {
   // In one transaction: no poll comes between the column and the row.
   await scene.query(
     "BEGIN; ALTER TABLE added ADD COLUMN note text; INSERT INTO added (value, note) VALUES ('after', 'first note'); COMMIT",

@@ -140,7 +140,7 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
   const { sweep: refused } = await endpoint.until('public.things', (figures) => figures.sweep?.lastOutcome === 'too-many');
   assert.equal(refused?.deletesPublished, 1, 'of this process');
   const { printed } = await terminal(pollerCommand, config).run('status');
-  assert.match(printed, /1 deletes, last NOT BELIEVED \(too-many\)/);
+  assert.match(printed, /1 deletes, last DISCARDED \(too-many\)/);
   // The position that is written with this knows of no delete from the truncate on.
   await untilPublished(kafka, config, database);
   const [truncated] = await database.query('SELECT xmin::text AS xid FROM things');

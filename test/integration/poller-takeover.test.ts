@@ -100,7 +100,7 @@ const losses: readonly (readonly [how: string, policy: string, lose: (topic: str
       const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
       await admin.connect();
       try {
-        // Which tells it of the topic.
+        // Which reports the topic to it.
         await admin.fetchTopicOffsets(topic);
         await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
       } finally {

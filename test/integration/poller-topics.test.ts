@@ -96,7 +96,7 @@ test('a positions topic that is deleted while the poller runs ends it by name, a
 
 const unreadable = { junk: 'no position', newer: JSON.stringify({ version: 99, position: {}, chunks: [] }) };
 for (const [what, value] of Object.entries(unreadable)) {
-  test(`a position that cannot be read (${what}) is one table's trouble; status says so, and the stated reset mends it while the poller runs`, async () => {
+  test(`a position that cannot be read (${what}) is one table's trouble; status says so, and the stated reset fixes it while the poller runs`, async () => {
     const port = await getPort();
     await using poll = await scene({ http: { port } });
     const { config, name, kafka } = poll;

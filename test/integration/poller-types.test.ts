@@ -37,7 +37,7 @@ async function judge(
 
 const codes = (findings: readonly ShapeFinding[]): readonly string[] => findings.map(({ code, message }) => `${code} ${message}`);
 
-/** Type, literal, and what stands in `after`. */
+/** Type, literal, and what is in `after`. */
 const cases: readonly (readonly [type: string, literal: string, json: string])[] = [
   ['app."interval"', "'month'", '"month"'],
   ['app."bool"', "'yes'", '"yes"'],

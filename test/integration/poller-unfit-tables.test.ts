@@ -39,7 +39,7 @@ test('a parent has its own rows alone, each child its own: none is missed, none 
   assert.deepEqual(await rows('inh_child'), ['c1', 'c2', 'c3']);
 });
 
-test('tables that cannot be polled stand alone: the others are polled, readiness and status tell, and one that is mended goes on', async () => {
+test('tables that cannot be polled wait alone: the others are polled, readiness and status say so, and one that is fixed goes on', async () => {
   const port = await getPort();
   await using scene = await createPollerScene(
     `CREATE TABLE good (id bigint PRIMARY KEY, ${at}); CREATE TABLE secret (id bigint PRIMARY KEY, ${at});
@@ -49,7 +49,7 @@ test('tables that cannot be polled stand alone: the others are polled, readiness
   );
   await scene.query('REVOKE SELECT ON secret FROM cdc_poller; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY');
   const error = await refusalOf(scene.config);
-  assert.equal(error?.code, 'TABLES_UNFIT', 'with --once the exit code tells');
+  assert.equal(error?.code, 'TABLES_UNFIT', 'with --once the exit code says so');
   for (const text of ['public.secret', 'public.hidden', 'public.missing']) assert.ok(error?.message.includes(text), text);
   assert.equal((await scene.published('good')).length, 1);
   await using poller = startTestPoller(scene.config);
@@ -69,7 +69,7 @@ test('tables that cannot be polled stand alone: the others are polled, readiness
   assert.match(text, /public\.secret.*SELECT_MISSING/);
   await scene.query(`GRANT SELECT ON secret TO cdc_poller; CREATE POLICY cdc_read ON hidden FOR SELECT TO cdc_poller USING (true);
     CREATE TABLE missing (id bigint PRIMARY KEY, ${at}); INSERT INTO missing VALUES (4)`);
-  for (const table of ['secret', 'hidden', 'missing']) await scene.until(table, (events) => events.length === 1, `${table} was mended`);
+  for (const table of ['secret', 'hidden', 'missing']) await scene.until(table, (events) => events.length === 1, `${table} was fixed`);
   await poller.stop();
 });
 

@@ -10,7 +10,7 @@ import {
   create,
   createProjectionScene,
   differences,
-  whyItStands,
+  reasonOf,
   type TableChange,
   type TableRow,
 } from '#test/support/projection-scene.ts';
@@ -133,7 +133,7 @@ async function round(direct: DirectModel, chance: Chance, counts: Counts): Promi
           assert.deepEqual(found, [], said);
         } else if (!stood.has(projection.name)) {
           stood.add(projection.name);
-          const codes = await whyItStands(direct, projection, sql);
+          const codes = await reasonOf(direct, projection, sql);
           assert.ok(
             codes.includes(fault.code),
             `${fault.code} where ${codes.join(' or ') || 'nothing'} is the reason: ${fault.cause}\n${sql}`,

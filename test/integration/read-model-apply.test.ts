@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches, StalePositionError } from '#read-model/apply/apply-transaction.ts';
-import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
+import { commitBatches, StalePositionError } from '#read-model/apply/commit-batches.ts';
+import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, eventValue, item, nextLsn, order, product, upsert } from '#test/support/order-events.ts';
 import { orderHistory, randomBelow } from '#test/support/order-history.ts';
@@ -10,11 +10,11 @@ import { assertMirrors, assertViewIsTrue } from '#test/support/read-model-truth.
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
 
-test('of two appliers with the same expected offset exactly one writes', async () => {
+test('of two transactions with the same expected offset exactly one commits', async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
   const rivals = ['one', 'two', 'three', 'four'].map((status) => direct.batch('orders', 0, [upsert('orders', order(1, 1, status))]));
-  const results = await Promise.allSettled(rivals.map((batch) => applyBatches(direct.pool, direct.model, [batch])));
+  const results = await Promise.allSettled(rivals.map((batch) => commitBatches(direct.pool, direct.model, [batch])));
   const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   assert.equal(refused.length, 3);
   assert.ok(refused.every((reason) => reason instanceof StalePositionError));
@@ -29,7 +29,7 @@ test('who held a partition before it was claimed again can write no more, not ev
   await direct.place('orders');
   await direct.read.query('UPDATE model.applied_offsets SET epoch = epoch + 1');
   const late = direct.batch('orders', 0, [upsert('orders', order(1, 1))]);
-  await assert.rejects(applyBatches(direct.pool, direct.model, [late]), StalePositionError);
+  await assert.rejects(commitBatches(direct.pool, direct.model, [late]), StalePositionError);
   assert.deepEqual(await direct.read.query('SELECT id FROM model.orders'), []);
 });
 
@@ -39,7 +39,7 @@ test('one stale partition keeps the whole transaction from being applied, and is
   await direct.place('customers');
   const good = direct.batch('customers', 0, [upsert('customers', customer(1))]);
   const stale = direct.batch('orders', 5, [upsert('orders', order(1, 1))]);
-  await assert.rejects(applyBatches(direct.pool, direct.model, [good, stale]), (error) => {
+  await assert.rejects(commitBatches(direct.pool, direct.model, [good, stale]), (error) => {
     assert.ok(error instanceof StalePositionError);
     assert.deepEqual(error.stale, [stale]);
     return true;
@@ -47,23 +47,27 @@ test('one stale partition keeps the whole transaction from being applied, and is
   assert.deepEqual(await direct.read.query('SELECT id FROM model.customers'), []);
 });
 
-test(`appliers that touch one order from different partitions at once leave a true view (seed ${seed})`, { timeout: 150_000 }, async () => {
-  await using direct = await createDirectModel();
-  const tables = ['customers', 'products', 'orders', 'order_items'];
-  for (const table of tables) await direct.place(table);
-  const rounds = 40;
-  for (let round = 0; round < rounds; round += 1) {
-    // All four write at the same moment what one row of the view is made of; nothing orders them but the database.
-    const batches = [
-      direct.batch('customers', round, [upsert('customers', customer(1, `name ${round}`))]),
-      direct.batch('products', round, [upsert('products', product(1, `product ${round}`))]),
-      direct.batch('orders', round, [upsert('orders', order(round % 3, 1, `status ${round}`))]),
-      direct.batch('order_items', round, [upsert('order_items', item(1, (round + 1) % 3, 1, round + 1))]),
-    ];
-    await Promise.all(batches.map((batch) => applyBatches(direct.pool, direct.model, [batch])));
-    await assertViewIsTrue(direct.read, 'model');
-  }
-});
+test(
+  `transactions that touch one order from different partitions at once leave a true view (seed ${seed})`,
+  { timeout: 150_000 },
+  async () => {
+    await using direct = await createDirectModel();
+    const tables = ['customers', 'products', 'orders', 'order_items'];
+    for (const table of tables) await direct.place(table);
+    const rounds = 40;
+    for (let round = 0; round < rounds; round += 1) {
+      // All four write at the same moment what one row of the view is made of; nothing orders them but the database.
+      const batches = [
+        direct.batch('customers', round, [upsert('customers', customer(1, `name ${round}`))]),
+        direct.batch('products', round, [upsert('products', product(1, `product ${round}`))]),
+        direct.batch('orders', round, [upsert('orders', order(round % 3, 1, `status ${round}`))]),
+        direct.batch('order_items', round, [upsert('order_items', item(1, (round + 1) % 3, 1, round + 1))]),
+      ];
+      await Promise.all(batches.map((batch) => commitBatches(direct.pool, direct.model, [batch])));
+      await assertViewIsTrue(direct.read, 'model');
+    }
+  },
+);
 
 test(`any interleaving of the topics ends in the same mirrors and view (seed ${seed})`, { timeout: 150_000 }, async () => {
   const below = randomBelow(seed);
@@ -99,7 +103,7 @@ async function replay(
   for (let tables = left(); tables.length > 0; tables = left()) {
     const chosen = run % 2 === 0 ? tables.slice(below(tables.length)).slice(0, 1) : tables.filter(() => below(2) === 0);
     const batches = chosen.flatMap((table) => take(table) ?? []);
-    if (batches.length > 0) await applyBatches(direct.pool, direct.model, batches);
+    if (batches.length > 0) await commitBatches(direct.pool, direct.model, batches);
   }
 }
 
@@ -115,7 +119,7 @@ test('a truncate ends alike whether rows of other partitions come before or afte
     const truncating = direct.batch('orders', 0, [truncate], { partition: 0 });
     const writing = direct.batch('orders', 0, [older, newer], { partition: 1 });
     const steps = [[truncating], [writing], [truncating, writing]];
-    for (const step of ordering) await applyBatches(direct.pool, direct.model, steps[step] ?? []);
+    for (const step of ordering) await commitBatches(direct.pool, direct.model, steps[step] ?? []);
     assert.deepEqual(await direct.read.query('SELECT id FROM model.orders'), [{ id: '3' }], `ordering ${ordering.join()}`);
     await assertViewIsTrue(direct.read, 'model');
   }
@@ -129,8 +133,8 @@ test('a truncate and a row that it removes, applied at the same moment, leave no
     const older = { key: '{"id":2}', value: eventValue({ table: 'orders', op: 'c', after: order(2, 1), lsn: nextLsn() }) };
     const truncate = { key: null, value: eventValue({ table: 'orders', op: 't', lsn: nextLsn() }) };
     await Promise.all([
-      applyBatches(direct.pool, direct.model, [direct.batch('orders', round, [older], { partition: 1 })]),
-      applyBatches(direct.pool, direct.model, [direct.batch('orders', round, [truncate], { partition: 0 })]),
+      commitBatches(direct.pool, direct.model, [direct.batch('orders', round, [older], { partition: 1 })]),
+      commitBatches(direct.pool, direct.model, [direct.batch('orders', round, [truncate], { partition: 0 })]),
     ]);
     assert.deepEqual(await direct.read.query('SELECT id FROM model.orders'), [], `round ${round}`);
   }

@@ -33,7 +33,7 @@ async function heldBack(holdBack: (model: ReadModelFixture) => Promise<() => Pro
   const release = await holdBack(model);
   try {
     await model.send('orders', orders(200));
-    // A second batch of each partition waits behind the one that stands in the database.
+    // A second batch of each partition waits behind the one that waits in the database.
     await model.send('orders', orders(400));
     await delay(longerThanASessionMs);
   } finally {

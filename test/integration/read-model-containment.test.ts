@@ -12,7 +12,7 @@ import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { cdcReadModel } from '#test/support/terminal.ts';
 
-/** Whatever an event says, or the read database does: it is applied, parked, or its table stands by name; nothing else stops. */
+/** Whatever an event says, or the read database does: it is applied, parked, or its table halts by name; nothing else stops. */
 
 const halts = async (model: ReadModelFixture) =>
   (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ topic, partition, halted }) =>
@@ -41,18 +41,21 @@ const twins = ['t'.repeat(63) + 'a', 't'.repeat(63) + 'b'];
 const many = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`c${index}`, 1]));
 
 const unfit = {
-  'a name that Postgres would cut': { columns: { [long]: 'v' }, told: /has a name of 64 bytes, and Postgres keeps 63/ },
-  'two names that differ only where Postgres cuts': { columns: Object.fromEntries(twins.map((name) => [name, 1])), told: /64 bytes/ },
-  'the name of a system column': { columns: { xmin: 'v' }, told: /column "xmin" is called as a column that every table of Postgres has/ },
-  'no name': { columns: { '': 'v' }, told: /a column without a name/ },
-  'a NUL in the name': { columns: { 'nul\0x': 'v' }, told: /has a NUL in its name/ },
-  'the name of a column of ours': { columns: { _lsn: 5 }, told: /the mirror has a column _lsn of its own/ },
-  'more columns than a table can have': { columns: many, told: /would have 50\d\d columns, and Postgres takes 1600/ },
+  'a name that Postgres would cut': { columns: { [long]: 'v' }, reported: /has a name of 64 bytes, and Postgres keeps 63/ },
+  'two names that differ only where Postgres cuts': { columns: Object.fromEntries(twins.map((name) => [name, 1])), reported: /64 bytes/ },
+  'the name of a system column': {
+    columns: { xmin: 'v' },
+    reported: /column "xmin" is called as a column that every table of Postgres has/,
+  },
+  'no name': { columns: { '': 'v' }, reported: /a column without a name/ },
+  'a NUL in the name': { columns: { 'nul\0x': 'v' }, reported: /has a NUL in its name/ },
+  'the name of a column of ours': { columns: { _lsn: 5 }, reported: /the mirror has a column _lsn of its own/ },
+  'more columns than a table can have': { columns: many, reported: /would have 50\d\d columns, and Postgres takes 1600/ },
 } as const;
 
-for (const [what, { columns, told }] of Object.entries(unfit)) {
+for (const [what, { columns, reported }] of Object.entries(unfit)) {
   test(
-    `an event whose column has ${what}: its table stands by name, others go on, and it goes on as the remedy says`,
+    `an event whose column has ${what}: its table halts by name, others go on, and it goes on as the remedy says`,
     { timeout: 300_000 },
     async () => {
       await using model = await createReadModel({ partitions: 1 });
@@ -71,7 +74,7 @@ for (const [what, { columns, told }] of Object.entries(unfit)) {
         );
         assert.equal(halt?.code, 'READ_MODEL_COLUMN_UNFIT');
         assert.equal(halt.topic, model.topic('customers'));
-        assert.match(halt.cause, told);
+        assert.match(halt.cause, reported);
         assert.match(halt.cause, /partition 0, offset 1/);
         assert.match(halt.remedy, /ignoreColumns.*onSchemaChange: park/);
         await reaches(model, '1', '1');
@@ -162,7 +165,7 @@ test('what passes and lasts shows in the status, and goes on by itself', { timeo
 });
 
 test(
-  'a right that is missing, a table that is gone: the partition stands with the reason, others go on, and it goes on when mended',
+  'a right that is missing, a table that is gone: the partition halts with the reason, others go on, and it goes on when that is fixed',
   { timeout: 300_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
@@ -188,7 +191,7 @@ test(
   },
 );
 
-test('a model that ends does not end another of its process; status and the end tell', { timeout: 300_000 }, async () => {
+test('a model that ends does not end another of its process; status and the end say so', { timeout: 300_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await migrateOrders(model.read.owner, 'strict');
   const { model: settings } = model.config.readModel?.models ?? {};

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches, StalePositionError } from '#read-model/apply/apply-transaction.ts';
+import { commitBatches, StalePositionError } from '#read-model/apply/commit-batches.ts';
 import { createCopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, item, order, product, remove, upsert } from '#test/support/order-events.ts';
@@ -22,10 +22,10 @@ test('a row that is there already, in the middle of a batch of new ones: the who
   await using direct = await createDirectModel();
   await direct.place('orders');
   await direct.place('customers');
-  await applyBatches(direct.pool, direct.model, [direct.batch('orders', 0, [upsert('orders', order(150, 1, 'old'))])]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('orders', 0, [upsert('orders', order(150, 1, 'old'))])]);
   const orders = direct.batch('orders', 1, creates(1, rows, 'new'));
   const customers = direct.batch('customers', 0, [upsert('customers', customer(1))]);
-  await applyBatches(direct.pool, direct.model, [orders, customers]);
+  await commitBatches(direct.pool, direct.model, [orders, customers]);
   assert.deepEqual(direct.copies, [true, true, false]);
   assert.deepEqual(await statuses(direct), [{ status: 'new', count: String(rows) }]);
   await assertViewIsTrue(direct.read, 'model');
@@ -40,10 +40,10 @@ test('a batch that comes twice is refused by its position; a snapshot that is ta
   await using direct = await createDirectModel();
   await direct.place('orders');
   const first = direct.batch('orders', 0, creates(1, rows, 'new'));
-  await applyBatches(direct.pool, direct.model, [first]);
-  await assert.rejects(applyBatches(direct.pool, direct.model, [first]), StalePositionError);
+  await commitBatches(direct.pool, direct.model, [first]);
+  await assert.rejects(commitBatches(direct.pool, direct.model, [first]), StalePositionError);
   assert.deepEqual(direct.copies, [true]);
-  await applyBatches(direct.pool, direct.model, [direct.batch('orders', rows, creates(1, rows, 'read', 'r'))]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('orders', rows, creates(1, rows, 'read', 'r'))]);
   assert.deepEqual(direct.copies, [true, false]);
   assert.deepEqual(await statuses(direct), [{ status: 'read', count: String(rows) }]);
   await assertViewIsTrue(direct.read, 'model');
@@ -60,12 +60,12 @@ test('a row that its table refuses is parked alone out of a batch that was to be
     ...creates(101, 100, 'new'),
     upsert('orders', order(501, 1, 'new')),
   ];
-  await assert.rejects(applyBatches(direct.pool, model, [direct.batch('orders', 0, messages)]), /refuse/);
+  await assert.rejects(commitBatches(direct.pool, model, [direct.batch('orders', 0, messages)]), /refuse/);
   assert.deepEqual(await statuses(direct), []);
-  await applyBatches(direct.pool, model, [direct.batch('orders', 0, messages)], { isolate: true });
+  await commitBatches(direct.pool, model, [direct.batch('orders', 0, messages)], { parkFailing: true });
   assert.deepEqual(await statuses(direct), [{ status: 'new', count: '201' }]);
   const more = [upsert('orders', order(500, 1, 'behind'), 'u'), ...creates(601, 50, 'new')];
-  await applyBatches(direct.pool, model, [direct.batch('orders', messages.length, more)]);
+  await commitBatches(direct.pool, model, [direct.batch('orders', messages.length, more)]);
   const parked = await direct.read.query('SELECT event_offset, code FROM model.parked_events ORDER BY event_offset');
   assert.deepEqual(parked, [
     { event_offset: '100', code: 'READ_MODEL_EVENT_INAPPLICABLE' },
@@ -78,7 +78,7 @@ test('a row that its table refuses is parked alone out of a batch that was to be
 test('within one batch: created and changed, created and deleted, deleted and created again, changed only', async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
-  await applyBatches(direct.pool, direct.model, [
+  await commitBatches(direct.pool, direct.model, [
     direct.batch('orders', 0, [upsert('orders', order(3, 1)), upsert('orders', order(4, 1))]),
   ]);
   const batch = [
@@ -90,8 +90,8 @@ test('within one batch: created and changed, created and deleted, deleted and cr
     upsert('orders', order(3, 1, 'again')),
     upsert('orders', order(4, 1, 'updated'), 'u'),
   ];
-  await applyBatches(direct.pool, direct.model, [direct.batch('orders', 2, batch)]);
-  // Only the row that is new by all that the batch tells was copied: no trial failed.
+  await commitBatches(direct.pool, direct.model, [direct.batch('orders', 2, batch)]);
+  // Only the row that is new by all that the batch has was copied: no trial failed.
   assert.deepEqual(direct.copies, [true, true]);
   assert.deepEqual(await direct.read.query('SELECT id, status FROM model.orders ORDER BY id'), [
     { id: '1', status: 'changed' },
@@ -109,7 +109,7 @@ test('what is copied is what is upserted: any text, and nulls', async () => {
     await using direct = await createDirectModel({ copies });
     await direct.place('orders');
     const messages = notes.map((note, index) => upsert('orders', { ...order(index + 1, 1), note }));
-    await applyBatches(direct.pool, direct.model, [direct.batch('orders', 0, messages)]);
+    await commitBatches(direct.pool, direct.model, [direct.batch('orders', 0, messages)]);
     assert.deepEqual(direct.copies, copies ? [true] : []);
     stored.push((await direct.read.query('SELECT note FROM model.orders ORDER BY id')).map(({ note }) => note));
   }
@@ -121,7 +121,7 @@ test('the view has what was copied, from whichever table', async () => {
   await using direct = await createDirectModel();
   for (const table of ['customers', 'products', 'orders', 'order_items']) await direct.place(table);
   const ids = Array.from({ length: 50 }, (_, index) => index + 1);
-  await applyBatches(direct.pool, direct.model, [
+  await commitBatches(direct.pool, direct.model, [
     direct.batch(
       'order_items',
       0,
@@ -130,7 +130,7 @@ test('the view has what was copied, from whichever table', async () => {
     direct.batch('orders', 0, creates(1, 20, 'new')),
   ]);
   await assertViewIsTrue(direct.read, 'model');
-  await applyBatches(direct.pool, direct.model, [
+  await commitBatches(direct.pool, direct.model, [
     direct.batch('customers', 0, [upsert('customers', customer(1))]),
     direct.batch(
       'products',
@@ -142,7 +142,7 @@ test('the view has what was copied, from whichever table', async () => {
   await assertViewIsTrue(direct.read, 'model');
 });
 
-test('of large batches whose rows are there already only the first is tried, then they rest from it', async () => {
+test('of large batches whose rows are there already only the first is tried, then some go without a trial', async () => {
   await using direct = await createDirectModel();
   await direct.place('orders');
   const trials = createCopyTrials();
@@ -156,7 +156,7 @@ test('of large batches whose rows are there already only the first is tried, the
   };
   const model = { ...direct.model, copyTrials };
   for (let round = 0; round < 4; round += 1) {
-    await applyBatches(direct.pool, model, [direct.batch('orders', round * rows, creates(1, rows, `round ${round}`, 'r'))]);
+    await commitBatches(direct.pool, model, [direct.batch('orders', round * rows, creates(1, rows, `round ${round}`, 'r'))]);
   }
   assert.deepEqual(ended, [true, false]);
   assert.deepEqual(await statuses(direct), [{ status: 'round 3', count: String(rows) }]);

@@ -48,7 +48,7 @@ test(`kill -9 in the middle of a batch, early and late, applies every event once
   void running;
 });
 
-/** Kills a consumer that stands in a transaction, since `holdUp` is in its way, and lets the lock go after. */
+/** Kills a consumer that is in a transaction, since `holdUp` is in its way, and lets the lock go after. */
 async function killHeldUp(model: ReadModelFixture, child: ChildProcess, holdUp: string, send: () => Promise<void>): Promise<void> {
   const lock = await model.read.pool.connect();
   try {
@@ -91,7 +91,7 @@ test(`members that join, leave and die while events come leave no trace (seed ${
   assert.equal(third.exitCode, null);
 });
 
-/** Sends changes until told to stop. */
+/** Sends changes until it is stopped. */
 function feed(model: ReadModelFixture, history: History): AsyncDisposable & { stop(): Promise<void> } {
   const stopped = new AbortController();
   const sending = (async () => {

@@ -86,7 +86,7 @@ async function untilStates(expected: Readonly<Record<Model, 'fresh' | 'stale'>>)
   await eventually(statesOf, (found) => models.every((model) => found[model] === expected[model]), 90_000);
 }
 
-/** What is stale has nothing left to consume: no consumer lag would tell. */
+/** What is stale has nothing left to consume: no consumer lag would show it. */
 async function assertNoLag(model: Model): Promise<void> {
   const { rows } = await statusRows();
   for (const { lag } of rows.filter((row) => row.model === model)) assert.equal(lag, '0');

@@ -14,22 +14,22 @@ const rounds = process.env['TEST_NIGHTLY'] === '1' ? 200 : 20;
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 
 /**
- * Random messages in one topic, good events in another, two models in one process: one whose tables stand before what does not fit, one that
- * parks it. Nothing ends, the good table has all its rows, and each message was applied or parked, or its table stands with code, topic and
- * offset; told to park, it goes on to the end.
+ * Random messages in one topic, good events in another, two models in one process: one whose tables halt before what does not fit, one that
+ * parks it. Nothing ends, the good table has all its rows, and each message was applied or parked, or its table halts with code, topic and
+ * offset; with onSchemaChange: park it goes on to the end.
  */
 test(`whatever the messages of a topic say (seed ${seed}, ${rounds} rounds)`, { timeout: 900_000 }, async (context) => {
   context.diagnostic(`FUZZ_SEED=${seed}`);
   await using model = await createReadModel({ partitions: 1, schemaRegistry: { url: 'http://127.0.0.1:9', requestTimeoutMs: 1000 } });
   await migrateOrders(model.read.owner, 'parking');
   const { model: settings } = model.config.readModel?.models ?? {};
-  const configWith = (standing: 'stop-table' | 'park') =>
+  const configWith = (onSchemaChange: 'stop-table' | 'park') =>
     pipelineSchema.parse({
       ...model.config,
       readModel: {
         ...model.config.readModel,
         models: {
-          model: { ...settings, onSchemaChange: standing },
+          model: { ...settings, onSchemaChange },
           parking: { ...settings, groupId: `${model.groupId}-parking`, onSchemaChange: 'park' },
         },
       },

@@ -38,7 +38,7 @@ const junk: Readonly<Record<string, { readonly value: string | Buffer; readonly 
   'no JSON': { value: 'junk', cause: /not JSON/ },
 };
 
-test('each is parked for what it is; its table stands before none of them', { timeout: 300_000 }, async () => {
+test('each is parked for what it is; its table halts before none of them', { timeout: 300_000 }, async () => {
   // The registry is configured, and away.
   await using model = await createReadModel({ partitions: 1, schemaRegistry: { url: 'http://127.0.0.1:9', requestTimeoutMs: 1000 } });
   const entries = Object.entries(junk);

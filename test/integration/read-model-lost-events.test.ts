@@ -65,13 +65,13 @@ async function createScene(): Promise<Scene> {
   };
 }
 
-/** A Kafka that tells when the reader has got the transaction's END, and keeps back what `isHeld` says. */
+/** A Kafka that reports when the reader has got the transaction's END, and keeps back what `isHeld` says. */
 function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (topic: string) => boolean = () => false): Kafka {
   return withConsumers(kafka, (options) => ({
     onBatch: async (batch, control) => {
       if (isHeld(batch.topic)) {
         control.seek(batch.fetchedFrom);
-        control.rest(100);
+        control.pause(100);
         return;
       }
       if (batch.topic === boundary) onEnd();
@@ -80,7 +80,7 @@ function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (to
   }));
 }
 
-/** An admin that has told how far `topic` goes, and does `then` before it says so. */
+/** An admin that finds out how far `topic` goes, and does `then` before it says so. */
 function askedAbout(admin: KafkaAdmin, topic: string, then: () => Promise<void>): KafkaAdmin {
   return {
     ...admin,
@@ -93,7 +93,7 @@ function askedAbout(admin: KafkaAdmin, topic: string, then: () => Promise<void>)
 }
 
 suite('an event of a source transaction that does not come', { timeout: 300_000, concurrency: true }, () => {
-  test('is given up, and told, though its topic goes on being written', async () => {
+  test('is given up, and reported, though its topic goes on being written', async () => {
     await using scene = await createScene();
     const { model } = scene;
     const [boundary, items] = [boundaryTopic(model.prefix), model.topic('order_items')];

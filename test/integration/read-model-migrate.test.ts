@@ -41,7 +41,7 @@ test('several at once apply every file once, in order, each model in a schema of
   assert.deepEqual((await migrate(read.owner, { schema: 'model' })).files, []);
 });
 
-test('a schema that an older program migrated goes on: nothing is applied twice, and the rest is', async () => {
+test('a schema that an older program migrated goes on: nothing is applied twice, and what is missing is applied', async () => {
   await using read = await createReadDatabase();
   await migrate(read.owner, { schema: 'model' });
   await asOlder(read, files);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
@@ -75,7 +75,7 @@ test(
       [[model.topic('orders'), 3]],
     );
 
-    // Nothing is mended yet: a retry changes nothing and says so.
+    // Nothing is fixed yet: a retry changes nothing and says so.
     assert.match(await cdcReadModel(model.config, 'parked', 'retry'), /Applied 0 events of 1 keys; 1 keys still wait/);
     assert.equal((await parkedList(model)).length, 3);
     await model.read.query(acceptBad);
@@ -154,7 +154,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
   const parked = await model.read.query(`SELECT encode(key, 'escape') AS key, encode(value, 'escape') AS value FROM model.parked_events`);
   assert.deepEqual(log, [{ events: String(sent.length - parked.length), parked: String(parked.length) }]);
   assert.ok(parked.length > 20, `${parked.length} parked`);
-  // Each event has a status of its own (the bad ones aside), so what is parked can be told apart from what was applied.
+  // Each event has a status of its own (the bad ones aside), so what is parked can be counted apart from what was applied.
   const parkedEvents = new Set(parked.map(({ key, value }) => `${key} ${/"status":"(status \d+)"/.exec(value ?? '')?.[1] ?? ''}`));
   const rows = new Map<number, Columns>();
   for (const { id, status } of sent) {
@@ -185,7 +185,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
   );
 });
 
-async function standing(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string }> {
+async function haltOf(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string }> {
   const halts = async () => (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => halted ?? []);
   const [halt] = await eventually(halts, (found) => found.length > 0);
   assert.ok(halt);
@@ -193,7 +193,7 @@ async function standing(model: ReadModelFixture): Promise<{ readonly code: strin
 }
 
 test(
-  'past the cap the table stands, names an event, has skipped nothing, and goes on when there is room',
+  'past the cap the table halts, names an event, has skipped nothing, and goes on when there is room',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1, settings: { parkedMax: 5 } });
@@ -203,7 +203,7 @@ test(
       'orders',
       Array.from({ length: 6 }, (_, id) => upsert('orders', order(id, 1, 'bad'))),
     );
-    const { code, cause } = await standing(model);
+    const { code, cause } = await haltOf(model);
     assert.equal(code, 'READ_MODEL_PARKED_FULL');
     assert.match(cause, /more than 5 parked events; one of them: topic .*orders, partition 0, offset 0: .*refuse_bad/);
     assert.deepEqual(await model.read.query(`SELECT next_offset FROM model.applied_offsets WHERE topic LIKE '%.orders'`), [
@@ -216,12 +216,12 @@ test(
   },
 );
 
-test('a table that is gone is no poison: the table stands by name instead of parking everything', { timeout: 150_000 }, async () => {
+test('a table that is gone is no poison: the table halts by name instead of parking everything', { timeout: 150_000 }, async () => {
   await using model = await createReadModel({ partitions: 1 });
   await using running = await model.start();
   await model.read.query('ALTER TABLE model.products RENAME TO elsewhere');
   await model.send('products', [upsert('products', product(1))]);
-  const { code, cause } = await standing(model);
+  const { code, cause } = await haltOf(model);
   assert.equal(code, 'READ_MODEL_HALTED');
   assert.match(cause, /products, partition 0 halts before offset 0: .*products/);
   assert.deepEqual(await model.read.query('SELECT count(*) FROM model.parked_events'), [{ count: '0' }]);
@@ -239,7 +239,7 @@ test('a retry and live events of the same key at the same moment keep their orde
   const apply = async (status: string): Promise<void> => {
     const batch = direct.batch('orders', offset, [upsert('orders', order(1, 1, status), 'u')]);
     offset += 1;
-    await applyBatches(direct.pool, model, [batch], { isolate: true });
+    await commitBatches(direct.pool, model, [batch], { parkFailing: true });
   };
   for (let round = 0; round < 25; round += 1) {
     await direct.read.query(refuseBad);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '#pipeline/index.ts';
 import { inTransaction, queryText } from '#read-model/database.ts';
-import { createApplier } from '#read-model/apply/applier.ts';
+import { createBatchScheduler } from '#read-model/apply/batch-scheduler.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -58,8 +58,8 @@ test(
     await fill(direct);
     assert.notDeepEqual(await wholeReads(direct), [], 'statistics that nobody made');
     await direct.place('customers');
-    const applier = createApplier(direct.pool, direct.model, silentLogger, new AbortController().signal);
-    assert.equal(await applier.submit(direct.batch('customers', 0, [upsert('customers', customer(1))])), 'applied');
+    const scheduler = createBatchScheduler(direct.pool, direct.model, silentLogger, new AbortController().signal);
+    assert.equal(await scheduler.submit(direct.batch('customers', 0, [upsert('customers', customer(1))])), 'applied');
     await eventually(
       () => wholeReads(direct),
       (found) => found.length === 0,

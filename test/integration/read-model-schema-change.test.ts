@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { Client } from 'pg';
 import type { Kafka, OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
-import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
+import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
 import { HaltedTableError } from '#read-model/faults/halts.ts';
 import { readModelStatus } from '#read-model/status.ts';
@@ -37,7 +37,7 @@ const sameRows = async (model: ReadModelFixture, sql: string, rows: readonly Rea
 };
 
 test(
-  'a change of the source that a mirror does not follow stops that table alone, is reported, and goes on when the mirror is mended',
+  'a change of the source that a mirror does not follow stops that table alone, is reported, and goes on when the mirror is fixed',
   { timeout: 200_000 },
   async () => {
     await using db = await createLegacyDatabase();
@@ -62,19 +62,19 @@ test(
 
       // Told by the event: JSON has text where the mirror wants true or false. Told by Postgres: text that is no integer.
       const changes = [
-        { column: 'flag', type: `text USING CASE WHEN flag THEN 'on' END`, told: /column flag: expected true or false, got "on"/ },
-        { column: 'n', type: `text USING 'n' || n`, told: /invalid input syntax for type integer: "n1?\d"/ },
+        { column: 'flag', type: `text USING CASE WHEN flag THEN 'on' END`, cause: /column flag: expected true or false, got "on"/ },
+        { column: 'n', type: `text USING 'n' || n`, cause: /invalid input syntax for type integer: "n1?\d"/ },
       ] as const;
-      for (const [round, { column, type, told }] of changes.entries()) {
+      for (const [round, { column, type, cause }] of changes.entries()) {
         await source.query(`ALTER TABLE things ALTER ${column} TYPE ${type}`);
         await source.query(`UPDATE things SET flag = flag; INSERT INTO others VALUES (${round + 2}, 1)`);
-        const stands = await eventually(
+        const stopped = await eventually(
           () => halted(model),
           (found) => found.length > 0,
         );
-        assert.match(stands[0]?.cause ?? '', told);
-        assert.match(stands[0]?.cause ?? '', /mirror things of public\.things halts before topic \S+, partition \d, offset \d+/);
-        assert.match(stands[0]?.remedy ?? '', /ALTER COLUMN/);
+        assert.match(stopped[0]?.cause ?? '', cause);
+        assert.match(stopped[0]?.cause ?? '', /mirror things of public\.things halts before topic \S+, partition \d, offset \d+/);
+        assert.match(stopped[0]?.remedy ?? '', /ALTER COLUMN/);
         await sameRows(model, 'SELECT count(*) FROM model.others', [{ count: String(round + 2) }]);
         assert.deepEqual(await model.read.query('SELECT id FROM model.parked_events'), []);
         await model.read.query(`ALTER TABLE model.things ALTER ${column} TYPE text`);
@@ -94,7 +94,7 @@ test(
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(
-    `${client}: what comes before the event is applied, all partitions of the table stand, others go on, also after a restart; a rebuild says why it cannot be`,
+    `${client}: what comes before the event is applied, all partitions of the table halt, others go on, also after a restart; a rebuild says why it cannot be`,
     { timeout: 150_000 },
     async () => {
       await using model = await createReadModel({ client });
@@ -103,11 +103,11 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       {
         await using running = await model.start();
         await model.send('orders', [upsert('orders', order(1, 1)), upsert('orders', order(2, 1)), upsert('orders', misfit)]);
-        const [stands, ...more] = await eventually(
+        const [stopped, ...more] = await eventually(
           () => halted(model),
           (found) => found.length > 0,
         );
-        assert.equal(stands?.topic, model.topic('orders'));
+        assert.equal(stopped?.topic, model.topic('orders'));
         assert.deepEqual(more, []);
         await sameRows(model, orders, [{ id: '1' }, { id: '2' }]);
         await model.send(
@@ -140,7 +140,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 }
 
 test(
-  'told by Postgres in the middle of a batch: what comes before the event is applied, it and the rest when it fits',
+  'refused by Postgres in the middle of a batch: what comes before the event is applied, the event and what follows when it fits',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 1 });
@@ -192,7 +192,7 @@ function inPartition(partition: number, ...rows: readonly Parameters<typeof upse
 }
 
 test(
-  'two processes share a table: while one stands before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
+  'two processes share a table: while one halts before an event that does not fit, the other applies nothing more of the table, and both go on by themselves',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
@@ -234,30 +234,30 @@ test(
   },
 );
 
-/** Counts how often a partition is told to rest. */
-function countingRests(kafka: Kafka, onRest: () => void): Kafka {
+/** Counts how often a partition is paused. */
+function countingPauses(kafka: Kafka, onPause: () => void): Kafka {
   return withConsumers(kafka, (options) => ({
     onBatch: (batch, control) =>
       options.onBatch(batch, {
         ...control,
-        rest: (ms) => {
-          onRest();
-          control.rest(ms);
+        pause: (ms) => {
+          onPause();
+          control.pause(ms);
         },
       }),
   }));
 }
 
 test(
-  'a partition that is refused since its table stands at another process rests, and is not tried again and again',
+  'a partition that is refused because its table halts at another process pauses, and is not tried again and again',
   { timeout: 150_000 },
   async () => {
     await using model = await createReadModel({ partitions: 2 });
-    let rests = 0;
-    const kafka = countingRests(model.kafka, () => {
-      rests += 1;
+    let pauses = 0;
+    const kafka = countingPauses(model.kafka, () => {
+      pauses += 1;
     });
-    await using running = await runWith(model, kafka, { mismatches: 'halt', tablesStandWhole: true });
+    await using running = await runWith(model, kafka, { mismatches: 'halt', haltsWholeTables: true });
     await model.send('orders', inPartition(1, order(1, 1)));
     await model.caughtUp();
     // Another process, after this one had looked.
@@ -267,7 +267,7 @@ test(
     );
     await model.send('orders', inPartition(1, order(2, 1)));
     await eventually(
-      async () => rests,
+      async () => pauses,
       (count) => count >= 2,
     );
     await sameRows(model, 'SELECT id FROM model.orders ORDER BY id', [{ id: '1' }]);
@@ -278,30 +278,30 @@ test(
   },
 );
 
-test('the database refuses a table that stands elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
+test('the database refuses a table that halts elsewhere, lets the partition itself and other tables pass, and all of it when that is past the event', async () => {
   await using direct = await createDirectModel();
-  const model = { ...direct.model, tablesStandWhole: true };
+  const model = { ...direct.model, haltsWholeTables: true };
   for (const partition of [0, 1, 2]) await direct.place('orders', partition);
   await direct.place('customers');
-  const stands = (partition: number, offset: number): Promise<unknown> =>
+  const stopped = (partition: number, offset: number): Promise<unknown> =>
     direct.read.query(
       `INSERT INTO model.halted_partitions (topic, partition, event_offset, code, cause, remedy) VALUES ('orders', $1, $2, 'c', 'c', 'r')`,
       [partition, offset],
     );
   const batch = (partition: number, offset: number): PartitionBatch =>
     direct.batch('orders', offset, [upsert('orders', order(10 * partition + offset, 1))], { partition });
-  await stands(0, 1);
+  await stopped(0, 1);
   const other = direct.batch('customers', 0, [upsert('customers', customer(1))]);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(1, 0), other]), HaltedTableError);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(0, 0), batch(1, 0)]), HaltedTableError);
   assert.deepEqual(await direct.read.query('SELECT DISTINCT next_offset FROM model.applied_offsets'), [{ next_offset: '0' }]);
-  await applyBatches(direct.pool, model, [other]);
-  // Two that stand both pass when their mirror was mended, in whichever order.
-  await stands(1, 0);
-  await applyBatches(direct.pool, model, [batch(1, 0)]);
-  await assert.rejects(applyBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
-  await applyBatches(direct.pool, model, [batch(0, 0)]);
-  await applyBatches(direct.pool, model, [batch(0, 1)]);
-  await applyBatches(direct.pool, model, [batch(0, 2), batch(1, 1), batch(2, 0)]);
+  await commitBatches(direct.pool, model, [other]);
+  // Two that halt both pass when their mirror was fixed, in either order.
+  await stopped(1, 0);
+  await commitBatches(direct.pool, model, [batch(1, 0)]);
+  await assert.rejects(commitBatches(direct.pool, model, [batch(1, 1)]), HaltedTableError);
+  await commitBatches(direct.pool, model, [batch(0, 0)]);
+  await commitBatches(direct.pool, model, [batch(0, 1)]);
+  await commitBatches(direct.pool, model, [batch(0, 2), batch(1, 1), batch(2, 0)]);
   assert.deepEqual(await direct.read.query('SELECT count(*) FROM model.orders'), [{ count: '6' }]);
 });

@@ -7,7 +7,7 @@ import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
 import { executeCommands } from '#test/support/remedy-commands.ts';
 
-/** An offset means something in the topic only that it was taken from: one of the same name that was made again is told by its id. */
+/** An offset means something in the topic only that it was taken from: one of the same name that was made again has another id. */
 
 const spec = (model: ReadModelFixture, table: string) => ({ topic: model.topic(table), partitions: 1, replicationFactor: 1 });
 
@@ -78,7 +78,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
   );
 
   test(
-    `${client}: a topic made again under a running model is noticed, and stands by name instead of going on at its old offset`,
+    `${client}: a topic made again under a running model is noticed, and halts by name instead of going on at its old offset`,
     { timeout: 240_000 },
     async () => {
       await using model = await createReadModel({ partitions: 1, client });

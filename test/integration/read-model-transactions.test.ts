@@ -36,7 +36,7 @@ async function seed(db: LegacyDatabase): Promise<void> {
   await client.end();
 }
 
-/** Changes all items and the note of random orders, one transaction each, until told to stop. */
+/** Changes all items and the note of random orders, one transaction each, until it is stopped. */
 async function write(db: LegacyDatabase): Promise<{ count(): number; stop(): Promise<void> }> {
   const client = new Client(db.owner);
   await client.connect();
@@ -140,7 +140,7 @@ test(
       assert.ok((row?.torn ?? 0) > 0, 'with consistency: row no torn order was seen: the test proves nothing');
       assert.deepEqual(await whole.read.query('SELECT torn_transactions FROM model.model_version'), [{ torn_transactions: '0' }]);
 
-      // Larger than the memory for it: visible in parts, and told.
+      // Larger than the memory for it: visible in parts, and reported.
       await source.query(
         `BEGIN; INSERT INTO order_items (order_id, product_id, quantity, unit_price) SELECT 1, 1, 1, 0 FROM generate_series(1, 12000);
        UPDATE orders SET status = 'large' WHERE id = 1; COMMIT`,

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'pg';
 import { unavailableValue } from '#change-events/index.ts';
-import { StaleMirrorError } from '#read-model/apply/apply-changes.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { StaleMirrorError } from '#read-model/apply/write-changes.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
@@ -59,7 +59,7 @@ test(
       await using direct = await createDirectModel();
       const model = { ...direct.model, parkMost: 10 };
       await moved(direct, async ({ leaves, comes }) => {
-        const apply = (...batches: Parameters<typeof applyBatches>[2]): Promise<void> => applyBatches(direct.pool, model, batches);
+        const apply = (...batches: Parameters<typeof commitBatches>[2]): Promise<void> => commitBatches(direct.pool, model, batches);
         const old = (offset: number, messages: Parameters<DirectModel['batch']>[2]) =>
           direct.batch('products', offset, messages, { partition: 0 });
         const fresh = direct.batch(
@@ -106,15 +106,15 @@ test('an event that awaits a row whose own events are parked comes with them whe
     const old = direct.batch('products', 0, [upsert('products', { ...product(1), description: large('b') }), ...leaves], { partition: 0 });
     const fresh = direct.batch('products', 0, [comes], { partition: 1 });
     await direct.read.query(`ALTER TABLE model.products ADD CONSTRAINT refuse CHECK (id <> 1)`);
-    await applyBatches(direct.pool, model, [old], { isolate: true });
-    await applyBatches(direct.pool, model, [fresh], { isolate: true });
+    await commitBatches(direct.pool, model, [old], { parkFailing: true });
+    await commitBatches(direct.pool, model, [fresh], { parkFailing: true });
     assert.deepEqual(await products(direct), []);
     await direct.read.query(`ALTER TABLE model.products DROP CONSTRAINT refuse`);
     await direct.retry();
     assert.deepEqual(await products(direct), arrived);
     for (const batches of [[old], [fresh], [fresh, old]]) {
       await direct.read.query('UPDATE model.applied_offsets SET next_offset = 0');
-      await applyBatches(direct.pool, model, batches, { isolate: true });
+      await commitBatches(direct.pool, model, batches, { parkFailing: true });
       assert.deepEqual(await products(direct), arrived);
     }
   });
@@ -128,17 +128,17 @@ test('the topic decides: repeated, late and re-read events end in the last one o
     upsert('orders', order(2, 1, 'created')),
     upsert('orders', order(1, 1, 'paid'), 'u'),
     ...remove('orders', 2),
-    // An incremental snapshot reads a row that the log has told of: Debezium drops it if the log told it meanwhile, so it is the newer one.
+    // An incremental snapshot reads a row that the log has reported: Debezium drops it if that happened meanwhile, so it is the newer one.
     { key: '{"id":1}', value: eventValue({ table: 'orders', op: 'r', after: order(1, 1, 'read again'), lsn: nextLsn() - 1000 }) },
     tombstone(3),
   ];
   const expected = [{ id: '1', status: 'read again' }];
-  await applyBatches(direct.pool, direct.model, [direct.batch('orders', 0, history)]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('orders', 0, history)]);
   assert.deepEqual(await direct.read.query('SELECT id, status FROM model.orders'), expected);
   // What a connector without exactly-once repeats after a crash is a suffix of what it wrote.
   for (let from = 0; from < history.length; from += 1) {
     const [row] = await direct.read.query('SELECT next_offset FROM model.applied_offsets');
-    await applyBatches(direct.pool, direct.model, [direct.batch('orders', Number(row?.['next_offset']), history.slice(from))]);
+    await commitBatches(direct.pool, direct.model, [direct.batch('orders', Number(row?.['next_offset']), history.slice(from))]);
     assert.deepEqual(await direct.read.query('SELECT id, status FROM model.orders'), expected, `repeated from ${from}`);
   }
 });
@@ -150,7 +150,7 @@ test('who writes with the columns of before another process followed the source 
   await direct.read.query(
     `ALTER TABLE model.orders ADD COLUMN extra text; UPDATE model.mirrored_tables SET columns_version = columns_version + 1 WHERE mirror_table = 'orders'`,
   );
-  await assert.rejects(applyBatches(direct.pool, direct.model, [late]), StaleMirrorError);
+  await assert.rejects(commitBatches(direct.pool, direct.model, [late]), StaleMirrorError);
   assert.deepEqual(await direct.read.query('SELECT next_offset FROM model.applied_offsets'), [{ next_offset: '0' }]);
 });
 

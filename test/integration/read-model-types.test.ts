@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unavailableValue, type JsonValue } from '#change-events/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { upsert, type Columns } from '#test/support/order-events.ts';
 
@@ -152,7 +152,7 @@ async function createWide(direct: DirectModel): Promise<void> {
   await direct.place('wide');
 }
 
-test('every value of the contract arrives as exactly the value that it stands for', async () => {
+test('every value of the contract arrives as exactly the value that it represents', async () => {
   for (const copies of [true, false]) {
     await using direct = await createDirectModel({ copies });
     await createWide(direct);
@@ -168,7 +168,7 @@ async function applyEveryValue(direct: DirectModel): Promise<void> {
   });
   const nulls = { id: 99, ...Object.fromEntries(columns.map(({ name }) => [name, null])) };
   const messages = [...Array.from({ length: rounds }, (_, round) => upsert('wide', row(round))), upsert('wide', nulls)];
-  await applyBatches(direct.pool, direct.model, [direct.batch('wide', 0, messages)]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('wide', 0, messages)]);
   const wrong: unknown[] = [];
   for (const { name, type, cases } of columns) {
     const column = `"${name.replaceAll('"', '""')}"`;
@@ -202,7 +202,7 @@ test('a value that does not fit its column is refused, not cut', async () => {
     { v: null, c: null, b: 'FQ==' },
   ]) {
     const batch = direct.batch('narrow', 0, [upsert('narrow', { id: 1, ...given })]);
-    await assert.rejects(applyBatches(direct.pool, direct.model, [batch]), /too long|does not match type/);
+    await assert.rejects(commitBatches(direct.pool, direct.model, [batch]), /too long|does not match type/);
   }
 });
 
@@ -228,9 +228,9 @@ test('every form of an unavailable value keeps what is stored', async () => {
     // Java's UUID.nameUUIDFromBytes of the placeholder.
     u: ['b68a35a7-17ad-35b3-af2a-ae46edb4545a'],
   };
-  await applyBatches(direct.pool, direct.model, [direct.batch('toast', 0, [upsert('toast', { id: 1, n: 'old', ...whole })])]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('toast', 0, [upsert('toast', { id: 1, n: 'old', ...whole })])]);
   const [before] = await direct.read.query('SELECT t, j, b, a, i, u FROM model.toast');
-  await applyBatches(direct.pool, direct.model, [direct.batch('toast', 1, [upsert('toast', { id: 1, n: 'new', ...gone }, 'u')])]);
+  await commitBatches(direct.pool, direct.model, [direct.batch('toast', 1, [upsert('toast', { id: 1, n: 'new', ...gone }, 'u')])]);
   assert.deepEqual(await direct.read.query('SELECT t, j, b, a, i, u FROM model.toast'), [before]);
   assert.deepEqual(await direct.read.query('SELECT n FROM model.toast'), [{ n: 'new' }]);
 });

@@ -49,7 +49,7 @@ const blanks = (mebibytes: number): Buffer =>
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(
-    `${client}: a partition stands before a batch that unpacks to more than it may, by name; the others go on; the printed command passes over it and nothing else`,
+    `${client}: a partition halts before a batch that unpacks to more than it may, by name; the others go on; the printed command skips it and nothing else`,
     { timeout: 300_000 },
     async () => {
       await using model = await createReadModel({ client, partitions: 1, maxBatchMb: 1 });
@@ -58,15 +58,15 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       await produceBatch(topic, 0, recordBatch([record(upsert('orders', order(1, 1)))]));
       await produceBatch(topic, 0, blanks(3));
       await produceBatch(topic, 0, recordBatch([record(upsert('orders', order(2, 1)))]));
-      const [stands, ...more] = await eventually(
+      const [stopped, ...more] = await eventually(
         () => halted(model),
         (found) => found.length > 0,
       );
       assert.deepEqual(more, []);
-      assert.ok(stands);
-      assert.deepEqual([stands.topic, stands.partition, stands.code], [topic, 0, 'KAFKA_BATCH_TOO_LARGE']);
-      assert.match(stands.cause, /offsets 1 to 1: a batch of records takes more than 1 MiB/);
-      assert.match(stands.remedy, /raise kafka\.maxBatchMb/);
+      assert.ok(stopped);
+      assert.deepEqual([stopped.topic, stopped.partition, stopped.code], [topic, 0, 'KAFKA_BATCH_TOO_LARGE']);
+      assert.match(stopped.cause, /offsets 1 to 1: a batch of records takes more than 1 MiB/);
+      assert.match(stopped.remedy, /raise kafka\.maxBatchMb/);
       await model.send('customers', [upsert('customers', customer(1))]);
       await eventually(
         () => model.read.query('SELECT id FROM model.customers'),
@@ -74,7 +74,7 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       );
       assert.deepEqual(await model.read.query('SELECT id FROM model.orders'), [{ id: '1' }]);
 
-      const range = rangeOf(stands.remedy);
+      const range = rangeOf(stopped.remedy);
       for (const wrong of [
         { ...range, nextOffset: 3n },
         { ...range, offset: 0n },
@@ -117,12 +117,12 @@ test(
       await using running = await model.start();
       await produceBatch(model.topic('orders'), 0, blanks(3));
       await produceBatch(model.topic('orders'), 0, recordBatch([record(upsert('orders', order(2, 1)))]));
-      const [stands] = await eventually(
+      const [stopped] = await eventually(
         () => halted(model),
         (found) => found.length > 0,
       );
-      assert.equal(stands?.code, 'KAFKA_BATCH_TOO_LARGE');
-      await skipUnreadable(model.config, model.schema, rangeOf(stands.remedy), silentLogger);
+      assert.equal(stopped?.code, 'KAFKA_BATCH_TOO_LARGE');
+      await skipUnreadable(model.config, model.schema, rangeOf(stopped.remedy), silentLogger);
       await eventually(
         () => model.read.query('SELECT id FROM model.orders'),
         (rows) => rows.length === 1,

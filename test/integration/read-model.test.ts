@@ -187,8 +187,8 @@ test(
   },
 );
 
-/** Of the one partition that stands: code, cause and remedy. Waits for it. */
-async function standing(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string; readonly remedy: string }> {
+/** Of the one partition that halts: code, cause and remedy. Waits for it. */
+async function haltOf(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string; readonly remedy: string }> {
   const halts = async () => (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => halted ?? []);
   const [halt] = await eventually(halts, (found) => found.length > 0);
   assert.ok(halt);
@@ -206,7 +206,7 @@ test('a topic that ends before what is applied is refused, naming both offsets, 
   }
   await model.read.query(`UPDATE model.applied_offsets SET next_offset = 1000 WHERE topic LIKE '%.orders'`);
   await using running = await model.start();
-  const { code, cause } = await standing(model);
+  const { code, cause } = await haltOf(model);
   assert.equal(code, 'READ_MODEL_TOPIC_REPLACED');
   assert.match(cause, /partition 0 ends at offset 10, but offset 1000 is applied/);
   await model.send('customers', [upsert('customers', customer(1))]);
@@ -231,7 +231,7 @@ test(
     for (let id = 2; id <= 5; id += 1) await model.send('orders', [upsert('orders', order(id, 1))]);
     await deleteRecords(model.topic('orders'), 0, 6n);
     await using running = await model.start();
-    const { code, cause, remedy } = await standing(model);
+    const { code, cause, remedy } = await haltOf(model);
     assert.equal(code, 'READ_MODEL_EVENTS_LOST');
     assert.match(cause, /orders, partition 0: offset 2 is to be applied next, but Kafka now begins at offset 6/);
     await model.send('customers', [upsert('customers', customer(1))]);

@@ -59,7 +59,7 @@ test('schemas check, list, show and types follow a table through what it does', 
     );
   });
 
-  await t.test('list and show tell of it', async () => {
+  await t.test('list and show have it', async () => {
     const rows: unknown = JSON.parse((await cli.run('list', '--json')).printed);
     assert.ok(Array.isArray(rows));
     const row: unknown = rows.find((each: { readonly subject: string }) => each.subject === subject);

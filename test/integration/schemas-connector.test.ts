@@ -77,7 +77,7 @@ test('the connector of legacy-orders-avro.json writes Confluent’s wire format,
     assert.deepEqual(
       [asRecord(schema)['name'], asRecord(schema)['namespace']],
       ['Envelope', topic],
-      'the topic’s name is a namespace as it stands',
+      'the topic’s name is a namespace as it is',
     );
   });
 

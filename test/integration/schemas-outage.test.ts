@@ -53,7 +53,7 @@ test('the registry is away: what is known serves, a new id waits in its partitio
     await eventually(waiting, (found) => found.some(({ partition }) => partition === 0));
     void restarted;
   }
-  // What another process left behind as waiting is no reason for other partitions of the table to stand.
+  // What another process left behind as waiting is no reason for other partitions of the table to halt.
   await using again = await model.start();
   await model.send('orders', [at(1, upsert('orders', order(4, 1, 'json after a restart'), 'u'))]);
   await eventually(
@@ -103,7 +103,7 @@ test('the read database is away while a partition waits for a schema, and goes b
   await untilStatuses(model, { 1: 'known', 2: 'meanwhile', 3: 'still waits', 4: 'the schema is here' });
   assert.deepEqual(await halted(model), []);
 
-  // The database is away before the wait can be told; it is back first.
+  // The database is away before the wait can be reported; it is back first.
   const backAgain = await model.read.refuseConnections();
   way.mute();
   await send(at(0, third.upsert(5, 'newest')), at(1, first.upsert(2, 'at last', 'u')), ...third.remove(1).map((message) => at(0, message)));

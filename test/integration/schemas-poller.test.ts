@@ -133,7 +133,7 @@ test('every type: events in Avro and in JSON Schema are read as those in JSON; s
   }
 });
 
-test('a changed table is registered before its first event; what its subject refuses stops it alone, with the reason, until that is mended', async () => {
+test('a changed table is registered before its first event; what its subject refuses stops it alone, with the reason, until that is fixed', async () => {
   for (const table of ['changing', 'calm']) await createTable(table);
   const port = await getPort();
   const config = await configOf('avro', ['public.changing', 'public.calm'], { http: { port } });
@@ -352,7 +352,7 @@ test('in Avro too: a row that is too large is a dead letter in JSON by its key; 
   await poller.stop();
 });
 
-test('an array deeper than declared makes its table wait, by name; declared deeper, or mended, the table goes on', async () => {
+test('an array deeper than declared makes its table wait, by name; declared deeper, or fixed, the table goes on', async () => {
   await createTable('deep');
   await database.query('ALTER TABLE deep ADD COLUMN grid int[]');
   const port = await getPort();

@@ -85,10 +85,10 @@ test('a topic of JSON, of Avro before and after a column came, and of JSON Schem
   await running[Symbol.asyncDispose]();
 
   assert.equal((await registry.versions(`${topic}-value`)).length, 2, 'two schemas under contract');
-  await using anew = await mirrored();
-  await using again = await anew.start();
-  await untilEqual(anew);
-  assert.deepEqual(await anew.read.query('SELECT cause FROM model.parked_events'), []);
+  await using fresh = await mirrored();
+  await using again = await fresh.start();
+  await untilEqual(fresh);
+  assert.deepEqual(await fresh.read.query('SELECT cause FROM model.parked_events'), []);
   void again;
 });
 

@@ -67,7 +67,7 @@ test('a registry behind HTTPS and a login: poller, read model and cdc schemas wo
     await t.test(`${what}: ${code} with address and remedy, no secret`, async () => {
       await using refused = await modelOf(schemaRegistry);
       const wrong: PipelineConfig = { ...config, schemaRegistry: refused.config.schemaRegistry };
-      const told = (error: unknown): boolean => {
+      const reported = (error: unknown): boolean => {
         assert.ok(error instanceof CdcError, inspect(error));
         assert.equal(error.code, code);
         assert.match(error.message, message);
@@ -76,9 +76,9 @@ test('a registry behind HTTPS and a login: poller, read model and cdc schemas wo
         assert.doesNotMatch(inspect(error, { depth: 20 }), secrets);
         return true;
       };
-      await assert.rejects(terminal(schemasCommand, wrong).run('list'), told);
+      await assert.rejects(terminal(schemasCommand, wrong).run('list'), reported);
       await using poller = startTestPoller({ ...wrong, kafka: { ...wrong.kafka, whenUnavailable: 'exit' } });
-      await assert.rejects(poller.ended, told);
+      await assert.rejects(poller.ended, reported);
       await using running = await refused.start();
       const printed = await eventually(
         () => cdcReadModel(refused.config, 'status'),
@@ -89,7 +89,7 @@ test('a registry behind HTTPS and a login: poller, read model and cdc schemas wo
         printed,
         new RegExp(`^${name}\\.public\\.guarded/\\d.*: ${code}: .*${schemaRegistry.url}.*\\n {2}remedy: .*${remedy.source}`, 'm'),
       );
-      assert.equal(printed.split(code).length, 2, 'told once');
+      assert.equal(printed.split(code).length, 2, 'reported once');
       assert.doesNotMatch(printed, secrets);
       assert.deepEqual(await refused.read.query('SELECT cause FROM model.parked_events'), []);
     });

@@ -155,7 +155,7 @@ test('/status and /metrics say what is served; on a port of their own they are n
   );
 });
 
-test('a view that stands is as old as that, whatever the model has reached', async () => {
+test('a view that halts is as old as that, whatever the model has reached', async () => {
   const { read } = scene.model;
   await read.query(`UPDATE model.freshness SET as_of = clock_timestamp()`);
   await read.query(

@@ -37,7 +37,7 @@ after(async () => {
 const up = (folder: string, progress: (text: string) => void = () => undefined): Promise<StackState> =>
   startStack({ folder, connect: false, throwaway: true, progress, signal });
 
-/** Every process whose command line names the stack's folders: also one that stands in no record. */
+/** Every process whose command line names the stack's folders: also one that no record has. */
 async function processesOf(folder: string): Promise<string[]> {
   const settings = await readSettings(folder);
   const names = [folder, ...(settings === null ? [] : [settings.postgresFolder])];
@@ -172,7 +172,7 @@ describe('a stack from up to down', () => {
     state = repaired;
   });
 
-  test('a program of ours starts on it, with its variables and a log, and one that ends early is told with its log', async () => {
+  test('a program of ours starts on it, with its variables and a log, and one that ends early is reported with its log', async () => {
     const script =
       "console.log('on', process.env.KAFKA_BROKERS); process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); setInterval(() => {}, 1000)";
     const ready = async (): Promise<boolean> =>

@@ -134,7 +134,7 @@ test('one key, a lone tombstone, junk and what a delete leaves behind', async ()
   assert.match(two.printed, /^\S+ +log +insert +2 {2}[^\n]*$/);
 });
 
-test('without --from-beginning it shows what comes, and ends in order when it is told to', async () => {
+test('without --from-beginning it shows what comes, and ends in order on a signal', async () => {
   const { log, cdc } = await scene(['log']);
   await send(log, upsert('orders', order(1, 1, 'before')));
   await using running = cdc.start('tail', 'public.orders');

@@ -97,8 +97,8 @@ async function afterById(kafka: Kafka, topic: string): Promise<ReadonlyMap<strin
   return found;
 }
 
-/** What no event tells: where an array begins, the zone of a time, zeros that lead a varbit. */
-function asTold({ name, isArray }: Column, text: string | null): string | null {
+/** What no event has: where an array begins, the zone of a time, zeros that lead a varbit. */
+function asReported({ name, isArray }: Column, text: string | null): string | null {
   if (text === null || name === 'timetz') return null;
   const plain = isArray && !text.startsWith('[[') && text !== '[null]' ? text.replace(/^\[.*?\]=/, '') : text;
   return name === 'varbit' ? plain.replaceAll(/(?<![01])0+/g, '').replaceAll('""', '') : plain;
@@ -109,14 +109,14 @@ const nestedLists: Readonly<Record<string, string>> = { '{"{1,2}","{3}"}': '[[1,
 
 type Rows = readonly Record<string, string | null>[];
 
-/** Applies a topic to a mirror that is made from the source's catalogue, which must hold what the source holds, where `isTold`. */
+/** Applies a topic to a mirror that is made from the source's catalogue, which must hold what the source holds, where `isReported`. */
 async function assertMirror(
   prefix: string,
   table: string,
   mirrors: readonly WantedMirror[],
   columns: readonly Column[],
   source: Rows,
-  isTold: (column: Column, text: string, row: Record<string, string | null>) => boolean,
+  isReported: (column: Column, text: string, row: Record<string, string | null>) => boolean,
 ): Promise<void> {
   await using model = await createReadModel({ prefix, topics: false, mirrors });
   await using running = await model.start();
@@ -132,8 +132,8 @@ async function assertMirror(
     for (const [index, column] of columns.entries()) {
       const [stored, meant] = [row[`c${index}`] ?? null, source[at]?.[`c${index}`] ?? null];
       const held = column.type === 'app.list[]' && meant !== null ? nestedLists[meant] : meant;
-      if (asTold(column, stored) === asTold(column, held ?? null)) continue;
-      if (meant !== null && !isTold(column, meant, source[at] ?? {})) continue;
+      if (asReported(column, stored) === asReported(column, held ?? null)) continue;
+      if (meant !== null && !isReported(column, meant, source[at] ?? {})) continue;
       wrong.push({ id: row['id'], type: column.type, stored, meant });
     }
   }
@@ -151,7 +151,7 @@ function isLike(kind: Likeness, ours: string, theirs: string | undefined, isSing
 const likenessOf = (column: Column, text: string, phase: string | null | undefined): Likeness =>
   likeness(column.name, column.isArray, text, phase === 'loaded' ? 'loaded' : 'streamed');
 
-test('random values of every type, scalar and in arrays: both strategies say the same but for what is listed, and each mirror holds what its events could tell', async (t) => {
+test('random values of every type, scalar and in arrays: both strategies say the same but for what is listed, and each mirror holds what its events could carry', async (t) => {
   t.diagnostic(`FC_SEED=${seed}`);
   const kafka = await testKafka();
   await using database = await createLegacyDatabase({ empty: true });

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import { createApplier, type ApplyOutcome, type Applier } from '#read-model/apply/applier.ts';
+import { createBatchScheduler, type ApplyOutcome, type BatchScheduler } from '#read-model/apply/batch-scheduler.ts';
 import { openPool } from '#read-model/database.ts';
 import type { DirectModel } from './direct-apply.ts';
 import { uniqueName } from './stack.ts';
@@ -10,27 +10,27 @@ type Held = { next: number; epoch: number; busy: Promise<unknown> };
 
 /**
  * A member of the read model's group, without Kafka: it holds partitions as it believes, reads their logs from the offset that the database
- * gave it, and submits to an applier of its own. It can lose partitions without hearing of it, and die at any moment.
+ * gave it, and submits to a scheduler of its own. It can lose partitions without hearing of it, and die at any moment.
  */
 export type Member = AsyncDisposable & {
-  /** Takes partitions over, as on assignment; who held them is not told. */
+  /** Takes partitions over, as on assignment; the former holder does not hear of it. */
   claim(places: readonly string[]): Promise<void>;
   /** Submits the next messages of a partition, if it believes to hold it and has none on their way. Does not wait. */
   advance(place: string, count: number): void;
   /** Submits once more what it has submitted before. */
   repeat(): Promise<ApplyOutcome | 'nothing'>;
-  /** Dies wherever it stands, connections and all, and starts again holding nothing. */
+  /** Dies wherever it is, connections and all, and starts again holding nothing. */
   crash(): Promise<void>;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;
 };
 
 export function createMember(direct: DirectModel, world: SourceWorld): Member {
-  const life = (): { readonly name: string; readonly pool: Pool; readonly stop: AbortController; readonly applier: Applier } => {
+  const life = (): { readonly name: string; readonly pool: Pool; readonly stop: AbortController; readonly scheduler: BatchScheduler } => {
     const name = uniqueName('member');
     const pool = openPool(postgresClientConfig(direct.read.config, direct.read.config, name), silentLogger, 2);
     const stop = new AbortController();
-    return { name, pool, stop, applier: createApplier(pool, direct.model, silentLogger, stop.signal) };
+    return { name, pool, stop, scheduler: createBatchScheduler(pool, direct.model, silentLogger, stop.signal) };
   };
   let current = life();
   let held = new Map<string, Held>();
@@ -44,7 +44,7 @@ export function createMember(direct: DirectModel, world: SourceWorld): Member {
 
   const submit = (table: string, partition: number, from: number, to: number, epoch: number): Promise<ApplyOutcome> => {
     const messages = (world.log.get(`${table}/${partition}`) ?? []).slice(from, to);
-    return current.applier.submit(direct.batch(table, from, messages, { partition, epoch }));
+    return current.scheduler.submit(direct.batch(table, from, messages, { partition, epoch }));
   };
 
   return {

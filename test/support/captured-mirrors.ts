@@ -3,7 +3,7 @@ import { formatTableId, parseTableId, type TableId } from '#change-events/index.
 import type { LegacyDbConfig } from '#pipeline/index.ts';
 import { wantedMirrors, type WantedMirror } from '#read-model/index.ts';
 
-/** The mirrors of a source's tables as its catalogue tells them, all columns, none left out as unfit. `names`: of mirrors, by their table. */
+/** The mirrors of a source's tables as its catalogue has them, all columns, none left out as unfit. `names`: of mirrors, by their table. */
 export async function capturedMirrors(
   legacyDb: LegacyDbConfig,
   tables: readonly (string | TableId)[],

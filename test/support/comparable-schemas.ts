@@ -14,7 +14,7 @@ export function comparable(schema: JsonValue, namespace: string): JsonValue {
       return [name, comparable(text, namespace)];
     });
   const [only] = members;
-  // A type with nothing beside it may stand by its name.
+  // A type with nothing beside it may be known by its name.
   if (members.length === 1 && only?.[0] === 'type') return only[1];
   return Object.fromEntries(members.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -11,8 +11,8 @@ const noise = /NetworkClient|FetchSessionHandler|\|\s+at |\| java\.net\.|Disconn
 export async function lastWords(project: { readonly compose: Command; readonly cdc: Command }, until: AbortSignal): Promise<string> {
   const logs = async (service: string): Promise<string> => {
     const all = (await project.compose(['logs', '--no-color', '--no-log-prefix', '--tail', '5000', service], until)).split('\n');
-    const telling = service === 'connect' ? all.filter((line) => / (?:ERROR|WARN|FATAL) /.test(line)) : all;
-    return telling
+    const informative = service === 'connect' ? all.filter((line) => / (?:ERROR|WARN|FATAL) /.test(line)) : all;
+    return informative
       .filter((line) => !noise.test(line))
       .slice(-lines)
       .map((line) => line.slice(0, 400))

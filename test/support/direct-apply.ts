@@ -2,8 +2,8 @@ import type { Pool } from 'pg';
 import { eventDecoder } from '#change-events/index.ts';
 import type { ConsumedMessage, OutgoingMessage } from '#kafka/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
-import type { ModelSchema } from '#read-model/apply/apply-changes.ts';
-import type { PartitionBatch } from '#read-model/apply/apply-events.ts';
+import type { TargetModel } from '#read-model/apply/write-changes.ts';
+import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import type { CopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { inTransaction, openPool } from '#read-model/database.ts';
 import { decodeEvents } from '#read-model/decode/decode-batch.ts';
@@ -16,11 +16,11 @@ import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
 import { createReadDatabase, type ReadDatabase } from './read-database.ts';
 
-/** A read model without Kafka: tests decide themselves what is applied when, and by how many appliers at once. */
+/** A read model without Kafka: the test decides what is applied when, and in how many transactions at once. */
 export type DirectModel = AsyncDisposable & {
   readonly read: ReadDatabase;
   readonly pool: Pool;
-  readonly model: ModelSchema;
+  readonly model: TargetModel;
   /** How each trial of COPY ended so far: whether it succeeded. */
   readonly copies: readonly boolean[];
   /** Makes the partition's position 0 at epoch 1. */
@@ -50,7 +50,7 @@ export async function createDirectModel({
   const read = stack.use(await createReadDatabase());
   const schema = 'model';
   await migrateOrders(read.owner, schema, made);
-  const pool = openPool(postgresClientConfig(read.config, read.config, 'test applier'), silentLogger, 8);
+  const pool = openPool(postgresClientConfig(read.config, read.config, 'direct apply'), silentLogger, 8);
   stack.defer(() => pool.end());
   let mirrors: readonly Mirror[] = [];
   const reload = async (): Promise<void> => {
@@ -60,7 +60,7 @@ export async function createDirectModel({
   const ended: boolean[] = [];
   const copyTrials: CopyTrials = { isWorth: (_, rows) => rows > 0, ended: (_, succeeded) => ended.push(succeeded) };
   const { projections } = await loadProjections(pool, schema);
-  const model: ModelSchema = { schema, projections, decoder: eventDecoder(undefined), ...(copies ? { copyTrials } : {}) };
+  const model: TargetModel = { schema, projections, decoder: eventDecoder(undefined), ...(copies ? { copyTrials } : {}) };
   return {
     read,
     pool,

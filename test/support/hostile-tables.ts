@@ -15,7 +15,7 @@ export type HostileTable = {
 
 export type Quoting = { readonly name: (name: string) => string; readonly text: (text: string) => string };
 
-/** Tables that can stand side by side: names apart, and topics too. */
+/** Tables that can exist side by side: names apart, and topics too. */
 export function hostileTables(
   name: fc.Arbitrary<string>,
   count: number,

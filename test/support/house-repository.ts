@@ -11,7 +11,7 @@ const houseFiles = ['.oxlintrc.json', '.oxfmtrc.json', 'knip.json', 'tsconfig.js
 
 /**
  * A temporary folder laid out like this repository, with its real configuration files: their globs are relative to the
- * configuration, so only there do they treat a fixture as they treat the folder that the fixture stands for.
+ * configuration, so only there do they treat a fixture as they treat the folder that the fixture represents.
  */
 export class HouseRepository implements Disposable {
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'house-')));

@@ -3,7 +3,7 @@ import { readToEnd, type Kafka } from '#kafka/index.ts';
 import type { PipelineConfig } from '#pipeline/index.ts';
 import type { ReadDatabase } from './read-database.ts';
 
-/** Of rows that polling left out of its read model: where their events stand, and how far the model is. Empty when none is missing. */
+/** Of rows that polling left out of its read model: where their events are, and how far the model is. Empty when none is missing. */
 export async function whereMissing(
   { strategies }: ComparisonReport,
   { poller }: PipelineConfig,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server that can fall silent like a cut network: bytes stay away, and no end tells either side. */
+/** A way to a server that can fall silent like a cut network: bytes stay away, and neither side gets an end. */
 export type MuteProxy = AsyncDisposable & {
   readonly port: number;
   /** Connections there are, and those to come, go silent. */

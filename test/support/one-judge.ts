@@ -80,7 +80,7 @@ function together(findings: readonly Finding[]): Refusal {
   return { code: 'TABLES_UNFIT', message: said.map(({ message, remedy }) => `${message}. ${remedy}`).join('\n'), remedy: null };
 }
 
-/** The same in any order, as the words of one sentence: a sentence begins with a capital letter where it stands alone. */
+/** The same in any order, as the words of one sentence: a sentence begins with a capital letter where it is alone. */
 export function comparable({ code, message, remedy }: Refusal): string {
   const lines = message.split('\n').map((one) => one.replace(/^./, (sign) => sign.toLowerCase()));
   const shown = code === 'TABLES_UNFIT' || code === 'left out' ? '' : `${code} `;

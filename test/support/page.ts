@@ -42,7 +42,7 @@ function stepOf([language = '', word, name = '']: readonly string[], body: strin
   }
 }
 
-/** The lines of `expected` that `output` has not; an ellipsis stands for any text, and blanks count as one. */
+/** The lines of `expected` that `output` has not; an ellipsis means any text, and blanks count as one. */
 export function missingLines(output: string, expected: readonly string[]): readonly string[] {
   const shown = output.split('\n').map(oneBlank);
   return expected.filter((line) => {

@@ -125,17 +125,17 @@ function asText(_name: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** `key@xmin` of the rows that stand in a table now. `key` is the SQL of the event key's text. */
-export async function standingVersions(scene: PollerScene, table: string, key: string): Promise<readonly string[]> {
+/** `key@xmin` of the rows that a table has now. `key` is the SQL of the event key's text. */
+export async function presentVersions(scene: PollerScene, table: string, key: string): Promise<readonly string[]> {
   const rows = await scene.database.query(`SELECT ${key} || '@' || xmin AS version FROM ${table}`);
   return rows.map(({ version }) => version ?? '');
 }
 
-/** Every version that stands in the table was published, and no version twice. */
+/** Every version that the table has was published, and no version twice. */
 export async function assertExactTable(scene: PollerScene, table: string, key = `'{"id":' || id || '}'`): Promise<void> {
   const versions = versionsOf(await scene.published(table));
   const distinct = new Set(versions);
-  const missing = (await standingVersions(scene, table, key)).filter((version) => !distinct.has(version));
+  const missing = (await presentVersions(scene, table, key)).filter((version) => !distinct.has(version));
   assert.deepEqual(missing, [], `${table}: final row versions that were never published`);
   assert.equal(versions.length, distinct.size, `${table}: row versions that were published twice`);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { DatabaseError, escapeIdentifier } from 'pg';
 import type { JsonValue } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { applyBatches } from '#read-model/apply/apply-transaction.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { checkProjections, createProjection, type CheckedProjections } from '#read-model/views/check-projections.ts';
 import { readProjections } from '#read-model/views/projection-file.ts';
@@ -50,7 +50,7 @@ export async function createProjectionScene(direct: DirectModel, tables: readonl
         offsets.set(table.name, offset + messages.length);
         return messages.length === 0 ? [] : [direct.batch(table.name, offset, messages)];
       });
-      await applyBatches(direct.pool, { ...direct.model, projections }, batches);
+      await commitBatches(direct.pool, { ...direct.model, projections }, batches);
     },
   };
 }
@@ -88,8 +88,8 @@ export async function differences(direct: DirectModel, { name, key }: Projection
   return found.rows.map(({ row }) => row);
 }
 
-/** The codes with which a view of this query may stand now: it fails on the data, or gives a key twice. None when it must not stand. */
-export async function whyItStands(direct: DirectModel, { key }: Projection, query: string): Promise<readonly string[]> {
+/** The codes with which a view of this query may halt now: it fails on the data, or gives a key twice. None when it must not halt. */
+export async function reasonOf(direct: DirectModel, { key }: Projection, query: string): Promise<readonly string[]> {
   const columns = key.map((column) => escapeIdentifier(column.name));
   const known = columns.map((column) => `${column} IS NOT NULL`).join(' AND ');
   try {

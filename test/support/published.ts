@@ -30,13 +30,13 @@ export function versionsOf(published: readonly PublishedEvent[]): readonly strin
   return published.map(({ key, event }) => `${key}@${String(event.source.txId)}`);
 }
 
-/** The versions that stand in the table now, in the form of {@link versionsOf}. */
+/** The versions that the table has now, in the form of {@link versionsOf}. */
 export async function finalVersions(database: LegacyDatabase, table: string): Promise<readonly string[]> {
   const rows = await database.query(`SELECT id::text, xmin::text FROM ${table} ORDER BY id`);
   return rows.map(({ id, xmin }) => `{"id":${id}}@${xmin}`);
 }
 
-/** Every version that stands in the table was published, and no version twice. */
+/** Every version that the table has was published, and no version twice. */
 export async function assertExact(
   kafka: Kafka,
   database: LegacyDatabase,

@@ -19,7 +19,7 @@ export async function untilStatuses(model: ReadModelFixture, expected: Readonly<
 
 export type HaltedPartition = { readonly partition: number; readonly halted: { readonly code: string; readonly cause: string } };
 
-/** The partitions that halt, as the status tells them. */
+/** The partitions that halt, as the status shows them. */
 export async function halted(model: ReadModelFixture): Promise<readonly HaltedPartition[]> {
   const found: (Omit<HaltedPartition, 'halted'> & { readonly halted: HaltedPartition['halted'] | null })[] = JSON.parse(
     await cdcReadModel(model.config, 'status', '--json'),

@@ -27,23 +27,23 @@ export async function assertViewIsTrue(read: ReadDatabase, schema: string): Prom
   assert.deepEqual(await read.query(inSchema(storedQuery)), await read.query(inSchema(viewQuery)));
 }
 
-/** Fails unless the mirrors hold exactly the rows of `tables`; with `topics`, it says where the events of the rows that differ stand. */
+/** Fails unless the mirrors hold exactly the rows of `tables`; with `topics`, it says where the events of the rows that differ are. */
 export async function assertMirrors(
   read: ReadDatabase,
   schema: string,
   tables: ReadonlyMap<string, ReadonlyMap<number, Columns>>,
   topics?: Pick<ReadModelFixture, 'kafka' | 'topic'>,
 ): Promise<void> {
-  const told = { customers: 'name', products: 'name', orders: 'status', order_items: 'unit_price' };
-  for (const [table, column] of Object.entries(told)) {
-    const rows = await read.query(`SELECT id, ${column} AS told FROM ${schema}.${table} ORDER BY id`);
+  const reported = { customers: 'name', products: 'name', orders: 'status', order_items: 'unit_price' };
+  for (const [table, column] of Object.entries(reported)) {
+    const rows = await read.query(`SELECT id, ${column} AS reported FROM ${schema}.${table} ORDER BY id`);
     const expected = [...(tables.get(table) ?? [])]
       .toSorted(([a], [b]) => a - b)
-      .map(([id, row]) => ({ id: String(id), told: row[column] }));
+      .map(([id, row]) => ({ id: String(id), reported: row[column] }));
     if (isDeepStrictEqual(rows, expected)) continue;
     const ids = new Set([...rows, ...expected].map(({ id }) => id));
     const differing = [...ids].filter((id) => !isDeepStrictEqual(rows.filter(isOf(id)), expected.filter(isOf(id))));
-    const where = topics === undefined ? [] : await whereEventsStand(read, schema, topics, table, differing);
+    const where = topics === undefined ? [] : await whereEventsAre(read, schema, topics, table, differing);
     assert.deepEqual(rows, expected, [`${schema}.${table} differs in ${differing.join(', ')}`, ...where].join('\n'));
   }
 }
@@ -66,7 +66,7 @@ function isOf(id: string | null | undefined): (row: { readonly id?: string | nul
 }
 
 /** The last three events of each key, with the offset up to which their partition is applied. */
-async function whereEventsStand(
+async function whereEventsAre(
   read: ReadDatabase,
   schema: string,
   { kafka, topic }: Pick<ReadModelFixture, 'kafka' | 'topic'>,

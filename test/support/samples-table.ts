@@ -35,7 +35,7 @@ export async function createSamples(database: LegacyDatabase): Promise<void> {
 /** By type, what a mirror cannot hold as the source has it, and why. */
 export const lostByContract = {
   timetz: 'the contract has the time in UTC: another zone is lost',
-  varbit: 'the contract has bytes, which do not tell how many zeros led the bits',
+  varbit: 'the contract has bytes, which do not say how many zeros led the bits',
 };
 export const lostByDebezium = { time: 'the end of the day is its beginning' };
 

@@ -3,7 +3,7 @@ import { readToEnd, type Kafka } from '#kafka/index.ts';
 import { CdcError, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import { testRegistryConfig } from './registry.ts';
 
-/** A message of a topic as its reader sees it, and as it stands there. */
+/** A message of a topic as its reader sees it, and as it is there. */
 export type ReadEvent = {
   readonly key: Row | null;
   readonly event: ChangeEvent | null;

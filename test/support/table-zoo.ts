@@ -13,7 +13,7 @@ export type ZooTable = {
   readonly statements: (round: number) => readonly string[];
   /** How the application empties the table; empty where it cannot. */
   readonly truncate: string;
-  /** The column that tells when a row was written, and the key's columns: what a poller needs. Missing: it cannot be polled so. */
+  /** The column that has the time when a row was written, and the key's columns: what a poller needs. Missing: it cannot be polled so. */
   readonly polled?: { readonly timestamp: string; readonly key: readonly string[] };
 };
 

@@ -6,7 +6,7 @@ import { readModelCommand } from '#read-model/commands.ts';
 
 export type Terminal = {
   readonly run: (...words: string[]) => Promise<Outcome>;
-  /** The same for a command that runs until it is told to stop. */
+  /** The same for a command that runs until a signal stops it. */
   readonly start: (...words: string[]) => RunningCommand;
 };
 export type Outcome = { readonly printed: string; readonly progress: string; readonly exitCode: number };

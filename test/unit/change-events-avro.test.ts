@@ -211,7 +211,7 @@ test('bytes that were cut short, go on after their end or were changed are refus
   );
 });
 
-test('a text in Avro that is not UTF-8 is refused; the character that stands for such bytes elsewhere is a character', async () => {
+test('a text in Avro that is not UTF-8 is refused; the character that replaces such bytes elsewhere is a character', async () => {
   const schema = { type: 'record', name: 'R', fields: [{ name: 'text', type: 'string' }] };
   const decoder = await avroDecoder(schema);
   const good = Buffer.concat([frameOf(7), encodeAvro(schema)({ text: 'a\ufffdb' })]);

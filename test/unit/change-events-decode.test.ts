@@ -158,7 +158,7 @@ test('a column that is called like a time stamp of the envelope keeps its digits
   assert.equal(stringifyLossless(parseLossless(text)), text);
 });
 
-test('integers of any length keep their digits, wherever they stand in the text', () => {
+test('integers of any length keep their digits, wherever they are in the text', () => {
   for (let length = 14; length <= 22; length += 1) {
     for (let before = 0; before < 40; before += 1) {
       const text = `{"${'x'.repeat(before)}":[${'9'.repeat(length)},1${'0'.repeat(length - 2)}1]}`;

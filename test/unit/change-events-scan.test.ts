@@ -7,7 +7,7 @@ import { createRowLayout } from '#change-events/scan/row-layout.ts';
 import { endOfDigits, endOfLiteral, endOfPlainText, toLiteral, viewOf } from '#change-events/scan/words.ts';
 import { toRow } from '../support/row-values.ts';
 
-/** The bytes somewhere in a larger memory, as those of a fetched message are: what stands around them must not count. */
+/** The bytes somewhere in a larger memory, as those of a fetched message are: what is around them must not count. */
 function within(bytes: Buffer, before: string, after: string): Buffer {
   const all = Buffer.concat([Buffer.from(before), bytes, Buffer.from(after)]);
   return all.subarray(before.length, before.length + bytes.length);
@@ -89,7 +89,7 @@ function rowText(names: readonly string[], values: readonly JsonValue[]): string
   return `{${names.map((one, index) => `${JSON.stringify(one)}:${stringifyLossless(values[index] ?? null)}`).join(',')}}`;
 }
 
-test('a row of known columns is read where it stands, with the values of the lossless parser', () => {
+test('a row of known columns is read where it is, with the values of the lossless parser', () => {
   fc.assert(
     fc.property(columns, fc.array(value, { minLength: 6, maxLength: 6 }), around, around, (names, values, before, after) => {
       const layout = createRowLayout();

@@ -90,7 +90,7 @@ test('a schema is asked for once and kept; an id that was unknown is asked for a
   assert.equal(text(3), '"x"');
 });
 
-test('many who meet an id at the same moment ask once; who is told to stop lets go alone, and the last one ends the request', async () => {
+test('many who meet an id at the same moment ask once; who is aborted lets go alone, and the last one ends the request', async () => {
   const requests: { readonly answer: PromiseWithResolvers<null>; readonly signal: AbortSignal | undefined }[] = [];
   const decoder = decoderWith({
     url: 'http://registry',
@@ -127,7 +127,7 @@ test('blocks of arrays: with their bytes counted, as Java’s writers may give t
 });
 
 /**
- * The bytes of an event as they stand in topics. When this fails, what was written before can no longer be read: the reader is wrong, and
+ * The bytes of an event as they are in topics. When this fails, what was written before can no longer be read: the reader is wrong, and
  * this test stays as it is.
  */
 test('the wire: a zero byte, the id in four bytes, big endian, the payload of the schema', async () => {

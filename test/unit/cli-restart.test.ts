@@ -38,7 +38,7 @@ for (const [how, andThen] of [
   });
 }
 
-test('one that was told to end meanwhile ends', async () => {
+test('one that got a signal meanwhile ends', async () => {
   assert.equal((await lines('takeBack();')).length, 1);
 });
 
@@ -52,9 +52,9 @@ async function hanging(
     process.stdout.write('start\\n');
     if (process.env.MARK === undefined) {
       process.env.MARK = 'kept';
-      const { signal, changed } = followEndings({ toldMs: 300, changedMs: ${changedMs} });
+      const { signal, changed } = followEndings({ endMs: 300, changedMs: ${changedMs} });
       setInterval(() => undefined, 1000);
-      const tell = () => process.kill(process.pid, 'SIGTERM');
+      const end = () => process.kill(process.pid, 'SIGTERM');
       const change = (restart) => changed(new Error('the file has changed'), restart);
       ${begin}
     }`;
@@ -73,8 +73,8 @@ test('what does not end after a change of the configuration is ended after the g
   assert.deepEqual(await hanging('change(false);').then(({ starts, code }) => [starts, code]), [1, 130]);
 });
 
-test('told to end before or after a change of the configuration, it ends after the grace and does not begin again', async () => {
-  for (const begin of ['tell(); signal.onabort = () => change(true);', 'change(true); tell();']) {
+test('with a signal before or after a change of the configuration, it ends after the grace and does not begin again', async () => {
+  for (const begin of ['end(); signal.onabort = () => change(true);', 'change(true); end();']) {
     const { starts, code, said } = await hanging(begin, 120_000);
     assert.deepEqual([starts, code], [1, 130], begin);
     assert.match(said, /^SIGTERM: stopping$/m);

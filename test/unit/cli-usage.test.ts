@@ -10,7 +10,7 @@ function cdc(...words: readonly string[]): { readonly code: number | null; reado
   return { code: status, said: stderr };
 }
 
-test('what is no command, or lacks something, ends with 64 at any depth, and says which help tells more; 1 would be bad news', () => {
+test('what is no command, or lacks something, ends with 64 at any depth, and says which help has more; 1 would be bad news', () => {
   for (const [words, pattern] of [
     [['connectors', 'applyy'], /unknown command 'applyy'\n\(Did you mean apply\?\)\n\(cdc connectors --help lists commands and options\)/],
     [['connectors', 'offsets', 'set', 'orders'], /missing required argument 'file'\n\(cdc connectors offsets set --help lists/],

@@ -194,7 +194,7 @@ function changeAt(key: string, op: 'c' | 'u' | 'd', txId: bigint): LedgerChange 
   return ledgerChange({ key, op, txId, after: op === 'd' ? null : `${key}@${txId}` });
 }
 
-test('a delete of a row that came and went unseen is told apart from one that leaves a ghost', () => {
+test('a delete of a row that came and went unseen is counted apart from one that leaves a ghost', () => {
   const changes = [
     changeAt('unseen', 'c', 1n),
     changeAt('unseen', 'u', 2n),

@@ -189,7 +189,7 @@ test('missing and stale rows fail the final rows, unless the source moved while 
   assert.equal(outcomeOf('final-rows', { ...usual, query }), 'log+sweep');
 });
 
-test('the latency’s bound decides by p95, of deletes apart from the rest', () => {
+test('the latency’s bound decides by p95, of deletes apart from the others', () => {
   const slow = strategyReport({ events: clean, rows: differences(), latencyMs: 2000 });
   assert.equal(outcomeOf('latency', { ...usual, query: slow }), 'log+sweep');
   assert.equal(outcomeOf('latency', { ...usual, query: slow }, { latencyLimitMs: 2000 }), 'all');

@@ -67,7 +67,7 @@ test('the terminal report fits 120 columns and has no colour codes', () => {
   assert.ok(!text.includes('\u001B'));
 });
 
-test('ghost rows, stale rows and lost states are named by key, the rest is counted', () => {
+test('ghost rows, stale rows and lost states are named by key, all others are counted', () => {
   for (const text of [renderTerminal(report).replaceAll(/\n\s+/g, ' '), renderMarkdown(report)]) {
     assert.match(text, /query \(poller\): 2 ghost rows in public\.orders: 17, 18\b/);
     assert.match(text, /query \(poller\): 1 stale row \(status 1\) in public\.orders: 5\b/);
@@ -94,7 +94,7 @@ test('each claim gets its verdict in words', () => {
   assert.ok(text.includes('Query + sweep: 1 of 2 deletes published; of the others, 1 row came and went unseen.'));
 });
 
-test('what each strategy asked of the source stands beside the others, with a dash where nobody knows', () => {
+test('what each strategy asked of the source is beside the others, with a dash where nobody knows', () => {
   const text = renderMarkdown(report);
   assert.match(text, /\| queries per minute \| – \| – \| 2400 \|/);
   assert.match(text, /\| processor time of its sessions, ms per minute \| – \| – \| – \|/);

@@ -15,7 +15,7 @@ test('legacy-orders-avro.json is legacy-orders.json but for the converters and w
   for (const name of different) assert.equal(json.config[name], undefined);
 });
 
-test('the Avro converter is told the same of keys and values', async () => {
+test('the Avro converter has the same settings for keys and values', async () => {
   const { config } = await read('legacy-orders-avro.json');
   const of = (which: string): readonly (readonly string[])[] =>
     Object.entries(config).flatMap(([name, value]) => (name.startsWith(`${which}.converter`) ? [[name.slice(which.length), value]] : []));

@@ -9,13 +9,13 @@ test('a missing file is named', async () => {
   await assert.rejects(readConnectorFile('/nowhere/orders.json'), { code: 'CONNECTOR_FILE_NOT_FOUND', message: /\/nowhere\/orders\.json/ });
 });
 
-test('what is not JSON is told with its line', () => {
+test('what is not JSON is reported with its line', () => {
   const text = '{\n  "name": "orders",\n  "config": { "a": 1,, }\n}';
   assert.throws(() => parseConnectorFile(text, 'orders.json'), { code: 'CONNECTOR_FILE_INVALID', message: /^orders\.json:3: not JSON/ });
   assert.throws(() => parseConnectorFile('{\n  "name": "orders",\n', 'orders.json'), { message: /^orders\.json:3: not JSON/ });
 });
 
-test('a missing name, config or class is told by its key', () => {
+test('a missing name, config or class is reported by its key', () => {
   assert.throws(() => parseConnectorFile('{"config": {"connector.class": "x"}}', 'orders.json'), {
     message: /^orders\.json: name: expected/,
   });

@@ -57,7 +57,7 @@ test('a FAILED connector is restarted after a wait that doubles, and at most so 
   );
 });
 
-test('a loss that was told holds while it cannot be looked at, and what cannot be looked at is no loss', () => {
+test('a loss that was reported holds while it cannot be looked at, and what cannot be looked at is no loss', () => {
   const unseen = seen({ loss: { kind: 'unknown', text: 'Connect is silent' } });
   const views = [view(0, 'failed', seen({ loss })), view(1000, 'unknown', unseen), view(2000, 'running')];
   assert.deepEqual(

@@ -69,7 +69,7 @@ test('no answer is one error with address and remedy', async () => {
   });
 });
 
-test('user and password are sent, a refusal is told without them', async () => {
+test('user and password are sent, a refusal is reported without them', async () => {
   const seen: (string | undefined)[] = [];
   await using server = await answering((request, response) => {
     seen.push(request.headers.authorization);
@@ -131,7 +131,7 @@ test('what is not there is null, or an error that names it', async () => {
   await assert.rejects(client.restart('orders'), { code: 'CONNECTOR_NOT_FOUND', message: /no connector orders/ });
 });
 
-test('an address that answers, but is not that of Connect, is told so', async () => {
+test('an address that answers, but is not that of Connect, is reported so', async () => {
   await using server = await answering((_request, response) => response.writeHead(404).end('nginx'));
   const client = connectClient(server);
   const expected = {
@@ -143,7 +143,7 @@ test('an address that answers, but is not that of Connect, is told so', async ()
   await assert.rejects(client.configs(), expected);
 });
 
-test('a class that the worker does not have is told with those that it has; another refusal stays as it is', async () => {
+test('a class that the worker does not have is reported with those that it has; another refusal stays as it is', async () => {
   const plugins = [
     { class: 'io.debezium.connector.postgresql.PostgresConnector', type: 'source', version: '3' },
     { class: 'org.example.FileSink', type: 'sink', version: '3' },

@@ -25,7 +25,7 @@ test('the channel is the one that the connector listens to: table before topic',
 const long = (hex: string): string =>
   `aced0005757200135b4c6a6176612e6c616e672e4f626a6563743b90ce589f1073296c0200007870000000017372000e6a6176612e6c616e672e4c6f6e673b8be490cc8f23df0200014a000576616c7565787200106a6176612e6c616e672e4e756d62657286ac951d0b94e08b0200007870${hex}`;
 
-test('how far an incremental snapshot is stands in the position, for a key of one whole number in figures', () => {
+test('how far an incremental snapshot is comes from the position, for a key of one whole number in figures', () => {
   const offset = {
     incremental_snapshot_correlation_id: 'sig-1',
     incremental_snapshot_collections:

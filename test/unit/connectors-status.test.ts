@@ -58,7 +58,7 @@ test('a RUNNING connector without tasks does not run yet', () => {
 
 const offsets = (offset: Record<string, unknown>) => [{ partition: { server: 'log' }, offset }];
 
-test('offsets tell snapshot from streaming', () => {
+test('offsets show snapshot or streaming', () => {
   assert.equal(snapshotState([]), 'none');
   assert.equal(snapshotState(offsets({})), 'none');
   assert.equal(snapshotState(offsets({ snapshot: 'INITIAL', lsn: 1, snapshot_completed: false })), 'snapshot');

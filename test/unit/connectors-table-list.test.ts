@@ -44,7 +44,7 @@ const details = (table: string, schema = 'a'): string =>
     .map(({ detail }) => detail)
     .join('\n');
 
-test('tables that would share a topic are told by name, over all connector files', () => {
+test('tables that would share a topic are reported by name, over all connector files', () => {
   const one = file('one', 'public.x_y', 'public.plain', 'cdc.heartbeat');
   const two = file('two', 'public.x y', String.raw`public.o\.k`, 'public.o_k');
   assert.deepEqual(
@@ -75,9 +75,9 @@ test('no table takes the topic of the heartbeat, and names that Debezium takes f
 
 test('a name of nothing but blanks and control characters is reported, as schema and as table; other blanks are none', () => {
   for (const blank of [' ', '\n\t\t', '\r', '\f', '\v', '\u0001', '\u001f ']) {
-    const told = `cannot have a topic of its own: Debezium leaves the name ${JSON.stringify(blank)} out of it, which is nothing but blanks and control characters`;
-    assert.equal(details(blank), told);
-    assert.equal(details('a', blank), told);
+    const listed = `cannot have a topic of its own: Debezium leaves the name ${JSON.stringify(blank)} out of it, which is nothing but blanks and control characters`;
+    assert.equal(details(blank), listed);
+    assert.equal(details('a', blank), listed);
   }
   assert.equal(details(' ', '\t').split('\n').length, 2);
   assert.equal(details(' ', ' ').split('\n').length, 1);

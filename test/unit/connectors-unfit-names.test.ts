@@ -4,18 +4,19 @@ import { lostColumns } from '#connectors/postgres/facts/lost-columns.ts';
 import { leavesOut } from '#connectors/left-out.ts';
 import { misnamedColumns } from '#connectors/postgres/facts/unfit-names.ts';
 
-const told = (...columns: readonly string[]): readonly (readonly [string, string])[] => [...misnamedColumns(columns)];
+const reported = (...columns: readonly string[]): readonly (readonly [string, string])[] => [...misnamedColumns(columns)];
 
 test('columns between quotes of one kind, and nothing else, are known to change their names', () => {
-  for (const name of ["'x'", '"x"', '`x`', "'a''b'", "'\n'", '"\'"', "'''"]) assert.deepEqual(told('id', name), [[name, 'lost']]);
-  for (const name of ["'", '"', '`', "'x", 'x"', '\'x"', "x''y", 'x""y', " 'x'", ' ', '\t\n']) assert.deepEqual(told('id', name), [], name);
+  for (const name of ["'x'", '"x"', '`x`', "'a''b'", "'\n'", '"\'"', "'''"]) assert.deepEqual(reported('id', name), [[name, 'lost']]);
+  for (const name of ["'", '"', '`', "'x", 'x"', '\'x"', "x''y", 'x""y', " 'x'", ' ', '\t\n'])
+    assert.deepEqual(reported('id', name), [], name);
 });
 
 test('columns that the connector stops at: with nothing between quotes, and alike but for case and quotes', () => {
-  for (const name of ["''", '""', '``']) assert.deepEqual(told('id', name), [[name, 'stops']]);
+  for (const name of ["''", '""', '``']) assert.deepEqual(reported('id', name), [[name, 'stops']]);
   const pairs = [['ID', 'id'], ["'k'", 'K'], ['"k"', '`k`'], ['Ж', 'ж']] as const; // prettier-ignore
   for (const [one, other] of pairs) {
-    assert.deepEqual(told(one, 'v', other), [[one, 'stops'], [other, 'stops']]); // prettier-ignore
+    assert.deepEqual(reported(one, 'v', other), [[one, 'stops'], [other, 'stops']]); // prettier-ignore
   }
 });
 

@@ -28,7 +28,7 @@ test('a slip is one even beside the setting that was meant', () => {
   assert.equal(configProblems({ 'slot.name': 'a', 'slot.namf': 'b' }, known)[0]?.field, 'slot.namf');
 });
 
-test("the server's words are told by field, without the secrets they quote", () => {
+test("the server's words are reported by field, without the secrets they quote", () => {
   const answer = validation(field('database.hostname', 'FATAL: password "hunter2" refused\n for user'), field('slot.name'));
   assert.deepEqual(configProblems({ 'database.password': 'hunter2' }, answer), [
     { field: 'database.hostname', message: 'FATAL: password "***" refused for user' },

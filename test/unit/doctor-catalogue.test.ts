@@ -14,7 +14,7 @@ test('docs/reference/findings.md is what the catalogue says (npm run docs:doctor
   assert.ok(readFileSync(findingsReferenceFile, 'utf8') === findingsReference(), 'out of date: npm run docs:doctor');
 });
 
-/** What no look beforehand can show, or another command tells. */
+/** What no look beforehand can show, or another command reports. */
 const notBeforehand: ReadonlySet<string> = new Set([
   // Of a value, a record or a page that is read while polling.
   'VALUE_UNREADABLE',
@@ -48,7 +48,7 @@ test('every refusal of the poller is a finding with its own code', () => {
   );
 });
 
-test('every finding is injected somewhere: its code stands in a test of doctor', () => {
+test('every finding is injected somewhere: its code is in a test of doctor', () => {
   const tests = globSync('test/{unit,integration}/doctor-*.test.ts', { cwd: repositoryRoot })
     .filter((file) => !file.endsWith('doctor-catalogue.test.ts'))
     .map((file) => readFileSync(join(repositoryRoot, file), 'utf8'))
@@ -83,7 +83,7 @@ test('every entry says in whole sentences why, what then, and what to do', () =>
   }
 });
 
-test('the particulars of a case stand in its texts, and a reference of a connector file is left alone', () => {
+test('the particulars of a case are in its texts, and a reference of a connector file is left alone', () => {
   const found = finding('CONNECTOR_DATABASE_DIFFERS', 'log', { kind: 'connector', name: 'c' }, { setting: 's', value: 'v', expected: 'e' });
   assert.equal(found.cause, 'Connector c captures s = v, but legacyDb says e.');
   assert.match(found.remedy, /\$\{env:LEGACY_DB_NAME\}/);

@@ -67,7 +67,7 @@ test('a trigger does not move a column by comparing it, by a comment, by a name 
   assert.equal(columnMover(trigger('touch', { language: 'c' }), 'updated_at').kind, 'unclear');
 });
 
-test('a clock is told of only when the difference is surer than the round trip', () => {
+test('a clock is reported only when the difference is surer than the round trip', () => {
   assert.deepEqual(codes(judgeClock({ offsetMs: 1500, uncertaintyMs: 600 }, 's')), []);
   assert.deepEqual(codes(judgeClock({ offsetMs: -1500, uncertaintyMs: 400 }, 's')), ['warning CLOCK_OFFSET']);
   assert.match(judgeClock({ offsetMs: -5000, uncertaintyMs: 1 }, 's')[0]?.cause ?? '', /5\.0 s behind/);
@@ -162,14 +162,14 @@ test('an invalidated slot is lost, and says nothing else; one that has lost all 
   assert.deepEqual(codes(judgeForeignSlot({ ...slot, active: false })), ['warning SLOT_INACTIVE']);
 });
 
-test('what Connect tells of a connector', () => {
-  const told = (facts: ConnectorFacts): readonly string[] =>
+test('what Connect reports of a connector', () => {
+  const reported = (facts: ConnectorFacts): readonly string[] =>
     codes(judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]));
-  assert.deepEqual(told(connector('RUNNING')), []);
-  assert.deepEqual(told(connector('FAILED')), ['error CONNECTOR_FAILED']);
-  assert.deepEqual(told(connector('RUNNING', undefined, 'FAILED')), ['error TASK_FAILED']);
-  assert.deepEqual(told(connector('PAUSED')), ['warning CONNECTOR_HALTED']);
-  assert.deepEqual(told({ ...connector('RUNNING'), running: null, status: null }), []);
+  assert.deepEqual(reported(connector('RUNNING')), []);
+  assert.deepEqual(reported(connector('FAILED')), ['error CONNECTOR_FAILED']);
+  assert.deepEqual(reported(connector('RUNNING', undefined, 'FAILED')), ['error TASK_FAILED']);
+  assert.deepEqual(reported(connector('PAUSED')), ['warning CONNECTOR_HALTED']);
+  assert.deepEqual(reported({ ...connector('RUNNING'), running: null, status: null }), []);
   const silent = { state: 'reachable', connectors: [], unreadable: [{ name: 'c', detail: 'x' }] } as const;
   assert.deepEqual(codes(judgeConnect(silent, [file])), ['unknown CONNECTOR_UNREADABLE']);
 });
@@ -177,22 +177,22 @@ test('what Connect tells of a connector', () => {
 test('a Connect that answers whoever asks, and a source that is reached without insisting on TLS, are reported', () => {
   const answering = { state: 'reachable', openAt: 'http://c:8083', connectors: [], unreadable: [] } as const;
   assert.deepEqual(codes(judgeConnect(answering, [])), ['warning CONNECT_OPEN']);
-  const told = (config: Record<string, string>, server = 'localhost:5432'): readonly string[] =>
+  const reported = (config: Record<string, string>, server = 'localhost:5432'): readonly string[] =>
     codes(judgeFile({ name: 'c', config: { 'topic.prefix': 'log', ...config } }, { topicPrefix: 'log', database: 'd', server }));
   const tls = ['warning SOURCE_TLS_OPTIONAL'];
   const host = 'database.hostname';
   for (const mode of ['', 'disable', 'allow', 'prefer'])
-    assert.deepEqual(told({ [host]: 'db.internal', 'database.sslmode': mode }), tls, mode);
+    assert.deepEqual(reported({ [host]: 'db.internal', 'database.sslmode': mode }), tls, mode);
   for (const mode of ['require', 'verify-ca', 'verify-full', '${env:MODE}']) {
-    assert.deepEqual(told({ [host]: 'db.internal', 'database.sslmode': mode }), [], mode);
+    assert.deepEqual(reported({ [host]: 'db.internal', 'database.sslmode': mode }), [], mode);
   }
   const mariadb = { 'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector', [host]: 'db.internal' };
-  assert.deepEqual(told({ ...mariadb, 'database.sslmode': 'require' }), tls);
-  assert.deepEqual(told({ ...mariadb, 'database.ssl.mode': 'verify_identity' }), []);
-  for (const here of ['localhost', '127.0.0.1', '::1', '/run/postgresql']) assert.deepEqual(told({ [host]: here }), [], here);
+  assert.deepEqual(reported({ ...mariadb, 'database.sslmode': 'require' }), tls);
+  assert.deepEqual(reported({ ...mariadb, 'database.ssl.mode': 'verify_identity' }), []);
+  for (const here of ['localhost', '127.0.0.1', '::1', '/run/postgresql']) assert.deepEqual(reported({ [host]: here }), [], here);
   // A reference is the worker's to resolve: what legacyDb says is taken for it.
-  assert.deepEqual(told({ [host]: '${env:LEGACY_DB_HOST}' }), []);
-  assert.deepEqual(told({ [host]: '${env:LEGACY_DB_HOST}' }, 'db.internal:5432'), tls);
+  assert.deepEqual(reported({ [host]: '${env:LEGACY_DB_HOST}' }), []);
+  assert.deepEqual(reported({ [host]: '${env:LEGACY_DB_HOST}' }, 'db.internal:5432'), tls);
 });
 
 const rhythm = rhythmOf({ 'heartbeat.interval.ms': '5000', 'exactly.once.support': 'required' }, 60_000, true);
@@ -223,7 +223,7 @@ test('a connector is stalled when two looks see no beat, or no position, move; o
     { ...still[0], offsets: null },
     { ...still[1], offsets: null },
   ] as const;
-  assert.deepEqual(stalled(...gone), ['error CONNECTOR_STALLED'], 'Connect tells no position');
+  assert.deepEqual(stalled(...gone), ['error CONNECTOR_STALLED'], 'Connect reports no position');
   const beating = [seenAt(100_000, {}), seenAt(113_000, {})] as const;
   assert.deepEqual(stalled(...beating), ['warning CONNECTOR_STALLED'], 'what it beats is not stored');
 });
@@ -264,7 +264,7 @@ test('a connector that is halted, failed or reading its snapshot need not move',
   );
 });
 
-test('Connect that tells all but the position is heard, and the position called unknown', () => {
+test('Connect that reports all but the position is used, and the position called unknown', () => {
   const facts = { ...connector('RUNNING', undefined, 'FAILED'), offsets: null, offsetsProblem: 'no answer within 10 s' };
   const found = judgeConnect({ state: 'reachable', connectors: [facts], unreadable: [] }, [file]);
   assert.deepEqual(codes(found), ['error TASK_FAILED', 'unknown CONNECTOR_UNREADABLE']);

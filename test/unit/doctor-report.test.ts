@@ -38,7 +38,7 @@ test('the exit code: 1 for an error, else 2 for a warning or an unknown, else 0'
   assert.equal(exitCodeOf(reportOf(slotRisk, walLevel)), 1);
 });
 
-test('findings stand in one order, worst first, each once', () => {
+test('findings are in one order, worst first, each once', () => {
   const { findings, summary } = reportOf(deletes, slotRisk, hidden, walLevel, walLevel);
   assert.deepEqual(
     findings.map(({ code }) => code),
@@ -142,7 +142,7 @@ test('a table with reliable columns and no deletes is polled: the least rights',
   assert.equal(advise({}).advice, 'query');
 });
 
-test('a table whose timestamp does not move is read from the log, whatever must be mended first', () => {
+test('a table whose timestamp does not move is read from the log, whatever must be fixed first', () => {
   const advice = advise({ findings: [notMoved, walLevel], wal: 'replica' });
   assert.deepEqual({ advice: advice.advice, before: advice.before }, { advice: 'log', before: ['WAL_LEVEL'] });
   assert.match(advice.reasons[0] ?? '', /Nothing in the database moves public\.orders\.updated_at/);

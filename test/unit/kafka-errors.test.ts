@@ -18,10 +18,10 @@ test('that no broker answers a question for metadata is reported as unreachable,
     .listTopics()
     .catch((error: unknown) => error);
   assert.ok(stumble instanceof TypeError);
-  const told = translateKafkaError(stumble, ['kafka:9092'], 'list topics');
-  assert.ok(told instanceof CdcError);
-  assert.equal(told.code, 'KAFKA_UNREACHABLE');
-  assert.equal(told.message, 'could not list topics: no broker answered at kafka:9092');
+  const reported = translateKafkaError(stumble, ['kafka:9092'], 'list topics');
+  assert.ok(reported instanceof CdcError);
+  assert.equal(reported.code, 'KAFKA_UNREACHABLE');
+  assert.equal(reported.message, 'could not list topics: no broker answered at kafka:9092');
 });
 
 test('a fault of our own keeps its words', () => {

@@ -16,7 +16,7 @@ function logged(write: (logger: Logger) => void, terminal = false): string {
   return text;
 }
 
-test('no secret is logged, at whatever depth it stands, in an error or bound to a child', () => {
+test('no secret is logged, at whatever depth it is, in an error or bound to a child', () => {
   const names = ['password', 'secret', 'maskSecret', 'token', 'authorization', 'sasl'];
   for (const name of names) {
     const held = { [name]: secret };

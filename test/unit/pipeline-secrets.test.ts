@@ -70,7 +70,7 @@ test('a masked configuration shows which secrets are set, and none of them', () 
   });
 });
 
-test('no URL shows a login, or a parameter that is secret, wherever it stands in a text', () => {
+test('no URL shows a login, or a parameter that is secret, wherever it is in a text', () => {
   const shown: readonly (readonly [string, string])[] = [
     [`http://admin:${secret}@connect:8083/x`, 'http://admin:***@connect:8083/x'],
     [`a https://${secret}@host and http://u:${secret}@h:1/?a=1`, 'a https://***@host and http://u:***@h:1/?a=1'],
@@ -100,7 +100,7 @@ test('mask: hash without a secret is refused, by table, column and line', () => 
   assert.equal(refusal(polled(`  maskSecret: ${secret}\n${tables.replace('phone: null', "phone: 'null'")}`)), undefined);
 });
 
-test('the password of an example is refused wherever it stands, each by name, and not said to be wrong where it is a name', () => {
+test('the password of an example is refused wherever it is, each by name, and not said to be wrong where it is a name', () => {
   const yaml = `legacyDb:
   database: change-me
   roles:

@@ -7,7 +7,7 @@ import { hostileName } from '#test/support/hostile-names.ts';
 
 const name = fc.record({ schema: hostileName(63), table: hostileName(63) }, { noNullPrototype: true });
 
-test('every table has one text, which reads back as it, means itself and nothing else, and is taken by pipeline.yaml as it stands', () => {
+test('every table has one text, which reads back as it, means itself and nothing else, and is taken by pipeline.yaml as it is', () => {
   fc.assert(
     fc.property(name, name, (one, other) => {
       const text = formatTableName(one);
@@ -35,7 +35,7 @@ test('what is not two names is refused', () => {
     assert.equal(pollerTableSchema.safeParse({ table: text }).success, false, text);
 });
 
-test('a question mark in quotes is a letter, outside it stands for one, also for a dot', () => {
+test('a question mark in quotes is a letter, outside it matches one, also a dot', () => {
   assert.equal(matchesTable({ table: 'public."a?b"' }, 'public."a?b"'), true);
   assert.equal(matchesTable({ table: 'public."a?b"' }, 'public.axb'), false);
   assert.equal(matchesTable({ table: 'public.a?b' }, 'public."a.b"'), true);

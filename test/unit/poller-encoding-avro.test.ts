@@ -206,7 +206,7 @@ test('MariaDB: zero dates are null or the epoch, unsigned numbers keep their dig
   assert.deepEqual(coded([wide], { details, dialect: mariadb }).read(['18446744073709551615']).key, { c: '18446744073709551615' });
 });
 
-test('masks: what stands there is what JSON has', () => {
+test('masks: what is there is what JSON has', () => {
   const columns = ['id', 'hash', 'nothing', 'text', 'number', 'big', 'half', 'flag', 'none'].map((name) =>
     column(name, name === 'id' ? 'int8' : 'text'),
   );
@@ -220,7 +220,7 @@ test('masks: what stands there is what JSON has', () => {
   assertSame(columns, ['1', 'a', null, 'b', null, 'c', 'd', null, 'e'], { published });
 });
 
-test('a default that stands first in its union changes what is written, not what is read', () => {
+test('a default that is first in its union changes what is written, not what is read', () => {
   const details = new Map([['n', { declared: 'int4', dimensions: 0, allowed: null, default: '7', castName: 'integer' }]]);
   for (const value of ['5', null]) assertSame([column('id', 'int4'), column('n', 'int4')], ['1', value], { details });
 });

@@ -66,7 +66,7 @@ test('the wire format is pinned', () => {
   assert.equal(event?.after?.['id'], 9_223_372_036_854_775_807n);
 });
 
-test('integers beyond 2^53 keep every digit through the decoder, wherever they stand', () => {
+test('integers beyond 2^53 keep every digit through the decoder, wherever they are', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.string(), (integer, text) => {
       const json = `{"a":${integer},"s":${JSON.stringify(text)},"l":[${integer},1.5],"source":{"ts_ns":1795410000123456789}}`;
@@ -117,7 +117,7 @@ test('arrays are read by their delimiters, whatever their elements hold', () => 
   for (const junk of ['', '{', '1', '{1', '{1,}', '{1}x', '{"a}', '{a b}']) assert.throws(() => parseArray(junk, [',']), TypeError, junk);
 });
 
-test('a value that is none of its type is told by table, column and type, and never shown', () => {
+test('a value that is none of its type is reported by table, column and type, and never shown', () => {
   const encoder = createEventEncoder({
     database: 'd', table: { schema: 'public', table: 't' }, prefix: 'p', columns: [{ name: 'secret', type: { name: 'float8', isArray: false, modifier: -1 } }],
     published: [{ column: 0, mask: null }], key: [], timestamps: [], clock: null, ...postgresTexts,

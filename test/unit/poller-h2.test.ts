@@ -87,7 +87,7 @@ test('keys: equal texts for equal values, or none', () => {
   for (const type of ['enum', 'json', 'character large object', 'time with time zone']) assert.equal(misfit(type), 'unknown', type);
 });
 
-test('names and texts mean themselves in H2’s SQL, and stand on one line', () => {
+test('names and texts mean themselves in H2’s SQL, and are on one line', () => {
   assert.equal(h2Name('ORDER "x"'), '"ORDER ""x"""');
   assert.equal(h2Name('a\nb\\'), String.raw`U&"a\000ab\\"`);
   assert.equal(h2Text(String.raw`it's \ so`), String.raw`'it''s \ so'`);

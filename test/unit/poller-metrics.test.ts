@@ -40,7 +40,7 @@ test('fence lag is what the floor is behind the clock, and goes on growing betwe
   assert.deepEqual({ fenceLagSeconds, rememberedKeys }, { fenceLagSeconds: 6.5, rememberedKeys: 3 });
 });
 
-test('a table without success for too long is stuck, a failed one at once; success mends the first', () => {
+test('a table without success for too long is stuck, a failed one at once; success ends the first', () => {
   const { monitor, clock } = monitorAt();
   clock.ms += 15_000;
   assert.equal(monitor.figures().stuck, false);
@@ -58,14 +58,14 @@ test('readiness names every table that is stuck with its error, and a process th
   const figures = { poller: 'p', sharing: 'group', member: true, tables: [monitor.figures()] } as const;
   assert.deepEqual(readinessOf(figures), { ready: true, reasons: [] });
   assert.equal(readinessOf({ ...figures, tables: [], member: false }).ready, false);
-  assert.equal(readinessOf({ ...figures, tables: [] }).ready, true, 'a member without tables stands by');
+  assert.equal(readinessOf({ ...figures, tables: [] }).ready, true, 'a member without tables is ready');
   monitor.failed(new CdcError('SELECT_MISSING', 'role x may not read table public.t'), true);
   const { ready, reasons } = readinessOf({ ...figures, tables: [monitor.figures()] });
   assert.equal(ready, false);
   assert.match(reasons.join(), /public\.t has stopped.*SELECT_MISSING: role x may not read/);
 });
 
-test('the rest of a load is estimated only while the estimate holds', () => {
+test('what is left of a load is estimated only while the estimate holds', () => {
   assert.deepEqual(loadFigures(10_000, 2500, 1000), { rowsRead: 2500, rowsPerSecond: 2500, rowsRemaining: 7500, secondsRemaining: 3 });
   assert.deepEqual(loadFigures(100, 2500, 1000), { rowsRead: 2500, rowsPerSecond: 2500, rowsRemaining: null, secondsRemaining: null });
   assert.deepEqual(loadFigures(null, 0, 0), { rowsRead: 0, rowsPerSecond: 0, rowsRemaining: null, secondsRemaining: null });

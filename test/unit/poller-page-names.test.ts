@@ -67,7 +67,7 @@ const table = fc.record({
   columns: fc.uniqueArray(hostileName(63), { minLength: 2, maxLength: 6 }),
 });
 
-test('of whatever name a page is asked, it stands in the statement as one quoted name, and every place has its value', () => {
+test('of whatever name a page is asked, it is in the statement as one quoted name, and every place has its value', () => {
   fc.assert(
     fc.property(table, ({ schema, table: name, columns }) => {
       const { text, values } = pageQuery(shapeOf(schema, name, columns, 'text'), pass, 10);
@@ -91,7 +91,7 @@ test('of whatever name a page is asked, it stands in the statement as one quoted
   );
 });
 
-test('the same of MariaDB, whose values stand in the statement', () => {
+test('the same of MariaDB, whose values are in the statement', () => {
   fc.assert(
     fc.property(table, ({ schema, table: name, columns }) => {
       const { text, values } = mariadbPageQuery(shapeOf(schema, name, columns, '?'), pass, 10);

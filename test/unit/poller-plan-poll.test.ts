@@ -72,7 +72,7 @@ function readWatch(_shape: TableShape, watched: string | null): bigint | null {
   return watched === null ? null : BigInt(watched);
 }
 
-/** Loaded, and polled once at 1 s with nothing open: what stands then, and what the process knows. */
+/** Loaded, and polled once at 1 s with nothing open: the position then, and what the process knows. */
 function polledOnce(capture: Capture): { readonly position: Position; readonly known: Known } {
   const loaded: Position = { ...startPosition(startOf(capture, 100n), seenAt(0, 50n)), pass: null };
   const poll = plan(capture, 1, seenAt(1, 50n), loaded);
@@ -184,7 +184,7 @@ test('a poll that was whole lets the floor follow the moment, less the margin, a
   assert.deepEqual([held.finish(null).floor, held.finish(null).horizon], [position.floor, 60n]);
 });
 
-test('a clock that went back lowers the floor by as much where times tell what is new; ids do not mind', () => {
+test('a clock that went back lowers the floor by as much where times decide what is new; ids do not mind', () => {
   const { position, known } = polledOnce('time');
   const back = plan('time', 11, seenAt(-9, 90n), position, known);
   assert.equal(back.steppedBack, 20n * second);
@@ -201,7 +201,7 @@ test('a clock that went back lowers the floor by as much where times tell what i
   assert.deepEqual([unmoved.steppedBack, unmoved.position.floor], [0n, ids.position.floor]);
 });
 
-test('of a window it is told what the poll before should have shown; of a fence, and of a first poll, nothing is', () => {
+test('of a window it is reported what the poll before should have shown; of a fence, and of a first poll, nothing is', () => {
   const shown = (capture: Capture): Mark | null => {
     const { position, known } = polledOnce(capture);
     return plan(capture, 2, seenAt(2, 60n), position, known).shownBefore;
@@ -211,11 +211,11 @@ test('of a window it is told what the poll before should have shown; of a fence,
   assert.equal(plan('window', 1, seenAt(1, 50n), loaded).shownBefore, null);
 });
 
-test('the position takes over the clock and the log, keeps the log where the server does not tell, and is not done any more', () => {
+test('the position takes over the clock and the log, keeps the log where the server does not say, and is not done any more', () => {
   const { position, known } = polledOnce('time');
   const done: Position = { ...position, done: true };
-  const told = plan('time', 7, seenAt(7, 60n, { log: '0/99' }), done, known).position;
-  assert.deepEqual([told.clock, told.log, told.done], [seenAt(7, 0n).clock, '0/99', false]);
+  const reported = plan('time', 7, seenAt(7, 60n, { log: '0/99' }), done, known).position;
+  assert.deepEqual([reported.clock, reported.log, reported.done], [seenAt(7, 0n).clock, '0/99', false]);
   assert.equal(plan('time', 7, seenAt(7, 60n, { log: null }), done, known).position.log, '0/10');
 });
 

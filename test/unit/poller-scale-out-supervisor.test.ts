@@ -99,7 +99,7 @@ test("one table's final error stops that table alone; when all have failed the p
   assert.match(await scene.outcome(), /of public\.a/);
 });
 
-test('a member whose whole share has failed stays: others may have the rest, and a crash loop would move their tables for ever', async () => {
+test('a member whose whole share has failed stays: others may have the other tables, and a crash loop would move their tables for ever', async () => {
   const scene = createScene();
   scene.want([a], false);
   await turn();
@@ -163,7 +163,7 @@ test('once: with no table at all there is nothing to wait for', async () => {
   assert.equal(await scene.outcome(), 'ended');
 });
 
-test('when the process is told to stop it waits until every run has ended, and begins none', async () => {
+test('when the process gets the signal to stop it waits until every run has ended, and begins none', async () => {
   const scene = createScene();
   scene.want([a]);
   await turn();

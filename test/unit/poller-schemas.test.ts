@@ -116,7 +116,7 @@ test('two columns that would be one Avro field are refused by name', () => {
   assert.throws(() => requireDistinctNames('public.t', row), /"a-b" and "a\.b" of table public\.t .*"a_b"/);
 });
 
-test('arrays hold nulls, and arrays where several dimensions are declared; enums tell their values', () => {
+test('arrays hold nulls, and arrays where several dimensions are declared; enums have their values', () => {
   const numbers = column('n', 'int4', { isArray: true });
   assert.match(avroRow([numbers]), /"items":\["null","int"\],/);
   const nested = avroRow([numbers], undefined, { n: plain('_int4', { dimensions: 2 }) });
@@ -127,7 +127,7 @@ test('arrays hold nulls, and arrays where several dimensions are declared; enums
   );
 });
 
-test('a mask gives the field the type of what stands there', () => {
+test('a mask gives the field the type of what is there', () => {
   const columns = ['hash', 'text', 'number', 'flag', 'none'].map((name) => column(name, 'int4', { notNull: true }));
   const masks = [{ kind: 'hash', salt: 's' } as const, ...['x', 7, true, null].map((value) => ({ kind: 'fixed', value }) as const)];
   const row = avroRow(

@@ -33,10 +33,10 @@ const keys = fc.uniqueArray(fc.integer({ min: -500, max: 500 }).map(String), { m
 
 test('a sweep finds exactly the published keys that the table has no more, whatever is new in it', async () => {
   await fc.assert(
-    fc.asyncProperty(keys, keys, async (published, standing) => {
-      const result = await run(tableOf(new Set(standing)), published);
+    fc.asyncProperty(keys, keys, async (published, present) => {
+      const result = await run(tableOf(new Set(present)), published);
       assert.ok(result.outcome === 'found');
-      assert.deepEqual([...result.missing].toSorted(), published.filter((key) => !standing.includes(key)).toSorted());
+      assert.deepEqual([...result.missing].toSorted(), published.filter((key) => !present.includes(key)).toSorted());
     }),
   );
 });
@@ -93,7 +93,7 @@ test('hidden rows, a replaced table and a missing one publish nothing', async ()
   assert.deepEqual(await run(moving, ['1']), { outcome: 'moved' });
 });
 
-test('keys are ordered as Postgres orders them, and a digest tells sets apart, not orders', () => {
+test('keys are ordered as Postgres orders them, and a digest differs between sets, not between orders', () => {
   assert.deepEqual(sortKeys(['10', '9', '-1', '9223372036854775807'], 'int8'), ['-1', '9', '10', '9223372036854775807']);
   assert.deepEqual(sortKeys(['b0000000', 'a0000000', '10000000'], 'uuid'), ['10000000', 'a0000000', 'b0000000']);
   assert.ok(sameDigest(digestOf(['1', '2']), digestOf(['2', '1'])));

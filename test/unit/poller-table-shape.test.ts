@@ -66,7 +66,7 @@ test('every finding of a table is reported at once, with table, column and remed
     assert.ok(error.message.includes(text), text);
 });
 
-test('a column that does not exist is told with those that fit', () => {
+test('a column that does not exist is reported with those that fit', () => {
   const [finding] = findProblems({ ...orders, columns: [column('id', 'int8'), column('changed', 'timestamptz')] }, config, 'cdc_poller');
   assert.equal(finding?.code, 'COLUMN_UNKNOWN');
   assert.match(finding.remedy, /changed/);

@@ -4,15 +4,15 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { createEventEncoder } from '#cdc-poller/encoding/event-encoder.ts';
-import { createOutbox } from '#cdc-poller/table/send-queue.ts';
+import { createSendQueue } from '#cdc-poller/table/send-queue.ts';
 import { charactersOf, firstPageSize, nextPageSize } from '#cdc-poller/source/page-size.ts';
 
-test('an outbox does its jobs in order, lets its maker go only so far ahead, and does none after one that failed', async () => {
-  const outbox = createOutbox(2);
+test('a send queue does its jobs in order, lets its maker go only so far ahead, and does none after one that failed', async () => {
+  const queue = createSendQueue(2);
   const done: number[] = [];
   let running = 0;
   for (let job = 0; job < 6; job += 1) {
-    await outbox.add(async () => {
+    await queue.add(async () => {
       running += 1;
       assert.equal(running, 1);
       await delay(1);
@@ -21,15 +21,15 @@ test('an outbox does its jobs in order, lets its maker go only so far ahead, and
     });
     assert.ok(done.length >= job - 1, `job ${job} was taken with ${done.length} done`);
   }
-  await outbox.drain();
+  await queue.drain();
   assert.deepEqual(done, [0, 1, 2, 3, 4, 5]);
-  await outbox.add(() => Promise.reject(new RangeError('full')));
-  await outbox.add(async () => void done.push(7));
-  await assert.rejects(outbox.drain(), /full/);
+  await queue.add(() => Promise.reject(new RangeError('full')));
+  await queue.add(async () => void done.push(7));
+  await assert.rejects(queue.drain(), /full/);
   await assert.rejects(async () => {
-    for (let job = 8; job < 12; job += 1) await outbox.add(async () => void done.push(job));
+    for (let job = 8; job < 12; job += 1) await queue.add(async () => void done.push(job));
   }, /full/);
-  await outbox.settled();
+  await queue.settled();
   assert.equal(done.length, 6);
 });
 

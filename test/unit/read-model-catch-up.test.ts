@@ -6,7 +6,7 @@ import { catchUp, describeBehind, type Filling } from '#read-model/rebuild/catch
 /** Longer than a round that counts as short, in ms. */
 const slow = 60;
 
-/** A version that has applied `applied` of what stands in one partition, of which it takes a while to say where it ends. */
+/** A version that has applied `applied` of what is in one partition, of which it takes a while to say where it ends. */
 function filling(slowMs: number, look: () => bigint, end: () => bigint): Filling & { readonly said: string[] } {
   const said: string[] = [];
   return {
@@ -19,7 +19,7 @@ function filling(slowMs: number, look: () => bigint, end: () => bigint): Filling
       return new Map([['t/0', at]]);
     },
     look: async () => ({ applied: new Map([['t/0', look()]]), waits: [] }),
-    tell: ({ waitsFor }) => said.push(waitsFor),
+    onProgress: ({ waitsFor }) => said.push(waitsFor),
   };
 }
 
@@ -52,7 +52,7 @@ test('a version without partitions waits for them, and says so', async () => {
       () => 1n,
     ),
     ends: async () => new Map((asked += 1) > 2 ? [['t/0', 1n]] : []),
-    tell: ({ waitsFor }) => said.push(waitsFor),
+    onProgress: ({ waitsFor }) => said.push(waitsFor),
   });
   assert.deepEqual(said, ['the first partitions of its topics', 'the first partitions of its topics', 'what came meanwhile']);
 });

@@ -199,7 +199,7 @@ test('where deleted rows stay, it does not matter which events came in one batch
     fc.property(fc.array(step, { maxLength: 24 }), fc.nat(24), fc.boolean(), (steps, cut, swap) => {
       const events = history(steps);
       // Which of several truncates a row of another partition met is not known any more.
-      const isTold = events.filter(({ change }) => change.kind === 'truncate').length < 2;
+      const isLogged = events.filter(({ change }) => change.kind === 'truncate').length < 2;
       const of = (partition: number, from: readonly (typeof events)[number][]): PartitionChanges => ({
         partition,
         changes: from.filter((event) => event.partition === partition).map(({ change }) => change),
@@ -207,7 +207,7 @@ test('where deleted rows stay, it does not matter which events came in one batch
       const after = (batches: readonly (readonly PartitionChanges[])[]): unknown => {
         const table: MarkedTable = { rows: new Map(), truncated: null };
         for (const batch of batches) applyMarked(table, batch);
-        return [...table.rows].map(([key, { cells, deletedAt }]) => ({ key, cells, deletedAt: isTold || deletedAt === null ? deletedAt : 'some time' })).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+        return [...table.rows].map(([key, { cells, deletedAt }]) => ({ key, cells, deletedAt: isLogged || deletedAt === null ? deletedAt : 'some time' })).toSorted((a, b) => (a.key < b.key ? -1 : 1));
       };
       const oneByOne = after(events.map((event) => [{ partition: event.partition, changes: [event.change] }]));
       const [first, second] = swap ? [1, 0] : [0, 1];

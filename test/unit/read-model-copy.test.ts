@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { createCopyTrials } from '#read-model/mirrors/copy-trials.ts';
 import { copyText } from '#read-model/decode/values/copy-text.ts';
 
-/** How many of the next `batches` of a table are tried, each ending as told. */
+/** How many of the next `batches` of a table are tried, each ending as given. */
 function tried(trials: ReturnType<typeof createCopyTrials>, batches: number, succeeds: boolean): number {
   let count = 0;
   for (let batch = 0; batch < batches; batch += 1) {
@@ -21,7 +21,7 @@ test('COPY is tried for every large batch, as long as it succeeds', () => {
   assert.equal(trials.isWorth('orders', 10), false);
 });
 
-test('each failure makes the rest until the next trial longer, up to a bound; a success ends it; other tables are not concerned', () => {
+test('each failure makes the time until the next trial longer, up to a bound; a success ends it; other tables are not concerned', () => {
   const trials = createCopyTrials();
   // Rests of 4, 8, 16 … batches.
   assert.equal(tried(trials, 1 + 4 + 1 + 8 + 1, false), 3);

@@ -41,11 +41,11 @@ test('what names neither a table nor the log’s one row speaks of nothing, leas
   assert.equal(beat('u', { id: 'public.orders', beat_at: at })?.table, 'public.orders');
 });
 
-test('a model is no fresher than the table that capture has told least of, and unknown while it has not told of one', () => {
+test('a model is no fresher than the table that capture has proven least of, and unknown while nothing is proven of one', () => {
   const tables = ['public.a', 'public.b', 'public.c'];
-  const told = fc.array(fc.record({ table: fc.constantFrom(...tables, 'public.other'), provenTo: fc.nat(1000) }), { maxLength: 20 });
+  const reported = fc.array(fc.record({ table: fc.constantFrom(...tables, 'public.other'), provenTo: fc.nat(1000) }), { maxLength: 20 });
   fc.assert(
-    fc.property(told, (beats) => {
+    fc.property(reported, (beats) => {
       const heartbeats = new Heartbeats({ tables: [...tables, 'public.other'] });
       for (const each of beats) heartbeats.note(each, { stampedAt: -1, readAt: Number.MAX_SAFE_INTEGER });
       const latest = tables.map((table) => beats.filter((each) => each.table === table).map(({ provenTo }) => provenTo));

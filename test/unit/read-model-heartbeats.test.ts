@@ -36,7 +36,7 @@ test(`whatever clocks, junk, repetitions and restarts do: never later than the t
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 60 }), (life) => {
       let now = Date.UTC(2026, 10, 30);
-      /** How far the source's clock is off. Kept beyond what a lag can hide: below it, no one can tell. */
+      /** How far the source's clock is off. Kept beyond what a lag can hide: below it, no one can know. */
       let off = 0;
       let heartbeats = new Heartbeats({ tables });
       const read: Written[] = [];
@@ -70,7 +70,7 @@ test(`whatever clocks, junk, repetitions and restarts do: never later than the t
         assert.ok(proven === null || (truth !== null && proven <= truth), `claims ${proven}, true is ${truth}`);
       }
       assert.equal(heartbeats.passedOver.unreadable, junk);
-      // Then the clock is right, and beats come as ever.
+      // Then the clock is right, and beats come as before.
       off = 0;
       now += 1000;
       for (const table of tables) hear({ table, said: now, truth: now, stampedAt: now });
@@ -110,7 +110,7 @@ test('a table that is spoken of is not held back by an old heartbeat of all tabl
   ]);
 });
 
-test('a clock that was ahead by less than capture was late cannot be told at once; the next heartbeat takes back what it claimed', () => {
+test('a clock that was ahead by less than capture was late cannot be noticed at once; the next heartbeat takes back what it claimed', () => {
   const heartbeats = new Heartbeats({ tables: ['public.a'] });
   const late = { stampedAt: 3 * hour, readAt: 3 * hour };
   heartbeats.note({ table: null, provenTo: 2 * hour }, late);

@@ -90,7 +90,7 @@ readModel:
   });
 });
 
-/** What the plan's statements leave in the database, as the plan is told of it. */
+/** What the plan's statements leave in the database, as the plan is made from it. */
 function carriedOut(wanted: readonly WantedMirror[], before: readonly ExistingMirror[]): readonly ExistingMirror[] {
   const kept = new Map(before.map((mirror) => [mirror.source.table, mirror]));
   for (const mirror of wanted) {
@@ -144,7 +144,7 @@ test('a plan that was carried out leaves nothing to do, whatever was there befor
       const asked = new Set<string>((rounds.at(-1) ?? []).map(({ name }) => name));
       const { notes } = planMirrors(wantedOf(rounds.at(-1) ?? []), existing, topicOf);
       for (const { table: name } of existing)
-        assert.equal(notes.some((note) => note.startsWith(`${name} (of app.${name}) is not asked for any more`)), !asked.has(name)); // prettier-ignore
+        assert.equal(notes.some((note) => note.startsWith(`${name} (of app.${name}) is no longer configured`)), !asked.has(name)); // prettier-ignore
     }),
   );
 });

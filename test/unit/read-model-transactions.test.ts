@@ -29,7 +29,7 @@ function end(transaction: string, offset: number, counts: Readonly<Record<string
   return { transaction, offset: BigInt(offset), counts: new Map(Object.entries(counts)) };
 }
 
-function told(taken: Taken | null): unknown {
+function listed(taken: Taken | null): unknown {
   return taken === null
     ? null
     : Object.fromEntries([...taken.messages].map(([lane, messages]) => [lane, messages.map(({ offset }) => Number(offset))]));
@@ -45,28 +45,28 @@ test('a transaction is taken when its end and all of its events are there, with 
   assert.equal(some.take(100), null);
   assert.equal(some.takenTo('orders/0'), 0n);
   some.add('items/0', [message(1, '7'), message(2, null), message(3, '8')], 5n);
-  assert.deepEqual(told(some.take(100)), { 'orders/0': [0], 'items/0': [0, 1, 2] });
+  assert.deepEqual(listed(some.take(100)), { 'orders/0': [0], 'items/0': [0, 1, 2] });
   assert.deepEqual([some.takenTo('orders/0'), some.takenTo('items/0'), some.firstEnd()], [1n, 3n, null]);
 });
 
 test('events of a snapshot have no transaction and wait for none', () => {
   const some = sequencer();
   some.add('orders/1', [message(0, null), message(1, null), message(2, '9')], 3n);
-  assert.deepEqual(told(some.take(100)), { 'orders/1': [0, 1] });
+  assert.deepEqual(listed(some.take(100)), { 'orders/1': [0, 1] });
   assert.equal(some.take(100), null);
 });
 
-test('a transaction whose end is gone stands before one whose end is known: it is passed on, and told', () => {
+test('a transaction whose end is gone comes before one whose end is known: it is passed on, and reported', () => {
   const some = sequencer();
   some.add('orders/0', [message(0, '5'), message(1, '6')], 2n);
   some.add('items/0', [message(0, '5')], 1n);
   some.addEnd(end('6', 0, { 'public.orders': 1, 'public.order_items': 1 }));
   const taken = some.take(100);
-  assert.deepEqual(told(taken), { 'orders/0': [0] });
+  assert.deepEqual(listed(taken), { 'orders/0': [0] });
   assert.deepEqual(taken?.torn, ['5']);
 });
 
-test('for want of memory the next transaction is taken in parts, and told, and its rest is known to be one', () => {
+test('for want of memory the next transaction is taken in parts, and reported, and its later parts are known to belong to it', () => {
   const some = sequencer();
   some.add('items/0', [message(0, '5'), message(1, '5')], 2n);
   assert.deepEqual(some.takeTorn().torn, ['5']);
@@ -75,7 +75,7 @@ test('for want of memory the next transaction is taken in parts, and told, and i
   assert.equal(some.take(100), null);
   some.add('items/0', [message(2, '5')], 3n);
   const rest = some.take(100);
-  assert.deepEqual([told(rest), rest?.torn], [{ 'items/0': [2] }, ['5']]);
+  assert.deepEqual([listed(rest), rest?.torn], [{ 'items/0': [2] }, ['5']]);
 });
 
 test('what was applied before its end was asked for is given up without a word, what is lost with one', () => {

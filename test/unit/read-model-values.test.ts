@@ -125,7 +125,7 @@ test('a text comes as it is or as the base64 of its bytes, and is not taken for 
   assert.equal(scalar('regclass')('bids'), 'bids');
 });
 
-test('arrays of vectors: a null among elements tells a further dimension, since no vector holds one', () => {
+test('arrays of vectors: a null among elements means a further dimension, since no vector holds one', () => {
   const vectors = toParameter({ name: '_int2vector', element: 'int2', modifier: -1, delimiters: [',', ' '] });
   const literals: readonly (readonly [JsonValue, string])[] = [
     [[[1, 2], [3]], '{"1 2",3}'],

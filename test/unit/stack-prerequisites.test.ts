@@ -145,7 +145,7 @@ test('of a log the lines are reported that say why: errors, not stack frames; el
   assert.equal(relevantLines([`ERROR ${'x'.repeat(1000)}`])[0]?.length, 301);
 });
 
-test('a start that failed for its port is told from others', async () => {
+test('a start that failed for its port is recognised', async () => {
   await using folder = await machine({});
   const log = join(folder.folder, 'kafka.log');
   await writeFile(log, 'FATAL: could not bind: Address already in use');

@@ -49,7 +49,7 @@ test(
 );
 
 test('stopping never signals a foreign process that has got the recorded pid', async () => {
-  // Its exit code tells whether it was ever asked to end.
+  // Its exit code shows whether it was ever asked to end.
   const foreign = spawn('sh', ['-c', "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -41,16 +41,16 @@ test('an abort ends the wait at once, and an error of the condition too', async 
   await assert.rejects(waitFor(dead, { signal: never, timeoutMs: 60_000, describe: 'x' }), /the process ended/);
 });
 
-test('work over two seconds is told of with its time, quick work is not', async (t) => {
+test('work over two seconds is reported with its time, quick work is not', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
-  const told: string[] = [];
-  const tell = (text: string): void => {
-    told.push(text.replace(/\(.*\)/, ''));
+  const reported: string[] = [];
+  const report = (text: string): void => {
+    reported.push(text.replace(/\(.*\)/, ''));
   };
-  await withElapsed(tell, 'quick', async () => t.mock.timers.tick(1900));
-  await withElapsed(tell, 'slow', async () => t.mock.timers.tick(5500));
+  await withElapsed(report, 'quick', async () => t.mock.timers.tick(1900));
+  await withElapsed(report, 'slow', async () => t.mock.timers.tick(5500));
   t.mock.timers.tick(60_000);
-  assert.deepEqual(told, ['slow ', 'slow ']);
+  assert.deepEqual(reported, ['slow ', 'slow ']);
 });
 
 test('times are reported as people read them', () => {

@@ -44,11 +44,11 @@ suite('an event as one line', () => {
     );
   });
 
-  test('of a key alone before, the changed key is shown and the rest of the row', () => {
+  test('of a key alone before, the changed key is shown and the other columns of the row', () => {
     assert.match(describeEvent(event({ before: { id: 6 }, after: { id: 7, status: 'paid' } })), / {2}id: 6 -> 7, status: "paid" {2}/);
   });
 
-  test('a value that the log leaves out as unchanged is no change, and said where nothing else tells', () => {
+  test('a value that the log leaves out as unchanged is no change, and said where nothing else shows it', () => {
     const left = '__debezium_unavailable_value';
     assert.match(describeEvent(event({ before: { id: 7, a: 1, big: left }, after: { id: 7, a: 2, big: left } })), / {2}a: 1 -> 2 {2}/);
     assert.match(describeEvent(event({ after: { id: 7, a: 2, big: left } })), / {2}a: 2, big: \(unchanged, not in the log\) {2}/);
@@ -86,7 +86,7 @@ suite('an event as one line', () => {
     assert.match(line, /x{58}… \(102 characters\)/);
   });
 
-  test('what cannot be decoded is told by its place and code', () => {
+  test('what cannot be decoded is reported by its place and code', () => {
     const found = message('{"id":7}', '{"no":"event"}');
     assert.match(describeEvent(found), /log {4}EVENT_UNDECODABLE at log\.public\.orders\/2 offset 41: the value is not a change event/);
     assert.deepEqual(Object.keys(JSON.parse(eventJson(found))), ['strategy', 'topic', 'partition', 'offset', 'error']);

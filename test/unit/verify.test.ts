@@ -11,7 +11,7 @@ import { outcomeOf, Tally } from '#verify/result.ts';
 import { canonicalText, isSameRow, keyName, keyText, toSourceKey } from '#verify/values.ts';
 import { walk, type Pair } from '#verify/walk.ts';
 
-/** A table in memory: what stands under each key now, and its version. */
+/** A table in memory: what is under each key now, and its version. */
 type Rows = Map<string, { readonly value: number; readonly version?: string }>;
 
 /** Answers like a database: pages in an order of its own. */

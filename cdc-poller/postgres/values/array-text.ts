@@ -1,7 +1,7 @@
 /** The elements of an array's text: texts, NULLs, and arrays of further dimensions. */
 export type ArrayElements = readonly (string | null | ArrayElements)[];
 
-/** What stands between the elements of an oidvector or int2vector, which has no braces. */
+/** What separates the elements of an oidvector or int2vector, which has no braces. */
 export const vectorDelimiter = ' ';
 
 const needless: ReadonlySet<string> = new Set([' ', '\t', '\n', '\r', '\v', '\f']);
@@ -78,7 +78,7 @@ class ArrayReader {
       }
       if (character === '\\') {
         element += text.slice(from, at);
-        // What follows stands for itself.
+        // What follows has no special meaning.
         from = at + 1;
         at = from;
       }

@@ -1,7 +1,7 @@
 import type { ColumnType } from '../../encoding/column-type.ts';
 
 /**
- * Of values that are equal to Postgres but have several texts, the one that stands in event keys: a row that is written once as 1.0 and once as 1.00 is one row,
+ * Of values that are equal to Postgres but have several texts, the one that event keys have: a row that is written once as 1.0 and once as 1.00 is one row,
  * and its events stay in one partition. Null where a type's equal values have one text. (Types of which no such text is known are refused as keys:
  * key-types.ts.)
  */

@@ -11,7 +11,7 @@ const fitTypes: ReadonlySet<string> = new Set([
 const texts: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar']);
 
 const misfits: Readonly<Record<string, KeyMisfit>> = {
-  varbit: { kind: 'merged', reason: 'its events do not tell how many zeros lead a value: 0 and 00 would be one' },
+  varbit: { kind: 'merged', reason: 'its events do not say how many zeros a value begins with: 0 and 00 would be one' },
   timetz: { kind: 'merged', reason: 'its events are in UTC: 05:00+02 and 03:00+00 would be one' },
   interval: { kind: 'variants', reason: '1 day and 24:00:00 are equal to the database' },
   jsonb: { kind: 'variants', reason: '1.0 and 1.00 are equal to the database' },
@@ -19,7 +19,7 @@ const misfits: Readonly<Record<string, KeyMisfit>> = {
   nummultirange: { kind: 'variants', reason: '{[1.0,2)} and {[1.00,2)} are equal to the database' },
 };
 
-const array: KeyMisfit = { kind: 'merged', reason: 'events do not tell where an array begins: {1} and [0:0]={1} would be one' };
+const array: KeyMisfit = { kind: 'merged', reason: 'events do not say at which index an array begins: {1} and [0:0]={1} would be one' };
 const looseText: KeyMisfit = { kind: 'variants', reason: 'its collation takes different texts for equal, as a and A' };
 const composed: KeyMisfit = { kind: 'variants', reason: 'values of different texts may be equal to the database' };
 const unknown: KeyMisfit = { kind: 'unknown', reason: 'nothing is known of which of its values are equal' };

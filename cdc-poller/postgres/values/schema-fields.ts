@@ -66,7 +66,7 @@ const lengths: Readonly<Record<string, string>> = {
   char: '1',
 };
 
-/** How a column was declared, as Debezium's connector tells it (column.propagate.source.type), which is as Postgres's JDBC driver sees it. */
+/** How a column was declared, as Debezium's connector says it (column.propagate.source.type), which is as Postgres's JDBC driver sees it. */
 export function postgresDeclared({ name, isArray, modifier }: ColumnType, detail: ColumnDetail | undefined): DeclaredAs {
   const serial = detail?.default?.startsWith('nextval(') === true ? serials[detail.declared] : undefined;
   const type = (serial ?? detail?.declared ?? `${isArray ? '_' : ''}${name.split('.').at(-1) ?? name}`).toUpperCase();

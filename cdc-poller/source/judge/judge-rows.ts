@@ -13,8 +13,8 @@ export function judgeRows(table: CatalogTable, config: PollerTableConfig, role: 
 function judgeRowSecurity(table: CatalogTable, { table: name }: PollerTableConfig, role: string, words: Words): readonly ShapeFinding[] {
   if (table.relation === null || !hidesRows(table.relation)) return [];
   const policies = table.policies ?? [];
-  const told = policies.length === 0 ? 'it has no policy, so all are hidden' : `policies: ${policies.map((one) => one.name).join(', ')}`;
-  const message = `row-level security of ${name} hides rows from role ${role} (${told})`;
+  const cause = policies.length === 0 ? 'it has no policy, so all are hidden' : `policies: ${policies.map((one) => one.name).join(', ')}`;
+  const message = `row-level security of ${name} hides rows from role ${role} (${cause})`;
   const { id } = table;
   // What a restrictive policy takes away no other one gives back.
   if (policies.some(({ restrictive }) => restrictive)) {
@@ -39,7 +39,7 @@ function judgeChildren({ children = [] }: CatalogTable, { table, only }: PollerT
   return [
     {
       code: 'TABLE_INHERITED',
-      message: `${names} ${children.length > 1 ? 'inherit' : 'inherits'} from ${table}: a SELECT of it gives those rows too, and its key does not tell them apart`,
+      message: `${names} ${children.length > 1 ? 'inherit' : 'inherits'} from ${table}: a SELECT from it returns their rows too, and the same key may be in several of them`,
       remedy: `Set only: true for ${table}, and name ${names} in poller.tables too: each is polled as a table of its own.`,
     },
   ];

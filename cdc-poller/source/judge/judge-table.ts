@@ -65,7 +65,7 @@ function judgeTimestamp(table: CatalogTable, config: PollerTableConfig, column: 
     findings.push({
       code: 'COLUMN_TYPE_UNFIT',
       column,
-      message: `column ${config.table}.${column} (timestampColumn) has no time zone, so that its times cannot be told from the server's clock`,
+      message: `column ${config.table}.${column} (timestampColumn) has no time zone, so its times cannot be compared with the server's clock`,
       remedy: 'Set timeZone to the zone in which the application writes it (Europe/Berlin, UTC).',
     });
   }
@@ -141,7 +141,7 @@ function judgeKeyTypes(table: CatalogTable, config: PollerTableConfig, words: Wo
     if (column === undefined || misfit === null) return [];
     const isPromised = config.mode === 'incrementing' || config.keysAsWritten;
     if (misfit.kind === 'variants' && isPromised) return [];
-    // judgeIncrementing has told of it.
+    // judgeIncrementing has reported it.
     if (name === incrementingColumn(config) && (column.type.isArray || !words.orderedTypes.includes(column.type.name))) return [];
     const promise =
       misfit.kind === 'variants' ? '; or set keysAsWritten: true, if the application never writes a key that is there in another way' : '';
@@ -260,7 +260,7 @@ function judgeType(
   return [{ code: 'COLUMN_TYPE_UNFIT', message: `column ${table}.${name} (${setting}) has type ${actual}`, remedy, column: name }];
 }
 
-/** Of views and queries nothing tells; a null there is met and told when it comes. */
+/** Not known of views and queries; a null there is reported when it comes. */
 function judgeNull(
   table: CatalogTable,
   config: PollerTableConfig,

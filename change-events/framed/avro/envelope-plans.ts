@@ -9,7 +9,7 @@ import type { ValueCodec } from './value-codec.ts';
 
 /** The quick ways through an envelope. Both throw RangeError when the bytes are not what the schema says. */
 export type EnvelopePlans = {
-  /** What becomes of the row, `before` unread; undefined of an event is for the full decoder, whose word counts. */
+  /** What becomes of the row, `before` unread; undefined for an event that the full decoder must read. */
   readonly change: (bytes: Buffer) => RowChange | undefined;
   /** `transaction.id`; null without. */
   readonly transaction: (bytes: Buffer) => string | null;

@@ -12,7 +12,7 @@ export type Primitive = 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double'
 /** `name` is the column's, where the schema says that Avro's rules for names changed it. */
 export type AvroField = { readonly name: string; readonly type: AvroType };
 
-/** What a schema says its values stand for, beyond their bytes. */
+/** What a schema says its values mean, beyond their bytes. */
 export type Meaning = {
   /** Of Connect: `connect.name`, as `io.debezium.time.MicroTimestamp`. */
   readonly connectName: string | null;

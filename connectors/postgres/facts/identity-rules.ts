@@ -67,7 +67,7 @@ function refusalBy(
 }
 
 /**
- * The identity that tells most of an old row and lets UPDATE and DELETE through: the whole row, else the primary key, else a unique index.
+ * The identity that logs most of an old row and lets UPDATE and DELETE through: the whole row, else the primary key, else a unique index.
  * Undefined: there is none. Pure.
  */
 export function fittingIdentity(

@@ -22,7 +22,7 @@ export function lostColumns(table: Pick<PublishableTable, 'id' | 'columns'>, con
  *
  * @throws CdcError LEGACY_DB_UNREACHABLE, LEGACY_LOGIN_REFUSED; CONNECTOR_CONFIG_INVALID where tables are named by a pattern
  */
-export async function tellLostColumns(source: ClientConfig, { name, config }: ConnectorFile): Promise<readonly string[]> {
+export async function listLostColumns(source: ClientConfig, { name, config }: ConnectorFile): Promise<readonly string[]> {
   const tables = dataTables(name, config);
   const found = await withSource(source, async (client) => {
     const version = await client.query<{ server_version_num: string }>('SHOW server_version_num');

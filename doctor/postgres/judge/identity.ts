@@ -74,7 +74,7 @@ export function judgeIdentity(
     );
     const statement = made.get(sqlTable(relation.id));
     if (detail === undefined || statement === undefined || isIn(relation)) continue;
-    // cdc connectors prepare mends DEFAULT by itself.
+    // cdc connectors prepare changes DEFAULT by itself.
     const severity: Severity = capture.autocreate === 'disabled' ? 'warning' : 'error';
     const particulars = { detail, statements: `${statement}; before it is published (cdc connectors prepare does so).` };
     findings.push(finding('IDENTITY_WILL_BREAK_WRITES', 'log', subjectOf(relation.id), particulars, severity));
@@ -132,7 +132,7 @@ function refusalFindings(table: PublishableTable, { kind, relation, reason, reme
   }
 }
 
-/** Tables whose log holds less than the whole old row; what tells of one partition tells of all with the same identity. */
+/** Tables whose log holds less than the whole old row; one partition is named for all with the same identity. */
 function beforeImages(
   found: NonNullable<TableFacts['found']>,
   table: PublishableTable,

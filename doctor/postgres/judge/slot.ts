@@ -38,7 +38,7 @@ export function judgeSlot(slot: SlotFacts | undefined, capture: Capture, context
   return findings;
 }
 
-/** A snapshot that is not complete begins again, wherever its slot stands. */
+/** A snapshot that is not complete begins again, wherever its slot is. */
 function streamingPosition(connector: ConnectorFacts | null): bigint | undefined {
   const offsets = connector?.offsets ?? null;
   return offsets === null || snapshotState(offsets) !== 'streaming' ? undefined : positionOf(offsets);

@@ -103,7 +103,7 @@ export function readReplication(session: DoctorSession, names: readonly string[]
 }
 
 /**
- * Of `names`, the publications that there are. Apart from the rest because the server opens each published table for it (ACCESS SHARE),
+ * Of `names`, the publications that there are. A query of its own because the server opens each published table for it (ACCESS SHARE),
  * and so waits where somebody else holds one whole.
  */
 export function readPublications(session: DoctorSession, names: readonly string[]): Promise<readonly PublicationFacts[]> {

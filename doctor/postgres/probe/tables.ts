@@ -20,7 +20,7 @@ const columnSchema = z.object({
 });
 
 const indexSchema = z.object({
-  /** Key columns; null stands for an expression. */
+  /** Key columns; null for an expression. */
   columns: z.array(z.string().nullable()),
   unique: z.boolean(),
   primary: z.boolean(),
@@ -69,7 +69,7 @@ const foundSchema = z.object({
 
 const tableSchema = z.object({ found: foundSchema.nullable(), similar: z.array(tableText) });
 
-/** What the catalogue tells about one table, and what the session's role may do with it. */
+/** What the catalogue has of one table, and what the session's role may do with it. */
 export type FoundTable = z.output<typeof foundSchema>;
 export type TableFacts = { readonly id: TableId; readonly found: FoundTable | null; readonly similar: readonly string[] };
 export type TriggerFacts = z.output<typeof triggerSchema>;

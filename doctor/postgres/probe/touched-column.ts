@@ -13,7 +13,7 @@ const touchedSchema = z.object({
   partitionKey: z.boolean(),
 });
 
-/** What stands in the way of a trigger that sets a column. */
+/** What prevents a trigger that sets a column. */
 export type TouchedColumn = z.output<typeof touchedSchema>;
 
 /** Null when there is no such column. */

@@ -61,7 +61,7 @@ export function stillOpen(first: TransactionFacts, second: TransactionFacts): Tr
 /** A transaction whose age is hidden is a finding only when it lasts this long while doctor looks. */
 const hiddenMs = 1000;
 
-/** Looks at the open transactions now; `finish` looks again, which tells a short one of hidden age from one that stays. */
+/** Looks at the open transactions now; `finish` looks again: of those whose age is hidden, a short one has ended by then. */
 export async function watchTransactions(
   session: DoctorSession,
 ): Promise<{ readonly finish: (signal: AbortSignal) => Promise<TransactionFacts> }> {

@@ -17,7 +17,7 @@ type Broker = {
   readonly connectionPool: { send<T>(exchange: Exchange<T>): Promise<T> };
 };
 
-/** A request and how its answer is read. The encoder's bytes stand where kafkajs looks for its own encoders'. */
+/** A request and how its answer is read. The encoder's bytes are where kafkajs looks for those of its own encoders. */
 type Exchange<T> = {
   readonly request: {
     readonly apiKey: number;

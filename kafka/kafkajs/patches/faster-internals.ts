@@ -18,7 +18,7 @@ export type KafkaJsRecord = Pick<OutgoingMessage, 'key' | 'value' | 'headers'> &
 /** What kafkajs takes for one of its encoders: the written bytes. */
 type Written = { readonly buf: Buffer; readonly buffer: Buffer };
 
-/** As kafkajs's own, save that records stand one behind the other in larger buffers. */
+/** As kafkajs's own, except that records lie one behind the other in larger buffers. */
 export function createRecordEncoder(original: (record: KafkaJsRecord) => Written): (record: KafkaJsRecord) => Written {
   let writer = new RecordWriter(slabBytes);
   return (record) => {
@@ -32,7 +32,7 @@ export function createRecordEncoder(original: (record: KafkaJsRecord) => Written
   };
 }
 
-/** What kafkajs's grouping is told of a message: the partition it has. */
+/** What kafkajs groups messages by: the partition that the message has. */
 type Placement<Message> = {
   readonly topic: string;
   readonly partitionMetadata: readonly unknown[];

@@ -24,7 +24,7 @@ export class ReadRecord {
   }
 }
 
-/** What stands for a batch that cannot be read, at its offset. */
+/** The placeholder of a batch that cannot be read, at its offset. */
 export class UnreadableRecord {
   readonly unreadable: UnreadableBatch;
   readonly offset: string;

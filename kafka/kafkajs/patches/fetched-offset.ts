@@ -3,12 +3,12 @@ import { builtOtherwise, internal } from './internals.ts';
 /** From where a batch of kafkajs was fetched: it has this, and leaves it out of its type. */
 export function fetchedOffset(batch: object): bigint {
   const offset: unknown = Reflect.get(batch, 'fetchedOffset');
-  if (typeof offset !== 'string') throw new TypeError('this kafkajs does not tell from where it fetched');
+  if (typeof offset !== 'string') throw new TypeError('this kafkajs does not say from which offset it fetched');
   return BigInt(offset);
 }
 
 /**
- * Of a batch without messages only an event tells, with the offset of its first record: a hole before it (compaction) is not to be told from
+ * Of a batch without messages only an event says so, with the offset of its first record: a hole before it (compaction) looks like
  * what was never asked for. From now on the event has the offset that was asked for.
  *
  * @throws Error when kafkajs is built otherwise

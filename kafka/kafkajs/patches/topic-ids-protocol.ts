@@ -11,7 +11,7 @@ export type AnsweredTopic = { readonly errorCode: number; readonly name: string;
 export const noId = '00000000-0000-0000-0000-000000000000';
 
 /**
- * The request behind its client id: the rest of the header, which kafkajs does not write for so new a version, then the body. It makes no topic and asks
+ * The request behind its client id: the end of the header, which kafkajs does not write for so new a version, then the body. It makes no topic and asks
  * for no rights.
  */
 export function idsRequest(topics: readonly string[]): Buffer {

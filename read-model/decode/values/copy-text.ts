@@ -8,7 +8,7 @@ const chunkLength = 64 * 1024;
 
 type CopiedRow = { readonly cells: readonly CellText[]; readonly lsn: Lsn };
 
-/** Rows in COPY's text format, their log position last, in chunks. `plain` tells by column that no value of it can need escaping. */
+/** Rows in COPY's text format, their log position last, in chunks. `plain` says by column that no value of it can need escaping. */
 export function copyText(rows: readonly CopiedRow[], plain: readonly boolean[]): Buffer[] {
   const chunks: Buffer[] = [];
   let text = '';

@@ -18,7 +18,7 @@ const base64 = /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 // oxlint-disable-next-line no-control-regex -- what no type's text has
 const unprintable = /[\u0000-\u001f\u007f]/;
 
-/** What a value of these types looks like as it is, and never in base64: numbers, positions of the log, names without an upper-case letter, which stand unquoted. */
+/** What a value of these types looks like as it is, and never in base64: numbers, positions of the log, names without an upper-case letter, which are not quoted. */
 const ownForm = /^(?:\d+|[\dA-F]{1,8}\/[\dA-F]{1,8}|[a-z\d_]+)$/;
 
 /** The text of a value that comes as it is (from the poller) or as the base64 of its bytes (from Debezium). */

@@ -1,4 +1,4 @@
-import { ownMember } from '#pipeline/index.ts';
+import { describeError, ownMember } from '#pipeline/index.ts';
 import { stringifyLossless, type JsonValue } from '#change-events/index.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { bitText, byteaText } from './binary.ts';
@@ -18,6 +18,25 @@ export type ToParameter = (value: JsonValue) => string;
 export function toParameter(type: ColumnType): ToParameter {
   if (type.element === null) return scalar(type.name, type.modifier, type.kind);
   return arrayParameter(type.delimiters ?? [','], scalar(type.element, type.modifier, type.kind));
+}
+
+/** A column's value as text for Postgres. @throws ColumnMismatchError, JunkValueError, or TypeError for what no text of Postgres can hold */
+export function toCell(name: string, value: JsonValue, write: ToParameter): string {
+  const text = writeValue(name, value, write);
+  // JSON can spell half a character; on its way to Postgres it would become another one.
+  if (!text.isWellFormed()) throw new TypeError(`column ${name} has half a character (a surrogate without its other half)`);
+  return text;
+}
+
+function writeValue(name: string, value: JsonValue, write: ToParameter): string {
+  try {
+    return write(value);
+  } catch (error) {
+    // Nested too deep to be written: that says nothing of the column's type.
+    if (error instanceof RangeError) throw error;
+    if (error instanceof JunkValueError) throw new JunkValueError(`column ${name}: ${error.message}`, { cause: error });
+    throw new ColumnMismatchError(`column ${name}: ${describeError(error)}`, { cause: error });
+  }
 }
 
 function arrayParameter([delimiter = ',', ...inner]: readonly string[], element: ToParameter): ToParameter {
@@ -53,9 +72,14 @@ function nestedArray(values: readonly JsonValue[], element: ToParameter, delimit
 /** How Java names an array that it was asked to write as a text: what Debezium makes of an array's further dimensions (docs/change-event.md). */
 const javaArray = /^\[+(?:[BCDFIJSZ]|L[\w.$]+;)@[0-9a-f]+$/;
 
-/** What stands in place of a value that was lost on the way: its event is at fault, not its mirror's column. */
+/** Text that replaced a value which was lost on the way: its event is at fault, not its mirror's column. */
 export class JunkValueError extends TypeError {
   override readonly name = 'JunkValueError';
+}
+
+/** A value that is not of its column's type, or a key column that has none. */
+export class ColumnMismatchError extends TypeError {
+  override readonly name = 'ColumnMismatchError';
 }
 
 function requireNoJunk(value: JsonValue): JsonValue {

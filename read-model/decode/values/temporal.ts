@@ -16,7 +16,7 @@ const standIns: Readonly<Record<string, 'infinity' | '-infinity'>> = {
 
 /**
  * A date or timestamp of the contract (ISO 8601 in UTC, zone `Z`) as Postgres reads it. ISO's signed years become `BC` or lose their
- * plus; Debezium's stand-ins for infinities become what they stand for.
+ * plus; Debezium's stand-ins for infinities become infinities again.
  * In a type without zone the `Z` says nothing and is dropped.
  */
 export function dateText(iso: string, type: 'date' | 'timestamp' | 'timestamptz'): string {

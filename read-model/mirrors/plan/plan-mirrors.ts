@@ -42,7 +42,7 @@ export type MirrorPlan = {
 
 /**
  * What makes the mirrors of a model what its configuration asks for. Nothing is taken away but the tables in `drop`: columns that are gone at the source stay, other types
- * are named, and mirrors that are no longer asked for go on until they are dropped.
+ * are named, and mirrors that are no longer configured go on until they are dropped.
  *
  * @param topicOf the topic that feeds a mirror
  * @param drop names of mirrors; one that is asked for is made again by the next plan
@@ -75,7 +75,7 @@ export function planMirrors(
     if (drop.includes(table)) steps.push(removal(mirror, topicOf(mirror.source)));
     else if (configured && !asked.has(source)) {
       notes.push(
-        `${table} (of ${source}) is not asked for any more, and is kept in sync still. To remove it: cdc read-model migrate --drop ${table}`,
+        `${table} (of ${source}) is no longer configured, but still kept in sync. To remove it: cdc read-model migrate --drop ${table}`,
       );
       droppable.push(table);
     }

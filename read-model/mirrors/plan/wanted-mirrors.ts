@@ -103,7 +103,7 @@ function wantedOf(
 
 /** Why no table of Postgres can be this mirror; null when one can. */
 function unfitMirror({ table, columns, key, history, deletes }: WantedMirror): string | null {
-  if (key.length === 0) return 'it has no key, so its events do not tell which row they are about';
+  if (key.length === 0) return 'it has no key, so its events do not say which row they are about';
   const keyless = key.filter((name) => !columns.some((column) => column.name === name));
   if (keyless.length > 0) return `columns: the key needs ${keyless.join(', ')}`;
   const longest = history ? historyTable(table) : table;

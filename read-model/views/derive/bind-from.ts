@@ -4,7 +4,7 @@ import type { Expression, From, Query, Relation } from './query-model.ts';
 import { findCte, scopeIn, type Entry, type Scope } from './scope.ts';
 import { columnRef, names, selectOf } from '../grammar/sql-tree.ts';
 
-/** A part of FROM: its tree, the columns that a star stands for (null: not known), and what is merged by USING. */
+/** A part of FROM: its tree, the columns that a star means (null: not known), and what is merged by USING. */
 type Part = {
   readonly tree: From;
   readonly entries: readonly Entry[];
@@ -81,7 +81,7 @@ function bindJoin(binder: Binder, join: JoinExpr, scope: Scope): Part {
     if (a !== null && b !== null) on.push({ node: equality(a, b), certain: true, multiplies: false, subqueries: [] });
     merged.set(name, type === 'full' ? null : type === 'right' ? b : a);
   }
-  // A condition of a join sees its two sides and what is around the whole query, not what stands beside it in FROM.
+  // A condition of a join sees its two sides and what is around the whole query, not what is beside it in FROM.
   const within = scopeIn(scope.parent, entries, new Map([...left.merged, ...right.merged]));
   for (const [name, cte] of scope.ctes) within.ctes.set(name, cte);
   on.push(...conjuncts(join.quals).map((node) => binder.expression(node, within, true)));
@@ -116,7 +116,7 @@ function bindRelation(binder: Binder, item: Node, scope: Scope): Entry | null {
     const { subquery, lateral, alias } = item.RangeSubselect;
     const select = selectOf(subquery);
     if (select === undefined) return null;
-    // Without LATERAL it does not see what stands before it.
+    // Without LATERAL it does not see what is before it.
     const around = lateral === true ? scope : { ...scopeIn(scope.parent), ctes: scope.ctes };
     const from = lateral === true ? 'lateral' : 'subquery';
     return queryEntry(binder, binder.query(select, around), from, alias?.aliasname ?? '', names(alias?.colnames));

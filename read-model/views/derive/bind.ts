@@ -139,7 +139,7 @@ function positives(node: Node): Set<Node> {
 
 function bindCtes(binder: Binder, { withClause }: SelectStmt, scope: Scope): void {
   if (withClause?.recursive === true)
-    binder.problems.push({ at: withClause.location ?? 0, text: 'WITH RECURSIVE: no row tells which others it changes' });
+    binder.problems.push({ at: withClause.location ?? 0, text: 'WITH RECURSIVE: which rows a change touches cannot be derived' });
   for (const cte of withClause?.ctes ?? []) {
     if (!('CommonTableExpr' in cte)) continue;
     const { ctename = '', ctequery, aliascolnames, location } = cte.CommonTableExpr;

@@ -21,7 +21,7 @@ export type Binder = {
   readonly expression: (node: Node, scope: Scope, filters?: boolean) => Expression;
 };
 
-/** A column that a star stands for: as the query's own text may name it. */
+/** A column that a star means: as the query's own text may name it. */
 export type StarColumn = { readonly alias: string | null; readonly name: string; readonly hidden: boolean };
 
 /** The conditions of which all must hold. */

@@ -2,7 +2,7 @@ import type { Node, SelectStmt } from '@pgsql/types';
 import type { Relation } from './query-model.ts';
 import { columnRef } from '../grammar/sql-tree.ts';
 
-/** What a name in a query means, where it stands. */
+/** What a name in a query means, at its place. */
 export type Entry = {
   /** As the query calls it. */
   readonly alias: string;

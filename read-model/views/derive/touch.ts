@@ -4,7 +4,7 @@ import { isJoining, isSafe, neededBy } from './conditions.ts';
 import { columnRef, names, plain, replace, walk } from '../grammar/sql-tree.ts';
 
 /**
- * From a query to queries that tell which of its output rows can have changed when rows of one of its mirrors have. Each asks for what a
+ * From a query to queries that give those of its output rows that can have changed when rows of one of its mirrors have. Each asks for what a
  * row cannot lose while it stays the same row: its **core**.
  *
  * Core are the columns of relations that no outer join extends with nulls, and what is made of them alone. `relaxed` is a query without
@@ -33,7 +33,7 @@ export type Touched = Flat & { readonly changed: Leaf & { readonly relation: Rel
 type Part = { readonly leaves: readonly Leaf[]; readonly conditions: readonly Node[]; readonly env: Env };
 type TouchedPart = Part & { readonly changed: Touched['changed'] };
 
-/** The flat queries that tell whose output rows can have changed, one for each occurrence of a mirror. */
+/** The flat queries that give the output rows that can have changed, one for each occurrence of a mirror. */
 export function touches(query: Query, env: Env = new Map()): readonly Touched[] {
   if (query.kind === 'set') {
     const limited = (touched: Touched): Touched => ({ ...touched, outputs: touched.outputs.map(() => null) });

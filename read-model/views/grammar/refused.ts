@@ -8,7 +8,7 @@ import { names, walk } from './sql-tree.ts';
  * touched last), and what is no reading.
  */
 
-/** Of pg_catalog, though not volatile: they depend on the time, the session or tables that no event tells of. */
+/** Of pg_catalog, though not volatile: they depend on the time, the session or tables that have no events. */
 const ofTheMoment: ReadonlySet<string> = new Set(
   `now transaction_timestamp statement_timestamp current_setting current_database current_schema current_schemas current_query pg_current_xact_id
   pg_current_xact_id_if_assigned pg_current_snapshot txid_current txid_current_if_assigned txid_current_snapshot pg_backend_pid pg_conf_load_time
@@ -80,5 +80,5 @@ function refusedCall(name: readonly string[], count: number, functions: readonly
     return `${last}() is another value each time: compare with the time where the view is read`;
   }
   const unsure = candidates.find((one) => one.schema !== 'pg_catalog' && one.volatility !== 'immutable');
-  return unsure === undefined ? null : `${unsure.schema}.${last}() is not IMMUTABLE: it may read what no event tells of`;
+  return unsure === undefined ? null : `${unsure.schema}.${last}() is not IMMUTABLE: it may read tables that have no events`;
 }

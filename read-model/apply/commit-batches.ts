@@ -1,7 +1,7 @@
-import type { PartitionBatch } from './apply-events.ts';
+import type { PartitionBatch } from './partition-batch.ts';
 import type { Pool } from 'pg';
-import { applyEvents } from './apply-events.ts';
-import type { ModelSchema } from './apply-changes.ts';
+import { applyOrPark } from './apply-or-park.ts';
+import type { TargetModel } from './write-changes.ts';
 import { inTransaction, queryText, text, type Database } from '../database.ts';
 
 import type { Parking } from '../parking/parked-events.ts';
@@ -21,21 +21,21 @@ export class StalePositionError extends Error {
 
 /**
  * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, parked events, apply log. All
- * or nothing. With `isolate` the events that cannot be applied are found and parked; without it the first one fails the whole.
+ * or nothing. With `parkFailing` the events that cannot be applied are found and parked; without it the first one fails the whole.
  *
  * @throws HaltedTableError when the table of a batch halts elsewhere, StalePositionError when a batch's position is not the stored one, StaleMirrorError when a mirror has other columns by now,
  *   CdcError READ_MODEL_PARKED_FULL
  */
-export async function applyBatches(
+export async function commitBatches(
   pool: Pool,
-  model: ModelSchema,
+  model: TargetModel,
   batches: readonly PartitionBatch[],
-  { isolate = false }: { readonly isolate?: boolean } = {},
+  { parkFailing = false }: { readonly parkFailing?: boolean } = {},
 ): Promise<void> {
   await inTransaction(pool, model.schema, async (client) => {
-    if (model.tablesStandWhole === true) await refuseHalted(client, batches);
+    if (model.haltsWholeTables === true) await refuseHalted(client, batches);
     await movePositions(client, batches);
-    const parked = await applyEvents(client, model, batches, isolate);
+    const parked = await applyOrPark(client, model, batches, parkFailing);
     await logBatches(client, batches, parked);
   });
 }

@@ -5,21 +5,21 @@ import { watchSilence } from '#kafka/kafkajs/silence-watch.ts';
 test('silence is reported once, after its limit, and only when nothing was heard', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
-    let told = 0;
-    using pulse = watchSilence(50_000, () => {
-      told += 1;
+    let reported = 0;
+    using watch = watchSilence(50_000, () => {
+      reported += 1;
     });
     for (let second = 0; second < 100; second += 5) {
       mock.timers.tick(5000);
-      pulse.beat();
+      watch.beat();
     }
-    assert.equal(told, 0);
+    assert.equal(reported, 0);
     mock.timers.tick(49_999);
-    assert.equal(told, 0);
+    assert.equal(reported, 0);
     mock.timers.tick(1);
-    assert.equal(told, 1);
+    assert.equal(reported, 1);
     mock.timers.tick(100_000);
-    assert.equal(told, 1);
+    assert.equal(reported, 1);
   } finally {
     mock.timers.reset();
   }
@@ -28,12 +28,12 @@ test('silence is reported once, after its limit, and only when nothing was heard
 test('after its end nothing is reported', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
-    let told = 0;
+    let reported = 0;
     watchSilence(50_000, () => {
-      told += 1;
+      reported += 1;
     })[Symbol.dispose]();
     mock.timers.tick(100_000);
-    assert.equal(told, 0);
+    assert.equal(reported, 0);
   } finally {
     mock.timers.reset();
   }

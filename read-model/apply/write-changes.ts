@@ -1,7 +1,6 @@
 import type { CdcError } from '#pipeline/index.ts';
 import type { EventDecoder } from '#change-events/index.ts';
-import type { Change } from '../decode/change.ts';
-import { collapse, type TableChanges, type Truncated } from './collapse.ts';
+import { collapse, type PartitionChanges, type TableChanges, type Truncated } from './collapse.ts';
 import type { CopyTrials } from '../mirrors/copy-trials.ts';
 import { queryText, text, type Database } from '../database.ts';
 import { writeHistory } from '../mirrors/history-writer.ts';
@@ -11,7 +10,7 @@ import { beforeViews } from '../views/keep-views.ts';
 import type { Projection } from '../views/projection.ts';
 
 /** What applying needs to know of a model. */
-export type ModelSchema = {
+export type TargetModel = {
   readonly schema: string;
   readonly projections: readonly Projection[];
   /** Reads events, those that were parked too. */
@@ -21,15 +20,15 @@ export type ModelSchema = {
   /** What becomes of events whose values are not of their columns' types, where others are parked: default `park`, too. */
   readonly mismatches?: 'halt' | 'park' | undefined;
   /** While one partition of a table halts, its others do too, whoever holds them. */
-  readonly tablesStandWhole?: boolean | undefined;
+  readonly haltsWholeTables?: boolean | undefined;
   /** New rows are tried by COPY as these say; left out, all rows are upserted. */
   readonly copyTrials?: CopyTrials | undefined;
-  /** Told when a view stands from now on. The transaction may yet be tried again. */
+  /** Called when a view halts. The transaction may still be tried again. */
   readonly onFault?: ((error: CdcError) => void) | undefined;
 };
 
 /** Changes of one partition, in their order. */
-export type ChangeRun = { readonly mirror: Mirror; readonly partition: number; readonly changes: readonly Change[] };
+export type ChangeRun = PartitionChanges & { readonly mirror: Mirror };
 
 /** The mirrors of these tables have got other columns since the changes were decoded. */
 export class StaleMirrorError extends Error {
@@ -47,7 +46,7 @@ export class StaleMirrorError extends Error {
  *
  * @throws StaleMirrorError before anything is written
  */
-export async function applyChanges(client: Database, model: ModelSchema, runs: readonly ChangeRun[]): Promise<void> {
+export async function writeChanges(client: Database, model: TargetModel, runs: readonly ChangeRun[]): Promise<void> {
   const written = runs.filter(({ changes }) => changes.length > 0);
   if (written.length === 0) return;
   const byMirror = [...Map.groupBy(written, ({ mirror }) => mirror)].toSorted(([a], [b]) => (a.table < b.table ? -1 : 1));

@@ -1,8 +1,8 @@
 import { CdcError, describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import { applyChanges, StaleMirrorError, type ModelSchema } from './apply-changes.ts';
-import { applyBatches, StalePositionError } from './apply-transaction.ts';
-import type { PartitionBatch } from './apply-events.ts';
+import { writeChanges, StaleMirrorError, type TargetModel } from './write-changes.ts';
+import { commitBatches, StalePositionError } from './commit-batches.ts';
+import { upTo, type PartitionBatch } from './partition-batch.ts';
 import { inapplicable } from '../decode/change-reader.ts';
 import { createCopyTrials } from '../mirrors/copy-trials.ts';
 import { inTransaction } from '../database.ts';
@@ -10,7 +10,7 @@ import { takeGroup } from './group.ts';
 import { firstFailing } from './first-failing.ts';
 import { pruneMovedRows } from '../parking/moved-rows.ts';
 import { isPoison } from '../parking/poison.ts';
-import { triesAgain } from '../faults/standing.ts';
+import { waitBefore } from '../faults/halt-reason.ts';
 import { HaltedTableError, recordHalt } from '../faults/halts.ts';
 import { MismatchError, type Mismatch } from '../mirrors/mismatch.ts';
 import { isRetryable, retrying } from '../retry.ts';
@@ -22,7 +22,7 @@ import { analyzeUnknown } from '../mirrors/statistics.ts';
  */
 export type ApplyOutcome = 'applied' | 'stale' | 'outdated' | { readonly halted: Mismatch };
 
-export type Applier = {
+export type BatchScheduler = {
   /**
    * Applies batches of different partitions in one transaction, exactly once or not at all. What waits at the same time may go into the
    * same one.
@@ -37,7 +37,7 @@ export type Applier = {
 const transactionsAtOnce = 2;
 
 /** Some seconds of them. */
-const triesUntilTold = 6;
+const triesBeforeRecorded = 6;
 
 type Submission = { readonly batches: readonly PartitionBatch[]; readonly result: PromiseWithResolvers<ApplyOutcome> };
 
@@ -49,9 +49,9 @@ const pruneEvery = 1000;
  * Applies the batches of all partitions of one model, two transactions at a time: while these are on their way, the
  * next gathers. Waits out a database that is away; the partitions meanwhile wait in `submit`.
  */
-export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, signal: AbortSignal): Applier {
-  const onFault = (error: CdcError): void => logger.error({ err: error, code: error.code }, 'a view stands from now on');
-  const model: ModelSchema = { copyTrials: createCopyTrials(), onFault, ...schema };
+export function createBatchScheduler(pool: Pool, schema: TargetModel, logger: Logger, signal: AbortSignal): BatchScheduler {
+  const onFault = (error: CdcError): void => logger.error({ err: error, code: error.code }, 'a view halts: its rows stay as they are');
+  const model: TargetModel = { copyTrials: createCopyTrials(), onFault, ...schema };
   const queue: Submission[] = [];
   /** Loops that take from the queue, and those of them that are at a transaction. */
   let running = 0;
@@ -71,14 +71,14 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
     running -= 1;
   };
 
-  const applyGroup = async (group: readonly Submission[], isolate = false): Promise<void> => {
+  const applyGroup = async (group: readonly Submission[], parkFailing = false): Promise<void> => {
     const batches = group.flatMap((waiting) => waiting.batches);
     try {
       await retrying(
         `applying to ${model.schema}`,
         logger,
         signal,
-        () => applyBatches(pool, model, batches, { isolate }),
+        () => commitBatches(pool, model, batches, { parkFailing }),
         onRetry(batches),
       );
       for (const { result } of group) result.resolve('applied');
@@ -98,7 +98,7 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
       } else if (group.length > 1 && !signal.aborted) {
         // One of them fails: the others must not wait for it.
         for (const one of group) await applyGroup([one]);
-      } else if (model.parkMost !== undefined && !isolate && isPoison(error) && !signal.aborted) {
+      } else if (model.parkMost !== undefined && !parkFailing && isPoison(error) && !signal.aborted) {
         await applyGroup(group, true);
       } else {
         for (const { result } of group) result.reject(signal.aborted ? error : await explain(pool, model, batches, error));
@@ -110,7 +110,7 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
   const onRetry =
     (batches: readonly PartitionBatch[]) =>
     (error: unknown, attempt: number): void => {
-      if (attempt === triesUntilTold) void tellWaits(pool, model.schema, batches, error);
+      if (attempt === triesBeforeRecorded) void recordWaits(pool, model.schema, batches, error);
     };
 
   /** Some of the group cannot be applied any more, as `outcome` says; the others go on. */
@@ -160,25 +160,15 @@ export function createApplier(pool: Pool, schema: ModelSchema, logger: Logger, s
   };
 }
 
-/** As well as it can be told: the database may be what is waited for. */
-async function tellWaits(pool: Pool, schema: string, batches: readonly PartitionBatch[], error: unknown): Promise<void> {
+/** A failure to record is ignored: the database may be what is waited for. */
+async function recordWaits(pool: Pool, schema: string, batches: readonly PartitionBatch[], error: unknown): Promise<void> {
   for (const batch of batches) {
-    if (batch.messages.length > 0) await recordHalt(pool, schema, triesAgain(batch, batch.expectedOffset, error)).catch(() => undefined);
+    if (batch.messages.length > 0) await recordHalt(pool, schema, waitBefore(batch, batch.expectedOffset, error)).catch(() => undefined);
   }
 }
 
-/** What a batch has before `offset`. */
-function upTo(batch: PartitionBatch, offset: bigint): PartitionBatch {
-  return {
-    ...batch,
-    messages: batch.messages.filter((message) => message.offset < offset),
-    changes: batch.changes.filter((change) => change.offset < offset),
-    nextOffset: offset,
-  };
-}
-
 /** The error that names the event which batches fail on, found by trying shorter runs of them and rolling these back. */
-async function explain(pool: Pool, model: ModelSchema, batches: readonly PartitionBatch[], error: unknown): Promise<unknown> {
+async function explain(pool: Pool, model: TargetModel, batches: readonly PartitionBatch[], error: unknown): Promise<unknown> {
   const items = batches.flatMap((batch) => batch.changes.map((change) => ({ batch, change })));
   if (error instanceof CdcError || isRetryable(error) || items.length === 0) return error;
   const fails = async (count: number): Promise<boolean> => {
@@ -187,7 +177,7 @@ async function explain(pool: Pool, model: ModelSchema, batches: readonly Partiti
     try {
       await inTransaction(pool, model.schema, async (client) => {
         const runs = [...tried].map(([batch, some]) => ({ ...batch, changes: some.map(({ change }) => change) }));
-        await applyChanges(client, model, runs);
+        await writeChanges(client, model, runs);
         throw rollback;
       });
       return false;

@@ -1,9 +1,7 @@
-import type { TopicPartition } from '#kafka/port.ts';
-import type { DecodedEvents } from '../decode/decode-batch.ts';
 import type { ConsumedMessage } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
-import { applyChanges, type ModelSchema } from './apply-changes.ts';
-
+import type { PartitionBatch } from './partition-batch.ts';
+import { writeChanges, type TargetModel } from './write-changes.ts';
 import type { Change } from '../decode/change.ts';
 import type { Database } from '../database.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
@@ -15,15 +13,6 @@ import { attempt } from '../parking/savepoint.ts';
 import { isMismatch } from '../faults/classify.ts';
 import { MismatchError, schemaChanged } from '../mirrors/mismatch.ts';
 
-/** A run of one partition's events that is to be applied at `position` and moves it to `nextOffset`. No events only move it. */
-export type PartitionBatch = TopicPartition &
-  DecodedEvents & {
-    /** The offset and the epoch that must be stored now. */
-    readonly expectedOffset: bigint;
-    readonly epoch: bigint;
-    readonly nextOffset: bigint;
-  };
-
 /** Events that only wait for another one are parked even where a failing one stops the model. */
 const defaultParkMost = 10_000;
 
@@ -31,25 +20,25 @@ type Item = { readonly message: ConsumedMessage; readonly change: Change };
 
 /**
  * Applies the events of batches inside the caller's transaction, or parks those that cannot be applied or whose key has an open queue.
- * The usual case, where nothing is parked, is one run of {@link applyChanges}; anything else is walked through in order.
+ * The usual case, where nothing is parked, is one run of {@link writeChanges}; anything else is walked through in order.
  */
-export async function applyEvents(
+export async function applyOrPark(
   client: Database,
-  model: ModelSchema,
+  model: TargetModel,
   batches: readonly PartitionBatch[],
-  isolate: boolean,
+  parkFailing: boolean,
 ): Promise<readonly Parking[]> {
   const filled = batches.filter(({ messages }) => messages.length > 0);
   if (filled.length === 0) return [];
   const open = await openQueues(client, filled);
-  if (!isolate && open.size === 0 && !filled.some(needsCare)) {
-    await applyChanges(client, model, filled);
+  if (!parkFailing && open.size === 0 && !filled.some(needsCare)) {
+    await writeChanges(client, model, filled);
     return [];
   }
   const parked: Parking[] = [];
   const moved: string[] = [];
   const mirrors = new Map(filled.map(({ topic, mirror }) => [topic, mirror]));
-  for (const batch of filled) await walk({ client, model, isolate, open, parked, moved }, batch);
+  for (const batch of filled) await walk({ client, model, parkFailing, open, parked, moved }, batch);
   await parkEvents(client, model.schema, parked, model.parkMost ?? defaultParkMost);
   if (moved.length > 0) {
     for (const queue of await queuesAwaiting(client, moved)) {
@@ -66,8 +55,8 @@ function needsCare({ changes, poisoned }: PartitionBatch): boolean {
 
 type Walk = {
   readonly client: Database;
-  readonly model: ModelSchema;
-  readonly isolate: boolean;
+  readonly model: TargetModel;
+  readonly parkFailing: boolean;
   /** The queues that are open, those that this transaction opens included. */
   readonly open: Set<string>;
   readonly parked: Parking[];
@@ -134,11 +123,11 @@ async function applyRun(
   queues: (message: ConsumedMessage) => boolean,
   park: (message: ConsumedMessage, poison: Poison) => void,
 ): Promise<void> {
-  const { client, model, isolate } = context;
+  const { client, model, parkFailing } = context;
   const live = items.filter(({ message }) => !queues(message));
   if (live.length === 0) return;
-  const apply = (): Promise<void> => applyChanges(client, model, [{ ...place, changes: live.map(({ change }) => change) }]);
-  if (!isolate) return apply();
+  const apply = (): Promise<void> => writeChanges(client, model, [{ ...place, changes: live.map(({ change }) => change) }]);
+  if (!parkFailing) return apply();
   const failure = await attempt(client, apply);
   if (failure === null) return;
   if (!isPoison(failure.error)) throw failure.error;
