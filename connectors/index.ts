@@ -16,6 +16,7 @@ export type { ConnectLocation } from './rest/request.ts';
 export type { ConnectInfo, ConnectorOffsets, ConnectorStatus, ServerValidation } from './rest/schemas.ts';
 export { snapshotState, waitForStreaming, type WaitOptions } from './register/running.ts';
 export { capturedTables, dataTables, listEntry } from './postgres/table-list.ts';
+export { mariadbLostValues } from './mariadb/lossy-values.ts';
 export { lostValues, type LostValues } from './postgres/facts/lossy-values.ts';
 export { prepareSource } from './postgres/prepare-source.ts';
 export type { SourceChange, SourceRequest } from './postgres/source-change.ts';

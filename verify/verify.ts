@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { openTable } from '#cdc-poller/rows.ts';
 import { formatTableId, parseLossless } from '#change-events/index.ts';
-import { lostValues, type ConnectorFile, type LostValues } from '#connectors/index.ts';
+import { lostValues, mariadbLostValues, type ConnectorFile, type LostValues } from '#connectors/index.ts';
 import { CdcError, describeError, pause, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { requireModel, requireReadModel, selectModels, type Mirror } from '#read-model/index.ts';
 import { confirm } from './confirm.ts';
@@ -185,10 +185,7 @@ async function openPair({ config, connectors, source, read }: Work, model: strin
   const keyColumns = key.flatMap((name) => known.find((column) => column.name === name) ?? []).map(comparedAs);
   const padded = paddedColumns(atSource.table.columns, key);
   const names = columns.map(({ name }) => name);
-  const lost: LostValues =
-    strategy === 'log' && (config.legacyDb.dialect ?? 'postgres') === 'postgres'
-      ? await lostValues((sql, values) => atSource.session.query(sql, values), table)
-      : new Map();
+  const lost = strategy === 'log' ? await lostByLog(config, (sql, values) => atSource.session.query(sql, values), table) : noneLost;
   const pair: Pair = {
     columns,
     isLost: (column, text) => lost.get(column)?.(parseLossless(text)) ?? false,
@@ -202,6 +199,13 @@ async function openPair({ config, connectors, source, read }: Work, model: strin
     toSource: toSourceKey(keyColumns, config.legacyDb.dialect),
   };
   return { pair, clock: async () => (await atSource.session.observe()).clock, left: notCompared };
+}
+
+const noneLost: LostValues = new Map();
+
+/** H2 has no log. */
+function lostByLog({ legacyDb }: PipelineConfig, ...of: Parameters<typeof lostValues>): Promise<LostValues> {
+  return legacyDb.dialect === 'mariadb' ? mariadbLostValues(...of) : lostValues(...of);
 }
 
 /** What is wrong with one table, and no reason to give the others up; null for anything else. */
