@@ -1,4 +1,4 @@
-import type { JsonValue } from '#change-events/index.ts';
+import { stringifyLossless, type JsonValue } from '#change-events/index.ts';
 
 type Test = (value: JsonValue) => boolean;
 
@@ -11,13 +11,13 @@ const hasText =
 /** By the type as information_schema has it. */
 const byType: readonly (readonly [RegExp, Test])[] = [
   // Its snapshot rounds to six digits.
-  [/^float$/, (value) => value !== null && digitsOf(String(value)) > 6],
+  [/^float$/, (value) => value !== null && digitsOf(stringifyLossless(value)) > 6],
   [/^double\(/, always],
   // It takes years below 100 for short ones.
   [/^(?:date|datetime)\b/, hasText(/^00\d\d-/)],
   // Its times are times of the day.
   [/^time\b/, hasText(/^(?:-|24:|2[5-9]|[3-9]\d|\d{3,})/)],
-  [/^year/, (value) => String(value) === '0'],
+  [/^year/, (value) => stringifyLossless(value) === '0'],
   [/^enum\(/, hasText(/,/)],
   [/^(?:point|geometry|linestring|polygon|multi\w+)/, always],
 ];
