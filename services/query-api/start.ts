@@ -4,6 +4,7 @@ import { createStreams } from './changes/streams.ts';
 import { followPositions } from './freshness/follow-positions.ts';
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
+import { aborted, type RunningService } from '../running-service.ts';
 import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -19,16 +20,6 @@ export type QueryApiOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Disposing ends it in order, within services.queryApi.endWithinMs. */
-export type RunningQueryApi = AsyncDisposable & {
-  /** `http://host:port` of the API. */
-  readonly url: string;
-  /** Of /metrics and /status. */
-  readonly monitoringUrl: string;
-  /** Resolves when it has ended. */
-  readonly closed: Promise<void>;
-};
-
 const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
 
 /**
@@ -37,7 +28,7 @@ const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
  * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
  *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
  */
-export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningQueryApi> {
+export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningService> {
   const { queryApi: settings, model } = requireQueryApi(config);
   const readModel = requireReadModel(config);
   const { staleAfterMs, clockAheadMs } = requireModel(readModel, model);
@@ -130,9 +121,4 @@ async function firstLook(reader: Reader, logger: Logger): Promise<void> {
     if (!(error instanceof CdcError) || error.code !== 'READ_DB_UNREACHABLE') throw error;
     logger.warn({ reason: describeError(error) }, 'the read database is away: requests are answered with 503 until it is back');
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

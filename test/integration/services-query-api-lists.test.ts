@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { escapeIdentifier } from 'pg';
 import * as z from 'zod';
 import type { WantedMirror } from '#read-model/index.ts';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { readListQuery } from '#services/query-api/lists/list-query.ts';
 import { pageQuestion } from '#services/query-api/lists/page-sql.ts';
 import { readCatalogue } from '#services/query-api/model/catalogue.ts';
@@ -27,7 +27,7 @@ const listed: WantedMirror = {
 };
 
 let scene: QueryApiScene;
-let api: RunningQueryApi;
+let api: RunningService;
 
 before(async () => {
   scene = await createQueryApiScene({ mirrors: [listed] });

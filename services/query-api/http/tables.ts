@@ -146,7 +146,8 @@ async function waitForPosition(
   if (wanted === null)
     throw new Problem('position-invalid', 'Expected the Position of an answer, or a time with zone as 2026-01-31T12:00:00.123456Z.');
   const began = performance.now();
-  const outcome = await positions.reached(wanted, settings.positionWaitMs, AbortSignal.any([signal, closed(request)]));
+  using client = closed(request);
+  const outcome = await positions.reached(wanted, settings.positionWaitMs, AbortSignal.any([signal, client.signal]));
   metrics.waited(outcome === 'yes' ? 'reached' : 'not-reached', (performance.now() - began) / 1000);
   if (outcome === 'unknown') throw new Problem('position-invalid', 'The position names a topic or partition that the model does not read.');
   if (outcome === 'no' && !takesStale)
@@ -157,11 +158,12 @@ async function waitForPosition(
   return outcome === 'yes';
 }
 
-/** Nobody waits for whom nobody listens to. */
-function closed(request: FastifyRequest): AbortSignal {
+/** Nobody waits for a client that has gone. A connection has many requests after one another: none leaves a listener behind. */
+function closed({ raw: { socket } }: FastifyRequest): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
-  request.raw.socket.once('close', () => controller.abort());
-  return controller.signal;
+  const abort = (): void => controller.abort();
+  socket.once('close', abort);
+  return { signal: controller.signal, [Symbol.dispose]: () => void socket.off('close', abort) };
 }
 
 function matches(header: string | undefined, etag: string): boolean {
