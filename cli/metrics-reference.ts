@@ -29,6 +29,7 @@ export function metricsReference(): string {
     pool: { total: 0, idle: 0, waiting: 0 },
     modelReadable: false,
     stalenessMs: null,
+    lastAnswers: { answers: 0, bytes: 0 },
   }));
   const orders = createOrderMetrics(
     () => ({ pool: { total: 0, idle: 0, waiting: 0 }, legacyReachable: false }),

@@ -61,6 +61,13 @@ function needLogin(auth: 'none' | 'jwt', login: z.output<typeof jwt> | undefined
     context.addIssue({ code: 'custom', path: ['jwt'], message: 'auth: jwt needs issuer, audience and jwksUrl here' });
 }
 
+const breaker = (what: string) => ({
+  failures: int(1, 1000).default(5).describe(`So many failures one after another open the circuit breaker of ${what}.`),
+  probeAfterMs: int(10, 600_000)
+    .default(5000)
+    .describe('How long an open breaker refuses calls at once. Then one call is made, and decides whether it closes.'),
+});
+
 /** A dependency of a service, and how long it is waited for. `what`: whose calls. */
 const guarded = (what: string, defaults: { readonly timeoutMs: number; readonly concurrent: number; readonly queue: number }) => ({
   timeoutMs: int(10, 60_000).default(defaults.timeoutMs).describe(`Longest time of one call of ${what}.`),
@@ -68,17 +75,16 @@ const guarded = (what: string, defaults: { readonly timeoutMs: number; readonly 
   queue: int(0, 10_000)
     .default(defaults.queue)
     .describe(`So many more wait for a place, for timeoutMs at the longest. Others are refused at once.`),
-  failures: int(1, 1000).default(5).describe(`So many failures one after another open the circuit breaker of ${what}.`),
-  probeAfterMs: int(10, 600_000)
-    .default(5000)
-    .describe('How long an open breaker refuses calls at once. Then one call is made, and decides whether it closes.'),
+  ...breaker(what),
 });
 
 const fallback = z.strictObject({
   model: z
-    .strictObject(guarded('the read model', { timeoutMs: 5000, concurrent: 100, queue: 1000 }))
+    .strictObject(breaker('the read model'))
     .prefault({})
-    .describe('How long the read model is waited for before the fallback answers.'),
+    .describe(
+      'When the read model is not asked any more for a while. A question to it is waited for at most a second longer than statementTimeoutMs.',
+    ),
   lastAnswers: z
     .strictObject({
       maxBytes: int(0, 2 ** 34)
