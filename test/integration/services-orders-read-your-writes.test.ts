@@ -16,6 +16,8 @@ import { createReadDatabase } from '#test/support/read-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 
 const resources = new AsyncDisposableStack();
+const warnings: string[] = [];
+process.on('warning', ({ name }) => warnings.push(name));
 const models = ['log_model', 'query_model'] as const;
 const apis = new Map<string, RunningService>();
 let services: OrderServices;
@@ -134,4 +136,8 @@ test('an item without a price has the list price of the query API, every digit; 
   const refused = await send(service, 'POST', '/v1/orders', { body: { customer_id: '1', items: [{ product_id: '4242', quantity: 1 }] } });
   assert.equal(refused.status, 422);
   assert.match(refused.text, /reference-unknown.*no product 4242/);
+});
+
+test('no request leaves a listener on its connection', () => {
+  assert.ok(!warnings.includes('MaxListenersExceededWarning'));
 });
