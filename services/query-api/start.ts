@@ -2,13 +2,16 @@ import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipe
 import { requireModel, requireReadModel } from '#read-model/index.ts';
 import { createStreams } from './changes/streams.ts';
 import { followPositions } from './freshness/follow-positions.ts';
-import { createAuthenticate } from './http/auth.ts';
+import { createAuthenticate } from '../http/auth.ts';
+import { serve } from '../http/serve.ts';
+import { aborted, type RunningService } from '../running-service.ts';
+import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
-import { serveHealth, serveMonitoring } from './http/operations.ts';
-import { serveTables } from './http/tables.ts';
-import { openReader, type Reader } from './model/reader.ts';
-import { close, createServer, listen } from './server.ts';
+import { modelStatus } from './http/status.ts';
+import { routeOf, serveTables } from './http/tables.ts';
+import { createFallback } from './fallback/fallback.ts';
+import { openReader, type Applied, type Reader } from './model/reader.ts';
 import { requireQueryApi } from './settings.ts';
 
 export type QueryApiOptions = {
@@ -18,19 +21,7 @@ export type QueryApiOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Disposing ends it in order, within services.queryApi.endWithinMs. */
-export type RunningQueryApi = AsyncDisposable & {
-  /** `http://host:port` of the API. */
-  readonly url: string;
-  /** Of /metrics and /status. */
-  readonly monitoringUrl: string;
-  /** Resolves when it has ended. */
-  readonly closed: Promise<void>;
-};
-
 const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
-const healthPaths = [/^\/(?:livez|readyz)$/];
-const monitoringPaths = [/^\/(?:metrics|status)$/];
 
 /**
  * Serves a read model over HTTP until disposed or aborted. A read database that is away is no reason not to start: requests get 503 and /readyz says why.
@@ -38,7 +29,7 @@ const monitoringPaths = [/^\/(?:metrics|status)$/];
  * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
  *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
  */
-export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningQueryApi> {
+export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningService> {
   const { queryApi: settings, model } = requireQueryApi(config);
   const readModel = requireReadModel(config);
   const { staleAfterMs, clockAheadMs } = requireModel(readModel, model);
@@ -48,7 +39,15 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
   await using opened = new AsyncDisposableStack();
   const reader = opened.use(openReader({ readModel, queryApi: settings, model, logger }));
   await firstLook(reader, logger);
-  const positions = followPositions(reader, clockAheadMs, logger, until);
+  const fallback =
+    settings.fallback === undefined
+      ? null
+      : opened.use(
+          createFallback({ settings: settings.fallback, queryApi: settings, legacyDb: config.legacyDb, reader, clockAheadMs, logger }),
+        );
+  await fallback?.check();
+  const whenAway = fallback === null ? 'wait' : 'give-up';
+  const positions = followPositions({ reader, clockAheadMs, whenAway, logger, signal: until });
   const streams = opened.use(createStreams({ most: settings.streams, bufferBytes: settings.streamBufferBytes, positions, logger }));
   let readable = false;
   let stalenessMs: number | null = null;
@@ -57,12 +56,15 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
     pool: { total: reader.pool.totalCount, idle: reader.pool.idleCount, waiting: reader.pool.waitingCount },
     modelReadable: readable,
     stalenessMs,
+    lastAnswers: fallback?.lastAnswers ?? { answers: 0, bytes: 0 },
   });
-  const whyNotReady = async (): Promise<string | null> => {
-    if (until.aborted) return 'the server is about to end';
+  const askHowFar = async (): Promise<Applied> => {
+    await reader.catalogue();
+    return reader.applied();
+  };
+  const whyModelAway = async (): Promise<string | null> => {
     try {
-      await reader.catalogue();
-      const applied = await reader.applied();
+      const applied = await (fallback === null ? askHowFar() : fallback.model.run(askHowFar));
       stalenessMs = applied.stalenessMs === null ? null : Number(applied.stalenessMs);
       readable = true;
       return null;
@@ -71,29 +73,42 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       return `read model ${model} cannot be read: ${error instanceof CdcError ? `${error.code}: ` : ''}${describeError(error)}`;
     }
   };
-  const metrics = createMetrics(figures);
+  const whyNotReady = async (): Promise<string | null> => {
+    if (until.aborted) return 'the server is about to end';
+    const why = await whyModelAway();
+    return fallback?.canAnswer === true ? null : why;
+  };
+  const metrics = createMetrics(figures, () => fallback?.guards ?? []);
   const authenticate = createAuthenticate(settings);
   if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may read every table of the model');
   if (settings.jwt?.jwksUrl.startsWith('http:') === true)
     logger.warn('the keys of tokens are fetched without TLS: whoever is in between can make tokens');
-  const monitoringApart = settings.monitoring !== undefined;
-  const paths = [...apiPaths, ...healthPaths, ...(monitoringApart ? [] : monitoringPaths)];
-  const app = await createServer({ settings, metrics, logger, paths });
-  const operations = { reader, metrics, figures, settings, staleAfterMs, whyNotReady };
-  serveHealth(app, operations);
-  serveTables(app, { reader, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
-  app.get('/openapi.json', async (request, reply) => {
-    await authenticate(request.headers.authorization);
-    const { tables } = await reader.catalogue();
-    const { auth, defaultLimit, maxLimit } = settings;
-    return reply
-      .header('cache-control', 'private, no-cache')
-      .send(openApiDocument({ model, tables: [...tables.values()], auth, defaultLimit, maxLimit }));
-  });
-  if (!monitoringApart) serveMonitoring(app, { ...operations, authenticate });
-  const url = await listen(app, settings.http);
-  opened.defer(() => close(app, settings.endWithinMs));
-  const monitoringUrl = await startMonitoring();
+  const serving = opened.use(
+    await serve({
+      settings,
+      logger,
+      authenticate,
+      whyNotReady,
+      registry: metrics.registry,
+      status: () => modelStatus({ reader, figures, settings, staleAfterMs, whyNotReady, whyModelAway, guards: fallback?.guards ?? [] }),
+      served: apiPaths.map((path) => ({ path, methods: ['GET'] })),
+      problemOf: (error) => modelProblemOf(error, logger),
+      onAnswered: (request, reply, path) =>
+        metrics.answered(routeOf(request, reply, path), request.tableAsked ?? '', reply.statusCode, reply.elapsedTime / 1000),
+      routes(app) {
+        serveTables(app, { reader, fallback, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
+        app.get('/openapi.json', async (request, reply) => {
+          await authenticate(request.headers.authorization);
+          const { tables } = await reader.catalogue();
+          const { auth, defaultLimit, maxLimit } = settings;
+          return reply
+            .header('cache-control', 'private, no-cache')
+            .send(openApiDocument({ model, tables: [...tables.values()], auth, defaultLimit, maxLimit }));
+        });
+      },
+    }),
+  );
+  const { url, monitoringUrl } = serving;
   logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the query API serves');
   const resources = opened.move();
   const closed = (async () => {
@@ -113,18 +128,6 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       await closed;
     },
   };
-
-  async function startMonitoring(): Promise<string> {
-    if (settings.monitoring === undefined) return url;
-    // Who monitors asks again and again, from one address.
-    const quiet = { ...settings, rateLimit: { ...settings.rateLimit, requests: 0 } };
-    const monitoring = await createServer({ settings: quiet, metrics: null, logger, paths: [...healthPaths, ...monitoringPaths] });
-    serveHealth(monitoring, operations);
-    serveMonitoring(monitoring, { ...operations, authenticate: null });
-    const address = await listen(monitoring, settings.monitoring);
-    opened.defer(() => close(monitoring, settings.endWithinMs));
-    return address;
-  }
 }
 
 /** What only a person can mend ends the start; a database that is away does not. */
@@ -135,9 +138,4 @@ async function firstLook(reader: Reader, logger: Logger): Promise<void> {
     if (!(error instanceof CdcError) || error.code !== 'READ_DB_UNREACHABLE') throw error;
     logger.warn({ reason: describeError(error) }, 'the read database is away: requests are answered with 503 until it is back');
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

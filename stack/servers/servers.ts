@@ -19,6 +19,7 @@ import {
   legacyDatabase,
   mariadbState,
   postgresRoles,
+  orderServiceRole,
   queryApiRole,
   readDatabase,
   readModelRole,
@@ -92,7 +93,7 @@ function legacyPostgres({ ports, postgresFolder, passwords, throwaway }: StackSe
       max_wal_senders: '30',
       max_replication_slots: '30',
     },
-    configure: (superuser) => ensureRoles(superuser, legacyDatabase(postgresRoles(passwords))),
+    configure: (superuser) => ensureRoles(superuser, legacyDatabase(postgresRoles(passwords), orderServiceRole(passwords))),
   });
 }
 

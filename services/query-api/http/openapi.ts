@@ -1,8 +1,9 @@
 import type { Table } from '../model/catalogue.ts';
 import { exampleOf, schemaOf, type Column } from '../model/values.ts';
-import { scopeOf } from './auth.ts';
 import { freshnessHeaders } from './freshness-headers.ts';
-import { problemKinds, problemType, problemUri } from './problems.ts';
+import { problemType, problemUri } from '../../http/problems.ts';
+import { queryApiProblems as problems } from './own-problems.ts';
+import { scopeOf } from './scopes.ts';
 import { isReserved } from '../lists/list-query.ts';
 
 /** The OpenAPI document of a model's tables. Pure: made of what tables there are, and of no row. */
@@ -104,11 +105,12 @@ function pathsOf(
 const answerHeaders: Json = {
   ...Object.fromEntries(Object.keys(freshnessHeaders).map((name) => [name, reference(`headers/${name}`)])),
   etag: { description: 'Weak. If-None-Match answers 304 while the rows are the same.', schema: { type: 'string' } },
+  'answered-by': { description: 'read-model; last-answer or legacy while the read model is away.', schema: { type: 'string' } },
   'position-reached': { description: 'false, in an answer that is older than Min-Position.', schema: { type: 'string' } },
 };
 
 function responses(found: Json): Json {
-  const statuses = [...new Set(problemKinds.map(({ status }) => String(status)))].filter(
+  const statuses = [...new Set(problems.map(({ status }) => String(status)))].filter(
     (status) => !['405', '408', '413', '415', '431'].includes(status),
   );
   return {
@@ -219,7 +221,7 @@ const problemSchema: Json = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string', format: 'uri', enum: problemKinds.map(({ kind }) => problemUri(kind)) },
+    type: { type: 'string', format: 'uri', enum: problems.map(({ kind }) => problemUri(kind)) },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },
