@@ -64,7 +64,9 @@ async function stop(folder: string, progress: Progress): Promise<void> {
   const settings = await readSettings(folder);
   if (settings === null) throw new CdcError('STACK_FOLDER_INVALID', `${folder} has a stack.json, but no settings.json.`);
   await stopMains(folder, progress);
-  await composeServers(stackServers(settings, { connect: true, mariadb: true, h2: true, registry: true }, { folder, progress })).down();
+  await composeServers(
+    stackServers(settings, { connect: true, mariadb: true, h2: true, registry: true, identityProvider: true }, { folder, progress }),
+  ).down();
   await removeStackState(folder);
 }
 
