@@ -18,6 +18,8 @@ export {
   type PollerConfig,
   type PollerTableConfig,
   type QueryApiConfig,
+  type ServiceAuthConfig,
+  type ServiceHttpConfig,
   type ReadModelConfig,
   type SchemaRegistryConfig,
   type TlsConfig,

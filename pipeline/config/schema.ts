@@ -384,6 +384,13 @@ export type PollerTableConfig = PollerConfig['tables'][number];
 export type ConnectConfig = NonNullable<PipelineConfig['connect']>;
 export type GuardConfig = ConnectConfig['guard'];
 export type ReadModelConfig = NonNullable<PipelineConfig['readModel']>;
+/** How a service listens. */
+export type ServiceHttpConfig = Pick<
+  QueryApiConfig,
+  'http' | 'monitoring' | 'trustedProxies' | 'rateLimit' | 'requestTimeoutMs' | 'endWithinMs'
+>;
+/** Whose tokens a service takes. */
+export type ServiceAuthConfig = Pick<QueryApiConfig, 'auth' | 'jwt'>;
 export type QueryApiConfig = NonNullable<NonNullable<PipelineConfig['services']>['queryApi']>;
 export type Credentials = z.output<typeof credentials>;
 export type TlsConfig = z.output<typeof tls>;

@@ -31,42 +31,50 @@ const rateLimit = z.strictObject({
   windowMs: int(100).default(60_000).describe('Length of the window.'),
 });
 
+/** Of every service that answers over HTTP. */
+const listening = (what: string, defaultPort: number) => ({
+  http: address(`Port of ${what}.`).prefault({ port: defaultPort }),
+  monitoring: address('Port of /metrics and /status.')
+    .optional()
+    .describe(
+      `Serves /metrics and /status here alone, without login. Default: beside ${what}, and with auth: jwt by the scope monitoring.`,
+    ),
+  trustedProxies: z
+    .array(name)
+    .default([])
+    .describe(
+      'Addresses or ranges of proxies whose X-Forwarded-For is believed, so that the rate limit counts the client and not the proxy.',
+    ),
+  rateLimit: rateLimit.prefault({}),
+  requestTimeoutMs: int(100).default(10_000).describe('How long a client may take to send a request.'),
+  endWithinMs: int(0, 25_000).default(10_000).describe('At the end: how long requests that run may take.'),
+});
+
+/** Of every service that is a resource server of OAuth 2. */
+const resourceServer = (withoutToken: string) => ({
+  auth: z.enum(['none', 'jwt']).describe(`jwt: every request needs a token of the issuer under jwt. none: ${withoutToken}`),
+  jwt: jwt.optional(),
+});
+
 const queryApi = z
   .strictObject({
     model: name.optional().describe('Name of the read model to serve. Default: the only one under readModel.models.'),
     user: name.describe('Role of the read database. May read the model and nothing else: cdc services roles prints the SQL.'),
     password: z.string().default('').describe('As ${NAME}: never in the file.'),
     connections: int(1, 1000).default(10).describe('Most connections to the read database.'),
-    http: address('Port of the API.').prefault({ port: 8090 }),
-    monitoring: address('Port of /metrics and /status.')
-      .optional()
-      .describe(
-        'Serves /metrics and /status here alone, without login. Default: beside the API, and with auth: jwt by the scope monitoring.',
-      ),
-    auth: z
-      .enum(['none', 'jwt'])
-      .describe('jwt: every request needs a token of the issuer under jwt. none: everybody who reaches the port may read all.'),
-    jwt: jwt.optional(),
-    trustedProxies: z
-      .array(name)
-      .default([])
-      .describe(
-        'Addresses or ranges of proxies whose X-Forwarded-For is believed, so that the rate limit counts the client and not the proxy.',
-      ),
-    rateLimit: rateLimit.prefault({}),
+    ...listening('the API', 8090),
+    ...resourceServer('everybody who reaches the port may read all.'),
     defaultLimit: int(1, 10_000).default(100).describe('Rows of a page when a request does not say.'),
     maxLimit: int(1, 10_000).default(1000).describe('Most rows of a page.'),
     maxAnswerBytes: int(10_000, 256 * 2 ** 20)
       .default(8 * 2 ** 20)
       .describe('Largest answer. A page ends before it; the next begins there.'),
     statementTimeoutMs: int(1).default(5000).describe('Longest time for a query of the read database, and for its wait for a connection.'),
-    requestTimeoutMs: int(100).default(10_000).describe('How long a client may take to send a request.'),
     positionWaitMs: int(0, 60_000).default(5000).describe('How long a request with Min-Position waits for the model.'),
     streams: int(0, 100_000).default(500).describe('Most live streams (server-sent events) at once. 0: none.'),
     streamBufferBytes: int(1000)
       .default(2 ** 20)
       .describe('A client of a live stream that leaves more than this unread is disconnected.'),
-    endWithinMs: int(0, 25_000).default(10_000).describe('At the end: how long requests that run may take.'),
   })
   .superRefine(({ auth, jwt: login, defaultLimit, maxLimit }, context) => {
     if (auth === 'jwt' && login === undefined)

@@ -2,13 +2,14 @@ import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipe
 import { requireModel, requireReadModel } from '#read-model/index.ts';
 import { createStreams } from './changes/streams.ts';
 import { followPositions } from './freshness/follow-positions.ts';
-import { createAuthenticate } from './http/auth.ts';
+import { createAuthenticate } from '../http/auth.ts';
+import { serve } from '../http/serve.ts';
+import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
-import { serveHealth, serveMonitoring } from './http/operations.ts';
-import { serveTables } from './http/tables.ts';
+import { modelStatus } from './http/status.ts';
+import { routeOf, serveTables } from './http/tables.ts';
 import { openReader, type Reader } from './model/reader.ts';
-import { close, createServer, listen } from './server.ts';
 import { requireQueryApi } from './settings.ts';
 
 export type QueryApiOptions = {
@@ -29,8 +30,6 @@ export type RunningQueryApi = AsyncDisposable & {
 };
 
 const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
-const healthPaths = [/^\/(?:livez|readyz)$/];
-const monitoringPaths = [/^\/(?:metrics|status)$/];
 
 /**
  * Serves a read model over HTTP until disposed or aborted. A read database that is away is no reason not to start: requests get 503 and /readyz says why.
@@ -76,24 +75,32 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
   if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may read every table of the model');
   if (settings.jwt?.jwksUrl.startsWith('http:') === true)
     logger.warn('the keys of tokens are fetched without TLS: whoever is in between can make tokens');
-  const monitoringApart = settings.monitoring !== undefined;
-  const paths = [...apiPaths, ...healthPaths, ...(monitoringApart ? [] : monitoringPaths)];
-  const app = await createServer({ settings, metrics, logger, paths });
-  const operations = { reader, metrics, figures, settings, staleAfterMs, whyNotReady };
-  serveHealth(app, operations);
-  serveTables(app, { reader, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
-  app.get('/openapi.json', async (request, reply) => {
-    await authenticate(request.headers.authorization);
-    const { tables } = await reader.catalogue();
-    const { auth, defaultLimit, maxLimit } = settings;
-    return reply
-      .header('cache-control', 'private, no-cache')
-      .send(openApiDocument({ model, tables: [...tables.values()], auth, defaultLimit, maxLimit }));
-  });
-  if (!monitoringApart) serveMonitoring(app, { ...operations, authenticate });
-  const url = await listen(app, settings.http);
-  opened.defer(() => close(app, settings.endWithinMs));
-  const monitoringUrl = await startMonitoring();
+  const serving = opened.use(
+    await serve({
+      settings,
+      logger,
+      authenticate,
+      whyNotReady,
+      registry: metrics.registry,
+      status: () => modelStatus({ reader, figures, settings, staleAfterMs, whyNotReady }),
+      served: apiPaths.map((path) => ({ path, methods: ['GET'] })),
+      problemOf: (error) => modelProblemOf(error, logger),
+      onAnswered: (request, reply, path) =>
+        metrics.answered(routeOf(request, reply, path), request.tableAsked ?? '', reply.statusCode, reply.elapsedTime / 1000),
+      routes(app) {
+        serveTables(app, { reader, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
+        app.get('/openapi.json', async (request, reply) => {
+          await authenticate(request.headers.authorization);
+          const { tables } = await reader.catalogue();
+          const { auth, defaultLimit, maxLimit } = settings;
+          return reply
+            .header('cache-control', 'private, no-cache')
+            .send(openApiDocument({ model, tables: [...tables.values()], auth, defaultLimit, maxLimit }));
+        });
+      },
+    }),
+  );
+  const { url, monitoringUrl } = serving;
   logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the query API serves');
   const resources = opened.move();
   const closed = (async () => {
@@ -113,18 +120,6 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       await closed;
     },
   };
-
-  async function startMonitoring(): Promise<string> {
-    if (settings.monitoring === undefined) return url;
-    // Who monitors asks again and again, from one address.
-    const quiet = { ...settings, rateLimit: { ...settings.rateLimit, requests: 0 } };
-    const monitoring = await createServer({ settings: quiet, metrics: null, logger, paths: [...healthPaths, ...monitoringPaths] });
-    serveHealth(monitoring, operations);
-    serveMonitoring(monitoring, { ...operations, authenticate: null });
-    const address = await listen(monitoring, settings.monitoring);
-    opened.defer(() => close(monitoring, settings.endWithinMs));
-    return address;
-  }
 }
 
 /** What only a person can mend ends the start; a database that is away does not. */

@@ -5,7 +5,7 @@ import { pipelineSchema } from '#pipeline/index.ts';
 import { formatPosition, hasReached, parseWanted, readOffsets } from '#services/query-api/freshness/position.ts';
 import { headersOf } from '#services/query-api/http/freshness-headers.ts';
 import { openApiDocument } from '#services/query-api/http/openapi.ts';
-import { Problem, problemKinds } from '#services/query-api/http/problems.ts';
+import { Problem, problemKinds } from '#services/http/problems.ts';
 import { writeCursor } from '#services/query-api/lists/cursor.ts';
 import { readListQuery } from '#services/query-api/lists/list-query.ts';
 import { pageQuestion } from '#services/query-api/lists/page-sql.ts';

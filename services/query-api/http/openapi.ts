@@ -1,8 +1,8 @@
 import type { Table } from '../model/catalogue.ts';
 import { exampleOf, schemaOf, type Column } from '../model/values.ts';
-import { scopeOf } from './auth.ts';
 import { freshnessHeaders } from './freshness-headers.ts';
-import { problemKinds, problemType, problemUri } from './problems.ts';
+import { problemKinds, problemType, problemUri } from '../../http/problems.ts';
+import { scopeOf } from './scopes.ts';
 import { isReserved } from '../lists/list-query.ts';
 
 /** The OpenAPI document of a model's tables. Pure: made of what tables there are, and of no row. */

@@ -10,10 +10,11 @@ import { flag, readListQuery, readRowQuery, single, type ListQuery } from '../li
 import { pageQuestion } from '../lists/page-sql.ts';
 import type { Table } from '../model/catalogue.ts';
 import type { Read, Reader } from '../model/reader.ts';
-import { requireScope, scopeOf, type Authenticate } from './auth.ts';
+import type { Authenticate } from '../../http/auth.ts';
+import { Problem } from '../../http/problems.ts';
 import { headersOf } from './freshness-headers.ts';
 import type { Metrics } from './metrics.ts';
-import { Problem } from './problems.ts';
+import { requireRead } from './scopes.ts';
 
 export type TablesOptions = {
   readonly reader: Reader;
@@ -34,16 +35,24 @@ const eventStream = 'text/event-stream';
 
 /** `GET /v1/<table>` and `GET /v1/<table>/<key>…`, as answers and as live streams. What tables there are is asked for with each request, for they change. */
 export function serveTables(app: FastifyInstance, options: TablesOptions): void {
+  app.decorateRequest('tableAsked', null);
   app.get('/v1/*', async (request, reply) => {
     const grant = await options.authenticate(request.headers.authorization);
     const asked = readAddress(request.raw.url ?? '');
-    requireScope(grant.mayRead(asked.name), scopeOf(asked.name));
+    requireRead(grant, asked.name);
     const accepts = (request.headers.accept ?? '*/*').toLowerCase();
     if (accepts.includes(eventStream) && request.method === 'GET') return stream(options, request, reply, asked, grant.expiresAt);
     if (!/\*\/\*|application\/(?:\*|json)/.test(accepts))
       throw new Problem('not-acceptable', 'Accept: expected application/json, or text/event-stream for live changes.');
     return answer(options, request, reply, asked);
   });
+}
+
+/** The route of a request, for the metrics: of a bounded set, whatever is asked. */
+export function routeOf(request: FastifyRequest, reply: FastifyReply, path: string): string {
+  if (request.tableAsked === null) return request.routeOptions.url ?? 'none';
+  if (String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) return 'stream';
+  return path.split('/').length > 3 ? '/v1/{table}/{key}' : '/v1/{table}';
 }
 
 /** @throws Problem not-found for an address that is none */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { Problem } from '../http/problems.ts';
+import { Problem } from '../../http/problems.ts';
 import type { Table } from '../model/catalogue.ts';
 import type { Column } from '../model/values.ts';
 

@@ -1,6 +1,6 @@
 import type { Table } from '../model/catalogue.ts';
 import type { Column } from '../model/values.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem } from '../../http/problems.ts';
 import { readCursor, type Filter, type ListIdentity } from './cursor.ts';
 
 /** What a request asks of a table, checked against it. */

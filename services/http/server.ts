@@ -2,25 +2,46 @@ import type { AddressInfo } from 'node:net';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { atMost, CdcError, describeError, type Logger, type QueryApiConfig } from '#pipeline/index.ts';
-import type { Metrics } from './http/metrics.ts';
-import { Problem, problemType, type ProblemKind } from './http/problems.ts';
+import { atMost, CdcError, describeError, type Logger, type ServiceHttpConfig } from '#pipeline/index.ts';
+import { codeOf } from './postgres-failures.ts';
+import { Problem, problemType, type ProblemKind } from './problems.ts';
 
-/** The HTTP server without its routes: limits, security headers, problem documents, how it ends. */
+/** The HTTP server of a service without its routes: limits, security headers, problem documents, how it ends. */
 
-type ServerOptions = {
-  readonly settings: QueryApiConfig;
-  readonly metrics: Metrics | null;
-  readonly logger: Logger;
-  /** The names of what it serves, for 405: anything else is 404. */
-  readonly paths: readonly RegExp[];
+/** What is served at addresses of one form. Anything else there is 405, and 404 at any other address. */
+export type Served = {
+  readonly path: RegExp;
+  /** GET is HEAD too. A body is taken with POST, PUT and PATCH only. */
+  readonly methods: readonly ('GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE')[];
 };
 
-/** What a request here may send beyond its head: nothing. */
-const bodyMost = 1024;
+export type ServerOptions = {
+  readonly settings: Pick<ServiceHttpConfig, 'requestTimeoutMs' | 'trustedProxies' | 'rateLimit'>;
+  readonly logger: Logger;
+  readonly served: readonly Served[];
+  /** Largest body in bytes, of methods that take one. Default: 1024, for services that take none. */
+  readonly bodyMost?: number;
+  /** What a client gets for an error of the service's own; null: 500, and the error is logged. */
+  readonly problemOf?: (error: unknown) => Problem | null;
+  /** Called for each answer, when it is sent. `path`: without the query, which may hold what is secret. */
+  readonly onAnswered?: (request: FastifyRequest, reply: FastifyReply, path: string) => void;
+  /** Directives of the Content-Security-Policy. Default: a browser may load nothing. */
+  readonly contentSecurityPolicy?: Readonly<Record<string, readonly string[]>>;
+};
 
-export async function createServer({ settings, metrics, logger, paths }: ServerOptions): Promise<FastifyInstance> {
+const loadNothing = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
+const bodyMethods: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+const smallBody = 1024;
+
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { settings, logger, served, bodyMost = smallBody, onAnswered, contentSecurityPolicy = loadNothing } = options;
   const { requestTimeoutMs, trustedProxies, rateLimit: limit } = settings;
+  const problemOf = (error: unknown): Problem => requestProblem(error) ?? options.problemOf?.(error) ?? unexpected(error, logger);
+  const answerError = (error: unknown, reply: FastifyReply): FastifyReply => {
+    const problem = problemOf(error);
+    if (problem.cause !== undefined) logger.warn({ reason: describeError(problem.cause) }, problem.message);
+    return sendProblem(reply, problem);
+  };
   const app = fastify({
     logger: false,
     bodyLimit: bodyMost,
@@ -31,7 +52,7 @@ export async function createServer({ settings, metrics, logger, paths }: ServerO
     exposeHeadRoutes: true,
     return503OnClosing: false,
     routerOptions: { maxParamLength: 16_384 },
-    frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error, logger)),
+    frameworkErrors: (error, _request, reply) => void answerError(error, reply),
     clientErrorHandler: (error, socket) => {
       if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
       const problem = clientProblem(error.code);
@@ -41,12 +62,14 @@ export async function createServer({ settings, metrics, logger, paths }: ServerO
       );
     },
   });
-  app.decorateRequest('tableAsked', null);
-  app.setErrorHandler((error: FastifyError, _request, reply) => sendProblem(reply, problemOf(error, logger)));
+  app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply));
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
-  app.addHook('onRequest', async (request, reply) => refuseOthers(request, reply, paths));
+  app.addHook('onRequest', async (request, reply) => refuseOthers(request, reply, served, bodyMost));
   await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: Object.fromEntries(Object.entries(contentSecurityPolicy).map(([name, sources]) => [name, [...sources]])),
+    },
   });
   if (limit.requests > 0) {
     await app.register(rateLimit, {
@@ -58,7 +81,7 @@ export async function createServer({ settings, metrics, logger, paths }: ServerO
     });
   }
   app.addHook('onResponse', (request, reply, done) => {
-    metrics?.answered(routeOf(request, reply), request.tableAsked ?? '', reply.statusCode, reply.elapsedTime / 1000);
+    onAnswered?.(request, reply, pathOf(request));
     // Neither headers nor the query: they may hold what is secret.
     logger.debug(
       { method: request.method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
@@ -73,22 +96,25 @@ function pathOf(request: FastifyRequest): string {
   return (request.raw.url ?? '').split('?', 1)[0] ?? '';
 }
 
-function routeOf(request: FastifyRequest, reply: FastifyReply): string {
-  if (request.tableAsked === null) return request.routeOptions.url ?? 'none';
-  if (String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) return 'stream';
-  return pathOf(request).split('/').length > 3 ? '/v1/{table}/{key}' : '/v1/{table}';
-}
-
-/** Methods that do not read, and requests with a body, before any of it is read. */
-function refuseOthers(request: FastifyRequest, reply: FastifyReply, paths: readonly RegExp[]): void {
+/** Methods that are not served, and bodies that are not taken, before any of them is read. */
+function refuseOthers(request: FastifyRequest, reply: FastifyReply, served: readonly Served[], bodyMost: number): void {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || (length !== undefined && length !== '0');
-  if (hasBody) reply.header('connection', 'close');
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    if (!paths.some((path) => path.test(pathOf(request)))) throw notFound();
-    throw new Problem('method-not-allowed', 'GET and HEAD only.', { headers: { allow: 'GET, HEAD' } });
+  const here = served.filter(({ path }) => path.test(pathOf(request))).flatMap(({ methods }) => methods);
+  const isServed = here.some((method) => method === request.method);
+  if (hasBody && !(isServed && bodyMethods.has(request.method))) reply.header('connection', 'close');
+  if (request.method !== 'GET' && request.method !== 'HEAD' && !isServed) {
+    if (here.length === 0) throw notFound();
+    const allowed = [...new Set(here)].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+    const named = allowed.length === 1 ? allowed.join('') : `${allowed.slice(0, -1).join(', ')} and ${allowed.at(-1)}`;
+    throw new Problem('method-not-allowed', `${named} only.`, { headers: { allow: allowed.join(', ') } });
   }
   if (!hasBody) return;
+  if (bodyMethods.has(request.method)) {
+    if (Number(length ?? 0) <= bodyMost) return;
+    reply.header('connection', 'close');
+    throw new Problem('request-too-large', `A body here has at most ${bodyMost} bytes.`);
+  }
   if (Number(length ?? 0) > bodyMost) throw new Problem('request-too-large', 'A request here has no body.');
   throw new Problem('unsupported-media-type', 'A request here has no body, of whatever type.');
 }
@@ -108,29 +134,17 @@ function clientProblem(code: string): Problem {
   return new Problem('bad-request', 'This is not HTTP/1.1.');
 }
 
-/** States of Postgres by what a client did. */
-const valueStates = /^(?:22|23)/;
-
-/** What a client is told of an error; what is our own is logged. */
-function problemOf(error: unknown, logger: Logger): Problem {
-  if (error instanceof Problem) {
-    if (error.cause !== undefined) logger.warn({ reason: describeError(error.cause) }, error.message);
-    return error;
-  }
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (valueStates.test(code)) return new Problem('value-invalid', `A value does not fit its column: ${describeError(error)}.`);
+/** What the request itself has wrong; null for any other error. */
+function requestProblem(error: unknown): Problem | null {
+  if (error instanceof Problem) return error;
   const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
-  if (code.startsWith('FST_') && status < 500)
-    return new Problem(statusKinds[status] ?? 'bad-request', 'The request cannot be understood.');
-  if (code === '57014') return logged('query-timeout', 'The query took longer than this server allows. A narrower filter may help.');
-  if (error instanceof CdcError || isAway(error, code)) return logged('model-unavailable', 'The read model cannot be read at present.');
+  if (!codeOf(error).startsWith('FST_') || status >= 500) return null;
+  return new Problem(statusKinds[status] ?? 'bad-request', 'The request cannot be understood.');
+}
+
+function unexpected(error: unknown, logger: Logger): Problem {
   logger.error({ err: error }, 'a request failed');
   return new Problem('internal', 'The fault is in the log of the server.');
-
-  function logged(kind: ProblemKind, detail: string): Problem {
-    logger.warn({ reason: describeError(error) }, `a request was answered with ${kind}`);
-    return new Problem(kind, detail);
-  }
 }
 
 const statusKinds: Readonly<Record<number, ProblemKind>> = {
@@ -139,12 +153,6 @@ const statusKinds: Readonly<Record<number, ProblemKind>> = {
   404: 'not-found',
   414: 'headers-too-large',
 };
-
-/** Of the pool or the connection: the server is away, ends, or answers too late. */
-function isAway(error: unknown, code: string): boolean {
-  if (code !== '') return /^(?:08|28|40|53|55|57|58|42501$|E[A-Z]+$)/.test(code);
-  return error instanceof Error && /timeout|connection|terminated|not queryable/i.test(error.message);
-}
 
 /** @throws CdcError SERVICE_HTTP_UNAVAILABLE */
 export async function listen(app: FastifyInstance, { host, port }: { readonly host: string; readonly port: number }): Promise<string> {

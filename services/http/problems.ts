@@ -1,4 +1,7 @@
-/** Errors as requests see them: RFC 9457. What is wrong on our side is told in the log; a client is told no more than it can use. */
+/**
+ * Errors as requests see them: RFC 9457, the same for every service, so that a kind means the same everywhere. What is wrong on our side is written to the
+ * log; a client gets no more than it can use.
+ */
 
 const kinds = {
   'bad-request': [400, 'The request cannot be understood'],
@@ -10,11 +13,11 @@ const kinds = {
   unauthorized: [401, 'A valid token is needed'],
   forbidden: [403, 'The token does not allow this'],
   'not-found': [404, 'There is no such thing'],
-  'method-not-allowed': [405, 'This API only reads'],
+  'method-not-allowed': [405, 'The method is not served here'],
   'not-acceptable': [406, 'No such form of the answer'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'request-too-large': [413, 'The request is too large'],
-  'unsupported-media-type': [415, 'A request here has no body'],
+  'unsupported-media-type': [415, 'A body of this type is not taken here'],
   'answer-too-large': [422, 'A row is larger than an answer may be'],
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'Headers or address are too long'],

@@ -1,13 +1,13 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose';
-import type { QueryApiConfig } from '#pipeline/index.ts';
+import type { ServiceAuthConfig } from '#pipeline/index.ts';
 import { Problem } from './problems.ts';
 
 /** What the bearer of a request may do. */
 export type Grant = {
-  /** The table's rows, by the scope `read` or `read:<table>`. */
-  mayRead(table: string): boolean;
-  /** /metrics and /status beside the API, by the scope `monitoring`. */
-  readonly mayMonitor: boolean;
+  /** Whether the token has this scope. */
+  has(scope: string): boolean;
+  /** The `sub` of the token; null where it has none, or where no token is needed. */
+  readonly subject: string | null;
   /** ms since the epoch; null: never. */
   readonly expiresAt: number | null;
 };
@@ -22,10 +22,10 @@ const bearer = /^Bearer +(?<token>[\w-]+\.[\w-]+\.[\w-]*)$/i;
 
 /**
  * The resource server of OAuth 2: who asks shows a token of the issuer. Its signature is checked by the issuer's published keys, by an algorithm of the list
- * alone, whatever the token says of itself; issuer, audience and expiry must be there and right. With `auth: none` everybody may read all.
+ * alone, whatever the token says of itself; issuer, audience and expiry must be there and right. With `auth: none` everybody has every scope.
  */
-export function createAuthenticate({ auth, jwt }: Pick<QueryApiConfig, 'auth' | 'jwt'>): Authenticate {
-  if (auth === 'none' || jwt === undefined) return () => Promise.resolve({ mayRead: () => true, mayMonitor: true, expiresAt: null });
+export function createAuthenticate({ auth, jwt }: ServiceAuthConfig): Authenticate {
+  if (auth === 'none' || jwt === undefined) return () => Promise.resolve({ has: () => true, subject: null, expiresAt: null });
   const { issuer, audience, algorithms, clockToleranceSeconds, jwksUrl, jwksTimeoutMs, jwksCooldownMs, jwksMaxAgeMs } = jwt;
   const keys = createRemoteJWKSet(new URL(jwksUrl), {
     timeoutDuration: jwksTimeoutMs,
@@ -53,16 +53,11 @@ export function createAuthenticate({ auth, jwt }: Pick<QueryApiConfig, 'auth' | 
     }
     const scopes = scopesOf(payload);
     return {
-      mayRead: (table) => scopes.has('read') || scopes.has(scopeOf(table)),
-      mayMonitor: scopes.has('monitoring'),
+      has: (scope) => scopes.has(scope),
+      subject: payload.sub ?? null,
       expiresAt: payload.exp === undefined ? null : payload.exp * 1000,
     };
   };
-}
-
-/** The scope of one table. Scopes are separated by blanks, so a name is written as in a URL. */
-export function scopeOf(table: string): string {
-  return `read:${encodeURIComponent(table)}`;
 }
 
 /** @throws Problem forbidden */
@@ -72,7 +67,6 @@ export function requireScope(allowed: boolean, scope: string): void {
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   });
 }
-
 /** RFC 6749 has a text in `scope`; some issuers a list, or `scp`. */
 function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
   const listed = [scope, scp].flatMap((value) => (Array.isArray(value) ? value : [value]));
