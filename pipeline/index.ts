@@ -11,6 +11,7 @@ export {
   pollerTableSchema,
   type ConnectConfig,
   type Credentials,
+  type GatewayConfig,
   type GuardConfig,
   type KafkaConfig,
   type LegacyDbConfig,
@@ -23,6 +24,7 @@ export {
   type ReadModelConfig,
   type SchemaRegistryConfig,
   type TlsConfig,
+  type UpstreamConfig,
   type WireFormat,
 } from './config/schema.ts';
 export { ownMember } from './own-member.ts';

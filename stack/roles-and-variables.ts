@@ -102,7 +102,7 @@ export function identityState({ ports, identityPasswords }: StackAccess): NonNul
     gateway: { clientId: 'gateway', secret: gateway },
     program: { clientId: 'program', secret: program },
     users: [
-      { name: 'alice', password: alice, scopes: ['read', 'write', 'monitoring'] },
+      { name: 'alice', password: alice, scopes: ['read', 'orders:write', 'monitoring'] },
       { name: 'bob', password: bob, scopes: ['read'] },
     ],
   };

@@ -1,4 +1,4 @@
-import Provider, { interactionPolicy, type Configuration, type JWKS } from 'oidc-provider';
+import { interactionPolicy, Provider, type Configuration, type JWKS } from 'oidc-provider';
 import type { IdentityProviderSettings } from './settings.ts';
 
 export type ProviderOptions = {
@@ -10,7 +10,7 @@ export type ProviderOptions = {
 };
 
 /** Scopes that a client may ask for its access tokens. */
-const serviceScopes = 'read write monitoring';
+const serviceScopes = 'read orders:write monitoring';
 
 /**
  * oidc-provider as the sample needs it: PKCE for every code, JWT access tokens for one audience, refresh tokens that are good for one use, logout. Who may log
@@ -37,7 +37,6 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
         redirect_uris: [],
         grant_types: ['client_credentials'],
         response_types: [],
-        scope: serviceScopes,
       },
     ],
     jwks: keys,

@@ -1,8 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
-import type Provider from 'oidc-provider';
+import { text as textOf } from 'node:stream/consumers';
+import type { Provider } from 'oidc-provider';
 import { newSigningKey, type SigningKeys } from './keys.ts';
 import { loginPage, style } from './login-page.ts';
 import { createProvider } from './provider.ts';
@@ -100,11 +100,14 @@ function showLogin({ gateway }: IdentityProviderSettings, response: ServerRespon
 }
 
 async function boundedText(request: IncomingMessage): Promise<string> {
-  if (Number(request.headers['content-length'] ?? Number.NaN) <= bodyMost) return text(request);
+  if (Number(request.headers['content-length'] ?? Number.NaN) <= bodyMost) return textOf(request);
   throw new Error('the form is too large, or does not say how large it is');
 }
 
 function isEqual(one: string, other: string): boolean {
-  const hash = (value: string): Buffer => createHash('sha256').update(value).digest();
   return timingSafeEqual(hash(one), hash(other));
+}
+
+function hash(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** What the sample's identity provider serves. Scopes are those of the services behind the gateway: read, write, monitoring. */
+/** What the sample's identity provider serves. Scopes are those of the services behind the gateway: read, orders:write, monitoring. */
 export const identityProviderSettings = z.object({
   port: z.number(),
   /** The audience of access tokens, which is also the resource that a client asks for. */
