@@ -20,7 +20,9 @@ const oidc = z.strictObject({
     .optional()
     .describe('The resource (RFC 8707) that access tokens are for. Some providers call it audience. Default: not sent.'),
   timeoutMs: int(100).default(5000).describe('How long a request to the provider may take.'),
-  refreshBeforeMs: int(0).default(30_000).describe('An access token that ends within this time is renewed before it is used.'),
+  refreshBeforeMs: int(0)
+    .default(30_000)
+    .describe('An access token that ends within this time, or within half of its life, is renewed before it is used.'),
 });
 
 const session = z.strictObject({

@@ -13,3 +13,12 @@ ${failed ? '<p role="alert">This name and password do not fit.</p>' : ''}
 <button>Log in</button></form></main></body></html>
 `;
 }
+
+/** Asks whether the login at the provider is to end too. `form`: the provider's own, with its token. */
+export function logoutPage(form: string): string {
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Log out</title><style>${style}</style></head><body><main><h1>Log out</h1>${form}
+<button form="op.logoutForm" name="logout" value="yes" autofocus>Log out here too</button>
+<button form="op.logoutForm">Stay logged in here</button></main></body></html>
+`;
+}

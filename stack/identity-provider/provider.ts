@@ -1,4 +1,5 @@
 import { interactionPolicy, Provider, type Configuration, type JWKS } from 'oidc-provider';
+import { logoutPage } from './login-page.ts';
 import type { IdentityProviderSettings } from './settings.ts';
 
 export type ProviderOptions = {
@@ -47,12 +48,25 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: (_context, client) => Promise.resolve(client.grantTypeAllowed('refresh_token')),
-    ttl: { AccessToken: accessTokenSeconds, ClientCredentials: accessTokenSeconds, RefreshToken: 43_200, Session: 43_200, Grant: 43_200 },
+    ttl: {
+      AccessToken: accessTokenSeconds,
+      ClientCredentials: accessTokenSeconds,
+      RefreshToken: 43_200,
+      IdToken: 3600,
+      Interaction: 600,
+      Session: 43_200,
+      Grant: 43_200,
+    },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      revocation: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          context.body = logoutPage(form);
+        },
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => audience,

@@ -42,7 +42,8 @@ export function createGuard({ sessions, cookies, provider, publicUrl, refreshBef
     session.tokens = tokens;
   };
   const keepFresh = async (session: Session): Promise<void> => {
-    if (!isOver(session, refreshBeforeMs)) return;
+    // Where tokens live for a short time only, not each request renews them.
+    if (!isOver(session, Math.min(refreshBeforeMs, session.tokens.accessLivesMs / 2))) return;
     session.renewing ??= renew(session).finally(() => (session.renewing = null));
     try {
       await session.renewing;

@@ -121,9 +121,11 @@ export function openProvider(oidc: Oidc, publicUrl: string, logger: Logger): Ide
 type Answer = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers;
 
 function tokensOf(answer: Answer, idToken: string, refreshBefore: string | null): Tokens {
+  const accessLivesMs = (answer.expiresIn() ?? shortLife) * 1000;
   return {
     accessToken: answer.access_token,
-    accessExpiresAt: Date.now() + (answer.expiresIn() ?? shortLife) * 1000,
+    accessExpiresAt: Date.now() + accessLivesMs,
+    accessLivesMs,
     // A provider that does not change it sends none.
     refreshToken: answer.refresh_token ?? refreshBefore,
     idToken,

@@ -6,6 +6,8 @@ export type Tokens = {
   readonly accessToken: string;
   /** ms since the epoch. */
   readonly accessExpiresAt: number;
+  /** How long it was good for when it came. */
+  readonly accessLivesMs: number;
   readonly refreshToken: string | null;
   readonly idToken: string;
 };
@@ -39,7 +41,7 @@ type Kept = { readonly session: Session; readonly createdAt: number; usedAt: num
 
 const sweepMs = 60_000;
 
-export function createSessions({ idleMs, lifetimeMs, most }: GatewayConfig['session'], now: () => number = Date.now): Sessions {
+export function createSessions({ idleMs, lifetimeMs, most }: GatewayConfig['session'], now: () => number = () => Date.now()): Sessions {
   /** In the order of their use. */
   const kept = new Map<string, Kept>();
   const hasEnded = ({ createdAt, usedAt }: Kept): boolean => now() - usedAt >= idleMs || now() - createdAt >= lifetimeMs;
