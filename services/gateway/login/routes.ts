@@ -81,9 +81,10 @@ export function serveLogin(
 
   app.post('/auth/logout', async (request, reply) => {
     const session = guard.sessionOf(request);
-    cookies.clearSession(reply);
+    // Not cleared before that: another site could log people out.
     if (session === null) return reply.send({ location: '/' });
     requireOwnPage(request, { publicUrl, csrfToken: session.csrfToken });
+    cookies.clearSession(reply);
     sessions.end(session);
     return reply.send({ location: (await provider.endLogin(session.tokens)) ?? '/' });
   });
