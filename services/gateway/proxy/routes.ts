@@ -1,5 +1,7 @@
 import httpProxy from '@fastify/http-proxy';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyReplyFromHooks } from '@fastify/reply-from';
+import type { Agent, Dispatcher } from 'undici';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GatewayConfig } from '#pipeline/index.ts';
 import { Problem } from '../../http/problems.ts';
@@ -56,7 +58,7 @@ export async function proxyRoutes(app: FastifyInstance, { routes, upstreams, sig
         proxyPayloads: false,
         disableCache: true,
         disableRequestLogging: true,
-        undici: upstream.agent,
+        undici: abortable(upstream.agent),
         handler: (_request, reply, dest, options) => tryInstance({ upstream, reply, dest, options, signal, tried: new Set() }),
         replyOptions: {
           // An address for the check of the path. The instance is chosen in `handler`.
@@ -93,28 +95,49 @@ function tryInstance(sent: Sent): FastifyReply {
   // Whatever becomes of the answer: a client that has gone is not said to us in another way.
   reply.raw.once('close', () => attempt.release());
   const contentType = headers['content-type'] ?? 'application/octet-stream';
-  return reply.from(dest, {
-    ...options,
-    ...(Buffer.isBuffer(body) ? { body, contentType } : {}),
-    getUpstream: () => attempt.instance.url,
-    onResponse: (_request, _reply, { stream }) => {
-      attempt.answered();
-      const isLive = String(reply.getHeader('content-type')).startsWith('text/event-stream');
-      if (isLive) endWith(signal, reply);
-      reply.send(stream);
-    },
-    onError: (_reply, { error }) => {
-      const cause = error.cause ?? error;
-      const failure = attempt.failed(cause);
-      const problem = problemOfFailure(failure, upstream.name, cause);
-      if (!mayTryAnother(method, failure) || upstream.instances.every((other) => tried.has(other))) return void reply.send(problem);
-      try {
-        tryInstance(sent);
-      } catch (none) {
-        reply.send(none instanceof Problem ? problem : none);
-      }
-    },
+  const from = (): FastifyReply =>
+    reply.from(dest, {
+      ...options,
+      ...(Buffer.isBuffer(body) ? { body, contentType } : {}),
+      getUpstream: () => attempt.instance.url,
+      onResponse: (_request, _reply, { stream }) => {
+        attempt.answered();
+        const isLive = String(reply.getHeader('content-type')).startsWith('text/event-stream');
+        if (isLive) endWith(signal, reply);
+        reply.send(stream);
+      },
+      onError: (_reply, { error }) => {
+        const cause = error.cause ?? error;
+        const failure = attempt.failed(cause);
+        const problem = problemOfFailure(failure, upstream.name, cause);
+        if (!mayTryAnother(method, failure) || upstream.instances.every((other) => tried.has(other))) return void reply.send(problem);
+        try {
+          tryInstance(sent);
+        } catch (none) {
+          reply.send(none instanceof Problem ? problem : none);
+        }
+      },
+    });
+  return clients.run(signalOf(reply), from);
+}
+
+/** The client whose request is being sent: the library does not say it where it sends. */
+const clients = new AsyncLocalStorage<AbortSignal>();
+
+/** The same agent, whose requests end when their clients go: an instance does not work on for nobody. */
+function abortable(agent: Agent): Agent {
+  const request = (options: Dispatcher.RequestOptions, done: (error: Error | null, answer: Dispatcher.ResponseData) => void): void =>
+    agent.request({ ...options, signal: clients.getStore() ?? null }, done);
+  return new Proxy(agent, { get: (target, name) => (name === 'request' ? request : Reflect.get(target, name)) });
+}
+
+/** Aborted when the client goes before it has its whole answer. */
+function signalOf({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) gone.abort();
   });
+  return gone.signal;
 }
 
 function endWith(signal: AbortSignal, { raw }: FastifyReply): void {

@@ -4,8 +4,9 @@ import { Problem } from '../../http/problems.ts';
 
 /**
  * How a request to an instance failed. `unreached`: there was no connection, so the instance has seen nothing of it. `broke-off`: it may have seen it.
+ * `aborted`: our client has gone, which says nothing of the instance.
  */
-export type Failure = 'unreached' | 'broke-off' | 'timeout';
+export type Failure = 'unreached' | 'broke-off' | 'timeout' | 'aborted';
 
 const unreached: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -21,6 +22,7 @@ const unreached: ReadonlySet<string> = new Set([
 export function failureOf(error: unknown): Failure {
   if (error instanceof AggregateError) return error.errors.every((each) => failureOf(each) === 'unreached') ? 'unreached' : 'broke-off';
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'timeout';
+  if (error instanceof errors.RequestAbortedError || (error instanceof Error && error.name === 'AbortError')) return 'aborted';
   return unreached.has(codeOf(error)) ? 'unreached' : 'broke-off';
 }
 

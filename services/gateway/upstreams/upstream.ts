@@ -98,7 +98,7 @@ export async function openUpstream({ name, settings, logger: parent, onTry, sign
           release();
           const failure = failureOf(error);
           onTry(failure);
-          takeOut(instance, describeError(error), failure === 'unreached');
+          if (failure !== 'aborted') takeOut(instance, describeError(error), failure === 'unreached');
           return failure;
         },
       };
