@@ -1,6 +1,7 @@
 import cookie from '@fastify/cookie';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CdcError, type GatewayConfig, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import { Problem } from '../http/problems.ts';
 import { serve } from '../http/serve.ts';
 import type { Served } from '../http/server.ts';
 import { gatewayCookies } from './login/cookies.ts';
@@ -85,6 +86,7 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
       },
       served: [...servedBy(settings), ...(login === null ? [] : loginServed), ...(settings.page === undefined ? [] : [pageServed])],
       bodyMost: settings.bodyLimitBytes,
+      problemOf: pathProblem,
       contentSecurityPolicy: pagePolicy,
       onAnswered: (request, reply) => {
         const isStream = String(reply.raw.getHeader('content-type')).startsWith('text/event-stream');
@@ -167,6 +169,12 @@ function servedBy({ routes }: GatewayConfig): readonly Served[] {
     path: new RegExp(`^${RegExp.escape(prefix.replace(/\/$/, ''))}(?:/|$)`),
     methods,
   }));
+}
+
+/** What @fastify/http-proxy throws for a path that would leave its prefix. */
+function pathProblem(error: unknown): Problem | null {
+  const isRefused = error instanceof Error && 'statusCode' in error && error.statusCode === 400;
+  return isRefused ? new Problem('bad-request', 'The path leads out of its route.') : null;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { followFreshness, followList } from './live.js';
 import { changeStatus, statuses, withNews } from './orders.js';
-import { say, showFreshness, showNotice, showOrders, showOutcome, showPerson, showReadOnly } from './view.js';
+import { hidePerson, say, showFreshness, showNotice, showOrders, showOutcome, showPerson, showReadOnly } from './view.js';
 
 const slowMs = 15_000;
 /** Changes that the order service has done and that have not arrived: the status that is waited for, and since when. */
@@ -60,7 +60,9 @@ async function isLoggedIn() {
 
 function showLoggedOut() {
   showNotice('You are not logged in any more.', true);
-  showFreshness({ state: 'away' });
+  showFreshness({ state: 'ended' });
+  hidePerson();
+  showReadOnly();
 }
 
 async function logOut() {
@@ -97,5 +99,5 @@ try {
   await start();
 } catch {
   showNotice('The page could not be loaded. Reload it to try again.');
-  showFreshness({ state: 'away' });
+  showFreshness({ state: 'ended' });
 }

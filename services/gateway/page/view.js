@@ -94,6 +94,7 @@ export function showFreshness({ state, asOf, stalenessMs }) {
     fresh: `Up to date${as}${behind}`,
     stale: `Old: complete${as}${behind}`,
     unknown: 'Nobody knows how old this is: the capture has not reported yet',
+    ended: 'These orders are not kept up to date any more',
     away: 'No answer. These orders may be old. Trying again…',
     loading: 'Loading…',
   };
@@ -120,6 +121,10 @@ export function showPerson(name, onLogout) {
   byId('who').hidden = false;
   byId('name').textContent = name;
   byId('logout').addEventListener('click', onLogout);
+}
+
+export function hidePerson() {
+  byId('who').hidden = true;
 }
 
 export function showReadOnly() {
