@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { createMetrics } from '#cdc-poller/index.ts';
 import { guardMetrics } from '#connectors/index.ts';
 import { markdownTable } from '#pipeline/index.ts';
-import { createMetrics as queryApiMetrics } from '#services/index.ts';
+import { createGatewayMetrics, createMetrics as queryApiMetrics } from '#services/index.ts';
 
 /** Where the reference of all metrics is. */
 export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'metrics.md');
@@ -30,6 +30,7 @@ export function metricsReference(): string {
     modelReadable: false,
     stalenessMs: null,
   }));
+  const gateway = createGatewayMetrics(() => ({ sessions: 0, upstreams: [] }));
   return [
     opening,
     section('Poller', 'Served at `/metrics` of `poller.http`.', poller.registry.getMetricsAsArray()),
@@ -39,6 +40,7 @@ export function metricsReference(): string {
       'Served at `/metrics` of `services.queryApi.monitoring`, or beside the API.',
       queryApi.registry.getMetricsAsArray(),
     ),
+    section('Gateway', 'Served at `/metrics` of `services.gateway.monitoring`.', gateway.registry.getMetricsAsArray()),
   ].join('');
 }
 

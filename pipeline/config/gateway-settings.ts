@@ -101,7 +101,7 @@ export const gateway = z
   .strictObject({
     ...listening('the gateway', 8080),
     monitoring: address('Port of /metrics and /status.')
-      .prefault({ port: 8081 })
+      .prefault({ port: 8092 })
       .describe('Serves /metrics and /status, without login: not for the outside.'),
     publicUrl: url
       .optional()
@@ -122,6 +122,14 @@ export const gateway = z
     const { auth, oidc: login, publicUrl, upstreams, routes } = settings;
     if (auth === 'oidc' && login === undefined)
       context.addIssue({ code: 'custom', path: ['oidc'], message: 'auth: oidc needs issuer, clientId and clientSecret here' });
+    if (auth === 'oidc' && login?.clientSecret === '')
+      context.addIssue({ code: 'custom', path: ['oidc', 'clientSecret'], message: 'expected the secret of the client, as ${NAME}' });
+    if (login !== undefined && !login.scopes.includes('openid'))
+      context.addIssue({
+        code: 'custom',
+        path: ['oidc', 'scopes'],
+        message: 'expected openid among the scopes: without it nobody says who has logged in',
+      });
     if (auth === 'oidc' && publicUrl === undefined)
       context.addIssue({ code: 'custom', path: ['publicUrl'], message: 'auth: oidc needs the address that browsers use' });
     if (publicUrl !== undefined && !/^https?:\/\/[^/?#]+\/?$/.test(publicUrl))
