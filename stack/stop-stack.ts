@@ -43,7 +43,7 @@ export async function resetStack(folder: string, options: StopOptions = {}): Pro
     }
     // pipeline.json: what a demo on this stack was configured with.
     await Promise.all(
-      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'h2', 'registry', 'logs', 'pipeline.json'].map((name) =>
+      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'h2', 'registry', 'identity-provider', 'logs', 'pipeline.json'].map((name) =>
         rm(join(root, name), { recursive: true, force: true }),
       ),
     );

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import type { RunningGateway } from '#services/index.ts';
 import { openStream } from '#test/support/event-stream.ts';
-import { answerLogin, createGatewayScene, kindOf, loggedIn, passwords, readsFrom, type GatewayScene } from '#test/support/gateway.ts';
+import {
+  answerLogin,
+  createGatewayParts,
+  createGatewayScene,
+  kindOf,
+  loggedIn,
+  passwords,
+  programToken,
+  readsFrom,
+  type GatewayScene,
+} from '#test/support/gateway.ts';
 import { cookieClient } from '#test/support/cookie-client.ts';
 import { eventually } from '#test/support/read-database.ts';
 
@@ -143,6 +153,37 @@ test('a logout ends the session at once, its open streams too, and leads to the 
   assert.equal((await after.ask(`${scene.url}/v1/customers`)).status, 401);
   const page = await client.follow(String(location));
   assert.equal(page.status, 200);
+});
+
+test('behind TLS the cookies are for this host and for TLS alone', async () => {
+  await gateway[Symbol.asyncDispose]();
+  await using tls = await scene.start({ ...readsFrom(scene.api.url), publicUrl: 'https://orders.test' });
+  const { headers } = await cookieClient().ask(`${tls.url}/auth/login`);
+  assert.match(headers.getSetCookie().join('\n'), /^__Host-cdc_login=[\w.-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  assert.equal(new URL(headers.get('location') ?? '').searchParams.get('redirect_uri'), 'https://orders.test/auth/callback');
+  await tls[Symbol.asyncDispose]();
+  gateway = await scene.start(readsFrom(scene.api.url));
+});
+
+test('a provider that is away: nobody logs in, programs go on, and it is found when it is back', async (context) => {
+  const parts = await createGatewayParts();
+  await using own = await parts.start(readsFrom(scene.api.url));
+  await parts.provider[Symbol.asyncDispose]();
+  const failed = await cookieClient().ask(`${own.url}/auth/login`);
+  assert.deepEqual([failed.status, kindOf(failed), failed.headers.get('retry-after')], [503, 'login-unavailable', '1']);
+  const shown = await cookieClient().ask(`${own.url}/auth/login`, { headers: { accept: 'text/html' } });
+  assert.match(shown.text, /does not answer at present/);
+  const program = await fetch(`${own.url}/v1/customers`, { headers: { authorization: `Bearer ${await programToken(scene)}` } });
+  assert.equal(program.status, 200);
+  await program.body?.cancel();
+  assert.equal((await fetch(`${own.url}/readyz`)).status, 200);
+  const { port } = new URL(parts.provider.issuer);
+  const back = await createGatewayParts({ port: Number(port) });
+  context.after(() => back[Symbol.asyncDispose]());
+  await eventually(
+    async () => (await cookieClient().ask(`${own.url}/auth/login`)).status,
+    (status) => status === 303,
+  );
 });
 
 /** Time stands still from here on, for the gateway, the provider and the API alike. */
