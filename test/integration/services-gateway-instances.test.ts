@@ -204,10 +204,10 @@ test('the query API killed and back: no read fails, and it takes requests again'
     ({ status }) => status === 200,
   );
   await isIn();
-  let isOver = false;
+  const over = new AbortController();
   const statuses = new Map<number, number>();
   const load = Array.from({ length: 8 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { status } = await get(gateway, '/v1/customers?limit=1');
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
@@ -225,14 +225,12 @@ test('the query API killed and back: no read fails, and it takes requests again'
     children[0] = await startApi(context, scene, ports[0]);
     await isIn();
     const { text } = await get({ url: urls[0] ?? '' }, '/metrics');
-    const answered = (metrics: string): number =>
-      Number(/cdc_query_api_requests_total\{route="\/v1\/\{table\}"[^}]*\} (\d+)/.exec(metrics)?.[1] ?? 0);
     await eventually(
       () => get({ url: urls[0] ?? '' }, '/metrics'),
       (now) => answered(now.text) > answered(text),
     );
   }
-  isOver = true;
+  over.abort();
   await Promise.all(load);
   assert.deepEqual([...statuses.keys()], [200], JSON.stringify([...statuses]));
 });
@@ -321,9 +319,9 @@ test('a huge body is refused before it is read, a slow one before an instance se
   assert.deepEqual([large.status, kindOf(large)], [413, 'request-too-large']);
   const declared = await send(gateway, { 'content-length': String(10 ** 12) }, () => undefined);
   assert.match(declared, /^HTTP\/1\.1 413[\s\S]*request-too-large/);
-  const endless = await send(gateway, { 'transfer-encoding': 'chunked' }, (write) => void write('x'.repeat(2000)));
+  const endless = await send(gateway, { 'transfer-encoding': 'chunked' }, (write) => write('x'.repeat(2000)));
   assert.match(endless, /^HTTP\/1\.1 413/);
-  const slow = await send(gateway, { 'content-length': '100' }, (write) => void write('x'));
+  const slow = await send(gateway, { 'content-length': '100' }, (write) => write('x'));
   assert.match(slow, /^HTTP\/1\.1 408[\s\S]*request-timeout/);
   assert.equal(own.received.length, before);
 });
@@ -346,4 +344,9 @@ async function send(
   await once(response, 'close');
   asked.destroy();
   return text;
+}
+
+/** Lists that a query API has answered. */
+function answered(metrics: string): number {
+  return Number(/cdc_query_api_requests_total\{route="\/v1\/\{table\}"[^}]*\} (\d+)/.exec(metrics)?.[1] ?? 0);
 }

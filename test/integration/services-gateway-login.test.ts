@@ -121,13 +121,13 @@ for (const tried of [
 
 test('a new login has a new session id, and ends the session before', async () => {
   const { client } = await loggedIn(scene);
-  const before = client.cookies.get(scene.url)?.get('cdc_session') ?? '';
+  const earlier = client.cookies.get(scene.url)?.get('cdc_session') ?? '';
   await client.ask(
     await (async () => (await client.follow(`${scene.url}/auth/login`, (to) => to.startsWith(`${scene.url}/auth/callback`))).next ?? '')(),
   );
-  assert.notEqual(client.cookies.get(scene.url)?.get('cdc_session'), before);
+  assert.notEqual(client.cookies.get(scene.url)?.get('cdc_session'), earlier);
   const old = cookieClient();
-  old.setCookie(scene.url, 'cdc_session', before);
+  old.setCookie(scene.url, 'cdc_session', earlier);
   assert.equal((await old.ask(`${scene.url}/v1/customers`)).status, 401);
 });
 
@@ -148,9 +148,9 @@ test('a logout ends the session at once, its open streams too, and leads to the 
     async () => stream.ended,
     (ended) => ended,
   );
-  const after = cookieClient();
-  after.setCookie(scene.url, 'cdc_session', cookie.slice('cdc_session='.length));
-  assert.equal((await after.ask(`${scene.url}/v1/customers`)).status, 401);
+  const later = cookieClient();
+  later.setCookie(scene.url, 'cdc_session', cookie.slice('cdc_session='.length));
+  assert.equal((await later.ask(`${scene.url}/v1/customers`)).status, 401);
   const page = await client.follow(String(location));
   assert.equal(page.status, 200);
 });
@@ -207,17 +207,17 @@ test('a session that nobody uses ends, and every session ends at its time', asyn
 test('a token that is about to end is renewed once for all requests of a session', async (context) => {
   const clock = stopClock(context);
   const { client } = await loggedIn(scene);
-  const before = await refreshes('renewed');
+  const earlier = await refreshes('renewed');
   assert.equal((await client.ask(`${scene.url}/v1/customers`)).status, 200);
-  assert.equal((await refreshes('renewed')) - before, 0);
+  assert.equal((await refreshes('renewed')) - earlier, 0);
   clock.advance(575_000);
   // A refresh token is good for one use: a second use would end the login at the provider.
   const answers = await Promise.all(Array.from({ length: 20 }, () => client.ask(`${scene.url}/v1/customers`)));
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
-  assert.equal((await refreshes('renewed')) - before, 1);
+  assert.equal((await refreshes('renewed')) - earlier, 1);
   clock.advance(650_000);
   assert.equal((await client.ask(`${scene.url}/v1/customers`)).status, 200, 'a token that has ended');
-  assert.equal((await refreshes('renewed')) - before, 2);
+  assert.equal((await refreshes('renewed')) - earlier, 2);
 });
 
 test('where the provider gives no more tokens the session ends', async (context) => {

@@ -97,8 +97,8 @@ test('a person logs in at the provider, and is on the page, which is empty and s
 });
 
 test('orders appear by themselves, the latest first, and texts of the data are texts', async () => {
-  const all = Array.from({ length: 12 }, (_, index) => upsert('orders', order(index + 1, 1 + (index % 2), 'new')));
-  await scene.apis.model.send('orders', all);
+  const sent = Array.from({ length: 12 }, (_, index) => upsert('orders', order(index + 1, 1 + (index % 2), 'new')));
+  await scene.apis.model.send('orders', sent);
   await row(12).waitFor();
   await page.waitForFunction(`document.querySelectorAll('tbody tr').length === 12`);
   assert.equal(await page.getAttribute('table', 'aria-busy'), 'false');

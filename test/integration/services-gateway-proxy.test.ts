@@ -67,14 +67,14 @@ test('paths and queries go on as they are', async () => {
 });
 
 test('a path that leaves its prefix is refused', async () => {
-  const before = own.received.length;
+  const earlier = own.received.length;
   for (const path of ['/v1/../status', '/v1/%2e%2e/status', '/v1/..%2fstatus', '/v1/a/..%5c..%5cstatus', '/v1/%', '/v1/x/../../readyz'])
     assert.match(
       await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`),
       /^HTTP\/1\.1 40[04] [\s\S]*urn:cdc:problem:/,
       path,
     );
-  assert.equal(own.received.length, before);
+  assert.equal(own.received.length, earlier);
 });
 
 async function raw(text: string): Promise<string> {

@@ -92,7 +92,7 @@ function refused({ status, headers, text }: Got, why: RegExp): void {
 
 test('a write with a session comes from a page of the gateway, or is refused', async () => {
   const { client, csrfToken } = await loggedIn(scene);
-  const before = writes.received.length;
+  const earlier = writes.received.length;
   const own = scene.url;
   const tries: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
     ['of nobody knows where', {}],
@@ -117,7 +117,7 @@ test('a write with a session comes from a page of the gateway, or is refused', a
       assert.deepEqual([answer.status, kindOf(answer)], [403, 'cross-site'], `${method} ${what}`);
     }
   }
-  assert.equal(writes.received.length, before);
+  assert.equal(writes.received.length, earlier);
   for (const headers of [{ origin: own }, { 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'same-origin', origin: own }]) {
     const sent = { ...headers, 'x-csrf-token': csrfToken, 'content-type': 'application/merge-patch+json' };
     const answer = await client.ask(`${scene.url}/v1/orders/7`, { method: 'PATCH', headers: sent, body: '{"status":"paid"}' });

@@ -61,9 +61,9 @@ test('an identity provider comes to a stack that runs; its tokens outlive it, a 
     [provider.issuer, provider.issuer, provider.audience],
   );
 
-  const process_ = first.processes.find(({ name }) => name === 'identity-provider') ?? assert.fail('no process');
+  const running = first.processes.find(({ name }) => name === 'identity-provider') ?? assert.fail('no process');
   const kid = decodeProtectedHeader(old).kid;
-  process.kill(process_.pid, 'SIGHUP');
+  process.kill(running.pid, 'SIGHUP');
   await waitFor(async () => decodeProtectedHeader(await token(provider)).kid !== kid, {
     signal,
     timeoutMs: 60_000,

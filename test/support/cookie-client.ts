@@ -38,7 +38,7 @@ export function cookieClient(): CookieClient {
     });
     for (const line of response.headers.getSetCookie()) {
       const [pair = '', ...attributes] = line.split(/; ?/);
-      const [name = '', value = ''] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
+      const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
       const isGone = attributes.some((each) => /^(?:max-age=0|expires=Thu, 01 Jan 1970)/i.test(each));
       if (isGone) cookies.delete(name);
       else cookies.set(name, value);

