@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { createMetrics } from '#cdc-poller/index.ts';
 import { guardMetrics } from '#connectors/index.ts';
 import { markdownTable } from '#pipeline/index.ts';
-import { createGatewayMetrics, createMetrics as queryApiMetrics } from '#services/index.ts';
+import { createGatewayMetrics, createMetrics as queryApiMetrics, createOrderMetrics } from '#services/index.ts';
 
 /** Where the reference of all metrics is. */
 export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'metrics.md');
@@ -12,7 +12,7 @@ export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'ref
 const opening = `# Metrics
 
 Prometheus metrics, as the programs register them. What to alert on: [operations.md](../operations.md#the-poller-monitoring).
-The poller and the query API also serve the usual metrics of their Node process (\`process_…\`, \`nodejs_…\`).
+The poller and the services also serve the usual metrics of their Node process (\`process_…\`, \`nodejs_…\`).
 
 Generated from the registered metrics by \`npm run docs:metrics\`. A test fails when it is out of date.
 `;
@@ -29,8 +29,13 @@ export function metricsReference(): string {
     pool: { total: 0, idle: 0, waiting: 0 },
     modelReadable: false,
     stalenessMs: null,
+    lastAnswers: { answers: 0, bytes: 0 },
   }));
   const gateway = createGatewayMetrics(() => ({ sessions: 0, upstreams: [] }));
+  const orders = createOrderMetrics(
+    () => ({ pool: { total: 0, idle: 0, waiting: 0 }, legacyReachable: false }),
+    () => [],
+  );
   return [
     opening,
     section('Poller', 'Served at `/metrics` of `poller.http`.', poller.registry.getMetricsAsArray()),
@@ -41,6 +46,11 @@ export function metricsReference(): string {
       queryApi.registry.getMetricsAsArray(),
     ),
     section('Gateway', 'Served at `/metrics` of `services.gateway.monitoring`.', gateway.registry.getMetricsAsArray()),
+    section(
+      'Order service',
+      'Served at `/metrics` of `services.orders.monitoring`, or beside the service.',
+      orders.registry.getMetricsAsArray(),
+    ),
   ].join('');
 }
 

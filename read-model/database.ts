@@ -20,8 +20,8 @@ export function openPool(config: ClientConfig, logger: Logger, max = 4, prepare?
   const verify = prepare === undefined ? prepareForPool : prepareWith(prepare);
   const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, verify });
   // pg-pool listens only while a connection idles. A server that ends it in the very packet that made it ready would find nobody.
-  pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a connection to the read database was lost')));
-  pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the read database was lost'));
+  pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a connection to the database was lost')));
+  pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the database was lost'));
   return pool;
 }
 

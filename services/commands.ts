@@ -1,50 +1,91 @@
 import { Command, Option } from 'commander';
-import { CdcError, type CliContext, type PipelineConfig } from '#pipeline/index.ts';
+import { CdcError, type CliContext, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { startGateway } from './gateway/start.ts';
+import { orderServiceRoles } from './orders/roles.ts';
+import { startOrderService } from './orders/start.ts';
 import { queryApiRoles } from './query-api/roles.ts';
 import { startQueryApi } from './query-api/start.ts';
+import type { RunningService } from './running-service.ts';
 
+type StartOptions = { readonly config: PipelineConfig; readonly logger: Logger; readonly signal: AbortSignal };
+type RolesOptions = { readonly config: PipelineConfig; readonly apply: boolean; readonly logger: Logger };
+
+/** What can be started, and its role's SQL. */
+const services: Readonly<Record<ServiceName, Service>> = {
+  'query-api': {
+    isConfigured: (config) => config.services?.queryApi !== undefined,
+    start: startQueryApi,
+    role: { database: 'the read database', sql: queryApiRoles },
+  },
+  'order-service': {
+    isConfigured: (config) => config.services?.orders !== undefined,
+    start: startOrderService,
+    role: { database: 'the legacy database', sql: orderServiceRoles },
+  },
+  gateway: {
+    isConfigured: (config) => config.services?.gateway !== undefined,
+    start: startGateway,
+    role: null,
+  },
+};
 type Service = {
-  readonly setting: keyof NonNullable<PipelineConfig['services']>;
-  readonly start: (options: Parameters<typeof startGateway>[0]) => Promise<AsyncDisposable & { readonly closed: Promise<void> }>;
+  readonly isConfigured: (config: PipelineConfig) => boolean;
+  readonly start: (options: StartOptions) => Promise<RunningService>;
+  /** Where its role is, and the SQL of it; null for one that reads no database. */
+  readonly role: { readonly database: string; readonly sql: (options: RolesOptions) => Promise<string> } | null;
 };
-
-/** In the order in which they start: what others need comes first. */
-const services: Readonly<Record<string, Service>> = {
-  'query-api': { setting: 'queryApi', start: startQueryApi },
-  gateway: { setting: 'gateway', start: startGateway },
-};
+const serviceNames = ['query-api', 'order-service', 'gateway'] as const;
+type ServiceName = (typeof serviceNames)[number];
 
 /** `cdc services start|roles` */
 export function servicesCommand(context: CliContext): Command {
-  const command = new Command('services').description('services around the pipeline: the query API, the gateway');
+  const command = new Command('services').description('services around the pipeline: the query API, the order service, the gateway');
 
   command
     .command('start')
     .description('start the services that pipeline.yaml has under services, until Ctrl-C')
-    .addOption(new Option('--only <service>', 'only this service').choices(Object.keys(services)))
-    .action(async ({ only }: { readonly only?: string }) => {
+    .addOption(onlyOption())
+    .action(async ({ only }: Only) => {
       const { logger, signal } = context;
       using open = new DisposableStack();
       open.use(await context.followFiles());
       const config = await context.config();
-      const asked = Object.entries(services).filter(
-        ([name, { setting }]) => (only ?? name) === name && (only !== undefined || config.services?.[setting] !== undefined),
-      );
-      if (asked.length === 0) throw new CdcError('SERVICE_NOT_CONFIGURED', 'the configuration has no service under services');
-      await using running = new AsyncDisposableStack();
-      const started = [];
-      for (const [, { start }] of asked) started.push(running.use(await start({ config, logger, signal })));
-      // The first that ends ends the others.
-      await Promise.race(started.map(({ closed }) => closed));
+      await using started = new AsyncDisposableStack();
+      const running: RunningService[] = [];
+      for (const name of asked(config, only)) running.push(started.use(await services[name].start({ config, logger, signal })));
+      await Promise.all(running.map(({ closed }) => closed));
     });
 
   command
     .command('roles')
-    .description('print the SQL of the role that the query API reads as: the tables of its model, and nothing else')
-    .option('--apply', 'run the grants, as the owner of the read model. The role itself is made by whoever may create roles')
-    .action(async ({ apply = false }: { readonly apply?: boolean }) => {
-      context.print(await queryApiRoles({ config: await context.config(), apply, logger: context.logger }));
+    .description('print the SQL of the role of each service: what it needs, and nothing else')
+    .option('--apply', 'run the grants, as the owner of the tables. The role itself is made by whoever may create roles')
+    .addOption(onlyOption())
+    .action(async ({ only, apply = false }: Only & { readonly apply?: boolean }) => {
+      const config = await context.config();
+      const names = asked(config, only).filter((name) => services[name].role !== null);
+      const printed: string[] = [];
+      for (const name of names) {
+        const { role } = services[name];
+        if (role === null) continue;
+        const text = await role.sql({ config, apply, logger: context.logger });
+        printed.push(apply || names.length === 1 ? text : `-- ${name}, in ${role.database}\n${text}`);
+      }
+      context.print(printed.join('\n'));
     });
   return command;
+}
+
+type Only = { readonly only?: ServiceName };
+
+function onlyOption(): Option {
+  return new Option('--only <service>', 'only this service').choices(serviceNames);
+}
+
+/** Without `only`, all that are configured. @throws CdcError SERVICE_NOT_CONFIGURED */
+function asked(config: PipelineConfig, only: ServiceName | undefined): readonly ServiceName[] {
+  if (only !== undefined) return [only];
+  const names = serviceNames.filter((name) => services[name].isConfigured(config));
+  if (names.length === 0) throw new CdcError('SERVICE_NOT_CONFIGURED', 'the configuration has no services');
+  return names;
 }

@@ -19,8 +19,11 @@ export type StackParts = {
 
 /** The ports and passwords of a stack. */
 export type StackAccess = Pick<StackSettings, 'connectPassword' | 'mariadbPasswords' | 'h2Passwords' | 'identityPasswords'> & {
-  /** A stack of containers that was made before there was a query API has no role for it. */
-  readonly passwords: Omit<StackSettings['passwords'], 'queryApi'> & { readonly queryApi?: string | undefined };
+  /** A stack of containers that was made before there was a service has no role for it. */
+  readonly passwords: Omit<StackSettings['passwords'], 'queryApi' | 'orders'> & {
+    readonly queryApi?: string | undefined;
+    readonly orders?: string | undefined;
+  };
   readonly ports: Pick<
     StackSettings['ports'],
     'legacy' | 'read' | 'connect' | 'mariadb' | 'h2' | 'registry' | 'identityProvider' | 'gateway'
@@ -44,9 +47,10 @@ export function postgresRoles(passwords: StackAccess['passwords']): StackState['
 }
 
 /** What is made in the legacy Postgres. containers/postgres/legacy-roles.sh makes the same in a container. */
-export function legacyDatabase({ owner, application, poller, replicator }: StackState['roles']): RolesAndDatabase {
+export function legacyDatabase({ owner, application, poller, replicator }: StackState['roles'], orders: Role | null): RolesAndDatabase {
+  const services = orders === null ? [] : [orders];
   return {
-    roles: [{ ...owner, attributes: 'CREATEDB' }, application, poller, { ...replicator, attributes: 'REPLICATION' }],
+    roles: [{ ...owner, attributes: 'CREATEDB' }, application, poller, { ...replicator, attributes: 'REPLICATION' }, ...services],
     database: { name: 'legacy', owner: owner.user },
   };
 }
@@ -64,6 +68,11 @@ export function readModelRole(passwords: StackAccess['passwords']): StackState['
 /** Its rights come from `cdc services roles --apply`, when there is a model to read. */
 export function queryApiRole({ queryApi }: StackAccess['passwords']): Role | null {
   return queryApi === undefined ? null : { user: 'cdc_query_api', password: queryApi };
+}
+
+/** Its rights come from `cdc services roles --apply` too, when there are tables. */
+export function orderServiceRole({ orders }: StackAccess['passwords']): Role | null {
+  return orders === undefined ? null : { user: 'cdc_orders', password: orders };
 }
 
 /** The login of Connect's REST interface; null for a stack that was made without one and was not started since. */
@@ -121,6 +130,7 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
   const roles = postgresRoles(passwords);
   const readModel = readModelRole(passwords);
   const queryApi = queryApiRole(passwords);
+  const orders = orderServiceRole(passwords);
   return {
     legacyServer: { host, port: ports.legacy, superuser: { user: 'postgres', password: passwords.legacySuperuser } },
     readServer: { host, port: ports.read, superuser: { user: 'postgres', password: passwords.readSuperuser } },
@@ -147,6 +157,7 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
       READ_DB_USER: readModel.user,
       READ_DB_PASSWORD: readModel.password,
       ...(queryApi === null ? {} : { QUERY_API_DB_USER: queryApi.user, QUERY_API_DB_PASSWORD: queryApi.password }),
+      ...(orders === null ? {} : { ORDER_SERVICE_DB_USER: orders.user, ORDER_SERVICE_DB_PASSWORD: orders.password }),
       ...(mariadb === null ? {} : { LEGACY_MARIADB_POLLER_PASSWORD: mariadb.roles.poller.password }),
       ...(h2 === null
         ? {}
@@ -173,6 +184,7 @@ function identityVariables({ issuer, audience, gatewayUrl, gateway }: NonNullabl
     GATEWAY_PORT: new URL(gatewayUrl).port,
     GATEWAY_URL: gatewayUrl,
     QUERY_API_AUTH: 'jwt',
+    ORDER_SERVICE_AUTH: 'jwt',
   };
 }
 
@@ -200,7 +212,7 @@ function sharedVariables(access: StackAccess, parts: StackParts, brokers: string
   return {
     LEGACY_DB_HOST: host,
     LEGACY_DB_PORT: String(access.ports.legacy),
-    LEGACY_DB_NAME: legacyDatabase(roles).database.name,
+    LEGACY_DB_NAME: legacyDatabase(roles, null).database.name,
     LEGACY_DB_REPLICATOR_PASSWORD: roles.replicator.password,
     KAFKA_BROKERS: brokers,
     ...(mariadb === null

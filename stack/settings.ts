@@ -46,6 +46,8 @@ const settingsSchema = z.object({
     readModel: z.string(),
     /** Of the query API's role. A stack that was made without one draws it at its next start. */
     queryApi: z.string().default(randomSecret),
+    /** Of the order service's, likewise. */
+    orders: z.string().default(randomSecret),
   }),
   /** Of Connect's REST interface. A stack that was made without one draws it at its next start. */
   connectPassword: z.string().optional(),
@@ -98,6 +100,7 @@ export function newSettings(choice: Pick<StackSettings, 'ports' | 'postgresFolde
       replicator: randomSecret(),
       readModel: randomSecret(),
       queryApi: randomSecret(),
+      orders: randomSecret(),
     },
   };
 }

@@ -384,6 +384,9 @@ export type PollerTableConfig = PollerConfig['tables'][number];
 export type ConnectConfig = NonNullable<PipelineConfig['connect']>;
 export type GuardConfig = ConnectConfig['guard'];
 export type ReadModelConfig = NonNullable<PipelineConfig['readModel']>;
+/** What answers when the read model is away. */
+export type FallbackConfig = NonNullable<QueryApiConfig['fallback']>;
+export type OrdersConfig = NonNullable<NonNullable<PipelineConfig['services']>['orders']>;
 /** How a service listens. */
 export type ServiceHttpConfig = Pick<
   QueryApiConfig,

@@ -27,4 +27,24 @@ export const serviceErrors = {
     remedy: 'Run cdc services roles --apply, or have the owner of the tables run the SQL that cdc services roles prints.',
     exitCode: 77,
   },
+  QUERY_API_FALLBACK_ROLE_TOO_STRONG: {
+    cause: 'The role with which the query API reads the legacy database may do more than read.',
+    remedy: 'Name a role with SELECT only under services.queryApi.fallback.legacy: that of the poller will do.',
+    exitCode: 77,
+  },
+  ORDER_SERVICE_LOGIN_REFUSED: {
+    cause: 'The legacy database refused the login of the order service.',
+    remedy: 'Create the role (cdc services roles prints the SQL), or correct services.orders.user and password.',
+    exitCode: 77,
+  },
+  ORDER_SERVICE_ROLE_TOO_STRONG: {
+    cause: 'The role of the order service may change more than orders, so a fault of the service could too.',
+    remedy: 'Use a role of its own: cdc services roles prints the SQL.',
+    exitCode: 77,
+  },
+  ORDER_SERVICE_GRANT_MISSING: {
+    cause: 'The role of the order service may not do what commands on orders need, or its own table is missing.',
+    remedy: 'Run cdc services roles --apply, or have the owner of the tables run the SQL that cdc services roles prints.',
+    exitCode: 77,
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -17,10 +17,17 @@ const kinds = {
   'not-found': [404, 'There is no such thing'],
   'method-not-allowed': [405, 'The method is not served here'],
   'not-acceptable': [406, 'No such form of the answer'],
+  'command-running': [409, 'A command with this Idempotency-Key still runs'],
+  conflict: [409, 'The legacy system refuses this'],
+  'precondition-failed': [412, 'The thing has changed meanwhile'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'request-too-large': [413, 'The request is too large'],
   'unsupported-media-type': [415, 'A body of this type is not taken here'],
   'answer-too-large': [422, 'A row is larger than an answer may be'],
+  'body-invalid': [422, 'The body does not say what the command needs'],
+  'reference-unknown': [422, 'Something that the command names does not exist'],
+  'idempotency-key-reused': [422, 'The Idempotency-Key belongs to another command'],
+  'precondition-required': [428, 'If-Match is needed'],
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'Headers or address are too long'],
   internal: [500, 'A fault of the server'],
@@ -29,6 +36,8 @@ const kinds = {
   'model-unavailable': [503, 'The model cannot be read at present'],
   'query-timeout': [503, 'The query took too long'],
   'too-many-streams': [503, 'There are too many live streams'],
+  'legacy-unavailable': [503, 'The legacy system cannot be asked at present'],
+  'price-unavailable': [503, 'The price of a product is not known at present'],
   'keys-unavailable': [503, 'Tokens cannot be checked at present'],
   'login-unavailable': [503, 'The identity provider does not answer'],
   'upstream-unavailable': [503, 'No instance of the service can be reached'],
@@ -40,19 +49,29 @@ export type ProblemKind = keyof typeof kinds;
 
 export const problemType = 'application/problem+json; charset=utf-8';
 
+/** `pointer`: a JSON pointer into the body (RFC 6901). */
+export type BodyFault = { readonly pointer: string; readonly detail: string };
+
 /** Thrown wherever a request cannot be answered. `detail` is for the client. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly kind: ProblemKind;
   readonly headers: Readonly<Record<string, string>>;
+  /** What is wrong where in the body. */
+  readonly errors: readonly BodyFault[];
 
   constructor(
     kind: ProblemKind,
     detail: string,
-    options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+    options: {
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly errors?: readonly BodyFault[];
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
+    this.errors = options.errors ?? [];
     this.headers = { ...(kinds[kind][0] === 503 ? { 'retry-after': '1' } : {}), ...options.headers };
   }
 
@@ -63,8 +82,14 @@ export class Problem extends Error {
   /** The document. */
   body(): string {
     const [status, title] = kinds[this.kind];
-    return `${JSON.stringify({ type: problemUri(this.kind), title, status, detail: this.message })}\n`;
+    const errors = this.errors.length === 0 ? {} : { errors: this.errors };
+    return `${JSON.stringify({ type: problemUri(this.kind), title, status, detail: this.message, ...errors })}\n`;
   }
+}
+
+/** The kinds of some names, in the order of the catalogue. */
+export function problemsOf(names: ReadonlySet<ProblemKind>): typeof problemKinds {
+  return problemKinds.filter(({ kind }) => names.has(kind));
 }
 
 /** `urn:cdc:problem:…`: stable, listed in docs/services.md. */

@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit';
 import { atMost, CdcError, describeError, type Logger, type ServiceHttpConfig } from '#pipeline/index.ts';
 import { codeOf } from './postgres-failures.ts';
 import { Problem, problemType, type ProblemKind } from './problems.ts';
+import { requestIdOf } from './request-ids.ts';
 
 /** The HTTP server of a service without its routes: limits, security headers, problem documents, how it ends. */
 
@@ -44,6 +45,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   };
   const app = fastify({
     logger: false,
+    genReqId: requestIdOf,
     bodyLimit: bodyMost,
     requestTimeout: requestTimeoutMs,
     // How soon a request that is too slow is noticed.
@@ -64,7 +66,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply));
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
-  app.addHook('onRequest', async (request, reply) => refuseOthers(request, reply, served, bodyMost));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    refuseOthers(request, reply, served, bodyMost);
+  });
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -84,7 +89,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     onAnswered?.(request, reply, pathOf(request));
     // Neither headers nor the query: they may hold what is secret.
     logger.debug(
-      { method: request.method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      { requestId: request.id, method: request.method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'answered',
     );
     done();

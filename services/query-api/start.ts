@@ -4,12 +4,14 @@ import { createStreams } from './changes/streams.ts';
 import { followPositions } from './freshness/follow-positions.ts';
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
+import { aborted, type RunningService } from '../running-service.ts';
 import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { modelStatus } from './http/status.ts';
 import { routeOf, serveTables } from './http/tables.ts';
-import { openReader, type Reader } from './model/reader.ts';
+import { createFallback } from './fallback/fallback.ts';
+import { openReader, type Applied, type Reader } from './model/reader.ts';
 import { requireQueryApi } from './settings.ts';
 
 export type QueryApiOptions = {
@@ -17,16 +19,6 @@ export type QueryApiOptions = {
   readonly logger: Logger;
   /** Aborting it ends the API as disposing does. */
   readonly signal: AbortSignal;
-};
-
-/** Disposing ends it in order, within services.queryApi.endWithinMs. */
-export type RunningQueryApi = AsyncDisposable & {
-  /** `http://host:port` of the API. */
-  readonly url: string;
-  /** Of /metrics and /status. */
-  readonly monitoringUrl: string;
-  /** Resolves when it has ended. */
-  readonly closed: Promise<void>;
 };
 
 const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
@@ -37,7 +29,7 @@ const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
  * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
  *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
  */
-export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningQueryApi> {
+export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningService> {
   const { queryApi: settings, model } = requireQueryApi(config);
   const readModel = requireReadModel(config);
   const { staleAfterMs, clockAheadMs } = requireModel(readModel, model);
@@ -47,7 +39,15 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
   await using opened = new AsyncDisposableStack();
   const reader = opened.use(openReader({ readModel, queryApi: settings, model, logger }));
   await firstLook(reader, logger);
-  const positions = followPositions(reader, clockAheadMs, logger, until);
+  const fallback =
+    settings.fallback === undefined
+      ? null
+      : opened.use(
+          createFallback({ settings: settings.fallback, queryApi: settings, legacyDb: config.legacyDb, reader, clockAheadMs, logger }),
+        );
+  await fallback?.check();
+  const whenAway = fallback === null ? 'wait' : 'give-up';
+  const positions = followPositions({ reader, clockAheadMs, whenAway, logger, signal: until });
   const streams = opened.use(createStreams({ most: settings.streams, bufferBytes: settings.streamBufferBytes, positions, logger }));
   let readable = false;
   let stalenessMs: number | null = null;
@@ -56,12 +56,15 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
     pool: { total: reader.pool.totalCount, idle: reader.pool.idleCount, waiting: reader.pool.waitingCount },
     modelReadable: readable,
     stalenessMs,
+    lastAnswers: fallback?.lastAnswers ?? { answers: 0, bytes: 0 },
   });
-  const whyNotReady = async (): Promise<string | null> => {
-    if (until.aborted) return 'the server is about to end';
+  const askHowFar = async (): Promise<Applied> => {
+    await reader.catalogue();
+    return reader.applied();
+  };
+  const whyModelAway = async (): Promise<string | null> => {
     try {
-      await reader.catalogue();
-      const applied = await reader.applied();
+      const applied = await (fallback === null ? askHowFar() : fallback.model.run(askHowFar));
       stalenessMs = applied.stalenessMs === null ? null : Number(applied.stalenessMs);
       readable = true;
       return null;
@@ -70,7 +73,12 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       return `read model ${model} cannot be read: ${error instanceof CdcError ? `${error.code}: ` : ''}${describeError(error)}`;
     }
   };
-  const metrics = createMetrics(figures);
+  const whyNotReady = async (): Promise<string | null> => {
+    if (until.aborted) return 'the server is about to end';
+    const why = await whyModelAway();
+    return fallback?.canAnswer === true ? null : why;
+  };
+  const metrics = createMetrics(figures, () => fallback?.guards ?? []);
   const authenticate = createAuthenticate(settings);
   if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may read every table of the model');
   if (settings.jwt?.jwksUrl.startsWith('http:') === true)
@@ -82,13 +90,13 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       authenticate,
       whyNotReady,
       registry: metrics.registry,
-      status: () => modelStatus({ reader, figures, settings, staleAfterMs, whyNotReady }),
+      status: () => modelStatus({ reader, figures, settings, staleAfterMs, whyNotReady, whyModelAway, guards: fallback?.guards ?? [] }),
       served: apiPaths.map((path) => ({ path, methods: ['GET'] })),
       problemOf: (error) => modelProblemOf(error, logger),
       onAnswered: (request, reply, path) =>
         metrics.answered(routeOf(request, reply, path), request.tableAsked ?? '', reply.statusCode, reply.elapsedTime / 1000),
       routes(app) {
-        serveTables(app, { reader, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
+        serveTables(app, { reader, fallback, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
         app.get('/openapi.json', async (request, reply) => {
           await authenticate(request.headers.authorization);
           const { tables } = await reader.catalogue();
@@ -130,9 +138,4 @@ async function firstLook(reader: Reader, logger: Logger): Promise<void> {
     if (!(error instanceof CdcError) || error.code !== 'READ_DB_UNREACHABLE') throw error;
     logger.warn({ reason: describeError(error) }, 'the read database is away: requests are answered with 503 until it is back');
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

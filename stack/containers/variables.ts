@@ -58,6 +58,7 @@ export function newVariables(ports: StackPorts): ComposeVariables {
     READ_DB_SUPERUSER_PASSWORD: randomSecret(),
     READ_DB_PASSWORD: randomSecret(),
     QUERY_API_DB_PASSWORD: randomSecret(),
+    ORDER_SERVICE_DB_PASSWORD: randomSecret(),
     ...newLogin(),
     LEGACY_DB_PORT: String(ports.legacy),
     READ_DB_PORT: String(ports.read),
@@ -86,6 +87,7 @@ export function accessOf(variables: ComposeVariables): StackAccess {
       replicator: of('LEGACY_DB_REPLICATOR_PASSWORD'),
       readModel: of('READ_DB_PASSWORD'),
       queryApi: variables['QUERY_API_DB_PASSWORD'],
+      orders: variables['ORDER_SERVICE_DB_PASSWORD'],
     },
     connectPassword: of('CONNECT_PASSWORD'),
   };

@@ -21,6 +21,7 @@ import {
   legacyDatabase,
   mariadbState,
   postgresRoles,
+  orderServiceRole,
   queryApiRole,
   readDatabase,
   readModelRole,
@@ -95,7 +96,7 @@ function legacyPostgres({ ports, postgresFolder, passwords, throwaway }: StackSe
       max_wal_senders: '30',
       max_replication_slots: '30',
     },
-    configure: (superuser) => ensureRoles(superuser, legacyDatabase(postgresRoles(passwords))),
+    configure: (superuser) => ensureRoles(superuser, legacyDatabase(postgresRoles(passwords), orderServiceRole(passwords))),
   });
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createSecretKey } from 'node:crypto';
 import { exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT, type CryptoKey } from 'jose';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { openStream } from '#test/support/event-stream.ts';
 import { createQueryApiScene, get, type Answered, type QueryApiScene } from '#test/support/query-api.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -10,7 +10,7 @@ import { audience, startTokenIssuer, type TokenIssuer } from '#test/support/toke
 
 let scene: QueryApiScene;
 let issuer: TokenIssuer;
-let api: RunningQueryApi;
+let api: RunningService;
 const shown: string[] = [];
 
 before(async () => {
@@ -30,7 +30,7 @@ function settings(jwt: Readonly<Record<string, unknown>> = {}): Readonly<Record<
   };
 }
 
-async function ask(token: string | null, path = '/v1/customers', at: RunningQueryApi = api): Promise<Answered> {
+async function ask(token: string | null, path = '/v1/customers', at: RunningService = api): Promise<Answered> {
   if (token !== null) shown.push(token);
   return get(at, path, token === null ? {} : { authorization: `Bearer ${token}` });
 }

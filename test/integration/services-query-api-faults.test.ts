@@ -4,13 +4,13 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { CdcError, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
-import { startQueryApi, type RunningQueryApi } from '#services/index.ts';
+import { startQueryApi, type RunningService } from '#services/index.ts';
 import { queryApiRoles } from '#services/query-api/roles.ts';
 import { createQueryApiScene, get, type QueryApiScene } from '#test/support/query-api.ts';
 import { eventually } from '#test/support/read-database.ts';
 
 let scene: QueryApiScene;
-let api: RunningQueryApi;
+let api: RunningService;
 
 before(async () => {
   scene = await createQueryApiScene();
@@ -206,7 +206,7 @@ test('a role that may write is refused, and so is a login', async () => {
   await assert.rejects(scene.start({ password: 'wrong' }), { code: 'QUERY_API_LOGIN_REFUSED' });
 });
 
-function startWith(config: PipelineConfig): Promise<RunningQueryApi> {
+function startWith(config: PipelineConfig): Promise<RunningService> {
   return startQueryApi({ config, logger: silentLogger, signal: new AbortController().signal });
 }
 

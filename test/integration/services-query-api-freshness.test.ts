@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { migrate as migrateLegacy } from '#legacy-db/index.ts';
 import { postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import { startReadModel, type RunningReadModel } from '#read-model/index.ts';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { bothStrategiesConfig } from '#test/support/both-strategies.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { deleteTopicsOf, testKafkaConfig } from '#test/support/kafka.ts';
@@ -15,7 +15,7 @@ import { createReadDatabase, eventually } from '#test/support/read-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 
 const resources = new AsyncDisposableStack();
-const apis = new Map<string, RunningQueryApi>();
+const apis = new Map<string, RunningService>();
 const models = ['log_model', 'query_model'] as const;
 let source: OwnPostgres;
 let running: RunningReadModel;
@@ -58,7 +58,7 @@ before(async () => {
 });
 after(() => resources.disposeAsync());
 
-function apiOf(model: string): RunningQueryApi {
+function apiOf(model: string): RunningService {
   const api = apis.get(model);
   assert.ok(api);
   return api;

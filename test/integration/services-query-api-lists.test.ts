@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { escapeIdentifier } from 'pg';
 import * as z from 'zod';
 import type { WantedMirror } from '#read-model/index.ts';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { readListQuery } from '#services/query-api/lists/list-query.ts';
 import { pageQuestion } from '#services/query-api/lists/page-sql.ts';
 import { readCatalogue } from '#services/query-api/model/catalogue.ts';
@@ -27,7 +27,7 @@ const listed: WantedMirror = {
 };
 
 let scene: QueryApiScene;
-let api: RunningQueryApi;
+let api: RunningService;
 
 before(async () => {
   scene = await createQueryApiScene({ mirrors: [listed] });
@@ -115,7 +115,7 @@ test('a page reads no further than it is long, wherever it begins', async () => 
     ['a', ['15000', 'many', '45000']],
   ] as const) {
     const query = readListQuery(table, new URLSearchParams({ order, limit: '10' }), { defaultLimit: 10, maxLimit: 10 });
-    const { sql, values } = pageQuestion('model', table, { ...query, after: place }, 1e6);
+    const { sql, values } = pageQuestion({ from: 'model.listed', firstValue: 3 }, table, { ...query, after: place }, 1e6);
     const explain = `EXPLAIN (ANALYZE, FORMAT JSON) WITH own AS (SELECT $1::text[], $2::text) ${sql}`;
     const [plan] = await read.query(explain, [[], '', ...values]);
     const text = plan?.['QUERY PLAN'] ?? '';

@@ -3,14 +3,14 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { RunningReadModel } from '#read-model/index.ts';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { openStream, type StreamEvent } from '#test/support/event-stream.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
 import { createQueryApiScene, get, type QueryApiScene } from '#test/support/query-api.ts';
 import { eventually } from '#test/support/read-database.ts';
 
 let scene: QueryApiScene;
-let api: RunningQueryApi;
+let api: RunningService;
 let running: RunningReadModel;
 
 before(async () => {

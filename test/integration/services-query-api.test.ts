@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { WantedMirror } from '#read-model/index.ts';
-import type { RunningQueryApi } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { createQueryApiScene, get, type QueryApiScene } from '#test/support/query-api.ts';
 
 function mirror(table: string, columns: string, key: readonly string[], deletes: 'remove' | 'mark' = 'remove'): WantedMirror {
@@ -23,7 +23,7 @@ const mirrors = [
 ];
 
 let scene: QueryApiScene;
-let api: RunningQueryApi;
+let api: RunningService;
 
 before(async () => {
   scene = await createQueryApiScene({ mirrors });

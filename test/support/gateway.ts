@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import getPort from 'get-port';
 import { pino } from 'pino';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
-import { startGateway, type RunningGateway, type RunningQueryApi } from '#services/index.ts';
+import { startGateway, type RunningGateway, type RunningService } from '#services/index.ts';
 import { startIdentityProvider, type IdentityProvider, type IdentityProviderOptions } from '#stack/identity-provider/server.ts';
 import { cookieClient, type CookieClient, type Got } from './cookie-client.ts';
 import { createQueryApiScene, type QueryApiScene } from './query-api.ts';
@@ -78,7 +78,7 @@ export function gatewayConfig(gateway: Settings): PipelineConfig {
 }
 
 /** The query API as it is behind a gateway: with the tokens of the provider. */
-export type GatewayScene = GatewayParts & { readonly apis: QueryApiScene; readonly api: RunningQueryApi };
+export type GatewayScene = GatewayParts & { readonly apis: QueryApiScene; readonly api: RunningService };
 
 export async function createGatewayScene(options: Partial<IdentityProviderOptions> = {}): Promise<GatewayScene> {
   const stack = new AsyncDisposableStack();

@@ -75,7 +75,7 @@ async function inFolder(folder: string, first: ServerSettings, programs: string 
       throwaway: true,
       programs,
       settings,
-      configure: (superuser) => ensureRoles(superuser, legacyDatabase(roles)),
+      configure: (superuser) => ensureRoles(superuser, legacyDatabase(roles, null)),
     });
   const end = async (how: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
     const child = running;

@@ -2,7 +2,7 @@ import { escapeIdentifier, Client } from 'pg';
 import { pino } from 'pino';
 import { pipelineSchema, postgresClientConfig, silentLogger, type PipelineConfig } from '#pipeline/index.ts';
 import { queryApiRoles } from '#services/query-api/roles.ts';
-import { startQueryApi, type RunningQueryApi } from '#services/index.ts';
+import { startQueryApi, type RunningService } from '#services/index.ts';
 import type { ReadDatabase } from './read-database.ts';
 import { createReadModel, type ReadModelFixture, type ReadModelFixtureOptions } from './read-model.ts';
 import { testStack, uniqueName } from './stack.ts';
@@ -13,7 +13,7 @@ export type QueryApis = AsyncDisposable & {
   /** Configuration with `services.queryApi` over the defaults. */
   config(settings?: Readonly<Record<string, unknown>>): PipelineConfig;
   /** One more API. Disposed with the others. */
-  start(settings?: Readonly<Record<string, unknown>>): Promise<RunningQueryApi>;
+  start(settings?: Readonly<Record<string, unknown>>): Promise<RunningService>;
   /** What the APIs have logged: JSON lines. */
   log(): string;
   /** SQL as a superuser in the read database. */
@@ -72,7 +72,7 @@ export async function createQueryApiScene(options: ReadModelFixtureOptions = {})
 export type Answered = { readonly status: number; readonly headers: Headers; readonly text: string };
 
 export async function get(
-  { url }: Pick<RunningQueryApi, 'url'>,
+  { url }: Pick<RunningService, 'url'>,
   path: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Answered> {

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { accessOf, newVariables } from '#stack/containers/variables.ts';
 import {
   legacyDatabase,
+  orderServiceRole,
   queryApiRole,
   readDatabase,
   stackState,
@@ -78,7 +79,7 @@ for (const service of ['setup', 'poller', 'guard', 'read-model']) {
 
 const { roles, readModel } = state(processes);
 const scripts: readonly (readonly [script: string, made: RolesAndDatabase])[] = [
-  ['legacy-roles.sh', legacyDatabase(roles)],
+  ['legacy-roles.sh', legacyDatabase(roles, orderServiceRole(processes.passwords))],
   ['read-roles.sh', readDatabase(readModel, queryApiRole(processes.passwords))],
 ];
 for (const [script, made] of scripts) {

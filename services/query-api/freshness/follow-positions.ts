@@ -1,25 +1,39 @@
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
 import type { Applied, Reader } from '../model/reader.ts';
-import { hasReached, type Wanted } from './position.ts';
+import { postgresFailure } from '../../http/postgres-failures.ts';
+import { hasReached, laterBy, type Wanted } from './position.ts';
 
 /**
  * One look at the model's positions for all who wait for them: requests with Min-Position, and live streams. Looks only while somebody waits, and never
  * twice at once, so that waiting costs the read database the same however many wait.
  */
 export type Positions = {
-  /** Whether the model has reached what is wanted within `ms`. `unknown`: it has no such topic. */
-  reached(wanted: Wanted, ms: number, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'>;
+  /** Whether the model has reached what is wanted within `ms`. `unknown`: it has no such topic. `away`: it cannot be asked, and `whenAway` is to give up. */
+  reached(wanted: Wanted, ms: number, signal: AbortSignal): Promise<Outcome>;
   /** Told of every look, until disposed. */
   follow(listener: (applied: Applied) => void): Disposable;
 };
+
+type Outcome = 'yes' | 'no' | 'unknown' | 'away';
 
 const lookEveryMs = 50;
 const afterErrorMs = 500;
 /** A model that is always looked at too late is not waited for longer than asked. */
 const waitersMost = 10_000;
 
-export function followPositions(reader: Pick<Reader, 'applied'>, clockAheadMs: number, logger: Logger, signal: AbortSignal): Positions {
+type FollowOptions = {
+  readonly reader: Pick<Reader, 'applied'>;
+  /** How far the clock of the source is ahead. */
+  readonly clockAheadMs: number;
+  /** While the model cannot be asked: whether it is waited for, in case it comes back. */
+  readonly whenAway: 'wait' | 'give-up';
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+};
+
+export function followPositions({ reader, clockAheadMs, whenAway, logger, signal }: FollowOptions): Positions {
   const listeners = new Set<(applied: Applied) => void>();
+  const givesUp = new Set<() => void>();
   let looking = false;
   const look = async (): Promise<void> => {
     looking = true;
@@ -33,6 +47,7 @@ export function followPositions(reader: Pick<Reader, 'applied'>, clockAheadMs: n
           // Who waits is told by its own query what is wrong.
           logger.debug({ reason: describeError(error) }, 'the positions cannot be read for now');
           waitMs = afterErrorMs;
+          if (whenAway === 'give-up' && postgresFailure(error) === 'away') for (const giveUp of givesUp) giveUp();
         }
         await pause(waitMs, signal);
       }
@@ -45,15 +60,16 @@ export function followPositions(reader: Pick<Reader, 'applied'>, clockAheadMs: n
     if (!looking) void look();
     return { [Symbol.dispose]: () => void listeners.delete(listener) };
   };
-  const meant = ahead(clockAheadMs);
   return {
     follow,
     async reached(wanted, ms, until) {
       if (listeners.size >= waitersMost) return 'no';
-      const asked = meant(wanted);
-      const answer = Promise.withResolvers<'yes' | 'no' | 'unknown'>();
+      const asked = laterBy(clockAheadMs, wanted);
+      const answer = Promise.withResolvers<Outcome>();
       const ended = AbortSignal.any([until, signal, AbortSignal.timeout(ms)]);
       const give = (): void => answer.resolve('no');
+      const away = (): void => answer.resolve('away');
+      givesUp.add(away);
       ended.addEventListener('abort', give, { once: true });
       if (ended.aborted) give();
       const following = follow((applied) => {
@@ -65,15 +81,11 @@ export function followPositions(reader: Pick<Reader, 'applied'>, clockAheadMs: n
         return await answer.promise;
       } finally {
         following[Symbol.dispose]();
+        givesUp.delete(away);
         ended.removeEventListener('abort', give);
       }
     },
   };
-}
-
-/** Times are of the source's clock, which may be ahead: heartbeats count as that much earlier. */
-function ahead(clockAheadMs: number): (wanted: Wanted) => Wanted {
-  return (wanted) => (wanted.kind === 'time' ? { ...wanted, micros: wanted.micros - BigInt(clockAheadMs) * 1000n } : wanted);
 }
 
 /** A topic that the model does not read is never applied. One that it will read has no place yet either: the model then has none at all. */

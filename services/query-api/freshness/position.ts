@@ -61,6 +61,11 @@ function parseInstant(text: string): bigint | null {
   return BigInt(ms) * 1000n + (nanos + 999n) / 1000n;
 }
 
+/** Times are of the source's clock, which may be ahead: heartbeats count as that much earlier. */
+export function laterBy(clockAheadMs: number, wanted: Wanted): Wanted {
+  return wanted.kind === 'time' ? { ...wanted, micros: wanted.micros - BigInt(clockAheadMs) * 1000n } : wanted;
+}
+
 /** Whether everything that was asked for is applied. */
 export function hasReached({ offsets, asOf }: Reached, wanted: Wanted): boolean {
   if (wanted.kind === 'time') return asOf !== null && asOf >= wanted.micros;

@@ -1,11 +1,40 @@
 import type { Table } from '../model/catalogue.ts';
 import { exampleOf, schemaOf, type Column } from '../model/values.ts';
 import { freshnessHeaders } from './freshness-headers.ts';
-import { problemKinds, problemType, problemUri } from '../../http/problems.ts';
+import { problemsOf, problemType, problemUri } from '../../http/problems.ts';
 import { scopeOf } from './scopes.ts';
 import { isReserved } from '../lists/list-query.ts';
 
 /** The OpenAPI document of a model's tables. Pure: made of what tables there are, and of no row. */
+
+/** What this API answers with. */
+const problems = problemsOf(
+  new Set([
+    'bad-request',
+    'unknown-parameter',
+    'value-invalid',
+    'filter-not-indexed',
+    'cursor-invalid',
+    'position-invalid',
+    'unauthorized',
+    'forbidden',
+    'not-found',
+    'method-not-allowed',
+    'not-acceptable',
+    'request-timeout',
+    'request-too-large',
+    'unsupported-media-type',
+    'answer-too-large',
+    'too-many-requests',
+    'headers-too-large',
+    'internal',
+    'position-not-reached',
+    'model-unavailable',
+    'query-timeout',
+    'too-many-streams',
+    'keys-unavailable',
+  ]),
+);
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -108,7 +137,7 @@ const answerHeaders: Json = {
 };
 
 function responses(found: Json): Json {
-  const statuses = [...new Set(problemKinds.map(({ status }) => String(status)))].filter(
+  const statuses = [...new Set(problems.map(({ status }) => String(status)))].filter(
     (status) => !['405', '408', '413', '415', '431'].includes(status),
   );
   return {
@@ -219,7 +248,7 @@ const problemSchema: Json = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string', format: 'uri', enum: problemKinds.map(({ kind }) => problemUri(kind)) },
+    type: { type: 'string', format: 'uri', enum: problems.map(({ kind }) => problemUri(kind)) },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },

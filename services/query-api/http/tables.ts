@@ -1,17 +1,17 @@
-import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { QueryApiConfig } from '#pipeline/index.ts';
+import { qualified } from '#read-model/index.ts';
 import type { Streams } from '../changes/streams.ts';
 import type { Listed } from '../changes/watch.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
-import { parseWanted } from '../freshness/position.ts';
-import { writeCursor } from '../lists/cursor.ts';
-import { flag, readListQuery, readRowQuery, single, type ListQuery } from '../lists/list-query.ts';
+import type { Fallback } from '../fallback/fallback.ts';
+import type { ListQuery } from '../lists/list-query.ts';
 import { pageQuestion } from '../lists/page-sql.ts';
-import type { Table } from '../model/catalogue.ts';
-import type { Read, Reader } from '../model/reader.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Authenticate } from '../../http/auth.ts';
 import { Problem } from '../../http/problems.ts';
+import { answerOf, etagOf, matches, noTable, queryOf, type Asked, type TableAnswer } from './table-answer.ts';
+import { positionOf, waitForPosition, type AskedPosition } from './wait-for-position.ts';
 import { headersOf } from './freshness-headers.ts';
 import type { Metrics } from './metrics.ts';
 import { requireRead } from './scopes.ts';
@@ -24,13 +24,12 @@ export type TablesOptions = {
   readonly metrics: Metrics;
   readonly settings: QueryApiConfig;
   readonly staleAfterMs: number;
+  /** What answers when the read model cannot; null: nobody. */
+  readonly fallback: Fallback | null;
   /** The server ends. */
   readonly signal: AbortSignal;
 };
 
-type Asked = { readonly name: string; readonly key: readonly string[] | null; readonly parameters: URLSearchParams };
-
-const json = 'application/json; charset=utf-8';
 const eventStream = 'text/event-stream';
 
 /** `GET /v1/<table>` and `GET /v1/<table>/<key>…`, as answers and as live streams. What tables there are is asked for with each request, for they change. */
@@ -67,106 +66,49 @@ function readAddress(url: string): Asked {
 }
 
 async function answer(options: TablesOptions, request: FastifyRequest, reply: FastifyReply, asked: Asked): Promise<FastifyReply> {
-  const { reader, settings, staleAfterMs } = options;
-  const isReached = await waitForPosition(options, request, asked.parameters);
-  let query: ListQuery | null = null;
-  const read = await reader.ask(asked.name, (table) => {
-    query = queryOf(settings, table, asked);
-    return pageQuestion(reader.model, table, query, settings.maxAnswerBytes);
-  });
-  if (read === null || query === null) throw noTable(reader, asked.name);
-  tellTable(reply, read.table.name);
+  const { fallback, metrics, staleAfterMs } = options;
+  const position = positionOf(request, asked.parameters);
+  const given =
+    fallback === null
+      ? await askModel(options, request, asked, position)
+      : await fallback.answer(asked, position, () => askModel(options, request, asked, position));
+  tellTable(reply, given.table);
+  metrics.gave(given.source);
   reply.headers({
-    ...headersOf(read.applied, staleAfterMs),
-    ...(isReached ? {} : { 'position-reached': 'false' }),
+    ...headersOf(given.applied, staleAfterMs),
+    ...(given.source === 'last-answer' ? { freshness: 'stale', age: String(Math.floor(given.ageMs / 1000)) } : {}),
+    ...(given.isReached ? {} : { 'position-reached': 'false' }),
+    ...(given.link === null ? {} : { link: given.link }),
+    'answered-by': given.source,
     vary: 'accept, authorization',
     'cache-control': 'private, no-cache',
   });
-  const body = asked.key === null ? listBody(read, query, reply, asked) : rowBody(read);
-  const etag = `W/"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;
+  if (given.body instanceof Problem) throw given.body;
+  const etag = etagOf(given.body);
   reply.header('etag', etag);
   if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send();
-  return reply.type(json).send(body);
+  return reply.type('application/json; charset=utf-8').send(given.body);
 }
 
-function queryOf(settings: QueryApiConfig, table: Table, { key, parameters }: Asked): ListQuery {
-  if (key === null) return readListQuery(table, parameters, settings);
-  if (key.length !== table.key.length) {
-    const names = table.key.map(({ name }) => name).join('/');
-    throw new Problem('not-found', `A row of ${table.name} is at /v1/${encodeURIComponent(table.name)}/ and its key: ${names}.`);
-  }
-  return readRowQuery(table, key, parameters);
-}
-
-function noTable({ model }: Reader, name: string): Problem {
-  return new Problem('not-found', `Read model ${model} has no table ${JSON.stringify(name)}. /openapi.json lists those that it has.`);
-}
-
-function rowBody({ rows: [row] }: Read): string {
-  if (row === undefined) throw new Problem('not-found', 'There is no row of this key.');
-  if (row[0] === null) throw tooLarge();
-  return `${row[0]}\n`;
-}
-
-function listBody({ rows, table }: Read & { readonly table: Table }, query: ListQuery, reply: FastifyReply, asked: Asked): string {
-  const kept = rows.slice(0, query.limit).filter(([, , , fits]) => fits === 'true');
-  if (kept.length === 0 && rows.length > 0) throw tooLarge();
-  const place = kept.at(-1)?.[2];
-  const next = rows.length > kept.length && typeof place === 'string' ? writeCursor(table, query, placeOf(place)) : null;
-  if (next !== null) {
-    const parameters = new URLSearchParams(asked.parameters);
-    parameters.set('cursor', next);
-    reply.header('link', `</v1/${encodeURIComponent(table.name)}?${parameters.toString()}>; rel="next"`);
-  }
-  return `{"items":[${kept.map(([row]) => row).join(',')}],"next":${JSON.stringify(next)}}\n`;
-}
-
-/** The texts of the list's order in a row: JSON of Postgres, strings and nulls alone. */
-function placeOf(place: string): readonly (string | null)[] {
-  const values: unknown = JSON.parse(place);
-  return Array.isArray(values) ? values.map((value) => (typeof value === 'string' ? value : null)) : [];
-}
-
-function tooLarge(): Problem {
-  return new Problem('answer-too-large', 'The row alone is larger than an answer may be. Ask for fewer columns: fields=….');
-}
-
-/** @returns whether the model has reached what was asked for; false where the request takes an older answer. @throws Problem */
-async function waitForPosition(
-  { positions, metrics, settings, signal }: TablesOptions,
+/** The read model's answer, when it has reached the position. */
+async function askModel(
+  options: TablesOptions,
   request: FastifyRequest,
-  parameters: URLSearchParams,
-): Promise<boolean> {
-  const takesStale = (flag(parameters, 'if-behind', ['stale', 'fail']) ?? 'fail') === 'stale';
-  const header = request.headers['min-position'];
-  const text = single(parameters, 'min-position') ?? (Array.isArray(header) ? header.join(';') : header);
-  if (text === undefined) return true;
-  // In a query, the plus of a zone comes as a blank.
-  const wanted = parseWanted(text.replace(/ (?=\d\d:\d\d$)/, '+'));
-  if (wanted === null)
-    throw new Problem('position-invalid', 'Expected the Position of an answer, or a time with zone as 2026-01-31T12:00:00.123456Z.');
-  const began = performance.now();
-  const outcome = await positions.reached(wanted, settings.positionWaitMs, AbortSignal.any([signal, closed(request)]));
-  metrics.waited(outcome === 'yes' ? 'reached' : 'not-reached', (performance.now() - began) / 1000);
-  if (outcome === 'unknown') throw new Problem('position-invalid', 'The position names a topic or partition that the model does not read.');
-  if (outcome === 'no' && !takesStale)
-    throw new Problem(
-      'position-not-reached',
-      `The model has not reached the position within ${settings.positionWaitMs} ms. if-behind=stale takes an older answer.`,
-    );
-  return outcome === 'yes';
-}
-
-/** Nobody waits for whom nobody listens to. */
-function closed(request: FastifyRequest): AbortSignal {
-  const controller = new AbortController();
-  request.raw.socket.once('close', () => controller.abort());
-  return controller.signal;
-}
-
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.trim() === '*' || header.split(',').some((one) => one.trim().replace(/^W\//, '') === etag.slice(2));
+  asked: Asked,
+  position: AskedPosition | null,
+): Promise<TableAnswer> {
+  const { reader, settings, fallback } = options;
+  const isReached = await waitForPosition(options, request, position);
+  const read = async (): Promise<TableAnswer> => {
+    let query: ListQuery | null = null;
+    const found = await reader.ask(asked.name, (table) => {
+      query = queryOf(settings, table, asked);
+      return pageQuestion({ from: qualified(reader.model, table.name), firstValue: 3 }, table, query, settings.maxAnswerBytes);
+    });
+    if (found === null || query === null) throw noTable(reader.model, asked.name);
+    return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: 0 };
+  };
+  return fallback === null ? read() : fallback.model.run(read);
 }
 
 /** A live stream of a list, or of the one row of a key. The question is checked before anything is written. */
@@ -182,11 +124,11 @@ async function stream(
     if (asked.parameters.has(name)) throw new Problem('bad-request', `${name}: not for a live stream.`);
   const catalogue = await reader.catalogue();
   const table = catalogue.tables.get(asked.name);
-  if (table === undefined) throw noTable(reader, asked.name);
+  if (table === undefined) throw noTable(reader.model, asked.name);
   tellTable(reply, table.name);
   const list = async (): Promise<Listed | null> => {
     const read = await reader.ask(asked.name, (now) =>
-      pageQuestion(reader.model, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
+      pageQuestion({ from: qualified(reader.model, now.name), firstValue: 3 }, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
     );
     if (read === null) return null;
     const { limit } = queryOf(settings, read.table, asked);
@@ -196,7 +138,7 @@ async function stream(
     return { rows, applied: read.applied };
   };
   const first = await list();
-  if (first === null) throw noTable(reader, asked.name);
+  if (first === null) throw noTable(reader.model, asked.name);
   const sorted = new URLSearchParams(asked.parameters);
   sorted.sort();
   const name = JSON.stringify([asked.name, asked.key, sorted.toString()]);

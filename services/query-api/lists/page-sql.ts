@@ -1,5 +1,4 @@
 import { escapeIdentifier } from 'pg';
-import { qualified } from '#read-model/index.ts';
 import type { Table } from '../model/catalogue.ts';
 import type { Question } from '../model/reader.ts';
 import { valueSql, type Column } from '../model/values.ts';
@@ -14,15 +13,17 @@ import type { ListQuery } from './list-query.ts';
 /** The columns of the question's rows, in order. */
 const pageColumns = ['json', 'key', 'place', 'fits'] as const;
 
+/** Where the rows are: what stands behind FROM, and the number of the first parameter that is free. */
+type Place = { readonly from: string; readonly firstValue: number };
+
 type AddValue = (value: string, column: Column) => string;
 
 /** `maxBytes`: rows beyond it are given without their JSON. One row more than the limit, which tells that there is a next page. */
-export function pageQuestion(model: string, table: Table, query: ListQuery, maxBytes: number): Question {
+export function pageQuestion({ from, firstValue }: Place, table: Table, query: ListQuery, maxBytes: number): Question {
   const values: unknown[] = [];
-  // $1 and $2 are the reader's.
   const add: AddValue = (value, { type }) => {
     values.push(value);
-    return `$${values.length + 2}::${type}`;
+    return `$${values.length + firstValue - 1}::${type}`;
   };
   const { order, descending, limit } = query;
   const where = [
@@ -45,7 +46,7 @@ export function pageQuestion(model: string, table: Table, query: ListQuery, maxB
   ];
   const selects = branches.map((branch, index) => {
     const conditions = branch === null ? where : [...where, branch];
-    return `(SELECT ${index} AS b, ${selected.join(', ')} FROM ${qualified(model, table.name)} t${
+    return `(SELECT ${index} AS b, ${selected.join(', ')} FROM ${from} t${
       conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
     } ORDER BY ${byColumns} LIMIT ${limit + 1})`;
   });

@@ -7,6 +7,8 @@ import type { Column } from './values.ts';
 export type Table = {
   readonly name: string;
   readonly kind: 'mirror' | 'projection';
+  /** The source table of a mirror. */
+  readonly source: { readonly schema: string; readonly table: string } | null;
   readonly columns: readonly Column[];
   /** Columns of the primary key, in its order. */
   readonly key: readonly Column[];
@@ -97,13 +99,14 @@ function toTable({ name, kind, marks, source, reads, columns, indexes }: Describ
   const own = new Set([...(kind === 'mirror' ? [lsnColumn] : []), ...(marks ? [deletedColumn] : [])]);
   const shown = columns.filter((column) => !own.has(column.name));
   const byNumber = new Map(shown.map((column) => [column.at, column]));
-  const ordered = (indexes ?? []).map((index) => ({ ...index, columns: leading(index, byNumber) }));
+  const ordered = (indexes ?? []).map((index) => ({ ...index, columns: leadingColumns(index, byNumber) }));
   const key = ordered.find(({ primary }) => primary)?.columns ?? [];
   if (key.length === 0) return null;
   const wanted = source === null ? reads : [name];
   return {
     name,
     kind,
+    source,
     columns: shown,
     key,
     indexes: [key, ...ordered.filter(({ primary, columns: listed }) => !primary && listed.length > 0).map((index) => index.columns)],
@@ -113,7 +116,7 @@ function toTable({ name, kind, marks, source, reads, columns, indexes }: Describ
 }
 
 /** The columns that an index begins with, as long as they are columns and go one way: what it can be read in order by. Those it only includes have no option. */
-function leading(
+export function leadingColumns(
   { columns, options }: { columns: readonly number[]; options: readonly number[] },
   byNumber: ReadonlyMap<number, Column>,
 ): Column[] {

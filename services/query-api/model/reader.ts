@@ -42,6 +42,8 @@ export type Reader = AsyncDisposable & {
    * answer is of one moment, and made by the table as it was then: the question is asked again where it was not.
    */
   ask(name: string, question: (table: Table) => Question): Promise<(Read & { readonly table: Table }) | null>;
+  /** What the model had when it was read last, however long ago; null before the first time. */
+  known(): Catalogue | null;
   /** How far all is applied. */
   applied(): Promise<Applied>;
   readonly pool: Pool;
@@ -120,6 +122,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
     pool,
     ask,
     catalogue: (maxAgeMs = catalogueMs) => current(maxAgeMs),
+    known: () => known?.catalogue ?? null,
     async applied() {
       const [row] = await queryText(pool, `WITH ${appliedSql(model, false)} SELECT ${appliedColumns} FROM applied a`);
       return toApplied(row ?? []);

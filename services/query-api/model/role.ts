@@ -31,6 +31,23 @@ export function grantsSql({ user, model, database, owner }: RoleAsked, { tables 
   ];
 }
 
+/** What a role may do beyond reading; empty when it is nothing. Asked as the role itself. */
+export async function excessOf(database: Database): Promise<{ readonly role: string; readonly excess: string }> {
+  const [row] = await queryText(
+    database,
+    `SELECT current_user,
+            concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END, CASE WHEN r.rolcreaterole THEN 'may create roles' END,
+              CASE WHEN r.rolcreatedb THEN 'may create databases' END, CASE WHEN r.rolreplication THEN 'may replicate' END,
+              CASE WHEN r.rolbypassrls THEN 'passes by row security' END,
+              CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN 'may create schemas' END,
+              (SELECT 'may write ' || min(format('%I.%I', n.nspname, c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname !~ '^(pg_|information_schema$)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                  AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')))
+       FROM pg_roles r WHERE r.rolname = current_user`,
+  );
+  return { role: row?.[0] ?? '', excess: row?.[1] ?? '' };
+}
+
 /**
  * Asks as the role itself.
  *
@@ -39,22 +56,14 @@ export function grantsSql({ user, model, database, owner }: RoleAsked, { tables 
 export async function requireReader(database: Database, model: string, { tables }: Catalogue): Promise<void> {
   const [row] = await queryText(
     database,
-    `SELECT current_user,
-            concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END, CASE WHEN r.rolcreaterole THEN 'may create roles' END,
-              CASE WHEN r.rolcreatedb THEN 'may create databases' END, CASE WHEN r.rolreplication THEN 'may replicate' END,
-              CASE WHEN r.rolbypassrls THEN 'passes by row security' END,
-              CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN 'may create schemas' END,
-              CASE WHEN has_schema_privilege($1, 'CREATE') THEN 'may create tables in the model' END,
-              (SELECT 'may write ' || min(format('%I.%I', n.nspname, c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname !~ '^(pg_|information_schema$)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-                  AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))),
+    `SELECT CASE WHEN has_schema_privilege($1, 'CREATE') THEN 'may create tables in the model' END,
             (SELECT string_agg(name, ', ') FROM unnest($2::text[]) AS name
-              WHERE NOT has_table_privilege(format('%I.%I', $1, name), 'SELECT'))
-       FROM pg_roles r WHERE r.rolname = current_user`,
+              WHERE NOT has_table_privilege(format('%I.%I', $1, name), 'SELECT'))`,
     [model, [...ownTables, ...tables.keys()]],
   );
-  const [role, more, missing] = row ?? [];
+  const { role, excess } = await excessOf(database);
+  const [creates = null, missing = null] = row ?? [];
+  const more = [excess, creates].filter((one) => one !== null && one !== '').join(', ');
   if (more !== '') throw new CdcError('QUERY_API_ROLE_TOO_STRONG', `role ${role} ${more}: the query API needs a role that reads only`);
-  if (typeof missing === 'string')
-    throw new CdcError('QUERY_API_GRANT_MISSING', `role ${role} may not read ${missing} of read model ${model}`);
+  if (missing !== null) throw new CdcError('QUERY_API_GRANT_MISSING', `role ${role} may not read ${missing} of read model ${model}`);
 }
