@@ -11,7 +11,6 @@ export {
   pollerTableSchema,
   type ConnectConfig,
   type Credentials,
-  type GatewayConfig,
   type GuardConfig,
   type KafkaConfig,
   type LegacyDbConfig,
@@ -24,9 +23,9 @@ export {
   type ReadModelConfig,
   type SchemaRegistryConfig,
   type TlsConfig,
-  type UpstreamConfig,
   type WireFormat,
 } from './config/schema.ts';
+export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
 export { ownMember } from './own-member.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli/cli-context.ts';
