@@ -12,7 +12,6 @@ export {
   type ConnectConfig,
   type Credentials,
   type FallbackConfig,
-  type GatewayConfig,
   type GuardConfig,
   type KafkaConfig,
   type LegacyDbConfig,
@@ -26,9 +25,9 @@ export {
   type ReadModelConfig,
   type SchemaRegistryConfig,
   type TlsConfig,
-  type UpstreamConfig,
   type WireFormat,
 } from './config/schema.ts';
+export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
 export { ownMember } from './own-member.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli/cli-context.ts';

@@ -145,3 +145,6 @@ export const gateway = z
         context.addIssue({ code: 'custom', path: ['routes', index, 'prefix'], message: 'this path is the gateway’s own' });
     }
   });
+
+export type GatewayConfig = z.output<typeof gateway>;
+export type UpstreamConfig = z.output<typeof upstream>;

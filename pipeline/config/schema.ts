@@ -395,7 +395,5 @@ export type ServiceHttpConfig = Pick<
 /** Whose tokens a service takes. */
 export type ServiceAuthConfig = Pick<QueryApiConfig, 'auth' | 'jwt'>;
 export type QueryApiConfig = NonNullable<NonNullable<PipelineConfig['services']>['queryApi']>;
-export type GatewayConfig = NonNullable<NonNullable<PipelineConfig['services']>['gateway']>;
-export type UpstreamConfig = GatewayConfig['upstreams'][string];
 export type Credentials = z.output<typeof credentials>;
 export type TlsConfig = z.output<typeof tls>;
