@@ -134,7 +134,9 @@ test('a command that is refused is not kept: the same key does it when it can be
   assert.equal(refused.status, 422);
   assert.match(refused.text, /reference-unknown.*customer_id.*77/);
   await scene.legacy.query(`INSERT INTO customers (id, email, name) VALUES (77, 'x@example.test', 'x')`);
-  assert.equal((await post(key, strange)).status, 201);
+  const there = await count();
+  const done = await post(key, strange);
+  assert.deepEqual([done.status, done.headers.get('idempotency-replayed'), await count()], [201, null, there + 1]);
 });
 
 test('a key that has expired is a new one, and what has expired goes with the next commands', async () => {

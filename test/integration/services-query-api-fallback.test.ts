@@ -211,6 +211,11 @@ test('a role that may do more than read is refused at the start; so is a legacy 
       scene.start({ legacy: role }),
       (error: unknown) => error instanceof CdcError && error.code === 'QUERY_API_FALLBACK_ROLE_TOO_STRONG',
     );
+  const { legacyDb, ...rest } = scene.config();
+  await assert.rejects(
+    scene.startWith({ ...rest, legacyDb: { ...legacyDb, dialect: 'mariadb' } }),
+    (error: unknown) => error instanceof CdcError && error.code === 'DIALECT_UNSUPPORTED',
+  );
   await assert.rejects(
     scene.start({ legacy: { user: 'nobody', password: 'x' } }),
     (error: unknown) => error instanceof CdcError && error.code === 'LEGACY_LOGIN_REFUSED',

@@ -14,6 +14,8 @@ export type Legacy = AsyncDisposable & {
    * @throws CdcError LEGACY_DB_UNREACHABLE, ORDER_SERVICE_LOGIN_REFUSED, ORDER_SERVICE_GRANT_MISSING, ORDER_SERVICE_ROLE_TOO_STRONG
    */
   check(): Promise<void>;
+  /** {@link check}, until it was right once: a command finds out by itself whether the database is away. */
+  checkOnce(): Promise<void>;
 };
 
 /** A session that has stopped in the middle of a command keeps its locks for so long at most. */
@@ -38,17 +40,19 @@ export function openLegacy({ orders, legacyDb }: OrdersSettings, logger: Logger)
   });
   const pool = openPool(config, logger, connections, session);
   let checked = false;
+  const check = async (): Promise<void> => {
+    try {
+      if (checked) await pool.query('SELECT 1');
+      else await requireWriter(pool, orders);
+      checked = true;
+    } catch (error) {
+      throw error instanceof CdcError ? error : classified(error);
+    }
+  };
   return {
     pool,
-    async check() {
-      try {
-        if (checked) await pool.query('SELECT 1');
-        else await requireWriter(pool, orders);
-        checked = true;
-      } catch (error) {
-        throw error instanceof CdcError ? error : classified(error);
-      }
-    },
+    check,
+    checkOnce: () => (checked ? Promise.resolve() : check()),
     [Symbol.asyncDispose]: () => pool.end(),
   };
 

@@ -99,7 +99,7 @@ export function serveCommands(app: FastifyInstance, options: CommandsOptions): v
   async function admit(request: FastifyRequest): Promise<CommandKey | null> {
     const grant = await authenticate(request.headers.authorization);
     requireScope(grant.has(scope), scope);
-    await legacy.check();
+    await legacy.checkOnce();
     const { method, url, body, headers } = request;
     const given = headers['idempotency-key'];
     return readKey(Array.isArray(given) ? given.join() : given, grant.subject, [method, url, body ?? null, headers['if-match'] ?? null]);

@@ -1,40 +1,12 @@
 import type { Table } from '../model/catalogue.ts';
 import { exampleOf, schemaOf, type Column } from '../model/values.ts';
 import { freshnessHeaders } from './freshness-headers.ts';
-import { problemsOf, problemType, problemUri } from '../../http/problems.ts';
+import { problemType, problemUri } from '../../http/problems.ts';
+import { queryApiProblems as problems } from './own-problems.ts';
 import { scopeOf } from './scopes.ts';
 import { isReserved } from '../lists/list-query.ts';
 
 /** The OpenAPI document of a model's tables. Pure: made of what tables there are, and of no row. */
-
-/** What this API answers with. */
-const problems = problemsOf(
-  new Set([
-    'bad-request',
-    'unknown-parameter',
-    'value-invalid',
-    'filter-not-indexed',
-    'cursor-invalid',
-    'position-invalid',
-    'unauthorized',
-    'forbidden',
-    'not-found',
-    'method-not-allowed',
-    'not-acceptable',
-    'request-timeout',
-    'request-too-large',
-    'unsupported-media-type',
-    'answer-too-large',
-    'too-many-requests',
-    'headers-too-large',
-    'internal',
-    'position-not-reached',
-    'model-unavailable',
-    'query-timeout',
-    'too-many-streams',
-    'keys-unavailable',
-  ]),
-);
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -133,6 +105,7 @@ function pathsOf(
 const answerHeaders: Json = {
   ...Object.fromEntries(Object.keys(freshnessHeaders).map((name) => [name, reference(`headers/${name}`)])),
   etag: { description: 'Weak. If-None-Match answers 304 while the rows are the same.', schema: { type: 'string' } },
+  'answered-by': { description: 'read-model; last-answer or legacy while the read model is away.', schema: { type: 'string' } },
   'position-reached': { description: 'false, in an answer that is older than Min-Position.', schema: { type: 'string' } },
 };
 
