@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { createMetrics } from '#cdc-poller/index.ts';
 import { guardMetrics } from '#connectors/index.ts';
 import { markdownTable } from '#pipeline/index.ts';
-import { createMetrics as queryApiMetrics, createOrderMetrics } from '#services/index.ts';
+import { createGatewayMetrics, createMetrics as queryApiMetrics, createOrderMetrics } from '#services/index.ts';
 
 /** Where the reference of all metrics is. */
 export const metricsReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'metrics.md');
@@ -31,6 +31,7 @@ export function metricsReference(): string {
     stalenessMs: null,
     lastAnswers: { answers: 0, bytes: 0 },
   }));
+  const gateway = createGatewayMetrics(() => ({ sessions: 0, upstreams: [] }));
   const orders = createOrderMetrics(
     () => ({ pool: { total: 0, idle: 0, waiting: 0 }, legacyReachable: false }),
     () => [],
@@ -44,6 +45,7 @@ export function metricsReference(): string {
       'Served at `/metrics` of `services.queryApi.monitoring`, or beside the API.',
       queryApi.registry.getMetricsAsArray(),
     ),
+    section('Gateway', 'Served at `/metrics` of `services.gateway.monitoring`.', gateway.registry.getMetricsAsArray()),
     section(
       'Order service',
       'Served at `/metrics` of `services.orders.monitoring`, or beside the service.',

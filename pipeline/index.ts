@@ -27,6 +27,7 @@ export {
   type TlsConfig,
   type WireFormat,
 } from './config/schema.ts';
+export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
 export { ownMember } from './own-member.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli/cli-context.ts';

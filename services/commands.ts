@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { CdcError, type CliContext, type Logger, type PipelineConfig } from '#pipeline/index.ts';
+import { startGateway } from './gateway/start.ts';
 import { orderServiceRoles } from './orders/roles.ts';
 import { startOrderService } from './orders/start.ts';
 import { queryApiRoles } from './query-api/roles.ts';
@@ -14,29 +15,31 @@ const services: Readonly<Record<ServiceName, Service>> = {
   'query-api': {
     isConfigured: (config) => config.services?.queryApi !== undefined,
     start: startQueryApi,
-    database: 'the read database',
-    roles: queryApiRoles,
+    role: { database: 'the read database', sql: queryApiRoles },
   },
   'order-service': {
     isConfigured: (config) => config.services?.orders !== undefined,
     start: startOrderService,
-    database: 'the legacy database',
-    roles: orderServiceRoles,
+    role: { database: 'the legacy database', sql: orderServiceRoles },
+  },
+  gateway: {
+    isConfigured: (config) => config.services?.gateway !== undefined,
+    start: startGateway,
+    role: null,
   },
 };
 type Service = {
   readonly isConfigured: (config: PipelineConfig) => boolean;
   readonly start: (options: StartOptions) => Promise<RunningService>;
-  /** Where its role is. */
-  readonly database: string;
-  readonly roles: (options: RolesOptions) => Promise<string>;
+  /** Where its role is, and the SQL of it; null for one that reads no database. */
+  readonly role: { readonly database: string; readonly sql: (options: RolesOptions) => Promise<string> } | null;
 };
-const serviceNames = ['query-api', 'order-service'] as const;
+const serviceNames = ['query-api', 'order-service', 'gateway'] as const;
 type ServiceName = (typeof serviceNames)[number];
 
 /** `cdc services start|roles` */
 export function servicesCommand(context: CliContext): Command {
-  const command = new Command('services').description('services around the pipeline: the query API, the order service');
+  const command = new Command('services').description('services around the pipeline: the query API, the order service, the gateway');
 
   command
     .command('start')
@@ -60,12 +63,13 @@ export function servicesCommand(context: CliContext): Command {
     .addOption(onlyOption())
     .action(async ({ only, apply = false }: Only & { readonly apply?: boolean }) => {
       const config = await context.config();
-      const names = asked(config, only);
+      const names = asked(config, only).filter((name) => services[name].role !== null);
       const printed: string[] = [];
       for (const name of names) {
-        const { roles, database } = services[name];
-        const text = await roles({ config, apply, logger: context.logger });
-        printed.push(apply || names.length === 1 ? text : `-- ${name}, in ${database}\n${text}`);
+        const { role } = services[name];
+        if (role === null) continue;
+        const text = await role.sql({ config, apply, logger: context.logger });
+        printed.push(apply || names.length === 1 ? text : `-- ${name}, in ${role.database}\n${text}`);
       }
       context.print(printed.join('\n'));
     });

@@ -19,8 +19,8 @@ export function stackCommand(context: CliContext): Command {
     .description('start the servers; they keep running until `cdc stack down`')
     .option('--no-connect', 'without Kafka Connect')
     .addOption(
-      new Option('--with <servers...>', 'more servers; mariadb and h2 as processes only')
-        .choices(['mariadb', 'h2', 'schema-registry'])
+      new Option('--with <servers...>', 'more servers; mariadb, h2 and identity-provider as processes only')
+        .choices(['mariadb', 'h2', 'schema-registry', 'identity-provider'])
         .default([]),
     )
     .addOption(new Option('--as <kind>', 'how the servers run').choices(['processes', 'containers']).default('processes'))
@@ -28,15 +28,18 @@ export function stackCommand(context: CliContext): Command {
       const folder = context.stackFolder();
       const mariadb = further.includes('mariadb');
       const h2 = further.includes('h2');
+      const identityProvider = further.includes('identity-provider');
       const options = { folder, connect, registry: further.includes('schema-registry'), progress, signal: context.signal };
       if (as === 'containers') {
         if (mariadb) throw new CdcError('MARIADB_UNSUITABLE', 'MariaDB is not among the containers of docker-compose.yml.');
-        if (h2)
-          throw new CdcError('CONFIG_INVALID', '--with h2: H2 is not among the containers of docker-compose.yml', {
-            remedy: 'Run it as a process.',
-          });
+        if (h2 || identityProvider)
+          throw new CdcError(
+            'CONFIG_INVALID',
+            `--with ${h2 ? 'h2: H2' : 'identity-provider: the sample identity provider'} is not among the containers of docker-compose.yml`,
+            { remedy: 'Run it as a process.' },
+          );
         await startContainerStack(options);
-      } else await startStack({ ...options, mariadb, h2 });
+      } else await startStack({ ...options, mariadb, h2, identityProvider });
       print(describeStatus(await stackStatus(folder)));
       print(`Addresses, roles and passwords: ${stateFile(folder)}. The commands of cdc find this stack by themselves.`);
     });

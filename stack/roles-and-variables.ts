@@ -9,16 +9,25 @@ export const confluentApi = '/apis/ccompat/v7';
 const apicurioApi = '/apis/registry/v2';
 
 /** Which servers a stack has beside those that every stack has. */
-export type StackParts = { readonly connect: boolean; readonly mariadb: boolean; readonly h2: boolean; readonly registry: boolean };
+export type StackParts = {
+  readonly connect: boolean;
+  readonly mariadb: boolean;
+  readonly h2: boolean;
+  readonly registry: boolean;
+  readonly identityProvider: boolean;
+};
 
 /** The ports and passwords of a stack. */
-export type StackAccess = Pick<StackSettings, 'connectPassword' | 'mariadbPasswords' | 'h2Passwords'> & {
+export type StackAccess = Pick<StackSettings, 'connectPassword' | 'mariadbPasswords' | 'h2Passwords' | 'identityPasswords'> & {
   /** A stack of containers that was made before there was a service has no role for it. */
   readonly passwords: Omit<StackSettings['passwords'], 'queryApi' | 'orders'> & {
     readonly queryApi?: string | undefined;
     readonly orders?: string | undefined;
   };
-  readonly ports: Pick<StackSettings['ports'], 'legacy' | 'read' | 'connect' | 'mariadb' | 'h2' | 'registry'>;
+  readonly ports: Pick<
+    StackSettings['ports'],
+    'legacy' | 'read' | 'connect' | 'mariadb' | 'h2' | 'registry' | 'identityProvider' | 'gateway'
+  >;
 };
 
 /** A role as a DBA makes it for one of the programs. */
@@ -91,6 +100,23 @@ export function h2State({ ports, h2Passwords }: StackAccess): NonNullable<StackS
   return { host, port: ports.h2, superuser: { user: 'sa', password: administrator }, roles };
 }
 
+/** The OpenID provider; null where it was never asked for. Bob may read, Alice may also change orders and see how the services are. */
+export function identityState({ ports, identityPasswords }: StackAccess): NonNullable<StackState['identityProvider']> | null {
+  if (ports.identityProvider === undefined || ports.gateway === undefined || identityPasswords === undefined) return null;
+  const { gateway, program, alice, bob } = identityPasswords;
+  return {
+    issuer: `http://${host}:${ports.identityProvider}`,
+    audience: 'urn:cdc:services',
+    gatewayUrl: `http://${host}:${ports.gateway}`,
+    gateway: { clientId: 'gateway', secret: gateway },
+    program: { clientId: 'program', secret: program },
+    users: [
+      { name: 'alice', password: alice, scopes: ['read', 'orders:write', 'monitoring'] },
+      { name: 'bob', password: bob, scopes: ['read'] },
+    ],
+  };
+}
+
 /**
  * What users of a stack need to know: where its servers are, their roles, and the variables that pipeline.yaml asks for.
  *
@@ -100,7 +126,7 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
   const { ports, passwords } = access;
   const login = connectLogin(access);
   const connect = parts.connect ? { url: `http://${host}:${ports.connect}`, ...login } : null;
-  const { mariadb, h2, registry } = servers(access, parts);
+  const { mariadb, h2, registry, identity } = servers(access, parts);
   const roles = postgresRoles(passwords);
   const readModel = readModelRole(passwords);
   const queryApi = queryApiRole(passwords);
@@ -115,8 +141,10 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
     ...(mariadb === null ? {} : { mariadb }),
     ...(h2 === null ? {} : { h2 }),
     ...(registry === null ? {} : { schemaRegistry: { url: `${registry}${confluentApi}` } }),
+    ...(identity === null ? {} : { identityProvider: identity }),
     environment: {
       ...sharedVariables(access, parts, brokers),
+      ...(identity === null ? {} : identityVariables(identity)),
       LEGACY_DB_OWNER_PASSWORD: roles.owner.password,
       LEGACY_DB_APP_PASSWORD: roles.application.password,
       LEGACY_DB_POLLER_PASSWORD: roles.poller.password,
@@ -141,6 +169,22 @@ export function stackState(access: StackAccess, parts: StackParts, brokers: stri
           }),
     },
     processes: [],
+  };
+}
+
+/** With a provider the services are guarded by it. */
+function identityVariables({ issuer, audience, gatewayUrl, gateway }: NonNullable<StackState['identityProvider']>): Record<string, string> {
+  return {
+    OIDC_ISSUER: issuer,
+    OIDC_JWKS_URL: `${issuer}/jwks`,
+    OIDC_CLIENT_ID: gateway.clientId,
+    OIDC_CLIENT_SECRET: gateway.secret,
+    SERVICES_AUDIENCE: audience,
+    GATEWAY_AUTH: 'oidc',
+    GATEWAY_PORT: new URL(gatewayUrl).port,
+    GATEWAY_URL: gatewayUrl,
+    QUERY_API_AUTH: 'jwt',
+    ORDER_SERVICE_AUTH: 'jwt',
   };
 }
 
@@ -190,11 +234,13 @@ function servers(
   readonly mariadb: ReturnType<typeof mariadbState>;
   readonly h2: ReturnType<typeof h2State>;
   readonly registry: string | null;
+  readonly identity: ReturnType<typeof identityState>;
 } {
   const { registry } = access.ports;
   return {
     mariadb: parts.mariadb ? mariadbState(access) : null,
     h2: parts.h2 ? h2State(access) : null,
     registry: parts.registry && registry !== undefined ? `http://${host}:${registry}` : null,
+    identity: parts.identityProvider ? identityState(access) : null,
   };
 }

@@ -19,6 +19,9 @@ const ports = z.object({
   h2: z.number().optional(),
   /** Where there is a schema registry. */
   registry: z.number().optional(),
+  /** Where there is an identity provider: its own, and the gateway's, to which a login returns. */
+  identityProvider: z.number().optional(),
+  gateway: z.number().optional(),
 });
 
 /** What a stack keeps from one run to the next, in `<folder>/settings.json`: it belongs to the data and goes with `reset`. */
@@ -52,6 +55,8 @@ const settingsSchema = z.object({
   mariadbPasswords: z.object({ superuser: z.string(), owner: z.string(), poller: z.string(), replicator: z.string() }).optional(),
   /** Where there is an H2. */
   h2Passwords: z.object({ administrator: z.string(), owner: z.string(), poller: z.string() }).optional(),
+  /** Where there is an identity provider: secrets of its clients, passwords of its users. */
+  identityPasswords: z.object({ gateway: z.string(), program: z.string(), alice: z.string(), bob: z.string() }).optional(),
 });
 
 export type StackSettings = z.output<typeof settingsSchema>;
@@ -110,6 +115,12 @@ export function withMariadb(settings: StackSettings, port: number): StackSetting
 export function withH2(settings: StackSettings, port: number): StackSettings {
   const h2Passwords = { administrator: randomSecret(), owner: randomSecret(), poller: randomSecret() };
   return { ...settings, ports: { ...settings.ports, h2: port }, h2Passwords };
+}
+
+/** The same settings with an identity provider. */
+export function withIdentityProvider(settings: StackSettings, port: number, gateway: number): StackSettings {
+  const identityPasswords = { gateway: randomSecret(), program: randomSecret(), alice: randomSecret(), bob: randomSecret() };
+  return { ...settings, ports: { ...settings.ports, identityProvider: port, gateway }, identityPasswords };
 }
 
 /** The same settings with a login of Connect. */

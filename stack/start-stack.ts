@@ -19,6 +19,7 @@ import {
   readSettings,
   withConnectLogin,
   withH2,
+  withIdentityProvider,
   withMariadb,
   withRegistry,
   writeSettings,
@@ -38,6 +39,8 @@ export type StartOptions = {
   readonly h2?: boolean;
   /** True adds a schema registry; a stack that runs one keeps it. Default false. */
   readonly registry?: boolean;
+  /** True adds an OpenID provider for the services; a stack that runs one keeps it. Default false. */
+  readonly identityProvider?: boolean;
   /** True for a stack that nobody needs after a crash of the machine: Postgres without fsync. Settled when the stack is made. */
   readonly throwaway?: boolean;
   /** `fast` runs Kafka with the full compiler, for benchmarks. Default `small`. Settled when the stack is made. */
@@ -73,11 +76,14 @@ async function start(folder: string, options: StartOptions): Promise<StackState>
     mariadb: (options.mariadb ?? false) || before?.mariadb !== undefined,
     h2: (options.h2 ?? false) || before?.h2 !== undefined,
     registry: (options.registry ?? false) || before?.schemaRegistry !== undefined,
+    identityProvider: (options.identityProvider ?? false) || before?.identityProvider !== undefined,
   };
   const kept = await readSettings(folder);
   const servers = kept === null || before === null ? null : stackServers(kept, parts, { folder, progress });
   const running = servers === null ? new Set<string>() : await healthyServers(servers);
-  const isKnown = (['mariadb', 'h2', 'registry'] as const).every((part) => !parts[part] || kept?.ports[part] !== undefined);
+  const isKnown = (['mariadb', 'h2', 'registry', 'identityProvider'] as const).every(
+    (part) => !parts[part] || kept?.ports[part] !== undefined,
+  );
   if (servers !== null && before !== null && isKnown && isComplete(servers, running)) {
     progress(`the stack in ${folder} is up already`);
     return before;
@@ -192,10 +198,12 @@ async function settingsFor(
 }
 
 /** Settings of the servers that are asked for, drawn when they are first asked for. */
-async function withParts(settings: StackSettings, { mariadb, h2, registry }: StackParts): Promise<StackSettings> {
+async function withParts(settings: StackSettings, { mariadb, h2, registry, identityProvider }: StackParts): Promise<StackSettings> {
   const first = mariadb && settings.ports.mariadb === undefined ? withMariadb(settings, await freePort()) : settings;
   const second = h2 && first.ports.h2 === undefined ? withH2(first, await freePort()) : first;
-  return registry && second.ports.registry === undefined ? withRegistry(second, await freePort()) : second;
+  const third = registry && second.ports.registry === undefined ? withRegistry(second, await freePort()) : second;
+  if (!identityProvider || third.ports.identityProvider !== undefined) return third;
+  return withIdentityProvider(third, await freePort(), await freePort());
 }
 
 async function settle(folder: string, settings: StackSettings): Promise<StackSettings> {

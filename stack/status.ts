@@ -36,6 +36,7 @@ export async function stackStatus(folder: string): Promise<StackStatus> {
     mariadb: state.mariadb !== undefined,
     h2: state.h2 !== undefined,
     registry: state.schemaRegistry !== undefined,
+    identityProvider: state.identityProvider !== undefined,
   };
   const { independent, onTop } = stackServers(settings, parts, { folder: root, progress: noProgress });
   const servers = [...independent, ...onTop].map(async (server): Promise<ProcessStatus> => {

@@ -43,7 +43,7 @@ export async function resetStack(folder: string, options: StopOptions = {}): Pro
     }
     // pipeline.json: what a demo on this stack was configured with.
     await Promise.all(
-      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'h2', 'registry', 'logs', 'pipeline.json'].map((name) =>
+      ['kafka', 'kafka-2', 'kafka-3', 'connect', 'mariadb', 'h2', 'registry', 'identity-provider', 'logs', 'pipeline.json'].map((name) =>
         rm(join(root, name), { recursive: true, force: true }),
       ),
     );
@@ -64,7 +64,9 @@ async function stop(folder: string, progress: Progress): Promise<void> {
   const settings = await readSettings(folder);
   if (settings === null) throw new CdcError('STACK_FOLDER_INVALID', `${folder} has a stack.json, but no settings.json.`);
   await stopMains(folder, progress);
-  await composeServers(stackServers(settings, { connect: true, mariadb: true, h2: true, registry: true }, { folder, progress })).down();
+  await composeServers(
+    stackServers(settings, { connect: true, mariadb: true, h2: true, registry: true, identityProvider: true }, { folder, progress }),
+  ).down();
   await removeStackState(folder);
 }
 

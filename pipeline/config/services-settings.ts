@@ -1,13 +1,9 @@
 import * as z from 'zod';
+import { gateway } from './gateway-settings.ts';
+import { listening } from './listening-settings.ts';
 import { int, name } from './plain-settings.ts';
 
 /** What pipeline.yaml says of the services around the pipeline. */
-
-const address = (ofPort: string) =>
-  z.strictObject({
-    host: name.default('127.0.0.1').describe('Address to listen on.'),
-    port: int(0, 65_535).describe(`${ofPort} 0 takes a free port, which the log names.`),
-  });
 
 const jwt = z.strictObject({
   issuer: name.describe('The iss that a token must have.'),
@@ -24,30 +20,6 @@ const jwt = z.strictObject({
     .default(30_000)
     .describe('A token with an unknown key makes the keys be fetched again, at most this often. So long a new key may be refused.'),
   jwksMaxAgeMs: int(1000).default(600_000).describe('How long fetched keys are used. So long a withdrawn key may be accepted.'),
-});
-
-const rateLimit = z.strictObject({
-  requests: int(0).default(1000).describe('Most requests of one client address in windowMs. 0: no limit.'),
-  windowMs: int(100).default(60_000).describe('Length of the window.'),
-});
-
-/** Of every service that answers over HTTP. */
-const listening = (what: string, defaultPort: number) => ({
-  http: address(`Port of ${what}.`).prefault({ port: defaultPort }),
-  monitoring: address('Port of /metrics and /status.')
-    .optional()
-    .describe(
-      `Serves /metrics and /status here alone, without login. Default: beside ${what}, and with auth: jwt by the scope monitoring.`,
-    ),
-  trustedProxies: z
-    .array(name)
-    .default([])
-    .describe(
-      'Addresses or ranges of proxies whose X-Forwarded-For is believed, so that the rate limit counts the client and not the proxy.',
-    ),
-  rateLimit: rateLimit.prefault({}),
-  requestTimeoutMs: int(100).default(10_000).describe('How long a client may take to send a request.'),
-  endWithinMs: int(0, 25_000).default(10_000).describe('At the end: how long requests that run may take.'),
 });
 
 /** Of every service that is a resource server of OAuth 2. */
@@ -178,5 +150,6 @@ const orders = z
 
 export const services = z.strictObject({
   queryApi: queryApi.optional().describe('The query API: mirrors and projections of one read model over HTTP.'),
+  gateway: gateway.optional().describe('The gateway: one entrance to the services, with login.'),
   orders: orders.optional().describe('The order service of the sample: commands on orders in the legacy database.'),
 });

@@ -10,8 +10,10 @@ const kinds = {
   'filter-not-indexed': [400, 'No index serves this filter or order'],
   'cursor-invalid': [400, 'The cursor is not one of this list'],
   'position-invalid': [400, 'Min-Position is not a position or a time'],
+  'login-failed': [400, 'The login has failed'],
   unauthorized: [401, 'A valid token is needed'],
   forbidden: [403, 'The token does not allow this'],
+  'cross-site': [403, 'The request comes from another site'],
   'not-found': [404, 'There is no such thing'],
   'method-not-allowed': [405, 'The method is not served here'],
   'not-acceptable': [406, 'No such form of the answer'],
@@ -29,6 +31,7 @@ const kinds = {
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'Headers or address are too long'],
   internal: [500, 'A fault of the server'],
+  'upstream-failed': [502, 'A service behind the gateway broke off'],
   'position-not-reached': [503, 'The model has not reached the position yet'],
   'model-unavailable': [503, 'The model cannot be read at present'],
   'query-timeout': [503, 'The query took too long'],
@@ -36,6 +39,10 @@ const kinds = {
   'legacy-unavailable': [503, 'The legacy system cannot be asked at present'],
   'price-unavailable': [503, 'The price of a product is not known at present'],
   'keys-unavailable': [503, 'Tokens cannot be checked at present'],
+  'login-unavailable': [503, 'The identity provider does not answer'],
+  'upstream-unavailable': [503, 'No instance of the service can be reached'],
+  'upstream-busy': [503, 'All instances of the service are busy'],
+  'upstream-timeout': [504, 'The service took too long to answer'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemKind = keyof typeof kinds;

@@ -175,7 +175,10 @@ export async function listen(app: FastifyInstance, { host, port }: { readonly ho
 export async function close(app: FastifyInstance, ms: number): Promise<void> {
   const closing = app.close();
   app.server.closeIdleConnections();
+  // A connection whose last request ends now would be kept open for the next one, and the end wait for it.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
   await atMost(ms, closing);
+  clearInterval(sweep);
   app.server.closeAllConnections();
   await closing;
 }

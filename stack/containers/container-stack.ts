@@ -37,7 +37,7 @@ export async function startContainerStack(options: ContainerStackOptions): Promi
     const variables = await variablesOf(folder, options.registry ?? false);
     await writeSecrets(folder, variables);
     const access = accessOf(variables);
-    const parts = { connect, mariadb: false, h2: false, registry: access.ports.registry !== undefined };
+    const parts = { connect, mariadb: false, h2: false, registry: access.ports.registry !== undefined, identityProvider: false };
     // Kafka gives this address to its clients.
     const brokers = `localhost:${variables['KAFKA_PORT']}`;
     const state = { ...stackState(access, parts, brokers), containers: { project: composeProject(folder) } };

@@ -22,6 +22,8 @@ export async function freePorts(brokers: number, preferred?: StackPorts): Promis
     ...(preferred?.mariadb === undefined ? {} : { mariadb: await freePort(preferred.mariadb) }),
     ...(preferred?.h2 === undefined ? {} : { h2: await freePort(preferred.h2) }),
     ...(preferred?.registry === undefined ? {} : { registry: await freePort(preferred.registry) }),
+    ...(preferred?.identityProvider === undefined ? {} : { identityProvider: await freePort(preferred.identityProvider) }),
+    ...(preferred?.gateway === undefined ? {} : { gateway: await freePort(preferred.gateway) }),
   };
 }
 

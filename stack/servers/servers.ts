@@ -3,6 +3,7 @@ import { connectServer } from './connect.ts';
 import { h2Server } from './h2.ts';
 import { resolveJars, type JarSet } from './jars.ts';
 import { requireJava } from './java.ts';
+import { identityProviderServer } from './identity-provider.ts';
 import { kafkaServer } from './kafka.ts';
 import { mariadbServer } from './mariadb.ts';
 import { ensureMariadbRoles } from './mariadb-roles.ts';
@@ -15,6 +16,7 @@ import { leaveAlone, parallel, sequence, type Resource } from '../resource.ts';
 import {
   connectLogin,
   h2State,
+  identityState,
   host,
   legacyDatabase,
   mariadbState,
@@ -42,9 +44,10 @@ export function stackServers(settings: StackSettings, parts: StackParts, runtime
     ...(parts.h2 ? legacyH2(settings, runtime) : []),
   ].map(server);
   const registry = (parts.registry ? schemaRegistry(settings, runtime) : []).map(server);
+  const identity = (parts.identityProvider ? identityProvider(settings, runtime) : []).map(server);
   const kafka = kafkaNodes(settings, runtime).map(server);
   const connect = parts.connect ? [server(connectWorker(settings, parts, runtime))] : [];
-  return { independent: [...storage, ...kafka, ...registry], onTop: connect };
+  return { independent: [...storage, ...kafka, ...registry, ...identity], onTop: connect };
 }
 
 /** Servers that need no other, and those that need all of them. */
@@ -154,6 +157,22 @@ function schemaRegistry({ ports }: StackSettings, { folder, progress }: StackRun
       port: ports.registry,
       dataFolder: join(folder, 'registry'),
       runtime: async (signal) => ({ java: await requireJava(), files: await resolveJars('apicurio-registry', { signal, progress }) }),
+    }),
+  ];
+}
+
+/** None where it has never been asked for. */
+function identityProvider(settings: StackSettings, { folder }: StackRuntime): ServerSpec[] {
+  const state = identityState(settings);
+  if (state === null || settings.ports.identityProvider === undefined) return [];
+  const { issuer, audience, gatewayUrl, gateway, program, users } = state;
+  const origins = [gatewayUrl, gatewayUrl.replace(`//${host}`, '//localhost')];
+  return [
+    identityProviderServer({
+      name: 'identity-provider',
+      issuer,
+      dataFolder: join(folder, 'identity-provider'),
+      settings: { port: settings.ports.identityProvider, audience, gateway: { ...gateway, origins }, program, users },
     }),
   ];
 }

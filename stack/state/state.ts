@@ -23,6 +23,19 @@ export const stackStateSchema = z.object({
   h2: server.extend({ roles: z.object({ owner: credentials, poller: credentials }) }).optional(),
   /** A schema registry, where its API is Confluent's; present when it was asked for. */
   schemaRegistry: z.object({ url: z.string() }).optional(),
+  /** An OpenID provider for the services; present when it was asked for. */
+  identityProvider: z
+    .object({
+      issuer: z.string(),
+      /** The resource that clients ask for, and the audience of its tokens. */
+      audience: z.string(),
+      /** Where the gateway is to listen: a login returns there. */
+      gatewayUrl: z.string(),
+      gateway: z.object({ clientId: z.string(), secret: z.string() }),
+      program: z.object({ clientId: z.string(), secret: z.string() }),
+      users: z.array(z.object({ name: z.string(), password: z.string(), scopes: z.array(z.string()) })),
+    })
+    .optional(),
   /** Variables for pipeline.yaml (LEGACY_DB_HOST, KAFKA_BROKERS …). */
   environment: z.record(z.string(), z.string()),
   /** Present when the servers are containers: their compose project. `processes` then has only our own programs. */

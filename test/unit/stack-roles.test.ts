@@ -23,7 +23,7 @@ const settings = newSettings({ ports, postgresFolder: '/nowhere', throwaway: tru
 const processes: StackAccess = withRegistry(settings, 6);
 const drawn = { ...newVariables(ports), SCHEMA_REGISTRY_PORT: '6' };
 const containers = accessOf(drawn);
-const parts = { connect: true, mariadb: false, h2: false, registry: true };
+const parts = { connect: true, mariadb: false, h2: false, registry: true, identityProvider: false };
 const state = (access: StackAccess): ReturnType<typeof stackState> => stackState(access, parts, 'kafka:1');
 
 const composeFile = z.object({
