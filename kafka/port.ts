@@ -94,7 +94,7 @@ export type KafkaAdmin = AsyncDisposable & {
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** Adds partitions until the topic has at least this many. @throws CdcError TOPIC_MISSING */
   ensurePartitions(topic: string, partitions: number): Promise<void>;
-  /** Forgets a consumer group that has no members any more. */
+  /** Forgets a consumer group; one that does not exist is forgotten. Throws while the group has members. */
   deleteGroup(groupId: string): Promise<void>;
   /** Number of partitions. @throws CdcError TOPIC_MISSING */
   partitionsOf(topic: string): Promise<number>;

@@ -77,7 +77,11 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
       }),
     deleteGroup: (groupId) =>
       attempt(`delete group ${groupId}`, async (admin) => {
-        await admin.deleteGroups([groupId]);
+        try {
+          await admin.deleteGroups([groupId]);
+        } catch (error) {
+          if (!isUnknownGroup(error)) throw error;
+        }
       }),
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async (admin) => {
@@ -101,6 +105,13 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
     },
   };
 }
+
+/** kafkajs puts the broker's answers for each group into one error. */
+function isUnknownGroup(error: unknown): boolean {
+  return error instanceof kafkajs.KafkaJSDeleteGroupsError && error.groups.every(({ errorCode }) => errorCode === groupIdNotFound);
+}
+
+const groupIdNotFound = 69;
 
 /** Asking kafkajs about a topic that does not exist is retried for long, and may create it where the broker allows that. */
 async function requireTopic(admin: Admin, topic: string): Promise<void> {

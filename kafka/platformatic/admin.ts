@@ -33,7 +33,14 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
         if (partitionsCount >= partitions) return;
         await admin.createPartitions({ topics: [{ name: topic, count: partitions, assignments: [] }] });
       }),
-    deleteGroup: (groupId) => attempt(`delete group ${groupId}`, () => admin.deleteGroups({ groups: [groupId] })),
+    deleteGroup: (groupId) =>
+      attempt(`delete group ${groupId}`, async () => {
+        try {
+          await admin.deleteGroups({ groups: [groupId] });
+        } catch (error) {
+          if (!protocolErrors(error).includes('GROUP_ID_NOT_FOUND')) throw error;
+        }
+      }),
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async () => (await describeTopic(admin, topic)).partitionsCount),
     offsetsOf: (topic) => attempt(`read the offsets of topic ${topic}`, () => readOffsets(admin, topic)),

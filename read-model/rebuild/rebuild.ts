@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { eventDecoder } from '#change-events/index.ts';
@@ -225,16 +226,19 @@ async function consuming(
   }
 }
 
-/** Nobody waits long for what only tidies up. */
-const forgetMs = 5000;
+/** Nobody waits long for what only tidies up. A member that left without a word is forgotten after its session, 10 s. */
+const forgetMs = 12_000;
+const forgetEveryMs = 250;
 
-/** Kafka would list the group, without members, for days. */
+/** Kafka would list the group, without members, for days. While the broker still knows a member that has left, it refuses: then it is asked again. */
 async function forgetGroup(admin: KafkaAdmin, groupId: string, logger: Logger): Promise<void> {
-  try {
-    await admin.deleteGroup(groupId);
-  } catch (error) {
-    // It may never have been joined.
-    logger.debug({ err: error, groupId }, 'the consumer group of the rebuild was not deleted');
+  for (const until = performance.now() + forgetMs; ; await delay(forgetEveryMs)) {
+    try {
+      return await admin.deleteGroup(groupId);
+    } catch (error) {
+      logger.debug({ err: error, groupId }, 'the consumer group of the rebuild was not deleted');
+      if (performance.now() + forgetEveryMs > until) return;
+    }
   }
 }
 

@@ -123,6 +123,7 @@ describe('a stack from up to down', () => {
   test('the roles are those a DBA gives: none is a superuser, each needs its password', async () => {
     const sql = `SELECT rolname, rolcreatedb, rolreplication, rolsuper OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres' ORDER BY 1`;
     assert.deepEqual(await query(state, state.legacyServer.superuser, sql), [
+      ['cdc_orders', false, false, false],
       ['cdc_poller', false, false, false],
       ['cdc_replicator', false, true, false],
       ['legacy_app', false, false, false],
