@@ -10,8 +10,14 @@ export type TextRow = readonly (string | null)[];
 const rawText = { getTypeParser: () => (value: unknown) => value };
 
 /** Runs a query and gives its rows as text. */
-export async function queryText(database: Database, sql: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
-  const result = await database.query<(string | null)[]>({ text: sql, values: [...values], rowMode: 'array', types: rawText });
+export async function queryText(
+  database: Database,
+  sql: string,
+  values: readonly unknown[] = [],
+  name?: string,
+): Promise<readonly TextRow[]> {
+  const query = { text: sql, values: [...values], rowMode: 'array' as const, types: rawText };
+  const result = await database.query<(string | null)[]>(name === undefined ? query : { ...query, name });
   return result.rows;
 }
 

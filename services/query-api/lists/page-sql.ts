@@ -54,7 +54,8 @@ export function pageQuestion({ from, firstValue }: Place, table: Table, query: L
      FROM (SELECT u.json, u.key, u.place, row_number() OVER w AS n, sum(octet_length(u.json) + 1) OVER w AS bytes
              FROM (${selects.join(' UNION ALL ')}) u WINDOW w AS (ORDER BY u.b, ${byAlias} ROWS UNBOUNDED PRECEDING)) p
     WHERE p.n <= ${limit + 1}`;
-  return { sql, columns: pageColumns, values };
+  const byKey = query.after === null && table.key.every(({ name }) => query.filters.some(({ column }) => column.name === name));
+  return { sql, columns: pageColumns, values, byKey };
 }
 
 /**

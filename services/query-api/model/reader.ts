@@ -19,6 +19,8 @@ export type Question = {
   readonly sql: string;
   readonly columns: readonly string[];
   readonly values: readonly unknown[];
+  /** One row by its key: any plan is as good as one made for these values, so the server may keep it. */
+  readonly byKey: boolean;
 };
 
 /** How far what was read is applied, in the same snapshot as the rows, or before. */
@@ -85,6 +87,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   });
   const pool = openPool(config, logger, queryApi.connections, session);
   const { topicPrefix } = requireModel(readModel, model);
+  const prepared = createPrepared();
   let known: { readonly catalogue: Catalogue; readonly at: number } | null = null;
   let loading: Promise<Catalogue> | null = null;
   const load = async (): Promise<Catalogue> => {
@@ -109,7 +112,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
       const table = catalogue.tables.get(name) ?? (await current(1000)).tables.get(name);
       if (table === undefined) return null;
       try {
-        const read = await readRows(pool, model, table, question(table));
+        const read = await readRows(pool, model, table, question(table), prepared);
         if (read.applied.fingerprint === catalogue.fingerprint || tried === tries) return { ...read, table };
       } catch (error) {
         if (!(error instanceof DatabaseError) || !changedStates.has(error.code ?? '') || tried === tries) throw error;
@@ -149,14 +152,39 @@ function appliedSql(model: string, ofTable: boolean): string {
       FROM ${qualified(model, 'freshness')} f)`;
 }
 
-async function readRows(pool: Pool, model: string, table: Table, { sql, columns, values }: Question): Promise<Read> {
+async function readRows(
+  pool: Pool,
+  model: string,
+  table: Table,
+  { sql, columns, values, byKey }: Question,
+  prepared: Prepared,
+): Promise<Read> {
   const asked = `WITH ${appliedSql(model, true)}, q AS (${sql})
     SELECT ${appliedColumns.split(', ').map(onFirstRow).join(', ')}, q.n, ${columns.map((name) => `q.${name}`).join(', ')}
       FROM applied a LEFT JOIN q ON true ORDER BY q.n`;
-  const rows = await queryText(pool, asked, [table.topics, table.name, ...values]);
+  const rows = await queryText(pool, asked, [table.topics, table.name, ...values], byKey ? prepared.nameOf(asked) : undefined);
   const [head] = rows;
   if (head === undefined) throw new CdcError('READ_MODEL_NOT_MIGRATED', `read model ${model} has no freshness`);
   return { applied: toApplied(head), rows: rows.filter((row) => row[4] !== null).map((row) => row.slice(5)) };
+}
+
+/** Names of statements that the server keeps, parsed and planned. To plan one costs it more than to run it. */
+type Prepared = { nameOf(sql: string): string | undefined };
+
+/** Each connection keeps so many at the most, whatever clients ask for: further ones are planned each time. */
+const preparedMost = 200;
+
+function createPrepared(): Prepared {
+  const names = new Map<string, string>();
+  return {
+    nameOf(sql) {
+      const known = names.get(sql);
+      if (known !== undefined || names.size >= preparedMost) return known;
+      const name = `by key ${names.size}`;
+      names.set(sql, name);
+      return name;
+    },
+  };
 }
 
 function onFirstRow(name: string): string {
