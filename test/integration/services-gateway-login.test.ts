@@ -186,7 +186,7 @@ test('a provider that is away: nobody logs in, programs go on, and it is found w
   );
 });
 
-/** Time stands still from here on, for the gateway, the provider and the API alike. */
+/** The clock does not move by itself from here on, for the gateway, the provider and the API alike. */
 function stopClock({ mock }: TestContext): { advance(ms: number): void } {
   mock.timers.enable({ apis: ['Date'], now: Date.now() });
   return { advance: (ms) => mock.timers.setTime(Date.now() + ms) };
