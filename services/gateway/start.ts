@@ -10,6 +10,7 @@ import { createGuard } from './login/guard.ts';
 import { openProvider } from './login/provider.ts';
 import { loginServed, serveLogin } from './login/routes.ts';
 import { createSessions } from './login/sessions.ts';
+import { runningService } from '../running-service.ts';
 import { createMetrics } from './metrics.ts';
 import { pagePolicy, pageServed, servePage } from './page/files.ts';
 import { nameRequests, proxyRoutes } from './proxy/routes.ts';
@@ -106,24 +107,15 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
       },
     }),
   );
-  const { url, monitoringUrl } = serving;
-  logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the gateway serves');
-  const resources = opened.move();
-  const closed = (async () => {
-    await aborted(until);
-    await resources.disposeAsync();
-    logger.info('the gateway has ended');
-  })();
-  closed.catch(() => undefined);
-  return {
-    url,
-    monitoringUrl,
-    closed,
-    async [Symbol.asyncDispose]() {
-      stopping.abort();
-      await closed;
-    },
-  };
+  return runningService({
+    name: 'the gateway',
+    serving,
+    resources: opened.move(),
+    stopping,
+    until,
+    auth: settings.auth,
+    logger,
+  });
 }
 
 /** Bodies as they are, of whatever type. */
@@ -175,9 +167,4 @@ function servedBy({ routes }: GatewayConfig): readonly Served[] {
 function pathProblem(error: unknown): Problem | null {
   const isRefused = error instanceof Error && 'statusCode' in error && error.statusCode === 400;
   return isRefused ? new Problem('bad-request', 'The path leads out of its route.') : null;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -1,7 +1,7 @@
 import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
-import { aborted, type RunningService } from '../running-service.ts';
+import { runningService, type RunningService } from '../running-service.ts';
 import { openLegacy, type Legacy } from './database/legacy.ts';
 import { serveCommands } from './http/commands.ts';
 import { legacyProblemOf } from './http/failures.ts';
@@ -82,24 +82,15 @@ export async function startOrderService({ config, logger: parent, signal }: Orde
       },
     }),
   );
-  const { url, monitoringUrl } = serving;
-  logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the order service serves');
-  const resources = opened.move();
-  const closed = (async () => {
-    await aborted(until);
-    await resources.disposeAsync();
-    logger.info('the order service has ended');
-  })();
-  closed.catch(() => undefined);
-  return {
-    url,
-    monitoringUrl,
-    closed,
-    async [Symbol.asyncDispose]() {
-      stopping.abort();
-      await closed;
-    },
-  };
+  return runningService({
+    name: 'the order service',
+    serving,
+    resources: opened.move(),
+    stopping,
+    until,
+    auth: settings.auth,
+    logger,
+  });
 }
 
 /** What only a person can mend ends the start; a database that is away does not. */

@@ -4,7 +4,7 @@ import { createStreams } from './changes/streams.ts';
 import { followPositions } from './freshness/follow-positions.ts';
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
-import { aborted, type RunningService } from '../running-service.ts';
+import { runningService, type RunningService } from '../running-service.ts';
 import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -108,26 +108,17 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
       },
     }),
   );
-  const { url, monitoringUrl } = serving;
-  logger.info({ url, monitoring: monitoringUrl, auth: settings.auth }, 'the query API serves');
-  const resources = opened.move();
-  const closed = (async () => {
-    await aborted(until);
+  return runningService({
+    name: 'the query API',
+    serving,
+    resources: opened.move(),
+    stopping,
+    until,
+    auth: settings.auth,
+    logger,
     // Live streams would keep the server from ending.
-    await streams[Symbol.asyncDispose]();
-    await resources.disposeAsync();
-    logger.info('the query API has ended');
-  })();
-  closed.catch(() => undefined);
-  return {
-    url,
-    monitoringUrl,
-    closed,
-    async [Symbol.asyncDispose]() {
-      stopping.abort();
-      await closed;
-    },
-  };
+    endFirst: () => streams[Symbol.asyncDispose](),
+  });
 }
 
 /** What only a person can mend ends the start; a database that is away does not. */
