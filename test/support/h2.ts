@@ -36,6 +36,8 @@ export type H2Settings = {
   readonly [setting: string]: unknown;
 };
 
+const lockTimeoutMs = 60_000;
+
 /** Tables are named without their schema. The poller may read everything in it. */
 export async function createH2Scene(sql: readonly string[], { tables, ...settings }: H2Settings): Promise<H2Scene> {
   const { h2: server, kafka: brokers } = await testStack();
@@ -47,6 +49,8 @@ export async function createH2Scene(sql: readonly string[], { tables, ...setting
     client.on('error', () => undefined);
     await client.connect();
     clients.push(client);
+    // All scenes share one database, and each statement that changes a schema locks its catalogue: after two seconds H2 would refuse to wait for another test's.
+    await client.query(`SET LOCK_TIMEOUT ${lockTimeoutMs}`);
     return client;
   };
   const administrator = await open(server.superuser);
