@@ -4,7 +4,7 @@ import { suite, test } from 'node:test';
 import { Client } from 'pg';
 import { parseConfig, postgresClientConfig, silentLogger } from '#pipeline/index.ts';
 import { startReadModel } from '#read-model/index.ts';
-import { whyNoH2 } from '#test/support/h2.ts';
+import { waitForLocks, whyNoH2 } from '#test/support/h2.ts';
 import { startTestPoller } from '#test/support/poller.ts';
 import { createReadDatabase, eventually } from '#test/support/read-database.ts';
 import { readModelOf, terminal } from '#test/support/terminal.ts';
@@ -28,6 +28,7 @@ suite('docs/h2.md', { skip: (await whyNoH2()) ?? false }, () => {
     const config = parseConfig(yaml, 'h2.yaml', { ...environment, READ_DB_NAME: read.name });
     const owner = new Client(postgresClientConfig({ host: h2.host, port: h2.port, database: 'legacy' }, h2.roles.owner, 'test'));
     await owner.connect();
+    await owner.query(waitForLocks);
     await using resources = new AsyncDisposableStack();
     resources.defer(async () => {
       await owner.query('DROP TABLE IF EXISTS public."ORDER_TABLE"');

@@ -36,7 +36,8 @@ export type H2Settings = {
   readonly [setting: string]: unknown;
 };
 
-const lockTimeoutMs = 60_000;
+/** What a session on the shared H2 says first (see below). */
+export const waitForLocks = 'SET LOCK_TIMEOUT 60000';
 
 /** Tables are named without their schema. The poller may read everything in it. */
 export async function createH2Scene(sql: readonly string[], { tables, ...settings }: H2Settings): Promise<H2Scene> {
@@ -50,7 +51,7 @@ export async function createH2Scene(sql: readonly string[], { tables, ...setting
     await client.connect();
     clients.push(client);
     // All scenes share one database, and each statement that changes a schema locks its catalogue: after two seconds H2 would refuse to wait for another test's.
-    await client.query(`SET LOCK_TIMEOUT ${lockTimeoutMs}`);
+    await client.query(waitForLocks);
     return client;
   };
   const administrator = await open(server.superuser);
