@@ -9,5 +9,8 @@ import { enableCompileCache } from 'node:module';
 // Kept in the system's folder for temporary files (NODE_COMPILE_CACHE names another): the next start neither strips nor compiles. It serves
 // only what is imported after it.
 enableCompileCache();
-const { main } = await import('./cli/program.ts');
-await main();
+const { answerWithOverview, commandAskedFor } = await import('./cli/overview.ts');
+const args = process.argv.slice(2);
+const asked = commandAskedFor(args);
+if (asked === null) await answerWithOverview(args);
+else await (await import('./cli/program.ts')).runCommand(asked);

@@ -23,8 +23,8 @@ const unused = (): never => {
   throw new Error('a command that is only described does nothing');
 };
 
-/** Commands are made, not run. */
-const context: CliContext = {
+/** For commands that are made and described, not run. */
+export const describingContext: CliContext = {
   config: unused,
   configFolder: unused,
   environment: unused,
@@ -42,7 +42,7 @@ const context: CliContext = {
 export async function commandReference(): Promise<string> {
   const sections: string[] = [];
   for (const create of Object.values(folderCommands)) {
-    const command = await create(context);
+    const command = await create(describingContext);
     const head = `\n## ${command.name()}\n\n${wrapped(sentence(command.description()))}\n`;
     sections.push(head, ...leavesOf(command, 'cdc'));
   }

@@ -15,6 +15,7 @@ import {
 import { folderCommands } from './commands.ts';
 import { followEndings, interrupted, type Endings } from './endings.ts';
 import { followFiles } from './follow-files.ts';
+import { createRoot, exitCodeOf, settle } from './overview.ts';
 
 /**
  * How long a command may take to end after a signal, in ms: to finish a page or a batch, to leave a group, to give up a server that does not answer. Then the process is ended as a crash
@@ -29,27 +30,14 @@ const startsServers: ReadonlySet<string> = new Set(['demo', 'stack']);
 type Environment = Readonly<Record<string, string | undefined>>;
 type GlobalOptions = { readonly config: string; readonly stack: string };
 
-/** The command that is asked for; all of them for help, and for a name that is none. */
-async function createProgram(args: readonly string[], endings: Endings): Promise<Command> {
-  const program = new Command('cdc')
-    .description('change data capture from a legacy database to microservices, query-based and log-based')
-    .option('-c, --config <file>', 'configuration file', 'pipeline.yaml')
-    .option('--stack <folder>', 'state folder of the local stack', '.cdc/default')
-    .configureHelp({ showGlobalOptions: true })
-    .exitOverride();
+/** `cdc` with the one command that is asked for: the folders of the others stay unread. */
+async function createProgram(name: string, endings: Endings): Promise<Command> {
+  const program = createRoot();
   const context = createContext(() => program.opts<GlobalOptions>(), endings);
-  const asked = program.parseOptions([...args]).operands[0] ?? '';
-  const isFolders = Object.hasOwn(folderCommands, asked);
-  for (const [name, load] of Object.entries(folderCommands)) if (!isFolders || name === asked) program.addCommand(await load(context));
-  if (!isFolders) program.addCommand(configCommand(context));
+  const load = folderCommands[name];
+  program.addCommand(load === undefined ? configCommand(context) : await load(context));
   settle(program, 'cdc');
   return program;
-}
-
-/** Commands that are added keep their own settings: without this each would end the process itself, with 1, which means bad news here. */
-function settle(command: Command, path: string): void {
-  command.exitOverride().showHelpAfterError(`(${path} --help lists commands and options)`);
-  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
 
 function createContext(options: () => GlobalOptions, endings: Endings): CliContext {
@@ -124,18 +112,16 @@ function report(error: unknown): void {
   process.exitCode = 70;
 }
 
-/** Runs what process.argv asks for; sets the exit code, and never throws. */
-export async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  const endMs = args.some((arg) => startsServers.has(arg)) ? graceWithServersMs : graceMs;
+/** Runs the command of that name with what process.argv holds; sets the exit code, and never throws. */
+export async function runCommand(name: string): Promise<void> {
+  const endMs = startsServers.has(name) ? graceWithServersMs : graceMs;
   const endings = followEndings({ endMs, changedMs: graceMs });
   try {
-    const program = await createProgram(args, endings);
+    const program = await createProgram(name, endings);
     await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
-      // commander has written its message already; help and version come as errors too.
-      process.exitCode = error.exitCode === 0 ? 0 : 64;
+      process.exitCode = exitCodeOf(error);
     } else if (endings.signal.aborted) {
       process.exitCode = interrupted;
     } else {
