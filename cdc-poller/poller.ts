@@ -12,7 +12,7 @@ import {
 } from '#pipeline/index.ts';
 import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import { startPollerHttp } from './metrics/http-server.ts';
-import { createMetrics, type Metrics, type ProcessFigures } from './metrics/prometheus.ts';
+import type { Metrics, ProcessFigures } from './metrics/prometheus.ts';
 import { createGovernor } from './pace/governor.ts';
 import { positionTopic } from './position/position-topic.ts';
 import { createRegistrar } from './schemas/registration.ts';
@@ -63,7 +63,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
   const share = sharing === 'takeover' ? takeAll(want) : shareInGroup(context, want);
   const figures = (): ProcessFigures => ({ poller: poller.name, sharing, member: share.isMember(), tables: supervisor.figures() });
-  const metrics = poller.http === undefined ? null : createMetrics(figures);
+  const metrics = poller.http === undefined ? null : await createMetrics(figures);
   const supervisor = createSupervisor({ context, confirmed: share.confirmed, listener: metrics });
 
   // Disposed in reverse order: first the group is left, when all tables have stopped.
@@ -81,6 +81,12 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     over.abort();
     await watched;
   }
+}
+
+/** The library is loaded only where figures are served. */
+async function createMetrics(figures: () => ProcessFigures): Promise<Metrics> {
+  const prometheus = await import('./metrics/prometheus.ts');
+  return prometheus.createMetrics(figures);
 }
 
 async function serve(
