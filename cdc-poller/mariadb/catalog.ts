@@ -9,7 +9,7 @@ import { readInnodbLog, serverLog } from './server-log.ts';
 import { castOf, columnTypeOf, isKnown } from './values/types.ts';
 
 /**
- * Reads what information_schema tells of a table or view, or the server of a configured query. It shows nothing of what the user has no right
+ * Reads what information_schema says about a table or view, or the server of a configured query. It shows nothing of what the user has no right
  * to: then the table itself is asked, and its refusal says whether it is there.
  *
  * @throws CdcError QUERY_INVALID, or SELECT_MISSING for a configured query
@@ -32,7 +32,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
   // First: columns that are added afterwards make the first page another one than the hash says.
   const columnsHash = await readColumnsHash(query, id, isView);
   const [columns, indexes] = [await query(columnsQuery, where), await query(indexesQuery, where)];
-  // Of rows that stand it is always the end of time, and tells none from another: only versions of the past have their own.
+  // In current rows it is always the end of time, so it does not distinguish them: only past versions have values of their own.
   const ends = new Set(columns.filter((column) => column[6] === 'row end').map(([name]) => name));
   const named = indexes.map(([name, unique, list]) => ({
     name: name ?? '',
@@ -53,7 +53,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
     uniqueKeys: named.filter(({ unique }) => unique).map(({ names }) => names),
     indexes: named.map(({ names }) => names),
     sequence: incrementing?.[5]?.includes('auto_increment') === true ? { ...autoIncrement, next: next ? BigInt(next) : null } : null,
-    // A view's columns stand in information_schema too, but not what it is made of.
+    // A view's columns are in information_schema too, but not what it is made of.
     relation: { oid: `${id.schema}.${id.table}`, file: '', columnsHash, keyIndex: '' },
   };
 }
@@ -61,7 +61,7 @@ export async function readMariadbCatalog(source: CatalogSource, config: CatalogR
 /** What AUTO_INCREMENT promises: upwards, one by one. */
 const autoIncrement: CatalogSequence = { oid: '', name: 'AUTO_INCREMENT', increment: 1n, cache: 1n, cycles: false, readable: false };
 
-/** What information_schema calls a table. One WITH SYSTEM VERSIONING gives only the rows that stand, unless it is asked for others. */
+/** What information_schema calls a table. One WITH SYSTEM VERSIONING gives only the current rows, unless it is asked for others. */
 const tableTypes: readonly string[] = ['BASE TABLE', 'SYSTEM VERSIONED'];
 
 /** `missing`: also where the user has no right on anything of that name, and the server does not tell the one from the other. */
@@ -125,7 +125,7 @@ const columnsQuery = `
   SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE), IS_NULLABLE, LOWER(PRIVILEGES), LOWER(EXTRA), LOWER(GENERATION_EXPRESSION), COLLATION_NAME
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
 
-/** A prefix of a column is not the column: such an index neither orders rows nor tells them apart. */
+/** A prefix of a column is not the column: such an index neither orders rows nor distinguishes them. */
 const indexesQuery = `
   SELECT INDEX_NAME, MIN(NON_UNIQUE) = 0, CONCAT('[', GROUP_CONCAT(JSON_QUOTE(COLUMN_NAME) ORDER BY SEQ_IN_INDEX SEPARATOR ','), ']')
   FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
@@ -143,7 +143,7 @@ export const mariadbTablesQuery = `
 
 /**
  * Who the server is. MySQL has an id of its data folder (server_uuid); MariaDB one of its machine and port (server_uid, since 10.6.16); else host, port and
- * data folder stand for it. A backup that is put back into the same server looks the same: its log, which is then further back, tells (adopt.ts).
+ * data folder identify it. A backup that is put back into the same server looks the same: its log, which is then further back, shows it (adopt.ts).
  */
 export async function readMariadbIdentity(query: TextQuery): Promise<ServerIdentity> {
   const rows = await query(

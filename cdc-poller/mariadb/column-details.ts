@@ -33,7 +33,7 @@ export async function readMariadbColumnDetails(
   );
 }
 
-/** Of a query: how its numbers are compared tells which have no sign. */
+/** Of a query: how its numbers are compared shows which have no sign. */
 function withSign({ type, sqlType }: CatalogColumn): string {
   return `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
 }

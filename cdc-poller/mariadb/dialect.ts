@@ -12,7 +12,7 @@ import { mariadbMirrorType } from './values/mirror-type.ts';
 import { mariadbHighestIdQuery, mariadbPageQuery } from './page-query.ts';
 import { openMariadbSession } from './session.ts';
 
-/** MariaDB and MySQL. No row tells which transaction wrote it, and no role with SELECT alone sees which are open: there is no fence. */
+/** MariaDB and MySQL. No row says which transaction wrote it, and no role with SELECT alone sees which are open: there is no fence. */
 export const mariadb: Dialect = {
   openSession: async (...where) => ({ ...(await openMariadbSession(...where)), dialect: mariadb }),
   readIdentity: ({ query }) => readMariadbIdentity(query),
@@ -41,7 +41,7 @@ export const mariadb: Dialect = {
   words: mariadbWords,
 };
 
-/** The columns come with each page. Where ids are all that is asked for, a table that was emptied would show nothing new: its next id tells. */
+/** The columns come with each page. Where ids are all that is asked for, a table that was emptied would show nothing new: its next id shows it. */
 function watchSql({ capture, nextId, id }: TableShape): string {
   if (capture !== 'id-window' || nextId === null) return 'NULL';
   return `(SELECT t.AUTO_INCREMENT FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = ${mariadbText(id.schema)} AND t.TABLE_NAME = ${mariadbText(id.table)})`;

@@ -48,7 +48,7 @@ function columnsOf(definition: string): string {
   return definition.slice(0, definition.lastIndexOf('\n)'));
 }
 
-/** A column tells only that it is of the key, not where in it. A semicolon at the end is in no column's description. */
+/** A column says only that it is part of the key, not where in it. A semicolon at the end is in no column's description. */
 async function hashOfInformationSchema(query: TextQuery, { schema, table }: Id): Promise<string> {
   const [[hash] = []] = await query(
     `SELECT MD5(CONCAT(

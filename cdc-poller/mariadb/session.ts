@@ -81,7 +81,7 @@ export async function openMariadbSession(
       const clock = BigInt((seconds ?? '0').replace('.', ''));
       if (innodb === null || performance.now() - innodb.at > askInnodbMs)
         innodb = { log: await readInnodbLog(query), at: performance.now() };
-      // Nothing tells what is committed: no two observations are alike.
+      // Nothing says what is committed: no two observations are alike.
       return { clock, open: new Set(), snapshot: { xmin: 0n, xmax: 0n, text: clock.toString() }, watched, log: serverLog(log, innodb.log) };
     },
     async [Symbol.asyncDispose]() {
@@ -138,7 +138,7 @@ function sessionSetup(statementTimeoutMs: number, isMariadb: boolean): readonly 
     'SET SESSION TRANSACTION READ ONLY',
     'SET SESSION autocommit = 1',
     'SET SESSION group_concat_max_len = 1048576',
-    // Rows as they stand, whatever the server shows by default of tables WITH SYSTEM VERSIONING.
+    // The current rows, whatever the server shows by default of tables WITH SYSTEM VERSIONING.
     ...(isMariadb ? ['SET SESSION system_versioning_asof = DEFAULT'] : []),
     `SET SESSION lock_wait_timeout = ${Math.max(1, Math.ceil(seconds))}`,
     isMariadb ? `SET SESSION max_statement_time = ${seconds}` : `SET SESSION max_execution_time = ${statementTimeoutMs}`,

@@ -14,7 +14,7 @@ export function schemaIdOf(bytes: Buffer): number | null {
   return bytes.length < payloadStart ? null : bytes.readUInt32BE(1);
 }
 
-/** What stands before a payload written with the schema of this id. */
+/** What comes before a payload written with the schema of this id. */
 export function frameOf(id: number): Buffer {
   const bytes = Buffer.alloc(payloadStart);
   bytes.writeUInt32BE(id, 1);

@@ -1,6 +1,6 @@
 import type { ColumnType } from '../../encoding/column-type.ts';
 
-/** A column as information_schema tells it. */
+/** A column as information_schema describes it. */
 export type DeclaredType = {
   /** `bigint` */
   readonly dataType: string;
@@ -51,7 +51,7 @@ export function readsThrough(name: string): 'HEX' | 'DOUBLE' | null {
   return name === 'float' ? 'DOUBLE' : null;
 }
 
-/** SQL that makes a value of the type from the text that stands for the question mark. A number that is compared as a text is compared as a double. */
+/** SQL that makes a value of the type from the text that replaces the question mark. A number that is compared as a text is compared as a double. */
 export function castOf({ dataType, columnType }: DeclaredType): string {
   if (isBinary(dataType)) return 'UNHEX(?)';
   if (integers.has(dataType)) return columnType.includes('unsigned') || dataType === 'year' ? 'CAST(? AS UNSIGNED)' : 'CAST(? AS SIGNED)';

@@ -27,7 +27,7 @@ export function touchedSql(grammar: Grammar, short: Short, changed: ModelTable, 
   });
 }
 
-/** The mirror's key columns that are the projection's key, by position; null when a query must tell. */
+/** The mirror's key columns that are the projection's key, by position; null when a query must find them. */
 export function ownKey(short: Short, changed: string, table: ModelTable): readonly number[] | null {
   const [leaf, ...more] = short.leaves;
   if (leaf?.id !== changed || more.length > 0 || short.restricted.id !== changed) return null;
