@@ -6,13 +6,14 @@ import {
   CdcError,
   describeError,
   pause,
+  serveMonitoring,
   type Logger,
   type PipelineConfig,
   type PollerTableConfig,
 } from '#pipeline/index.ts';
 import { shareInGroup, takeAll, type Share } from './membership/share.ts';
-import { startPollerHttp } from './metrics/http-server.ts';
 import type { Metrics, ProcessFigures } from './metrics/prometheus.ts';
+import { readinessOf } from './metrics/readiness.ts';
 import { createGovernor } from './pace/governor.ts';
 import { positionTopic } from './position/position-topic.ts';
 import { createRegistrar } from './schemas/registration.ts';
@@ -96,7 +97,13 @@ async function serve(
   cleanup: AsyncDisposableStack,
 ): Promise<void> {
   if (poller.http === undefined || metrics === null) return;
-  const http = cleanup.use(await startPollerHttp(poller.http, metrics, figures));
+  const monitored = {
+    whyNotReady: () => readinessOf(figures()).reasons,
+    status: figures,
+    contentType: metrics.contentType,
+    metrics: () => metrics.render(),
+  };
+  const http = cleanup.use(await serveMonitoring(poller.http, monitored, 'poller.http'));
   logger.info({ url: http.url }, 'serving /metrics, /livez, /readyz and /status');
 }
 

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { createMetrics } from '#cdc-poller/index.ts';
 import { guardMetrics } from '#connectors/index.ts';
 import { markdownTable } from '#pipeline/index.ts';
+import { createReadModelMetrics } from '#read-model/index.ts';
 import { createGatewayMetrics, createMetrics as queryApiMetrics, createOrderMetrics } from '#services/index.ts';
 
 /** Where the reference of all metrics is. */
@@ -39,6 +40,11 @@ export function metricsReference(): string {
   return [
     opening,
     section('Poller', 'Served at `/metrics` of `poller.http`.', poller.registry.getMetricsAsArray()),
+    section(
+      'Read model',
+      'Served at `/metrics` of `readModel.http`.',
+      createReadModelMetrics().registry.getMetricsAsArray(),
+    ),
     section('Guard', 'Served at `/metrics` by `cdc connectors watch --metrics-port`.', guard.registry.getMetricsAsArray()),
     section(
       'Query API',

@@ -51,4 +51,5 @@ export { markdownTable, wrapped } from './markdown.ts';
 export { nodeFlags } from './cli/node-flags.ts';
 export { atMost, pause, unlessAborted } from './pause.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';
+export { serveMonitoring, type Monitored, type MonitoringServer } from './monitoring-server.ts';
 export { visible, visibleLine } from './cli/visible.ts';

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { CliContext } from '#pipeline/index.ts';
-import { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
+import { describeFreshness } from './freshness/read-freshness.ts';
 import { migrateCommand, planCommand } from './plan-commands.ts';
 import type { ReadCaptured } from './mirrors/plan/wanted-mirrors.ts';
 import { parkedCommand } from './parking/commands.ts';
@@ -12,7 +12,7 @@ import { requireModel, requireReadModel } from './model-config.ts';
 import { startReadModel } from './start.ts';
 import type { Stop } from './rebuild/versions.ts';
 import type { ProjectionFault } from './views/projection-faults.ts';
-import { readModelStatus, standingViews, stoppedModels, type PartitionStatus } from './status.ts';
+import { readModelStatus, type ModelStatus, type PartitionStatus } from './status.ts';
 
 type ModelOption = { readonly model?: readonly string[] };
 
@@ -49,25 +49,20 @@ export function readModelCommand(context: CliContext, readCaptured: ReadCaptured
     .option('--model <name...>', 'only these models')
     .option('--json', 'print JSON')
     .action(async ({ model, json }: ModelOption & { readonly json?: boolean }) => {
-      const config = await context.config();
-      const status = await readModelStatus(config, model, context.logger);
-      const stops = await stoppedModels(config, model, context.logger);
-      const freshness = await readFreshness(config, model, context.logger);
-      const views = await standingViews(config, model, context.logger);
-      const rows = status.map((row) => ({
-        ...row,
-        freshness: freshness.find((each) => each.model === row.model),
-        standingViews: views.get(row.model) ?? [],
-      }));
-      context.print(
-        json === true
-          ? JSON.stringify(rows, bigintAsText, 2)
-          : [statusTable(status), ...[...stops].map(stopText), ...[...views].flatMap(viewTexts), ...freshness.map(describeFreshness)].join(
-              '\n',
-            ),
+      const models = await readModelStatus(await context.config(), model, context.logger);
+      const rows = models.flatMap(({ partitions, freshness, haltedViews }) =>
+        partitions.map((row) => ({ ...row, freshness, standingViews: haltedViews })),
       );
-      if (stops.size > 0 || [...views.values()].some((faults) => faults.length > 0) || freshness.some(({ state }) => state === 'stale'))
-        context.setExitCode(1);
+      const texts = [
+        statusTable(rows),
+        ...models.flatMap(({ model: name, stopped }) => (stopped === null ? [] : [stopText(name, stopped)])),
+        ...models.flatMap(({ model: name, haltedViews }) => viewTexts(name, haltedViews)),
+        ...models.map(({ freshness }) => describeFreshness(freshness)),
+      ];
+      context.print(json === true ? JSON.stringify(rows, bigintAsText, 2) : texts.join('\n'));
+      const isBad = ({ stopped, haltedViews, freshness }: ModelStatus): boolean =>
+        stopped !== null || haltedViews.length > 0 || freshness.state === 'stale';
+      if (models.some(isBad)) context.setExitCode(1);
     });
 
   for (const one of [parkedCommand(context), skipCommand(context), rebuildCommand(context), versionsCommand(context)])
@@ -88,11 +83,11 @@ function statusTable(status: readonly PartitionStatus[]): string {
   return [table.toString(), ...haltsOf(status)].join('\n');
 }
 
-function stopText([model, { code, cause, remedy, stoppedAt }]: readonly [string, Stop]): string {
+function stopText(model: string, { code, cause, remedy, stoppedAt }: Stop): string {
   return `${model} is applied by no process since ${stoppedAt}: ${code}: ${cause}\n  remedy: ${remedy}`;
 }
 
-function viewTexts([model, faults]: readonly [string, readonly ProjectionFault[]]): readonly string[] {
+function viewTexts(model: string, faults: readonly ProjectionFault[]): readonly string[] {
   return faults.map(
     ({ projection, code, cause, remedy, since }) =>
       `view ${model}.${projection} halts since ${since}: ${code}: ${cause}\n  remedy: ${remedy}`,

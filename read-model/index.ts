@@ -11,6 +11,7 @@ export { inTransaction, openPool, queryText, qualified, unreachable, type Databa
 export { haltedPartitions } from './faults/halts.ts';
 export { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
 export { migrate, requireMigrated, type Migrated } from './migrate.ts';
+export { createReadModelMetrics } from './monitoring/metrics.ts';
 export { loadMirrors } from './mirrors/mirror-catalogue.ts';
 export type { Mirror } from './mirrors/mirror.ts';
 export { deletedColumn, lsnColumn } from './mirrors/own-columns.ts';

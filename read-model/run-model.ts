@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { createBatchScheduler } from './apply/batch-scheduler.ts';
 import type { TargetModel } from './apply/write-changes.ts';
 import type { Mirror } from './mirrors/mirror.ts';
+import type { ModelState } from './monitoring/model-states.ts';
 import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
 import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';
 import { retrying } from './retry.ts';
@@ -29,6 +30,8 @@ export type ModelRun = TargetModel & {
   readonly admin: KafkaAdmin;
   readonly pool: Pool;
   readonly logger: Logger;
+  /** Hears what the run is doing. */
+  readonly onState?: (state: ModelState) => void;
 };
 
 /** A model that could not go on begins again after so long. */
@@ -56,8 +59,13 @@ export async function runModel(run: ModelRun, signal: AbortSignal): Promise<void
   try {
     while (!signal.aborted) {
       // Whoever puts transactions together must read all partitions: of several processes one does, the others wait.
+      if (run.consistency === 'transaction') run.onState?.('waiting to take over');
       await using alone = run.consistency === 'transaction' ? await holdAlone(run.pool, run.schema, logger, signal) : null;
-      if (present.length === 0) present = await waitForNewTopics(admin, topicsOf(run, mirrors), [], logger, signal);
+      if (present.length === 0) {
+        run.onState?.('waiting for topics');
+        present = await waitForNewTopics(admin, topicsOf(run, mirrors), [], logger, signal);
+      }
+      run.onState?.('joining');
       const held = alone === null ? signal : AbortSignal.any([signal, alone.lost]);
       present = await consumeUntilMoreTopics(run, mirrors, present, held).catch(async (error: unknown) => {
         if (signal.aborted) throw error;
@@ -128,10 +136,12 @@ async function consumeUntilMoreTopics(
       return joined;
     });
     logger.info({ schema, topics: present, group: run.groupId }, 'read model consumes');
+    run.onState?.('consuming');
     const more = present.length === topics.length ? [] : [waitForNewTopics(admin, topics, present, logger, membership)];
     try {
       return await unlessAborted(Promise.race([closedEarly(consumer.closed), failed.promise, ...more]), signal);
     } finally {
+      run.onState?.('joining');
       // Before the consumer is disposed: what waits for the database lets go, and its batches count as not applied.
       ended.abort();
       for (const promise of more) promise.catch(() => undefined);

@@ -5,6 +5,8 @@ import type { ClientConfig, Pool } from 'pg';
 import { inTransaction, openPool, unreachable } from './database.ts';
 import { followFreshness } from './freshness/follow-freshness.ts';
 import { requireMigrated } from './migrate.ts';
+import { modelStates, type ModelState } from './monitoring/model-states.ts';
+import { serveReadModel } from './monitoring/serve.ts';
 import { loadMirrors } from './mirrors/mirror-catalogue.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import { untilOtherMirrors } from './mirrors/other-mirrors.ts';
@@ -45,17 +47,23 @@ export async function startReadModel({ config, models, projectionsOf, logger, si
   const readModel = requireReadModel(config);
   const selected = selectModels(readModel, models);
   const database = readDatabaseConfig(readModel);
+  const states = modelStates(selected);
+  const stack = new AsyncDisposableStack();
+  stack.use(await serveReadModel(config, states, logger));
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
   const kafka = connectKafka(config.kafka, logger);
   const decoder = eventDecoder(config.schemaRegistry);
-  const admin = await openAdmin(kafka, config, logger, until);
-  const runs: Promise<void>[] = [];
-  const stack = new AsyncDisposableStack();
+  const admin = await openAdmin(kafka, config, logger, until).catch(async (error: unknown) => {
+    await stack.disposeAsync();
+    throw error;
+  });
   stack.use(admin);
+  const runs: Promise<void>[] = [];
   const failures: unknown[] = [];
   for (const schema of selected) {
     const settings = requireModel(readModel, schema);
+    const onState = (state: ModelState): void => states.set(schema, state);
     const log = logger.child({ model: schema });
     const pool = openPool(database, log);
     stack.defer(() => pool.end());
@@ -64,16 +72,17 @@ export async function startReadModel({ config, models, projectionsOf, logger, si
       await recordStop(pool, schema, null);
       if (projectionsOf !== undefined && fingerprintOf(await projectionsOf(schema)) !== loaded.fingerprint) log.warn(filesDiffer(schema));
       const { groupId, clockAheadMs } = settings;
-      const model = { ...runSettings(settings), schema, decoder, groupId, ...loaded, kafka, admin, pool, logger: log };
+      const model = { ...runSettings(settings), schema, decoder, groupId, ...loaded, kafka, admin, pool, logger: log, onState };
       runs.push(
         runWhileTheyStay(
           model,
           () => waitForSchema(database, schema, log, until),
           (run, ending) => runWithFreshness(run, clockAheadMs, ending),
           until,
-        ),
+        ).finally(() => onState('ended')),
       );
     } catch (error) {
+      onState('ended');
       if (until.aborted) failures.push(error);
       else failures.push(await reported(error, pool, schema, log));
     }

@@ -1,13 +1,15 @@
-import { connectKafka } from '#kafka/index.ts';
+import { connectKafka, type KafkaAdmin } from '#kafka/index.ts';
+import type { TopicPartition } from '#kafka/port.ts';
 import type { Logger, PipelineConfig } from '#pipeline/index.ts';
+import type { Pool } from 'pg';
+import { appliedOffsets } from './apply/positions.ts';
 import { openPool } from './database.ts';
+import { haltedPartitions, type Halt } from './faults/halts.ts';
+import { freshnessOf, type Freshness } from './freshness/read-freshness.ts';
 import { requireMigrated } from './migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel, selectModels } from './model-config.ts';
 import { parkedCounts } from './parking/parked-events.ts';
-import { appliedOffsets } from './apply/positions.ts';
-import type { TopicPartition } from '#kafka/port.ts';
-import { readVersion, type Stop } from './rebuild/versions.ts';
-import { haltedPartitions, type Halt } from './faults/halts.ts';
+import { listVersions, readVersion, type Stop } from './rebuild/versions.ts';
 import { projectionFaults, type ProjectionFault } from './views/projection-faults.ts';
 
 /** How far one partition of one model is behind Kafka. Offsets count control records too, so `lag` is an upper bound of events. */
@@ -35,69 +37,49 @@ export type PartitionStatus = {
   readonly stopped: Stop | null;
 };
 
-/**
- * The state of each model's partitions that have been claimed once.
- *
- * @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, KAFKA_UNREACHABLE
- */
+/** The state of one model, whichever processes apply it. */
+export type ModelStatus = {
+  readonly model: string;
+  /** The version that serves. */
+  readonly version: number;
+  /** The version that is being filled, if one is. */
+  readonly rebuilding: number | null;
+  /** Why the process that applied the model has given it up; null when it has not. */
+  readonly stopped: Stop | null;
+  readonly freshness: Freshness;
+  /** The views that halt, and why. */
+  readonly haltedViews: readonly ProjectionFault[];
+  readonly tornTransactions: bigint;
+  /** Those that have been claimed once. */
+  readonly partitions: readonly PartitionStatus[];
+};
+
+/** @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, KAFKA_UNREACHABLE */
 export async function readModelStatus(
   config: PipelineConfig,
   models: readonly string[] | undefined,
   logger: Logger,
-): Promise<readonly PartitionStatus[]> {
+): Promise<readonly ModelStatus[]> {
   const readModel = requireReadModel(config);
   const pool = openPool(readDatabaseConfig(readModel), logger, 1);
   try {
     await using admin = await connectKafka(config.kafka, logger).admin();
-    const existing = new Set(await admin.listTopics());
-    const status: PartitionStatus[] = [];
+    const found: ModelStatus[] = [];
     for (const model of selectModels(readModel, models)) {
-      const { consistency } = requireModel(readModel, model);
+      const { consistency, staleAfterMs } = requireModel(readModel, model);
       await requireMigrated(pool, model);
-      const applied = await appliedOffsets(pool, model);
-      const parked = await parkedCounts(pool, model);
-      const halts = new Map((await haltedPartitions(pool, model)).map(({ topic, partition, ...halt }) => [`${topic}/${partition}`, halt]));
       const { version, tornTransactions, stopped } = await readVersion(pool, model);
-      const topics = [...new Set(applied.map(({ topic }) => topic))].filter((topic) => existing.has(topic));
-      const ends = new Map<string, bigint>();
-      for (const topic of topics) {
-        for (const { partition, high } of await admin.offsetsOf(topic)) ends.set(`${topic}/${partition}`, high);
-      }
-      for (const { topic, partition, nextOffset, updatedAt } of applied) {
-        const place = `${topic}/${partition}`;
-        const endOffset = ends.get(place) ?? null;
-        const lag = endOffset === null ? null : endOffset - nextOffset;
-        const progress = { appliedOffset: nextOffset, endOffset, lag, appliedAt: updatedAt };
-        const quality = {
-          parked: parked.get(place) ?? 0,
-          halted: halts.get(place) ?? null,
-          consistency,
-          tornTransactions,
-          version,
-          stopped,
-        };
-        status.push({ model, topic, partition, ...progress, ...quality });
-      }
-    }
-    return status;
-  } finally {
-    await pool.end();
-  }
-}
-
-/** The views of each model that halt, and why. @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
-export async function standingViews(
-  config: PipelineConfig,
-  models: readonly string[] | undefined,
-  logger: Logger,
-): Promise<ReadonlyMap<string, readonly ProjectionFault[]>> {
-  const readModel = requireReadModel(config);
-  const pool = openPool(readDatabaseConfig(readModel), logger, 1);
-  try {
-    const found = new Map<string, readonly ProjectionFault[]>();
-    for (const model of selectModels(readModel, models)) {
-      await requireMigrated(pool, model);
-      found.set(model, await projectionFaults(pool, model));
+      const candidate = (await listVersions(pool, model)).findLast((other) => other.version > version);
+      found.push({
+        model,
+        version,
+        rebuilding: candidate?.version ?? null,
+        stopped,
+        freshness: await freshnessOf(pool, model, staleAfterMs),
+        haltedViews: await projectionFaults(pool, model),
+        tornTransactions,
+        partitions: await partitionsOf(pool, admin, { model, version, consistency, tornTransactions, stopped }),
+      });
     }
     return found;
   } finally {
@@ -105,22 +87,37 @@ export async function standingViews(
   }
 }
 
-/** The models whose process has given them up, and why. @throws CdcError READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED */
-export async function stoppedModels(
-  config: PipelineConfig,
-  models: readonly string[] | undefined,
-  logger: Logger,
-): Promise<ReadonlyMap<string, Stop>> {
-  const readModel = requireReadModel(config);
-  const pool = openPool(readDatabaseConfig(readModel), logger, 1);
-  try {
-    const found = new Map<string, Stop>();
-    for (const model of selectModels(readModel, models)) {
-      const { stopped } = await readVersion(pool, model);
-      if (stopped !== null) found.set(model, stopped);
-    }
-    return found;
-  } finally {
-    await pool.end();
+type OfModel = Pick<PartitionStatus, 'model' | 'version' | 'consistency' | 'tornTransactions' | 'stopped'>;
+
+async function partitionsOf(pool: Pool, admin: KafkaAdmin, ofModel: OfModel): Promise<readonly PartitionStatus[]> {
+  const { model } = ofModel;
+  const applied = await appliedOffsets(pool, model);
+  const parked = await parkedCounts(pool, model);
+  const halts = new Map((await haltedPartitions(pool, model)).map(({ topic, partition, ...halt }) => [`${topic}/${partition}`, halt]));
+  const ends = await endOffsets(admin, new Set(applied.map(({ topic }) => topic)));
+  return applied.map(({ topic, partition, nextOffset, updatedAt }) => {
+    const place = `${topic}/${partition}`;
+    const endOffset = ends.get(place) ?? null;
+    return {
+      topic,
+      partition,
+      appliedOffset: nextOffset,
+      endOffset,
+      lag: endOffset === null ? null : endOffset - nextOffset,
+      appliedAt: updatedAt,
+      parked: parked.get(place) ?? 0,
+      halted: halts.get(place) ?? null,
+      ...ofModel,
+    };
+  });
+}
+
+async function endOffsets(admin: KafkaAdmin, topics: ReadonlySet<string>): Promise<ReadonlyMap<string, bigint>> {
+  const existing = new Set(await admin.listTopics());
+  const ends = new Map<string, bigint>();
+  for (const topic of topics) {
+    if (!existing.has(topic)) continue;
+    for (const { partition, high } of await admin.offsetsOf(topic)) ends.set(`${topic}/${partition}`, high);
   }
+  return ends;
 }

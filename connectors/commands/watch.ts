@@ -1,5 +1,5 @@
-import { CdcError, type CliContext } from '#pipeline/index.ts';
-import { guardMetrics, serveMetrics } from '../guard/metrics.ts';
+import { CdcError, serveMonitoring, type CliContext } from '#pipeline/index.ts';
+import { guardMetrics } from '../guard/metrics.ts';
 import { watchConnectors, type GuardEvent } from '../guard/watch.ts';
 import { clientOf, connectorPaths, filesOf, guardPolicy, replicatorOf } from './connect-context.ts';
 
@@ -23,8 +23,11 @@ export async function watch(context: CliContext, names: readonly string[], optio
     files.map(({ name }) => name),
     policy.intervalMs,
   );
-  await using server = metricsPort === undefined ? undefined : await serveMetrics(metrics, portOf(metricsPort), metricsHost);
-  if (server !== undefined) context.progress(`metrics at http://${metricsHost}:${server.port}/metrics`);
+  await using server =
+    metricsPort === undefined
+      ? undefined
+      : await serveMonitoring({ host: metricsHost, port: portOf(metricsPort) }, metrics.monitored, '--metrics-port');
+  if (server !== undefined) context.progress(`metrics at ${server.url}/metrics`);
   using open = new DisposableStack();
   if (!once) open.use(await context.followFiles(await connectorPaths(context)));
   if (!once) context.progress(`watching ${files.map(({ name }) => name).join(', ')}`);

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
+import type { Monitored } from '#pipeline/index.ts';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { alarmNames, type GuardMemory, type GuardView } from './decide.ts';
 import type { GuardEvent } from './watch.ts';
@@ -10,9 +9,7 @@ export type GuardMetrics = {
   readonly registry: Registry;
   readonly observed: (name: string, view: GuardView, memory: GuardMemory) => void;
   readonly event: (event: GuardEvent) => void;
-  readonly text: () => Promise<string>;
-  /** Why the guard does not do its work; empty when it does. */
-  readonly unready: () => readonly string[];
+  readonly monitored: Monitored;
 };
 
 /** For the connectors of these names, looked at every `intervalMs`. */
@@ -45,50 +42,25 @@ export function guardMetrics(guarded: readonly string[], intervalMs: number): Gu
       if (event === 'restart') restarts.inc({ connector });
       if (event === 'slot-dropped') dropped.inc({ connector });
     },
-    text: () => registry.metrics(),
-    unready: () => whyNotReady(checks, guarded, performance.now(), intervalMs),
+    monitored: {
+      whyNotReady: () => whyNotReady(checks, guarded, performance.now(), intervalMs),
+      status: () => ({
+        connectors: guarded.map((connector) => {
+          const last = checks.get(connector);
+          if (last === undefined) return { connector, checkedAt: null };
+          const ageMs = Math.round(performance.now() - last.at);
+          return { connector, checkedAt: new Date(Date.now() - ageMs).toISOString(), state: last.connector, source: last.source };
+        }),
+      }),
+      contentType: registry.contentType,
+      metrics: () => registry.metrics(),
+    },
   };
 }
 
 function setOrRemove(metric: Gauge, connector: string, value: number | null): void {
   if (value === null) metric.remove({ connector });
   else metric.set({ connector }, value);
-}
-
-/** Serves `/metrics`, and `/readyz` (200, or 503 with the reasons), at a port (0: any free one) of `host`. @throws when the port is taken */
-export async function serveMetrics(
-  metrics: GuardMetrics,
-  port: number,
-  host: string,
-): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((request, response) => {
-    if (request.url === '/readyz') {
-      const reasons = metrics.unready();
-      response
-        .writeHead(reasons.length === 0 ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' })
-        .end(`${reasons.length === 0 ? 'ready' : reasons.join('; ')}\n`);
-      return;
-    }
-    if (request.url !== '/metrics') {
-      response.writeHead(404).end();
-      return;
-    }
-    metrics.text().then(
-      (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text),
-      () => response.writeHead(500).end(),
-    );
-  });
-  server.listen(port, host);
-  await once(server, 'listening');
-  const address = server.address();
-  return {
-    port: address !== null && typeof address === 'object' ? address.port : port,
-    [Symbol.asyncDispose]: async () => {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
 }
 
 /** The last look at one connector. */

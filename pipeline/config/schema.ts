@@ -336,6 +336,7 @@ const connect = z.strictObject({
 const readModel = database.extend({
   user: name.describe('User name.'),
   password: z.string().default('').describe('As ${NAME}: never in the file.'),
+  http: http.optional(),
   models: z
     .record(z.string().regex(/^[a-z_][a-z0-9_]*$/), model)
     .describe('One read model for each strategy. Its name is the name of its schema.'),

@@ -23,6 +23,11 @@ export const generalErrors = {
     remedy: 'Correct the setting in the message. docs/reference/settings.md lists all settings.',
     exitCode: 78,
   },
+  MONITORING_UNAVAILABLE: {
+    cause: 'The program cannot listen on the address for monitoring: another program uses it, or it does not belong to this machine.',
+    remedy: 'Choose another port (0 takes a free one) or host in the setting that the message names.',
+    exitCode: 73,
+  },
   DIALECT_UNSUPPORTED: {
     cause: 'The command works on Postgres, or on a database with a log, and legacyDb.dialect is mariadb or h2.',
     remedy:

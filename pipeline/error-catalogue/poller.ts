@@ -130,9 +130,4 @@ export const pollerErrors = {
     remedy: 'Remove sweep from this table, or use the log-based strategy for it.',
     exitCode: 78,
   },
-  POLLER_HTTP_UNAVAILABLE: {
-    cause: 'The poller cannot listen on the address of poller.http: another program uses it, or it does not belong to this machine.',
-    remedy: 'Choose another poller.http.port (0 takes a free one) or host.',
-    exitCode: 73,
-  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -1,6 +1,6 @@
 import type { PipelineConfig } from '#pipeline/index.ts';
 import type { Logger } from '#pipeline/index.ts';
-import { openPool, qualified, queryText } from '../database.ts';
+import { openPool, qualified, queryText, type Database } from '../database.ts';
 import { parseHeard } from './heard.ts';
 import type { PassedOver } from './heartbeats.ts';
 import { requireMigrated } from '../migrate.ts';
@@ -29,19 +29,24 @@ export async function readFreshness(
     const found: Freshness[] = [];
     for (const model of selectModels(readModel, models)) {
       await requireMigrated(pool, model);
-      const [row] = await queryText(
-        pool,
-        `SELECT as_of, round(extract(epoch FROM clock_timestamp() - as_of), 3), heard FROM ${qualified(model, 'freshness')}`,
-      );
-      const [asOf = null, seconds = null, heard = null] = row ?? [];
-      const { passedOver } = parseHeard(heard);
-      const staleSeconds = seconds === null ? null : Number(seconds);
-      found.push({ model, asOf, staleSeconds, passedOver, state: stateOf(staleSeconds, requireModel(readModel, model).staleAfterMs) });
+      found.push(await freshnessOf(pool, model, requireModel(readModel, model).staleAfterMs));
     }
     return found;
   } finally {
     await pool.end();
   }
+}
+
+/** Of a model that is migrated. */
+export async function freshnessOf(database: Database, model: string, staleAfterMs: number): Promise<Freshness> {
+  const [row] = await queryText(
+    database,
+    `SELECT as_of, round(extract(epoch FROM clock_timestamp() - as_of), 3), heard FROM ${qualified(model, 'freshness')}`,
+  );
+  const [asOf = null, seconds = null, heard = null] = row ?? [];
+  const { passedOver } = parseHeard(heard);
+  const staleSeconds = seconds === null ? null : Number(seconds);
+  return { model, asOf, staleSeconds, passedOver, state: stateOf(staleSeconds, staleAfterMs) };
 }
 
 function stateOf(staleSeconds: number | null, staleAfterMs: number): Freshness['state'] {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { startReadModel } from '#read-model/index.ts';
 import { migrateOrders } from '#test/support/order-mirrors.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { hostileMessage } from '#test/support/hostile-events.ts';
 import { customer, product, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -66,7 +66,7 @@ test(`whatever the messages of a topic say (seed ${seed}, ${rounds} rounds)`, { 
     );
     const outcome = await eventually(
       async () => {
-        const status = await readModelStatus(config, ['model'], silentLogger);
+        const status = await partitionStatus(config, ['model']);
         const one = status.find((row) => row.topic === topic);
         return { done: one !== undefined && one.appliedOffset >= end, halted: one?.halted ?? null };
       },

@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import { silentLogger } from '#pipeline/index.ts';
 import { migrate } from '#read-model/index.ts';
 import { dropVersions, rebuild, type RebuildOptions } from '#read-model/rebuild/rebuild.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { customer, order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel } from '#test/support/read-model.ts';
@@ -25,8 +25,7 @@ test(
         'customers',
         [1, 2, 3, 4].map((id) => upsert('customers', { ...customer(id), nickname: 'n' })),
       );
-      const waits = async () =>
-        (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => (halted === null ? [] : [halted]));
+      const waits = async () => (await partitionStatus(model.config)).flatMap(({ halted }) => (halted === null ? [] : [halted]));
       const [wait] = await eventually(waits, (found) => found.length > 0, 120_000);
       assert.equal(wait?.code, 'READ_MODEL_LOCKED');
       assert.ok(wait.cause.includes(`pid ${await pidOf(holder)} `), wait.cause);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { CdcError } from '#pipeline/index.ts';
 import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import { inTransaction } from '#read-model/database.ts';
 import { drainQueue } from '#read-model/parking/drain.ts';
 import { queuesOf } from '#read-model/parking/parked-events.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { createDirectModel } from '#test/support/direct-apply.ts';
 import { cdcProcess } from '#test/support/cli-process.ts';
 import { order, product, upsert, type Columns } from '#test/support/order-events.ts';
@@ -186,7 +186,7 @@ test(`every event of a topic is applied, superseded or parked, and exactly one o
 });
 
 async function haltOf(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string }> {
-  const halts = async () => (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => halted ?? []);
+  const halts = async () => (await partitionStatus(model.config)).flatMap(({ halted }) => halted ?? []);
   const [halt] = await eventually(halts, (found) => found.length > 0);
   assert.ok(halt);
   return halt;

@@ -7,7 +7,7 @@ import { commitBatches } from '#read-model/apply/commit-batches.ts';
 import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
 import { HaltedTableError } from '#read-model/faults/halts.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { startTestConnector } from '#test/support/connect.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { createDirectModel } from '#test/support/direct-apply.ts';
@@ -21,7 +21,7 @@ import { runWith } from '#test/support/run-model.ts';
 type Halted = { readonly topic: string; readonly partition: number; readonly cause: string; readonly remedy: string };
 
 async function halted(model: ReadModelFixture): Promise<readonly Halted[]> {
-  const status = await readModelStatus(model.config, undefined, silentLogger);
+  const status = await partitionStatus(model.config);
   return status.flatMap(({ topic, partition, halted: halt }) => {
     if (halt === null) return [];
     assert.equal(halt.code, 'READ_MODEL_SCHEMA_CHANGED');

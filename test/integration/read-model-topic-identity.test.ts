@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { silentLogger } from '#pipeline/index.ts';
-import { readModelStatus } from '#read-model/status.ts';
+
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { customer, order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { createReadModel, type ReadModelFixture } from '#test/support/read-model.ts';
@@ -29,7 +29,7 @@ async function sendOrders(model: ReadModelFixture, count: number, first = 1, sta
 }
 
 const halts = async (model: ReadModelFixture) =>
-  (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ topic, partition, halted }) =>
+  (await partitionStatus(model.config)).flatMap(({ topic, partition, halted }) =>
     halted === null ? [] : [{ topic, partition, ...halted }],
   );
 

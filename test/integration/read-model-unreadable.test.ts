@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
 import { skipUnreadable, type SkipRange } from '#read-model/faults/skip.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { boundaryTopic } from '#read-model/transactions/boundary.ts';
 import { customer, order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -23,7 +23,7 @@ type Halted = {
 };
 
 async function halted(model: ReadModelFixture): Promise<readonly Halted[]> {
-  const status = await readModelStatus(model.config, undefined, silentLogger);
+  const status = await partitionStatus(model.config);
   return status.flatMap(({ topic, partition, halted: halt }) =>
     halt === null ? [] : [{ topic, partition, code: halt.code, cause: halt.cause, remedy: halt.remedy }],
   );

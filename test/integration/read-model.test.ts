@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unavailableValue } from '#change-events/index.ts';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { CdcError, silentLogger } from '#pipeline/index.ts';
-import { readModelStatus } from '#read-model/status.ts';
+import { CdcError } from '#pipeline/index.ts';
+import { partitionStatus } from '#test/support/read-model-status.ts';
 import { customer, item, order, product, remove, tombstone, truncation, upsert } from '#test/support/order-events.ts';
 import { deleteRecords } from '#test/support/delete-records.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -189,7 +189,7 @@ test(
 
 /** Of the one partition that halts: code, cause and remedy. Waits for it. */
 async function haltOf(model: ReadModelFixture): Promise<{ readonly code: string; readonly cause: string; readonly remedy: string }> {
-  const halts = async () => (await readModelStatus(model.config, undefined, silentLogger)).flatMap(({ halted }) => halted ?? []);
+  const halts = async () => (await partitionStatus(model.config)).flatMap(({ halted }) => halted ?? []);
   const [halt] = await eventually(halts, (found) => found.length > 0);
   assert.ok(halt);
   return halt;
