@@ -69,18 +69,17 @@ test('rows and position are of one version of the model, while versions change p
     UPDATE other.freshness SET as_of = '2026-01-01T00:00:02Z'`);
   const api = await scene.start();
   const seen = new Map<string, number>();
-  const readers = [path, path, path, '/v1/customers?fields=name&limit=1'].map((each) =>
-    repeat(async () => {
-      const { row, position, asOf } = stateOf(await get(api, each));
-      const name = `${row} ${position} ${asOf}`;
-      seen.set(name, (seen.get(name) ?? 0) + 1);
-    }),
-  );
-  const answers = (): number => [...seen.values()].reduce((sum, count) => sum + count, 0);
+  const ask = async (each: string): Promise<void> => {
+    const answer = await get(api, each);
+    // Who meets one switch after another is refused in the end, and has nothing that could be wrong.
+    if (answer.status === 503) return;
+    const { row, position, asOf } = stateOf(answer);
+    const name = `${row} ${position} ${asOf}`;
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+  };
+  const readers = [path, path, path, '/v1/customers?fields=name&limit=1'].map((each) => repeat(() => ask(each)));
   for (let round = 0; round < 60; round += 1) {
-    // Each version serves a while: a request is asked again five times at most.
-    const until = answers() + 8;
-    while (answers() < until) await get(api, '/livez');
+    for (let count = 0; count < 4; count += 1) await ask(path);
     await read.query(`ALTER SCHEMA model RENAME TO waiting; ALTER SCHEMA other RENAME TO model; ALTER SCHEMA waiting RENAME TO other`);
   }
   for (const reader of readers) await reader.stop();

@@ -65,7 +65,7 @@ test('readings: one that took its time is as old as when it was asked for', asyn
   assert.equal(taken, 2);
 });
 
-test('what a reading says of a table: its own topics, the time since then, and a projection no fresher than it stands', () => {
+test('what a reading says of a table: its own topics, the time since then, and a halted projection no fresher than its halt', () => {
   const one = reading({ halted: new Map([['view', 400_000n]]) });
   const table = { name: 'a', topics: ['t.a'] };
   assert.deepEqual([...appliedOf(one, table, 1_000_000n).position.keys()], ['t.a/0', 't.a/1']);

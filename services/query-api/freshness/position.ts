@@ -83,7 +83,7 @@ export function hasReached({ offsets, asOf }: Reached, wanted: Wanted): boolean 
   return [...wanted.offsets].every(([place, offset]) => (offsets.get(place) ?? -1n) >= offset);
 }
 
-/** As the database tells it: `topic/partition=offset` separated by spaces. */
+/** As the database writes it: `topic/partition=offset` separated by spaces. */
 export function readOffsets(text: string | null): Position {
   const pairs = text === null || text === '' ? [] : text.split(' ');
   return new Map(

@@ -6,19 +6,19 @@ import type { ListQuery } from './list-query.ts';
 
 /**
  * A page as one SELECT. It begins after a row's values by keyset, never by counting: each branch of the condition is a range of the index, so the last page
- * costs what the first does. Rows of equal values of an index are put in order by the key, so all of them are read. Nulls stand last, as in Postgres' own
+ * costs what the first does. Rows of equal values of an index are put in order by the key, so all of them are read. Nulls come last, as in Postgres' own
  * order. Pure.
  */
 
 /** The columns of the question's rows, in order. */
 const pageColumns = ['json', 'key', 'place', 'fits'] as const;
 
-/** Where the rows are: what stands behind FROM. */
+/** Where the rows are: what comes after FROM. */
 type Place = { readonly from: string };
 
 type AddValue = (value: string, column: Column) => string;
 
-/** `maxBytes`: rows beyond it are given without their JSON. One row more than the limit, which tells that there is a next page. */
+/** `maxBytes`: rows beyond it are given without their JSON. One row more than the limit, which shows that there is a next page. */
 export function pageQuestion({ from }: Place, table: Table, query: ListQuery, maxBytes: number): PageQuestion {
   const values: unknown[] = [];
   const add: AddValue = (value, { type }) => {

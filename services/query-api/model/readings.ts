@@ -20,7 +20,7 @@ export type Reading = {
   readonly asOf: bigint | null;
   /** The server's clock, in µs since the epoch. */
   readonly at: bigint;
-  /** Projections that stand, and since when: µs since the epoch. */
+  /** Projections that are halted, and since when: µs since the epoch. */
   readonly halted: ReadonlyMap<string, bigint>;
 };
 
@@ -125,7 +125,7 @@ export async function takeReading(database: Database, model: string): Promise<Re
   };
 }
 
-/** What a reading says of a table, at a time of the server's clock. A projection that stands is as old as that. */
+/** What a reading says of a table, at a time of the server's clock. A projection that is halted is as old as that. */
 export function appliedOf(reading: Reading, table: Pick<Table, 'name' | 'topics'> | null, at: bigint): Applied {
   const since = table === null ? undefined : reading.halted.get(table.name);
   const asOf = reading.asOf !== null && since !== undefined && since < reading.asOf ? since : reading.asOf;
