@@ -87,7 +87,11 @@ export function originSql(model: string): string {
 }
 
 /** The server's clock, in µs since the epoch. */
-export const clockSql = 'trunc(extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
+export const clockSql = micros('clock_timestamp()');
+
+function micros(time: string): string {
+  return `trunc(extract(epoch FROM ${time}) * 1000000)::bigint`;
+}
 
 const haltedProjections = z.record(z.string(), z.string()).transform((since) => {
   return new Map(Object.entries(since).map(([name, micros]) => [name, BigInt(micros)] as const));
@@ -99,7 +103,6 @@ const haltedProjections = z.record(z.string(), z.string()).transform((since) => 
  * @throws CdcError READ_MODEL_NOT_MIGRATED
  */
 export async function takeReading(database: Database, model: string): Promise<Reading> {
-  const micros = (time: string): string => `trunc(extract(epoch FROM ${time}) * 1000000)::bigint`;
   const [row] = await queryText(
     database,
     `SELECT v.tableoid::text, ${fingerprintSql(model)},
