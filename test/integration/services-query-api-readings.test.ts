@@ -86,7 +86,7 @@ test('rows and position are of one version of the model, while versions change p
   assert.deepEqual([...seen.keys()].toSorted(), ['1 1 1', '2 2 2']);
 });
 
-test('staleness grows from answer to answer when the model stands still, by key too', async () => {
+test('staleness grows from answer to answer when the model does not move, by key too', async () => {
   await using scene = await createQueryApiScene({ topics: false });
   await firstState(scene);
   const api = await scene.start();

@@ -94,7 +94,7 @@ function micros(time: string): string {
 }
 
 const haltedProjections = z.record(z.string(), z.string()).transform((since) => {
-  return new Map(Object.entries(since).map(([name, micros]) => [name, BigInt(micros)] as const));
+  return new Map(Object.entries(since).map(([name, time]) => [name, BigInt(time)] as const));
 });
 
 /**
