@@ -9,7 +9,7 @@
  */
 export { startQueryApi, type QueryApiOptions } from './query-api/start.ts';
 export { startOrderService, type OrderServiceOptions } from './orders/start.ts';
-export { startGateway, type GatewayOptions, type RunningGateway } from './gateway/start.ts';
+export { startGateway, type GatewayOptions } from './gateway/start.ts';
 export { createMetrics as createGatewayMetrics } from './gateway/metrics.ts';
 export type { RunningService } from './running-service.ts';
 export { createMetrics } from './query-api/http/metrics.ts';

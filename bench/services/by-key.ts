@@ -14,7 +14,7 @@ import { testStack } from '#test/support/stack.ts';
 import { describeLoad, describeMachine } from '../harness/machine.ts';
 import { usageOf } from '../harness/process-usage.ts';
 import { withBenchStack } from '../harness/stack.ts';
-import { median, percentile, spread } from '../harness/statistics.ts';
+import { percentile, spread } from '../harness/statistics.ts';
 
 const seconds = Number(process.argv[2] ?? 8);
 const rounds = Number(process.argv[3] ?? 5);
@@ -146,9 +146,14 @@ function page(figures: ReadonlyMap<string, readonly Figures[]>, loadBefore: stri
     const of = (pick: (one: Figures) => number, digits = 0): string => spread(measured.map(pick), digits);
     return `| ${name} | ${of(({ rate }) => rate)} | ${of(({ p50 }) => p50, 1)} | ${of(({ p99 }) => p99, 1)} | ${of(({ cpu }) => cpu, 1)} |`;
   });
+  /** Of each round, whose two runs follow one another. */
   const ratio = (ours: string, theirs: string): string => {
-    const [one, other] = [ours, theirs].map((name) => median((figures.get(name) ?? []).map((each) => each.rate)));
-    return one === undefined || other === undefined ? '?' : (one / other).toFixed(2);
+    const others = figures.get(theirs) ?? [];
+    const ratios = (figures.get(ours) ?? []).flatMap(({ rate }, round) => {
+      const other = others[round];
+      return other === undefined ? [] : [rate / other.rate];
+    });
+    return spread(ratios, 2);
   };
   return [
     '# One row by key over HTTP',
@@ -161,8 +166,8 @@ function page(figures: ReadonlyMap<string, readonly Figures[]>, loadBefore: stri
     '|---|---|---|---|---|',
     ...lines,
     '',
-    `- ${names.api}, beside ${names.minimal}: ${ratio(names.api, names.minimal)} of its rate`,
-    `- ${names.api}, beside ${names.straight}: ${ratio(names.api, names.straight)} of its rate`,
+    `- ${names.api}, beside ${names.minimal}: ${ratio(names.api, names.minimal)} of its rate, round by round`,
+    `- ${names.api}, beside ${names.straight}: ${ratio(names.api, names.straight)} of its rate, round by round`,
     '',
   ].join('\n');
 }

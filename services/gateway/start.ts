@@ -10,7 +10,7 @@ import { createGuard } from './login/guard.ts';
 import { openProvider } from './login/provider.ts';
 import { loginServed, serveLogin } from './login/routes.ts';
 import { createSessions } from './login/sessions.ts';
-import { runningService } from '../running-service.ts';
+import { runningService, type RunningService } from '../running-service.ts';
 import { createMetrics } from './metrics.ts';
 import { pagePolicy, pageServed, servePage } from './page/files.ts';
 import { nameRequests, proxyRoutes } from './proxy/routes.ts';
@@ -23,23 +23,13 @@ export type GatewayOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Disposing ends it in order, within services.gateway.endWithinMs. */
-export type RunningGateway = AsyncDisposable & {
-  /** `http://host:port`. */
-  readonly url: string;
-  /** Of /metrics and /status. */
-  readonly monitoringUrl: string;
-  /** Resolves when it has ended. */
-  readonly closed: Promise<void>;
-};
-
 /**
  * One entrance to the services until disposed or aborted: it logs people in, gives their requests a token, and sends each request to an instance that can
  * answer. A provider or a service that is away is no reason not to start: what needs it gets 503.
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE
  */
-export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningGateway> {
+export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningService> {
   const settings = config.services?.gateway;
   if (settings === undefined) throw new CdcError('SERVICE_NOT_CONFIGURED', 'the configuration has no services.gateway');
   const logger = parent.child({ service: 'gateway' });

@@ -8,7 +8,7 @@ import { isFaultOfService, parseRetryAfter, retryIn, type RetrySettings } from '
 
 export type HttpClientSettings = GuardSettings &
   RetrySettings & {
-    /** Address of the other service; its path stands before each call's. */
+    /** Address of the other service; its path comes before each call's. */
     readonly url: string;
     /** Largest body of an answer. */
     readonly maxAnswerBytes: number;

@@ -66,15 +66,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply));
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
+  const everyAnswer = await securityHeaders(contentSecurityPolicy);
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(everyAnswer).header('x-request-id', request.id);
     refuseOthers(request, reply, served, bodyMost);
-  });
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: Object.fromEntries(Object.entries(contentSecurityPolicy).map(([name, sources]) => [name, [...sources]])),
-    },
+    done();
   });
   if (limit.requests > 0) {
     await app.register(rateLimit, {
@@ -88,13 +84,38 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.addHook('onResponse', (request, reply, done) => {
     onAnswered?.(request, reply, pathOf(request));
     // Neither headers nor the query: they may hold what is secret.
-    logger.debug(
-      { requestId: request.id, method: request.method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
-      'answered',
-    );
+    if (logger.isLevelEnabled('debug'))
+      logger.debug(
+        {
+          requestId: request.id,
+          method: request.method,
+          path: pathOf(request),
+          status: reply.statusCode,
+          ms: Math.round(reply.elapsedTime),
+        },
+        'answered',
+      );
     done();
   });
   return app;
+}
+
+/** What helmet sets. It is the same for each answer, so helmet is asked once, and not with each request. */
+async function securityHeaders(contentSecurityPolicy: Readonly<Record<string, readonly string[]>>): Promise<Record<string, string>> {
+  const app = fastify();
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: Object.fromEntries(Object.entries(contentSecurityPolicy).map(([name, sources]) => [name, [...sources]])),
+    },
+  });
+  app.get('/', (_request, reply) => reply.code(204).send());
+  const { headers } = await app.inject('/');
+  await app.close();
+  const ofTheAnswer = new Set(['date', 'connection', 'content-length']);
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (value === undefined || ofTheAnswer.has(name) ? [] : [[name, String(value)]])),
+  );
 }
 
 function pathOf(request: FastifyRequest): string {
@@ -105,6 +126,7 @@ function pathOf(request: FastifyRequest): string {
 function refuseOthers(request: FastifyRequest, reply: FastifyReply, served: readonly Served[], bodyMost: number): void {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || (length !== undefined && length !== '0');
+  if (!hasBody && (request.method === 'GET' || request.method === 'HEAD')) return;
   const here = served.filter(({ path }) => path.test(pathOf(request))).flatMap(({ methods }) => methods);
   const isServed = here.some((method) => method === request.method);
   if (hasBody && !(isServed && bodyMethods.has(request.method))) reply.header('connection', 'close');

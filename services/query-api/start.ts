@@ -11,7 +11,8 @@ import { openApiDocument } from './http/openapi.ts';
 import { modelStatus } from './http/status.ts';
 import { routeOf, serveTables } from './http/tables.ts';
 import { createFallback } from './fallback/fallback.ts';
-import { openReader, type Applied, type Reader } from './model/reader.ts';
+import { openReader, type Reader } from './model/reader.ts';
+import type { Applied } from './model/readings.ts';
 import { requireQueryApi } from './settings.ts';
 
 export type QueryApiOptions = {

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import getPort from 'get-port';
 import { pino } from 'pino';
 import { nodeFlags } from '#pipeline/index.ts';
-import { startGateway, type RunningGateway } from '#services/index.ts';
+import { startGateway, type RunningService } from '#services/index.ts';
 import { startDnsServer } from '#test/support/dns-server.ts';
 import { gatewayConfig, kindOf } from '#test/support/gateway.ts';
 import { startInstance, type OwnInstance, type OwnInstanceOptions } from '#test/support/instance.ts';
@@ -25,7 +25,7 @@ const logger = pino({ level: 'info' }, { write: (line: string) => void (log += l
 const quick = { health: { intervalMs: 50, timeoutMs: 5000 } };
 const never = { health: { intervalMs: 3_600_000 } };
 
-async function gatewayTo(context: TestContext, upstream: Settings, others: Settings = {}): Promise<RunningGateway> {
+async function gatewayTo(context: TestContext, upstream: Settings, others: Settings = {}): Promise<RunningService> {
   const gateway = await startGateway({
     config: gatewayConfig({
       http: { port: 0 },
@@ -49,12 +49,12 @@ async function instance(context: TestContext, options: OwnInstanceOptions = {}):
   return own;
 }
 
-async function shown({ monitoringUrl }: RunningGateway): Promise<readonly Shown[]> {
+async function shown({ monitoringUrl }: RunningService): Promise<readonly Shown[]> {
   const { upstreams } = Object(await (await fetch(`${monitoringUrl}/status`)).json());
   return Object(upstreams)['api'];
 }
 
-async function post(gateway: RunningGateway, body = '{}'): Promise<{ readonly status: number; readonly text: string }> {
+async function post(gateway: RunningService, body = '{}'): Promise<{ readonly status: number; readonly text: string }> {
   const response = await fetch(`${gateway.url}/v1/things`, { method: 'POST', body });
   return { status: response.status, text: await response.text() };
 }
@@ -341,7 +341,7 @@ test('a huge body is refused before it is read, a slow one before an instance se
 
 /** Sends the head of a POST, and a body that never ends. Resolves with all that came back. */
 async function send(
-  gateway: RunningGateway,
+  gateway: RunningService,
   headers: Readonly<Record<string, string>>,
   body: (write: (text: string) => void) => void,
 ): Promise<string> {

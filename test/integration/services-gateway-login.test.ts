@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
-import type { RunningGateway } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { openStream } from '#test/support/event-stream.ts';
 import {
   answerLogin,
@@ -17,7 +17,7 @@ import { cookieClient } from '#test/support/cookie-client.ts';
 import { eventually } from '#test/support/read-database.ts';
 
 let scene: GatewayScene;
-let gateway: RunningGateway;
+let gateway: RunningService;
 
 before(async () => {
   scene = await createGatewayScene();

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { silentLogger } from '#pipeline/index.ts';
-import { startGateway, type RunningGateway } from '#services/index.ts';
+import { startGateway, type RunningService } from '#services/index.ts';
 import { openStream } from '#test/support/event-stream.ts';
 import { gatewayConfig, kindOf } from '#test/support/gateway.ts';
 import { startInstance, type OwnInstance } from '#test/support/instance.ts';
@@ -16,7 +16,7 @@ type Settings = Readonly<Record<string, unknown>>;
 /** Parts of an answer that are sent when the test says so. */
 const parts: ((text: string | null) => void)[] = [];
 let own: OwnInstance;
-let gateway: RunningGateway;
+let gateway: RunningService;
 
 before(async () => {
   own = await startInstance({
@@ -41,7 +41,7 @@ after(async () => {
   await own[Symbol.asyncDispose]();
 });
 
-function start(settings: Settings = {}): Promise<RunningGateway> {
+function start(settings: Settings = {}): Promise<RunningService> {
   const config = gatewayConfig({
     http: { port: 0 },
     monitoring: { port: 0 },

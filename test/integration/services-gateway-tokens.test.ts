@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
-import type { RunningGateway, RunningService } from '#services/index.ts';
+import type { RunningService } from '#services/index.ts';
 import { cookieClient, type Got } from '#test/support/cookie-client.ts';
 import {
   apiSettings,
@@ -17,7 +17,7 @@ import { startInstance, type OwnInstance } from '#test/support/instance.ts';
 let scene: GatewayScene;
 let other: RunningService;
 let writes: OwnInstance;
-let gateway: RunningGateway;
+let gateway: RunningService;
 
 before(async () => {
   scene = await createGatewayScene();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import getPort from 'get-port';
 import { pino } from 'pino';
 import { pipelineSchema, type PipelineConfig } from '#pipeline/index.ts';
-import { startGateway, type RunningGateway, type RunningService } from '#services/index.ts';
+import { startGateway, type RunningService } from '#services/index.ts';
 import { startIdentityProvider, type IdentityProvider, type IdentityProviderOptions } from '#stack/identity-provider/server.ts';
 import { cookieClient, type CookieClient, type Got } from './cookie-client.ts';
 import { createQueryApiScene, type QueryApiScene } from './query-api.ts';
@@ -20,7 +20,7 @@ export type GatewayParts = AsyncDisposable & {
   /** The address of every gateway that is started here. */
   readonly url: string;
   /** Settings over those of a gateway with login. The one before must have ended. */
-  start(settings: Settings): Promise<RunningGateway>;
+  start(settings: Settings): Promise<RunningService>;
   log(): string;
 };
 

@@ -3,7 +3,7 @@ import type { Logger } from '#pipeline/index.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
 import { formatPosition, positionMost } from '../freshness/position.ts';
 import { Problem } from '../../http/problems.ts';
-import type { Applied } from '../model/reader.ts';
+import type { Applied } from '../model/readings.ts';
 import { watchList, type Change, type Listed, type News, type Watch } from './watch.ts';
 
 /** A list to be watched. */

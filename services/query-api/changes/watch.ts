@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
 import { formatPosition } from '../freshness/position.ts';
-import type { Applied } from '../model/reader.ts';
+import type { Applied } from '../model/readings.ts';
 
 /** The rows of a list as they are now: each with the JSON of its key and its own, and how far they are applied. Null: the table is gone. */
 export type Listed = { readonly rows: readonly ListedRow[]; readonly applied: Applied };

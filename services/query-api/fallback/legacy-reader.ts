@@ -109,7 +109,7 @@ export function openLegacyReader({ legacyDb, settings, queryApi, logger }: Legac
         const query = source === null ? null : askable(queryOf(queryApi, mirror, asked), queryApi, source.table, asked);
         if (source === null || query === null) return null;
         try {
-          const { sql, columns, values } = pageQuestion({ from: source.from, firstValue: 1 }, source.table, query, queryApi.maxAnswerBytes);
+          const { sql, columns, values } = pageQuestion({ from: source.from }, source.table, query, queryApi.maxAnswerBytes);
           // The time first: whatever was committed before it is in the snapshot of the same statement. A standby may be behind, and says no time.
           const rows = await queryText(
             pool,

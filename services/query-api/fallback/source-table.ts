@@ -9,7 +9,7 @@ import type { ListQuery } from '../lists/list-query.ts';
 export type SourceTable = {
   /** In place of the mirror: lists are served by indexes that the source has. */
   readonly table: Table;
-  /** What stands behind FROM. */
+  /** What comes after FROM. */
   readonly from: string;
 };
 

@@ -1,5 +1,6 @@
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
-import type { Applied, Reader } from '../model/reader.ts';
+import type { Reader } from '../model/reader.ts';
+import type { Applied } from '../model/readings.ts';
 import { postgresFailure } from '../../http/postgres-failures.ts';
 import { hasReached, laterBy, type Wanted } from './position.ts';
 

@@ -22,7 +22,18 @@ export type Reached = {
 /** Most characters of a position. One of more partitions than that holds is not told; the time is. */
 export const positionMost = 4000;
 
+/** A position is that of many answers. */
+const formatted = new WeakMap<Position, string>();
+
 export function formatPosition(position: Position): string {
+  const known = formatted.get(position);
+  if (known !== undefined) return known;
+  const text = format(position);
+  formatted.set(position, text);
+  return text;
+}
+
+function format(position: Position): string {
   const byTopic = Map.groupBy([...position], ([place]) => place.slice(0, place.lastIndexOf('/')));
   return [...byTopic]
     .map(
@@ -72,7 +83,7 @@ export function hasReached({ offsets, asOf }: Reached, wanted: Wanted): boolean 
   return [...wanted.offsets].every(([place, offset]) => (offsets.get(place) ?? -1n) >= offset);
 }
 
-/** As the database tells it: `topic/partition=offset` separated by spaces. */
+/** As the database writes it: `topic/partition=offset` separated by spaces. */
 export function readOffsets(text: string | null): Position {
   const pairs = text === null || text === '' ? [] : text.split(' ');
   return new Map(

@@ -1,6 +1,6 @@
 import { instantOf } from '../changes/streams.ts';
 import { formatPosition, positionMost } from '../freshness/position.ts';
-import type { Applied } from '../model/reader.ts';
+import type { Applied } from '../model/readings.ts';
 
 /** The names and meanings of the headers by which each answer says how fresh it is; in docs/services.md and the OpenAPI document too. */
 export const freshnessHeaders = {

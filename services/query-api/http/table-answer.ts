@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { QueryApiConfig } from '#pipeline/index.ts';
 import { Problem } from '../../http/problems.ts';
 import { writeCursor } from '../lists/cursor.ts';
 import { readListQuery, readRowQuery, type ListQuery } from '../lists/list-query.ts';
 import type { Table } from '../model/catalogue.ts';
-import type { Applied, Read } from '../model/reader.ts';
+import type { Read } from '../model/reader.ts';
+import type { Applied } from '../model/readings.ts';
 
 /** A question and the answer to it, wherever it comes from. Pure. */
 
@@ -53,7 +54,7 @@ export function answerOf(
 
 function rowBody({ rows: [row] }: Read): string | Problem {
   if (row === undefined) return new Problem('not-found', 'There is no row of this key.');
-  if (row[0] === null) return tooLarge();
+  if (row[0] === null || row[0] === '') return tooLarge();
   return `${row[0]}\n`;
 }
 
@@ -83,7 +84,7 @@ function tooLarge(): Problem {
 
 /** Weak: of the rows, and not of how they were read. */
 export function etagOf(body: string): string {
-  return `W/"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;
+  return `W/"${hash('sha256', body, 'base64url').slice(0, 27)}"`;
 }
 
 /** If-None-Match. */

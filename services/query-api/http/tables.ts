@@ -6,7 +6,7 @@ import type { Listed } from '../changes/watch.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
 import type { Fallback } from '../fallback/fallback.ts';
 import type { ListQuery } from '../lists/list-query.ts';
-import { pageQuestion } from '../lists/page-sql.ts';
+import { pageQuestion, rowQuestion } from '../lists/page-sql.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Authenticate } from '../../http/auth.ts';
 import { Problem } from '../../http/problems.ts';
@@ -103,7 +103,8 @@ async function askModel(
     let query: ListQuery | null = null;
     const found = await reader.ask(asked.name, (table) => {
       query = queryOf(settings, table, asked);
-      return pageQuestion({ from: qualified(reader.model, table.name), firstValue: 3 }, table, query, settings.maxAnswerBytes);
+      const makeQuestion = asked.key === null ? pageQuestion : rowQuestion;
+      return makeQuestion({ from: qualified(reader.model, table.name) }, table, query, settings.maxAnswerBytes);
     });
     if (found === null || query === null) throw noTable(reader.model, asked.name);
     return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: 0 };
@@ -128,7 +129,7 @@ async function stream(
   tellTable(reply, table.name);
   const list = async (): Promise<Listed | null> => {
     const read = await reader.ask(asked.name, (now) =>
-      pageQuestion({ from: qualified(reader.model, now.name), firstValue: 3 }, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
+      pageQuestion({ from: qualified(reader.model, now.name) }, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
     );
     if (read === null) return null;
     const { limit } = queryOf(settings, read.table, asked);

@@ -1,29 +1,29 @@
 import { escapeIdentifier } from 'pg';
 import type { Table } from '../model/catalogue.ts';
-import type { Question } from '../model/reader.ts';
+import type { PageQuestion, Question } from '../model/reader.ts';
 import { valueSql, type Column } from '../model/values.ts';
 import type { ListQuery } from './list-query.ts';
 
 /**
  * A page as one SELECT. It begins after a row's values by keyset, never by counting: each branch of the condition is a range of the index, so the last page
- * costs what the first does. Rows of equal values of an index are put in order by the key, so all of them are read. Nulls stand last, as in Postgres' own
+ * costs what the first does. Rows of equal values of an index are put in order by the key, so all of them are read. Nulls come last, as in Postgres' own
  * order. Pure.
  */
 
 /** The columns of the question's rows, in order. */
 const pageColumns = ['json', 'key', 'place', 'fits'] as const;
 
-/** Where the rows are: what stands behind FROM, and the number of the first parameter that is free. */
-type Place = { readonly from: string; readonly firstValue: number };
+/** Where the rows are: what comes after FROM. */
+type Place = { readonly from: string };
 
 type AddValue = (value: string, column: Column) => string;
 
-/** `maxBytes`: rows beyond it are given without their JSON. One row more than the limit, which tells that there is a next page. */
-export function pageQuestion({ from, firstValue }: Place, table: Table, query: ListQuery, maxBytes: number): Question {
+/** `maxBytes`: rows beyond it are given without their JSON. One row more than the limit, which shows that there is a next page. */
+export function pageQuestion({ from }: Place, table: Table, query: ListQuery, maxBytes: number): PageQuestion {
   const values: unknown[] = [];
   const add: AddValue = (value, { type }) => {
     values.push(value);
-    return `$${values.length + firstValue - 1}::${type}`;
+    return `$${values.length}::${type}`;
   };
   const { order, descending, limit } = query;
   const where = [
@@ -34,12 +34,8 @@ export function pageQuestion({ from, firstValue }: Place, table: Table, query: L
   const direction = descending ? ' DESC' : '';
   const byColumns = order.map(({ name }) => `t.${escapeIdentifier(name)}${direction}`).join(', ');
   const byAlias = order.map((_, index) => `o${index}${direction}`).join(', ');
-  const shown = [
-    ...query.columns.map(valueSql),
-    ...(query.withDeleted && table.deleted !== null ? [`t.${escapeIdentifier(table.deleted)}`] : []),
-  ];
   const selected = [
-    `(SELECT row_to_json(r)::text FROM (SELECT ${shown.join(', ')}) r) AS json`,
+    `(SELECT row_to_json(r)::text FROM (SELECT ${shownOf(table, query)}) r) AS json`,
     `(SELECT row_to_json(r)::text FROM (SELECT ${table.key.map(valueSql).join(', ')}) r) AS key`,
     `json_build_array(${order.map(({ name }) => `t.${escapeIdentifier(name)}::text`).join(', ')})::text AS place`,
     ...order.map(({ name }, index) => `t.${escapeIdentifier(name)} AS o${index}`),
@@ -54,8 +50,30 @@ export function pageQuestion({ from, firstValue }: Place, table: Table, query: L
      FROM (SELECT u.json, u.key, u.place, row_number() OVER w AS n, sum(octet_length(u.json) + 1) OVER w AS bytes
              FROM (${selects.join(' UNION ALL ')}) u WINDOW w AS (ORDER BY u.b, ${byAlias} ROWS UNBOUNDED PRECEDING)) p
     WHERE p.n <= ${limit + 1}`;
-  const byKey = query.after === null && table.key.every(({ name }) => query.filters.some(({ column }) => column.name === name));
-  return { sql, columns: pageColumns, values, byKey };
+  return { kind: 'page', sql, columns: pageColumns, values };
+}
+
+/** The text of {@link rowQuestion} with all columns, which is what is asked for nearly always. */
+const rowTexts = new WeakMap<Table, string>();
+
+/** One row by its whole key: its JSON, or an empty text where that has `maxBytes` or more. */
+export function rowQuestion({ from }: Place, table: Table, query: ListQuery, maxBytes: number): Question {
+  const values = query.filters.map(({ value }) => value);
+  const isUsual = query.columns === table.columns && !query.withDeleted;
+  const known = isUsual ? rowTexts.get(table) : undefined;
+  if (known !== undefined) return { kind: 'row', sql: known, values };
+  const where = [
+    ...query.filters.map(({ column: { name, type } }, index) => `t.${escapeIdentifier(name)} = $${index + 1}::${type}`),
+    ...(table.deleted === null || query.withDeleted ? [] : [`t.${escapeIdentifier(table.deleted)} IS NULL`]),
+  ];
+  const sql = `SELECT CASE WHEN octet_length(u.json) < ${maxBytes} THEN u.json ELSE '' END
+    FROM (SELECT row_to_json(r)::text AS json FROM (SELECT ${shownOf(table, query)} FROM ${from} t WHERE ${where.join(' AND ')}) r OFFSET 0) u`;
+  if (isUsual) rowTexts.set(table, sql);
+  return { kind: 'row', sql, values };
+}
+
+function shownOf({ deleted }: Table, { columns, withDeleted }: ListQuery): string {
+  return [...columns.map(valueSql), ...(withDeleted && deleted !== null ? [`t.${escapeIdentifier(deleted)}`] : [])].join(', ');
 }
 
 /**

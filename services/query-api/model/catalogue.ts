@@ -27,7 +27,7 @@ export type Catalogue = {
   readonly tables: ReadonlyMap<string, Table>;
 };
 
-/** What tells one catalogue from another, as SQL. Cheap, so that every answer can carry it. */
+/** Differs between one catalogue and another, as SQL. Cheap, so that it can be asked again and again. */
 export function fingerprintSql(model: string): string {
   return `(SELECT v.version || '/' || v.projections FROM ${qualified(model, 'model_version')} v) || (
     SELECT pg_catalog.concat_ws('/', '', count(*), sum(columns_version), max(made_at), count(*) FILTER (WHERE deletes = 'mark'))
@@ -55,7 +55,7 @@ const described = z.object({
 type Described = z.output<typeof described>;
 
 /**
- * Reads what the model has. One statement; the fingerprint first, so that it is never newer than what it stands for.
+ * Reads what the model has. One statement; the fingerprint first, so that it is never newer than the tables that it is of.
  *
  * @throws CdcError READ_MODEL_NOT_MIGRATED when there is no such model
  */

@@ -8,29 +8,23 @@ import {
   type QueryApiConfig,
   type ReadModelConfig,
 } from '#pipeline/index.ts';
-import { openPool, qualified, queryText, requireModel, unreachable, type TextRow } from '#read-model/index.ts';
-import { readOffsets, type Position } from '../freshness/position.ts';
-import { fingerprintSql, readCatalogue, type Catalogue, type Table } from './catalogue.ts';
+import { openPool, queryText, requireModel, unreachable, type TextRow } from '#read-model/index.ts';
+import { readCatalogue, type Catalogue, type Table } from './catalogue.ts';
+import { appliedOf, clockSql, createReadings, originSql, takeReading, type Applied, type Reading } from './readings.ts';
 import { requireReader } from './role.ts';
 
-/** SQL of one question, with its values. It may name `$1` (topics) and `$2` (the table), which are the reader's own. */
-export type Question = {
-  /** A SELECT whose columns are texts; numbered by its first, from 1 on. */
+/** Rows, as SQL with its values: a SELECT with these columns, which are texts, numbered by `n` from 1 on. */
+export type PageQuestion = {
+  readonly kind: 'page';
   readonly sql: string;
   readonly columns: readonly string[];
   readonly values: readonly unknown[];
-  /** One row by its key: any plan is as good as one made for these values, so the server may keep it. */
-  readonly byKey: boolean;
 };
 
-/** How far what was read is applied, in the same snapshot as the rows, or before. */
-export type Applied = {
-  readonly fingerprint: string;
-  readonly position: Position;
-  /** µs since the epoch; null: not known. */
-  readonly asOf: bigint | null;
-  readonly stalenessMs: bigint | null;
-};
+/** One row by its key: a SELECT of one text. Any plan is as good as one made for these values, so the server may keep it. */
+type RowQuestion = { readonly kind: 'row'; readonly sql: string; readonly values: readonly unknown[] };
+
+export type Question = PageQuestion | RowQuestion;
 
 export type Read = { readonly rows: readonly TextRow[]; readonly applied: Applied };
 
@@ -46,7 +40,7 @@ export type Reader = AsyncDisposable & {
   ask(name: string, question: (table: Table) => Question): Promise<(Read & { readonly table: Table }) | null>;
   /** What the model had when it was read last, however long ago; null before the first time. */
   known(): Catalogue | null;
-  /** How far all is applied. */
+  /** How far all is applied, by a reading of now. */
   applied(): Promise<Applied>;
   readonly pool: Pool;
 };
@@ -87,7 +81,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   });
   const pool = openPool(config, logger, queryApi.connections, session);
   const { topicPrefix } = requireModel(readModel, model);
-  const prepared = createPrepared();
+  const prepared = createPrepared(model);
   let known: { readonly catalogue: Catalogue; readonly at: number } | null = null;
   let loading: Promise<Catalogue> | null = null;
   const load = async (): Promise<Catalogue> => {
@@ -106,17 +100,25 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   const reload = (): Promise<Catalogue> => (loading ??= load());
   const current = (maxAgeMs: number): Promise<Catalogue> =>
     known !== null && performance.now() - known.at < maxAgeMs ? Promise.resolve(known.catalogue) : reload();
+  const readings = createReadings(() => takeReading(pool, model));
   const ask: Reader['ask'] = async (name, question) => {
     for (let tried = 1; ; tried += 1) {
+      // Before the rows: what it says is applied is then in them.
+      const reading = await readings.recent();
       const catalogue = await current(catalogueMs);
-      const table = catalogue.tables.get(name) ?? (await current(1000)).tables.get(name);
-      if (table === undefined) return null;
-      try {
-        const read = await readRows(pool, model, table, question(table), prepared);
-        if (read.applied.fingerprint === catalogue.fingerprint || tried === tries) return { ...read, table };
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || !changedStates.has(error.code ?? '') || tried === tries) throw error;
+      if (catalogue.fingerprint === reading.fingerprint) {
+        const table = catalogue.tables.get(name) ?? (await current(1000)).tables.get(name);
+        if (table === undefined) return null;
+        try {
+          const read = await readRows(pool, model, table, question(table), reading, prepared);
+          if (read !== null) return { ...read, table };
+        } catch (error) {
+          if (!(error instanceof DatabaseError) || !changedStates.has(error.code ?? '') || tried === tries) throw error;
+        }
       }
+      if (tried === tries)
+        throw unreachable(config, new Error(`the server, or the version of ${model}, was another at each of ${tries} tries`));
+      readings.forget();
       await reload();
     }
   };
@@ -127,8 +129,8 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
     catalogue: (maxAgeMs = catalogueMs) => current(maxAgeMs),
     known: () => known?.catalogue ?? null,
     async applied() {
-      const [row] = await queryText(pool, `WITH ${appliedSql(model, false)} SELECT ${appliedColumns} FROM applied a`);
-      return toApplied(row ?? []);
+      const reading = await readings.fresh();
+      return appliedOf(reading, null, reading.at);
     },
     async [Symbol.asyncDispose]() {
       await pool.end();
@@ -136,68 +138,52 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   };
 }
 
-const appliedColumns = 'a.fingerprint, a.offsets, a.as_of, a.staleness';
-
-/** Named first in a statement, and so never of a later version than the rows: what is claimed is never too much. A view that stands is as old as that. */
-function appliedSql(model: string, ofTable: boolean): string {
-  const asOf = ofTable
-    ? `CASE WHEN f.as_of IS NOT NULL THEN least(f.as_of, (SELECT min(p.since) FROM ${qualified(model, 'projection_faults')} p WHERE p.projection = $2::text)) END`
-    : 'f.as_of';
-  return `applied AS MATERIALIZED (
-    SELECT ${fingerprintSql(model)} AS fingerprint,
-           (SELECT string_agg(o.topic || '/' || o.partition || '=' || o.next_offset, ' ' ORDER BY o.topic, o.partition)
-              FROM ${qualified(model, 'applied_offsets')} o${ofTable ? ' WHERE o.topic = ANY ($1::text[])' : ''}) AS offsets,
-           trunc(extract(epoch FROM ${asOf}) * 1000000)::bigint AS as_of,
-           CASE WHEN f.as_of IS NOT NULL THEN greatest(0, ceil(extract(epoch FROM clock_timestamp() - ${asOf}) * 1000)) END::bigint AS staleness
-      FROM ${qualified(model, 'freshness')} f)`;
-}
-
+/** Null where the rows are of another server or version than the reading. */
 async function readRows(
   pool: Pool,
   model: string,
   table: Table,
-  { sql, columns, values, byKey }: Question,
+  question: Question,
+  reading: Reading,
   prepared: Prepared,
-): Promise<Read> {
-  const asked = `WITH ${appliedSql(model, true)}, q AS (${sql})
-    SELECT ${appliedColumns.split(', ').map(onFirstRow).join(', ')}, q.n, ${columns.map((name) => `q.${name}`).join(', ')}
-      FROM applied a LEFT JOIN q ON true ORDER BY q.n`;
-  const rows = await queryText(pool, asked, [table.topics, table.name, ...values], byKey ? prepared.nameOf(asked) : undefined);
-  const [head] = rows;
-  if (head === undefined) throw new CdcError('READ_MODEL_NOT_MIGRATED', `read model ${model} has no freshness`);
-  return { applied: toApplied(head), rows: rows.filter((row) => row[4] !== null).map((row) => row.slice(5)) };
+): Promise<Read | null> {
+  const asked = question.kind === 'row' ? prepared.of(question.sql) : { text: pageText(model, question), name: undefined };
+  const rows = await queryText(pool, asked.text, question.values, asked.name);
+  const [origin, at] = rows[0] ?? [];
+  if (origin !== reading.origin) return null;
+  const applied = appliedOf(reading, table, BigInt(at ?? 0));
+  return { applied, rows: rows.filter((row) => row[2] !== null).map((row) => row.slice(question.kind === 'row' ? 2 : 3)) };
 }
 
-/** Names of statements that the server keeps, parsed and planned. To plan one costs it more than to run it. */
-type Prepared = { nameOf(sql: string): string | undefined };
+function pageText(model: string, { sql, columns }: PageQuestion): string {
+  const shown = [...[originSql(model), clockSql].map(onFirstRow), 'q.n', ...columns.map((name) => `q.${name}`)];
+  return `SELECT ${shown.join(', ')} FROM (SELECT) one LEFT JOIN (${sql}) q ON true ORDER BY q.n`;
+}
+
+/** Statements of rows by key that the server keeps, parsed and planned. To plan one costs it more than to run it. */
+type Prepared = { of(sql: string): { readonly text: string; readonly name: string | undefined } };
 
 /** Each connection keeps so many at the most, whatever clients ask for: further ones are planned each time. */
 const preparedMost = 200;
 
-function createPrepared(): Prepared {
-  const names = new Map<string, string>();
+function createPrepared(model: string): Prepared {
+  const known = new Map<string, { readonly text: string; readonly name: string | undefined }>();
   return {
-    nameOf(sql) {
-      const known = names.get(sql);
-      if (known !== undefined || names.size >= preparedMost) return known;
-      const name = `by key ${names.size}`;
-      names.set(sql, name);
-      return name;
+    of(sql) {
+      const found = known.get(sql);
+      if (found !== undefined) return found;
+      // The row is looked up first, and the origin after it, wherever the text has them.
+      const text = `SELECT origin, at, row FROM (SELECT (${sql}) AS row, ${originSql(model)} AS origin, ${clockSql} AS at OFFSET 0) r`;
+      if (known.size >= preparedMost) return { text, name: undefined };
+      const made = { text, name: `by key ${known.size}` };
+      known.set(sql, made);
+      return made;
     },
   };
 }
 
 function onFirstRow(name: string): string {
   return `CASE WHEN q.n IS NULL OR q.n = 1 THEN ${name} END`;
-}
-
-function toApplied([fingerprint = '', offsets = null, asOf = null, staleness = null]: TextRow): Applied {
-  return {
-    fingerprint: fingerprint ?? '',
-    position: readOffsets(offsets),
-    asOf: asOf === null ? null : BigInt(asOf),
-    stalenessMs: staleness === null ? null : BigInt(staleness),
-  };
 }
 
 /** Why the model cannot be read, as the operator must know it. */
