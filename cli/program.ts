@@ -8,6 +8,7 @@ import {
   locateIn,
   maskSecrets,
   maskUrls,
+  version,
   visible,
   type CliContext,
   type PipelineConfig,
@@ -33,6 +34,7 @@ type GlobalOptions = { readonly config: string; readonly stack: string };
 async function createProgram(args: readonly string[], endings: Endings): Promise<Command> {
   const program = new Command('cdc')
     .description('change data capture from a legacy database to microservices, query-based and log-based')
+    .version(version, '--version', 'print the version')
     .option('-c, --config <file>', 'configuration file', 'pipeline.yaml')
     .option('--stack <folder>', 'state folder of the local stack', '.cdc/default')
     .configureHelp({ showGlobalOptions: true })
