@@ -121,9 +121,13 @@ function requireClient(): void {
   try {
     import.meta.resolve('@confluentinc/schemaregistry/dist/schemaregistry-client.js');
   } catch (error) {
-    throw new CdcError('REGISTRY_CLIENT_MISSING', 'The npm package @confluentinc/schemaregistry, the client of a registry, is not installed.', {
-      cause: error,
-      remedy: `Run ${installLine('@confluentinc/schemaregistry')} beside legacy-cdc-bridge.`,
-    });
+    throw new CdcError(
+      'REGISTRY_CLIENT_MISSING',
+      'The npm package @confluentinc/schemaregistry, the client of a registry, is not installed.',
+      {
+        cause: error,
+        remedy: `Run ${installLine('@confluentinc/schemaregistry')} beside legacy-cdc-bridge.`,
+      },
+    );
   }
 }

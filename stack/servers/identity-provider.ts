@@ -47,9 +47,13 @@ function requireProvider(): void {
   try {
     import.meta.resolve('oidc-provider');
   } catch (error) {
-    throw new CdcError('STACK_PACKAGE_MISSING', 'The npm package oidc-provider, of which the identity provider is made, is not installed.', {
-      cause: error,
-      remedy: `Run ${installLine('oidc-provider')} beside legacy-cdc-bridge.`,
-    });
+    throw new CdcError(
+      'STACK_PACKAGE_MISSING',
+      'The npm package oidc-provider, of which the identity provider is made, is not installed.',
+      {
+        cause: error,
+        remedy: `Run ${installLine('oidc-provider')} beside legacy-cdc-bridge.`,
+      },
+    );
   }
 }
