@@ -5,8 +5,8 @@
  * 64-78 an error of the catalogue, as docs/reference/errors.md lists them; 130 interrupted.
  */
 import module from 'node:module';
-import './cli/node-22.ts';
 
+await import('./cli/node-22.ts');
 // Kept in the system's folder for temporary files (NODE_COMPILE_CACHE names another): the next start neither strips nor compiles. It serves
 // only what is imported after it.
 module.enableCompileCache();
