@@ -94,6 +94,22 @@ describe('the package, installed from its tarball in an empty folder', () => {
       assert.doesNotMatch(output, /not-to-be-shown/);
     });
 
+    test(`${name}: a program that runs until it is stopped begins, as far as its configuration allows`, async () => {
+      const { errors } = await installed.cdc(node(), 'poller', 'start', '--once');
+      assert.match(errors, /^error CONFIG_INVALID: pipeline\.yaml has no poller section/);
+    });
+
+    test(`${name}: a registry without its client is refused with the command that installs it`, async () => {
+      const program = `
+        import { openRegistry } from 'legacy-cdc-bridge/change-events';
+        import { CdcError } from 'legacy-cdc-bridge/errors';
+        const config = { url: 'http://localhost:9', requestTimeoutMs: 1000 };
+        await openRegistry(config).schemaOf(1).catch((error) => console.log(error instanceof CdcError, error.code, error.remedy));`;
+      await writeFile(join(installed.folder, 'registry.js'), program);
+      const { output, errors } = await installed.node(node(), 'registry.js');
+      assert.match(output, /^true REGISTRY_CLIENT_MISSING Run npm install @confluentinc\/schemaregistry@\d/, errors);
+    });
+
     test(`${name}: every module loads, and finds the files that it reads when it is loaded`, async () => {
       const modules = installed.files.filter(
         (file) => file.endsWith('.js') && !/^cli\.js$|^services\/gateway\/page\/(?!files)|identity-provider\/|\/main\.js$/.test(file),
