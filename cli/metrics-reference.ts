@@ -40,11 +40,7 @@ export function metricsReference(): string {
   return [
     opening,
     section('Poller', 'Served at `/metrics` of `poller.http`.', poller.registry.getMetricsAsArray()),
-    section(
-      'Read model',
-      'Served at `/metrics` of `readModel.http`.',
-      createReadModelMetrics().registry.getMetricsAsArray(),
-    ),
+    section('Read model', 'Served at `/metrics` of `readModel.http`.', createReadModelMetrics().registry.getMetricsAsArray()),
     section('Guard', 'Served at `/metrics` by `cdc connectors watch --metrics-port`.', guard.registry.getMetricsAsArray()),
     section(
       'Query API',

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 
 /**
@@ -49,9 +51,19 @@ const usageError = 64;
 export function createRoot(): Command {
   return new Command('cdc')
     .description('change data capture from a legacy database to microservices, query-based and log-based')
+    .version(ownVersion(), '--version', 'print the version')
     .option('-c, --config <file>', 'configuration file', 'pipeline.yaml')
     .option('--stack <folder>', 'state folder of the local stack', '.cdc/default')
     .configureHelp({ showGlobalOptions: true });
+}
+
+/** package.json has it, and nothing else. */
+function ownVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
+  if (typeof manifest !== 'object' || manifest === null || !('version' in manifest) || typeof manifest.version !== 'string') {
+    throw new TypeError('package.json has no version');
+  }
+  return manifest.version;
 }
 
 /** The command that `args` ask for, or ask for help about; null where they name none. */

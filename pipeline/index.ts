@@ -29,6 +29,7 @@ export {
 } from './config/schema.ts';
 export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
 export { ownMember } from './own-member.ts';
+export { installLine } from './own-package.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
 export type { CliContext } from './cli/cli-context.ts';
 export { mariadbConnectionOptions, mariadbIdTypes, mariadbOrderedTypes } from './mariadb.ts';

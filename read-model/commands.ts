@@ -60,14 +60,16 @@ export function readModelCommand(context: CliContext, readCaptured: ReadCaptured
         ...models.map(({ freshness }) => describeFreshness(freshness)),
       ];
       context.print(json === true ? JSON.stringify(rows, bigintAsText, 2) : texts.join('\n'));
-      const isBad = ({ stopped, haltedViews, freshness }: ModelStatus): boolean =>
-        stopped !== null || haltedViews.length > 0 || freshness.state === 'stale';
       if (models.some(isBad)) context.setExitCode(1);
     });
 
   for (const one of [parkedCommand(context), skipCommand(context), rebuildCommand(context), versionsCommand(context)])
     command.addCommand(one);
   return command;
+}
+
+function isBad({ stopped, haltedViews, freshness }: ModelStatus): boolean {
+  return stopped !== null || haltedViews.length > 0 || freshness.state === 'stale';
 }
 
 function statusTable(status: readonly PartitionStatus[]): string {

@@ -1,6 +1,8 @@
+import { extname } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
 
-const oldestNode = 24;
+/** Compiled, in the installed package, it runs on 22 too. */
+const oldestNode = extname(import.meta.filename) === '.js' ? 22 : 24;
 
 /**
  * Refuses a Node that would load these files and fail later, in the middle of the work (22 does).

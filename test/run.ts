@@ -1,5 +1,6 @@
 /**
- * Runs the tests: `node test/run.ts unit integration containers [part of a file name…]`. Unit tests need no server and run first.
+ * Runs the tests: `node test/run.ts unit package integration containers [part of a file name…]`. Unit tests need no server and run first;
+ * package tests neither, but npm's registry or cache.
  * Integration tests share one stack of real servers, started here and removed at the end (CDC_TEST_STACK=<folder of a running stack> uses
  * that one and leaves it). Container tests run where a Docker engine answers, else one line says why not (with CI=true that is
  * a failure). The last line is `N passed, N failed[, N skipped]`; the exit code is 0 only when something ran and nothing failed.
@@ -15,13 +16,14 @@ import { addTallies, emptyTally, runFiles, summary, type Tally } from './support
 import { isAlive } from './support/is-alive.ts';
 
 const root = join(import.meta.dirname, '..');
-const phases = ['unit', 'integration', 'containers'] as const;
+const phases = ['unit', 'package', 'integration', 'containers'] as const;
 type Phase = (typeof phases)[number];
 
 /** A file in which no test begins or ends for so long hangs: it is ended, and named. At night single tests are long. */
 const nightly = process.env['TEST_NIGHTLY'] === '1';
 const noProgressLimitMs = {
   unit: 120_000,
+  package: 480_000,
   integration: nightly ? 40 * 60_000 : 480_000,
   containers: nightly ? 15 * 60_000 : 600_000,
 } satisfies Record<Phase, number>;
@@ -29,7 +31,7 @@ const noProgressLimitMs = {
  * Tests with servers wait for them more than they work. Tried with two cores: the container tests beside these, or the slow files first, make all of them slower
  * than their limits.
  */
-const concurrency = { unit: 2, integration: 3, containers: 2 } satisfies Record<Phase, number>;
+const concurrency = { unit: 2, package: 1, integration: 3, containers: 2 } satisfies Record<Phase, number>;
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -69,7 +71,7 @@ async function main(args: readonly string[]): Promise<number> {
   const option = parts.find((part) => part.startsWith('-'));
   if (wanted.length === 0 || option !== undefined) {
     say(
-      `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|integration|containers [part of a file name…]`,
+      `${option === undefined ? 'No phase given' : `Unknown option ${option}`}: node test/run.ts unit|package|integration|containers [part of a file name…]`,
     );
     return 64;
   }
@@ -110,7 +112,12 @@ async function runPhase(phase: Phase, parts: readonly string[]): Promise<Tally> 
       onFailing: (text) => failing.push(text),
       onEnded: (file, ms) => times.set(file, ms),
     });
-  const around = { unit: (work: Run) => work({}), integration: withStack, containers: withImages } satisfies Record<Phase, unknown>;
+  const around = {
+    unit: (work: Run) => work({}),
+    package: (work: Run) => work({}),
+    integration: withStack,
+    containers: withImages,
+  } satisfies Record<Phase, unknown>;
   const tally = await around[phase](run);
   say(`${phase}: ${summary(tally)} (${formatSeconds(performance.now() - started)})`);
   return tally;

@@ -1,5 +1,3 @@
-import type { Compatibility } from '@confluentinc/schemaregistry';
-
 /**
  * A schema registry that speaks Confluent's API (Confluent's own, Apicurio's ccompat, Karapace, Redpanda), as this project asks it. Every
  * call asks the server: nothing is cached and nothing is tried again here, so that an outage is known at once and a caller that
@@ -39,7 +37,7 @@ export type Registry = {
 };
 
 /** Confluent's names of the levels. */
-export type CompatibilityLevel = keyof typeof Compatibility;
+export type CompatibilityLevel = 'NONE' | `${'BACKWARD' | 'FORWARD' | 'FULL'}${'' | '_TRANSITIVE'}`;
 
 /** Confluent's names of the kinds of schemas. This project writes and reads the first two. */
 export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF';

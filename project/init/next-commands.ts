@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import type { ProjectPlan } from './project-files.ts';
 import { shellQuoted } from './shell-words.ts';
 
-/** How the user calls cdc: an npm script gives its name to what it runs. */
+/** How the user calls cdc: an npm script gives its name to what it runs, and npx its own. */
 export function program(environment: NodeJS.ProcessEnv = process.env): string {
-  return environment['npm_lifecycle_event'] === 'cdc' ? 'npm run -s cdc --' : 'cdc';
+  const { npm_lifecycle_event: caller } = environment;
+  if (caller === 'cdc') return 'npm run -s cdc --';
+  return caller === 'npx' ? 'npx cdc' : 'cdc';
 }
 
 /** What to run after `cdc init`, in order, from the same folder: every line as a shell reads it. Pure. */

@@ -148,7 +148,7 @@ async function admitAll(request: FastifyRequest): Promise<void> {
 
 function servedBy({ routes }: GatewayConfig): readonly Served[] {
   return routes.map(({ prefix, methods }) => ({
-    path: new RegExp(`^${RegExp.escape(prefix.replace(/\/$/, ''))}(?:/|$)`),
+    path: new RegExp(`^${prefix.replace(/\/$/, '').replaceAll(/[^\w/]/g, String.raw`\$&`)}(?:/|$)`),
     methods,
   }));
 }

