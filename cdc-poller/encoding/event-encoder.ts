@@ -3,7 +3,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { instantOf, type WallClock } from '../fence/local-time.ts';
 import { parseMicros } from '../fence/micros.ts';
 import { jsonString } from './json-string.ts';
-import type { ByteEncoder } from './bytes/byte-encoder.ts';
+import type { ByteEncoder } from './bytes/byte-events.ts';
 import { maskEncoder, type Mask } from './masks.ts';
 import type { ColumnType, ValueEncoder } from './column-type.ts';
 import { isPlainUtc } from './plain-utc.ts';

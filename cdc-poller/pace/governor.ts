@@ -54,7 +54,7 @@ export function governed(session: SourceSession, governors: readonly Governor[],
       for (const governor of governors) governor.charge({ startedAt, endedAt, rows }, statements);
     }
   };
-  const { copyPage } = session;
+  const copyPage = session.copyPage?.bind(session);
   return {
     ...session,
     ...(copyPage === undefined

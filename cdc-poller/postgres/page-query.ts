@@ -31,7 +31,8 @@ export function pageQuery(shape: TableShape, pass: Pass, limit: number): PageQue
 export function copyQuery(shape: TableShape, pass: Pass, limit: number): string {
   const { query, fragments } = buildPage(shape, pass, limit);
   const { sql, bindings } = query.toSQL();
-  return `COPY (${fragments.fill(sql, (index) => escapeLiteral(String(bindings[index])))}) TO STDOUT`;
+  const literals = bindings.map(String).map((value) => escapeLiteral(value));
+  return `COPY (${fragments.fill(sql, (index) => literals[index] ?? '')}) TO STDOUT`;
 }
 
 function buildPage(shape: TableShape, pass: Pass, limit: number): { readonly query: Knex.QueryBuilder; readonly fragments: Fragments } {

@@ -1,32 +1,11 @@
-import type { Logger } from '#pipeline/index.ts';
-import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark } from '../fence/floor.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
+import type { PassContext } from './pass-context.ts';
 import { createSendQueue } from './send-queue.ts';
-import type { Oversize } from './oversize.ts';
 import { pageReader } from './pages/page-reader.ts';
 import type { PageReader, ReadPage } from './pages/page.ts';
 import { afterPage, type Position, type Witness } from '../position/position.ts';
 import { firstPageSize, nextPageSize } from '../source/page-size.ts';
-import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
-import type { TablePublisher } from './table-publisher.ts';
-
-export type PassContext = {
-  readonly session: SourceSession;
-  readonly shape: TableShape;
-  readonly encoder: EventEncoder;
-  readonly publisher: TablePublisher;
-  readonly oversize: Oversize;
-  readonly pageRows: number;
-  readonly rememberedKeysMax: number;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-  /** Of a window: the clock or the highest id at the poll before, which should have shown what is below it. */
-  readonly shownBefore?: Mark | null;
-  /** Called after each page with the number of rows read and published in the pass so far. */
-  readonly onProgress: (rows: { readonly read: number; readonly published: number }) => void;
-};
 
 export type PassResult = {
   readonly whole: boolean;

@@ -19,7 +19,7 @@ function isProduce(value: unknown): value is Produce {
 
 const text = fc.oneof(fc.string({ maxLength: 40 }), fc.string({ unit: 'binary', maxLength: 40 }), fc.constant('x'.repeat(9000)));
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
-const message = fc.record(
+const anyMessage = fc.record(
   {
     key: fc.oneof(fc.constant(null), text, bytes),
     value: fc.oneof(fc.constant(null), text, bytes),
@@ -47,7 +47,7 @@ test('a request with records that are written already has the bytes that kafkajs
   for (const { version, ask } of own) {
     const patched = produce.protocol({ version });
     await fc.assert(
-      fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 10 }), ids, async (messages, { topic, producerId, ...rest }) => {
+      fc.asyncProperty(fc.array(anyMessage, { minLength: 1, maxLength: 10 }), ids, async (messages, { topic, producerId, ...rest }) => {
         const { firstSequence, ...origin } = rest;
         const question = (of: readonly unknown[]): object => ({
           ...origin,

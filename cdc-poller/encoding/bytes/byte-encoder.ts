@@ -1,22 +1,8 @@
 import type { CopyRows } from '../../source/copy-rows.ts';
-import { eventParts, millisOf, type EventColumn, type EventFacts, type EventMember, type EventShape } from '../event-encoder.ts';
+import { eventParts, millisOf, type EventColumn, type EventMember, type EventShape } from '../event-encoder.ts';
 import { longestByteValue, type ByteValue } from './byte-value.ts';
-import { ByteWriter } from './byte-writer.ts';
-
-/** Writes a table's events as JSON without schemas, byte for byte as {@link createEventEncoder} does, from rows that are bytes. */
-export type ByteEncoder = {
-  /** Columns that come before the table's own. */
-  readonly prefix: number;
-  /** Writes the key of the row that `rows` is at. */
-  key(rows: CopyRows, to: ByteWriter, isUtf8: boolean): void;
-  /** Starts a page: what all its events have in common. */
-  page(facts: Pick<EventFacts, 'op' | 'publishedAt'>): PageEncoder;
-};
-
-export type PageEncoder = {
-  /** Writes the value of the row that `rows` is at; its transaction is the one in the first column. */
-  value(rows: CopyRows, to: ByteWriter, isUtf8: boolean): void;
-};
+import type { ByteEncoder } from './byte-events.ts';
+import type { ByteWriter } from './byte-writer.ts';
 
 type ByteMember = {
   readonly column: number;
@@ -30,6 +16,8 @@ const nullBytes = Buffer.from('null');
 const end = Buffer.from('}');
 
 /**
+ * Events as JSON without schemas, as {@link createEventEncoder} writes them.
+ *
  * @param prefix columns of a page that come before the table's own, the transaction first
  * @param byteValue the quick way for a column's values; what it does not take goes the plain way, which decides
  */
@@ -52,7 +40,6 @@ export function createByteEncoder(shape: EventShape, prefix: number, byteValue: 
   const source = Buffer.from(`},${parts.sourceStart}`);
   const timestamps = shape.timestamps.map((index) => index + prefix);
   return {
-    prefix,
     key(rows, to, isUtf8) {
       to.raw(emptyKey);
       for (const member of keyMembers) write(member, rows, to, isUtf8);

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createRecordBuilder } from '#kafka/index.ts';
-import type { ByteEncoder } from '../../encoding/bytes/byte-encoder.ts';
+import type { ByteEncoder } from '../../encoding/bytes/byte-events.ts';
 import { ByteWriter } from '../../encoding/bytes/byte-writer.ts';
 import { judgeRow } from '../../fence/pass.ts';
 import { widenXid } from '../../fence/xid.ts';
@@ -9,7 +9,7 @@ import { pagePrefix, type CopiedPage, type Dialect } from '../../source/dialect.
 import { cursorAfter, snapshotXmaxOf, type PageRow } from '../../source/page-rows.ts';
 import { witnessesOf, witnessRows } from '../../source/witness.ts';
 import { sendPageRecords } from '../oversize.ts';
-import type { PassContext } from '../run-pass.ts';
+import type { PassContext } from '../pass-context.ts';
 import type { EncodedPage, Judgement, PageReader } from './page.ts';
 
 export type ByteSource = {

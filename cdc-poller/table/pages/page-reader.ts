@@ -1,4 +1,4 @@
-import type { PassContext } from '../run-pass.ts';
+import type { PassContext } from '../pass-context.ts';
 import { isWindow } from '../../position/position.ts';
 import { bytePages } from './byte-pages.ts';
 import type { PageReader } from './page.ts';
@@ -10,7 +10,8 @@ import { textPages } from './text-pages.ts';
  */
 export function pageReader(context: PassContext): PageReader {
   const { session, shape, encoder, oversize, logger } = context;
-  const { copyPage, dialect } = session;
+  const { dialect } = session;
+  const copyPage = session.copyPage?.bind(session);
   const isFound = oversize.chunkBytes !== null || oversize.found.size > 0;
   const isPlain = shape.hasXmin && shape.query === null && !isWindow(shape.capture);
   if (copyPage === undefined || dialect.bytes === undefined || encoder.bytes === undefined || !isPlain || isFound) {

@@ -7,7 +7,7 @@ import { cursorAfter, pageRows, type PageRow } from '../../source/page-rows.ts';
 import { charactersOf } from '../../source/page-size.ts';
 import { witnessesOf, witnessRows } from '../../source/witness.ts';
 import { sendPage, type VersionedMessage } from '../oversize.ts';
-import type { PassContext } from '../run-pass.ts';
+import type { PassContext } from '../pass-context.ts';
 import type { EncodedPage, Judgement, PageReader } from './page.ts';
 
 /** Pages of any table in any format: a text for each value, a message for each event. */
