@@ -1,10 +1,8 @@
 import type { EncodedRecords } from '../port.ts';
 import { partitionOfBytes } from './murmur2.ts';
+import { RecordBuffers } from './record-buffers.ts';
 import { RecordWriter } from './record-writer.ts';
 import { maxBytesPerBatch, recordOverhead } from './request-plan.ts';
-
-/** Records of an ordinary page of one partition: the buffer grows where they are more. */
-const firstCapacity = 64 * 1024;
 
 /** Writes records of keys and values that are bytes already, one behind the other, into a buffer for each partition. */
 export type RecordBuilder = {
@@ -18,15 +16,19 @@ export type RecordBuilder = {
 
 type Open = { writer: RecordWriter; count: number };
 
-/** @param bound most bytes of a batch; a larger record has one of its own */
-export function createRecordBuilder(partitions: number, bound: number = maxBytesPerBatch): RecordBuilder {
+/**
+ * @param buffers where batches get their memory
+ * @param bound most bytes of a batch; a larger record has one of its own
+ */
+export function createRecordBuilder(
+  partitions: number,
+  buffers: RecordBuffers = new RecordBuffers(),
+  bound: number = maxBytesPerBatch,
+): RecordBuilder {
   const open = Array.from({ length: partitions }, (): Open | null => null);
-  /** How large the partition's last batch was: the next one is likely to be as large. */
-  const sizes = Array.from({ length: partitions }, () => firstCapacity);
   let full: EncodedRecords[] = [];
   const close = (partition: number, { writer, count }: Open): void => {
     full.push({ partition, records: writer.written(), count });
-    sizes[partition] = Math.min(bound, writer.size + (writer.size >> 3));
     open[partition] = null;
   };
   return {
@@ -39,8 +41,7 @@ export function createRecordBuilder(partitions: number, bound: number = maxBytes
         batch = null;
       }
       if (batch === null) {
-        const capacity = Math.max(sizes[partition] ?? firstCapacity, keyEnd + valueEnd + 2 * recordOverhead);
-        batch = { writer: new RecordWriter(capacity), count: 0 };
+        batch = { writer: new RecordWriter(buffers.take(keyEnd + valueEnd + 2 * recordOverhead)), count: 0 };
         open[partition] = batch;
       }
       batch.writer.encoded(key, keyEnd, value, valueEnd, batch.count);

@@ -11,8 +11,9 @@ export class RecordWriter {
   #buffer: Buffer;
   #at = 0;
 
-  constructor(capacity: number) {
-    this.#buffer = Buffer.allocUnsafeSlow(capacity);
+  /** @param to what is written to, as long as it lasts; or how much room is made at first */
+  constructor(to: number | Buffer) {
+    this.#buffer = typeof to === 'number' ? Buffer.allocUnsafeSlow(to) : to;
   }
 
   /** Bytes written so far. */

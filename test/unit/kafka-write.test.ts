@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { groupMessages } from '#kafka/kafkajs/patches/faster-internals.ts';
 import { patchProduce, placeholders } from '#kafka/kafkajs/patches/packed-produce.ts';
 import { packRecords, writeRecords } from '#kafka/write/record-batch.ts';
+import { RecordBuffers, type EncodedRecords } from '#kafka/index.ts';
 import { createRecordBuilder } from '#kafka/write/record-builder.ts';
 import { partitionForKey } from '#kafka/write/murmur2.ts';
 import { maxBytesPerBatch } from '#kafka/write/request-plan.ts';
@@ -110,6 +111,22 @@ test('keys and values that are bytes give the records of the same messages, in t
 function parity({ message }: { readonly message: { readonly n: number } }): number {
   return message.n % 2;
 }
+
+test('a buffer is used again only when it was given back', () => {
+  const buffers = new RecordBuffers();
+  const page = (text: string): readonly EncodedRecords[] => {
+    const builder = createRecordBuilder(1, buffers);
+    builder.add(0, Buffer.from(text), text.length, Buffer.from(text), text.length);
+    return builder.take();
+  };
+  const [first, second] = [page('first'), page('second')];
+  assert.deepEqual(first[0]?.records, writeRecords([{ key: 'first', value: 'first' }]).records);
+  buffers.giveBack(first);
+  const third = page('third');
+  assert.equal(third[0]?.records.buffer, first[0]?.records.buffer);
+  assert.deepEqual(second[0]?.records, writeRecords([{ key: 'second', value: 'second' }]).records);
+  assert.deepEqual(third[0]?.records, writeRecords([{ key: 'third', value: 'third' }]).records);
+});
 
 test('messages are grouped by partition in their order, and not at all without metadata', () => {
   const messages = [0, 1, 2, 3, 4, 5].map((n) => ({ n }));

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createRecordBuilder } from '#kafka/index.ts';
+import { createRecordBuilder, RecordBuffers } from '#kafka/index.ts';
 import type { ByteEncoder } from '../../encoding/bytes/byte-events.ts';
 import { ByteWriter } from '../../encoding/bytes/byte-writer.ts';
 import { judgeRow } from '../../fence/pass.ts';
@@ -18,10 +18,13 @@ export type ByteSource = {
   readonly bytes: ByteEncoder;
 };
 
+/** What all pages of a pass are written in. */
+type Work = { readonly key: ByteWriter; readonly value: ByteWriter; readonly buffers: RecordBuffers };
+
 /** Pages that go from the server's bytes to those of Kafka's records, row by row; texts are made of a page's last rows alone, for cursor and witnesses. */
 export function bytePages(context: PassContext, source: ByteSource): PageReader {
   const { shape } = context;
-  const [key, value] = [new ByteWriter(), new ByteWriter()];
+  const work: Work = { key: new ByteWriter(), value: new ByteWriter(), buffers: new RecordBuffers() };
   return {
     async read(pass, limit) {
       const { bytes, rows } = await source.copyPage(source.copyQuery(shape, pass, limit));
@@ -31,7 +34,7 @@ export function bytePages(context: PassContext, source: ByteSource): PageReader 
         rows,
         characters: bytes.length,
         cursor: last === null ? null : cursorAfter(shape, [last]),
-        encode: (judgement) => encodePage(context, source.bytes, copied, { key, value }, judgement),
+        encode: (judgement) => encodePage(context, source.bytes, copied, work, judgement),
       };
     },
   };
@@ -50,11 +53,11 @@ async function encodePage(
   context: PassContext,
   encoder: ByteEncoder,
   rows: CopyRows,
-  { key, value }: { readonly key: ByteWriter; readonly value: ByteWriter },
+  { key, value, buffers }: Work,
   { pass, hasRepair, fresh }: Judgement,
 ): Promise<EncodedPage> {
   const { publisher, oversize, shape, rememberedKeysMax } = context;
-  const builder = createRecordBuilder(await publisher.partitions());
+  const builder = createRecordBuilder(await publisher.partitions(), buffers);
   const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
   const page = encoder.page({ op, publishedAt: Date.now() });
   const known = publisher.journal.remembered;
@@ -116,7 +119,10 @@ async function encodePage(
           recent.map((one) => rowAt(rows, one)),
         )
       : [],
-    send: () => sendPageRecords(publisher, batches, keys, largest, oversize),
+    send: async () => {
+      await sendPageRecords(publisher, batches, keys, largest, oversize);
+      buffers.giveBack(batches);
+    },
   };
 }
 
