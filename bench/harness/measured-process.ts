@@ -19,7 +19,7 @@ export type MeasuredProcess = AsyncDisposable & {
 };
 
 /** This checkout. */
-export const ownTree = join(import.meta.dirname, '../..');
+const ownTree = join(import.meta.dirname, '../..');
 /** BENCH_NODE_FLAGS adds flags (`--cpu-prof --cpu-prof-dir=…`). */
 const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 
