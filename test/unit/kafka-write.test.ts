@@ -114,9 +114,9 @@ function parity({ message }: { readonly message: { readonly n: number } }): numb
 
 test('a buffer is used again only when it was given back', () => {
   const buffers = new RecordBuffers();
-  const page = (text: string): readonly EncodedRecords[] => {
+  const page = (one: string): readonly EncodedRecords[] => {
     const builder = createRecordBuilder(1, buffers);
-    builder.add(0, Buffer.from(text), text.length, Buffer.from(text), text.length);
+    builder.add(0, Buffer.from(one), one.length, Buffer.from(one), one.length);
     return builder.take();
   };
   const [first, second] = [page('first'), page('second')];
