@@ -20,7 +20,7 @@ const program = `
   const { decodeKey, eventDecoder, openRegistry } = await import('#change-events/index.ts');
   const columns = [{ name: 'id', type: { name: 'int8', isArray: false, modifier: -1 } }];
   const event = { database: 'd', table: { schema: 'public', table: 't' }, prefix: 'p', columns, published: [{ column: 0, mask: null }], key: [0], timestamps: [], clock: null, encodeColumn: postgres.encodeColumn, keyText: postgres.keyText };
-  const encoder = await wireEncoder({ format: 'json' }, null, null, null, event, 't', AbortSignal.timeout(1000));
+  const encoder = await wireEncoder({ format: 'json' }, null, { dialect: {} }, null, event, 't', AbortSignal.timeout(1000));
   const message = { key: Buffer.from(encoder.wireKey(['1'], encoder.key(['1']))), value: Buffer.from(encoder.value(['1'], { op: 'u', txId: '1', publishedAt: 1 })) };
   const decoder = eventDecoder({ url: 'http://127.0.0.1:1', requestTimeoutMs: 1000 });
   await decoder.prepare([message], AbortSignal.timeout(1000));
