@@ -6,11 +6,14 @@
 export { connectKafka } from './connect.ts';
 export { followTopic, type TopicFollower } from './follow-topic.ts';
 export { readToEnd } from './read-to-end.ts';
+export { RecordBuffers } from './write/record-buffers.ts';
+export { createRecordBuilder, type RecordBuilder } from './write/record-builder.ts';
 export type {
   BatchControl,
   ConsumedBatch,
   ConsumedMessage,
   ConsumerOptions,
+  EncodedRecords,
   FetchedRun,
   FetchPlace,
   GroupConsumer,

@@ -59,6 +59,12 @@ export type UnreadableBatch = {
   readonly error: CdcError;
 };
 
+/**
+ * Records of one partition in Kafka's format 2, one behind the other, uncompressed: their offsets count from 0, and none has a time of its own.
+ * RecordBuilder makes them.
+ */
+export type EncodedRecords = { readonly partition: number; readonly records: Buffer; readonly count: number };
+
 export type TopicSpec = {
   readonly topic: string;
   readonly partitions: number;
@@ -76,6 +82,8 @@ export type PartitionOffsets = { readonly partition: number; readonly low: bigin
 export type KafkaTransaction = {
   /** Splits into requests bounded by bytes and by messages; keeps the order of one partition's messages. */
   send(topic: string, messages: readonly OutgoingMessage[]): Promise<void>;
+  /** Each becomes a record batch, compressed as is configured; keeps the order of one partition's. */
+  sendRecords(topic: string, batches: readonly EncodedRecords[]): Promise<void>;
   commit(): Promise<void>;
   abort(): Promise<void>;
 };
@@ -85,7 +93,11 @@ export type KafkaTransaction = {
  * `send` or `commit` fails with CdcError PRODUCER_FENCED, and their open transaction is aborted. One transaction at a time. After a failure all
  * it does fails as well, to abort included: what the broker has of it is not known.
  */
-export type TransactionalProducer = AsyncDisposable & { begin(): Promise<KafkaTransaction> };
+export type TransactionalProducer = AsyncDisposable & {
+  begin(): Promise<KafkaTransaction>;
+  /** How many partitions keys are spread over, as `send` sees it. @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE */
+  partitionsOf(topic: string): Promise<number>;
+};
 
 export type KafkaAdmin = AsyncDisposable & {
   /** Creates what does not exist yet; leaves what exists as it is. @throws CdcError KAFKA_UNREACHABLE */

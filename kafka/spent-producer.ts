@@ -22,10 +22,12 @@ export function spentAfterFailure(producer: TransactionalProducer): Transactiona
         const transaction = await producer.begin();
         return {
           send: (topic, messages) => guarded(() => transaction.send(topic, messages)),
+          sendRecords: (topic, batches) => guarded(() => transaction.sendRecords(topic, batches)),
           commit: () => guarded(() => transaction.commit()),
           abort: () => guarded(() => transaction.abort()),
         };
       }),
+    partitionsOf: (topic) => guarded(() => producer.partitionsOf(topic)),
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   };
 }

@@ -18,12 +18,13 @@ export type MeasuredProcess = AsyncDisposable & {
   readonly ended: Promise<Usage>;
 };
 
-/** BENCH_TREE measures another checkout's cli.ts, BENCH_NODE_FLAGS adds flags (`--cpu-prof --cpu-prof-dir=…`). */
-const tree = process.env['BENCH_TREE'] ?? join(import.meta.dirname, '../..');
+/** This checkout. */
+const ownTree = join(import.meta.dirname, '../..');
+/** BENCH_NODE_FLAGS adds flags (`--cpu-prof --cpu-prof-dir=…`). */
 const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 
-/** Runs `cdc …` as users do, as a process of its own. */
-export function measureCdc(args: readonly string[]): MeasuredProcess {
+/** Runs `cdc …` as users do, as a process of its own, from the checkout in `tree`. */
+export function measureCdc(args: readonly string[], tree: string = ownTree): MeasuredProcess {
   const started = performance.now();
   const probe = join(import.meta.dirname, 'usage-probe.ts');
   const child = spawn(process.execPath, [...nodeFlags, ...flags, '--import', probe, 'cli.ts', ...args], {

@@ -1,29 +1,48 @@
 import type { Kafka } from '#kafka/index.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import type { LegacyDatabase } from '#test/support/legacy-database.ts';
-import { uniqueName } from '#test/support/stack.ts';
+import { testStack, uniqueName } from '#test/support/stack.ts';
 import { measureCdc, type Usage } from '../harness/measured-process.ts';
+import { cpuOfServer } from '../harness/process-usage.ts';
 import { writeBenchConfig } from './config-file.ts';
 
 export type SnapshotRound = Usage & {
   /** Events per second from the broker's first append to its last: as the peers' figures are taken. */
   readonly rowsPerSecond: number;
   readonly cpuSecondsPer100k: number;
+  /** Of the poller, Postgres and the broker together, from the poller's start to its end. */
+  readonly allCpuSecondsPer100k: number;
 };
 
-/** Loads the table with `cdc poller start --once`, and counts what a read_committed consumer sees of it: each row once. */
-export async function measureSnapshot(database: LegacyDatabase, rows: number, client: string): Promise<SnapshotRound> {
+/** Loads the table with `cdc poller start --once`, and counts what a read_committed consumer sees of it: each row once. `tree`: of another checkout. */
+export async function measureSnapshot(database: LegacyDatabase, rows: number, client: string, tree?: string): Promise<SnapshotRound> {
   const kafka = await testKafka();
   await using config = await writeBenchConfig(database, { client });
   await using admin = await kafka.admin();
   // The broker's clock at each append gives first and last record; the poller leaves a topic that exists as it is.
   const spec = { topic: config.topic, partitions: 3, replicationFactor: 1, config: { 'message.timestamp.type': 'LogAppendTime' } };
   await admin.ensureTopics([spec]);
-  await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once']);
+  const before = await serversCpu();
+  await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once'], tree);
   const usage = await running.ended;
+  const servers = (await serversCpu()) - before;
   const { first, last } = await appendTimes(kafka, config.topic, rows);
   await admin.deleteTopics([config.topic]);
-  return { ...usage, rowsPerSecond: rows / ((last - first) / 1000), cpuSecondsPer100k: (usage.cpuSeconds / rows) * 100_000 };
+  const per = 100_000 / rows;
+  return {
+    ...usage,
+    rowsPerSecond: rows / ((last - first) / 1000),
+    cpuSecondsPer100k: usage.cpuSeconds * per,
+    allCpuSecondsPer100k: (usage.cpuSeconds + servers) * per,
+  };
+}
+
+/** CPU seconds that the broker and the source's Postgres have taken so far. */
+async function serversCpu(): Promise<number> {
+  const { processes } = await testStack();
+  const servers = processes.filter(({ name }) => name === 'kafka' || name === 'postgres-legacy');
+  const taken = await Promise.all(servers.map(({ pid }) => cpuOfServer(pid)));
+  return taken.reduce((sum, seconds) => sum + seconds, 0);
 }
 
 async function appendTimes(kafka: Kafka, topic: string, rows: number): Promise<{ readonly first: number; readonly last: number }> {

@@ -3,6 +3,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { instantOf, type WallClock } from '../fence/local-time.ts';
 import { parseMicros } from '../fence/micros.ts';
 import { jsonString } from './json-string.ts';
+import type { ByteEncoder } from './bytes/byte-events.ts';
 import { maskEncoder, type Mask } from './masks.ts';
 import type { ColumnType, ValueEncoder } from './column-type.ts';
 import { isPlainUtc } from './plain-utc.ts';
@@ -64,6 +65,8 @@ export type EventEncoder = {
    * `txId` and `before` are null.
    */
   deletion(seenAt: number): string | Buffer;
+  /** The same events from rows that are bytes, where the format and the database have that way. */
+  readonly bytes?: ByteEncoder;
 };
 
 /** The format without schemas. */
@@ -75,41 +78,57 @@ export type JsonEncoder = Omit<EventEncoder, 'value' | 'deletion'> & {
 /** The version that `source.version` carries: of the format, not of the package. */
 export const formatVersion = '1';
 
-export function createEventEncoder({
-  database,
-  table,
-  prefix,
-  columns,
-  published,
-  key,
-  timestamps,
-  clock,
-  encodeColumn,
-  keyText: keyTextOf,
-}: EventShape): JsonEncoder {
+/** A member of a JSON object: its name with the colon, and the JSON of its value. */
+export type EventMember = {
+  readonly index: number;
+  readonly prefix: string;
+  readonly encode: (text: string | null) => string;
+  /** Whether `encode` does to each value what the column's encoder does: no mask, no other text of a key. */
+  readonly isPlain: boolean;
+  readonly refused: (error: unknown) => CdcError;
+};
+
+/** What an event is made of: its members, and the text that is the same in all events. */
+export type EventParts = {
+  readonly key: readonly EventMember[];
+  readonly after: readonly EventMember[];
+  /** Before and behind `source.ts_ms`; `sourceEnd` follows `snapshot` and its value. */
+  readonly sourceStart: string;
+  readonly sourceEnd: string;
+};
+
+export function eventParts({ database, table, prefix, columns, published, key, encodeColumn, keyText: keyTextOf }: EventShape): EventParts {
   const members = columns.map((column) => ({
     prefix: `${jsonString(column.name)}:`,
     encode: nullable(encodeColumn(column)),
+    isPlain: true,
     refused: (error: unknown) => unreadableValue(error, table, column),
   }));
-  const memberAt = (index: number): (typeof members)[number] & { readonly index: number } => {
+  const memberAt = (index: number): EventMember => {
     const member = members[index];
     if (member === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
     return { ...member, index };
   };
-  const keyMembers = key.map((index) => {
-    const member = memberAt(index);
-    const column = columns[index];
-    const canonical = column === undefined ? null : keyTextOf(column);
-    return canonical === null
-      ? member
-      : { ...member, encode: (text: string | null) => member.encode(text === null ? null : canonical(text)) };
-  });
-  const afterMembers = published.map(({ column, mask }) =>
-    mask === null ? memberAt(column) : { ...memberAt(column), encode: maskEncoder(mask) },
-  );
-  const sourceStart = `"source":{"version":"${formatVersion}","connector":"${queryConnector}","name":${jsonString(prefix)},"ts_ms":`;
-  const sourceEnd = `,"db":${jsonString(database)},"schema":${jsonString(table.schema)},"table":${jsonString(table.table)},"txId":`;
+  return {
+    key: key.map((index) => {
+      const member = memberAt(index);
+      const column = columns[index];
+      const canonical = column === undefined ? null : keyTextOf(column);
+      return canonical === null
+        ? member
+        : { ...member, isPlain: false, encode: (text: string | null) => member.encode(text === null ? null : canonical(text)) };
+    }),
+    after: published.map(({ column, mask }) =>
+      mask === null ? memberAt(column) : { ...memberAt(column), isPlain: false, encode: maskEncoder(mask) },
+    ),
+    sourceStart: `"source":{"version":"${formatVersion}","connector":"${queryConnector}","name":${jsonString(prefix)},"ts_ms":`,
+    sourceEnd: `,"db":${jsonString(database)},"schema":${jsonString(table.schema)},"table":${jsonString(table.table)},"txId":`,
+  };
+}
+
+export function createEventEncoder(shape: EventShape): JsonEncoder {
+  const { timestamps, clock } = shape;
+  const { key: keyMembers, after: afterMembers, sourceStart, sourceEnd } = eventParts(shape);
   const after = (row: RawRow): string => object(afterMembers, row);
   return {
     key: (row) => object(keyMembers, row),
@@ -139,14 +158,7 @@ function firstOf(row: RawRow, columns: readonly number[]): string | null {
   return null;
 }
 
-type Member = {
-  readonly index: number;
-  readonly prefix: string;
-  readonly encode: (text: string | null) => string;
-  readonly refused: (error: unknown) => CdcError;
-};
-
-function object(members: readonly Member[], row: RawRow): string {
+function object(members: readonly EventMember[], row: RawRow): string {
   let text = '{';
   let current = members[0];
   try {
@@ -172,7 +184,7 @@ function nullable(encoder: ValueEncoder): (text: string | null) => string {
 }
 
 /** Milliseconds of a timestamp's text; `null` for infinities. */
-function millisOf(text: string | null, clock: WallClock | null): number | bigint | null {
+export function millisOf(text: string | null, clock: WallClock | null): number | bigint | null {
   // Date.UTC takes the years 0 to 99 for those of another century.
   if (text !== null && clock === null && isPlainUtc(text) && !text.startsWith('0')) return plainMillis(text);
   const micros = text ? parseMicros(text) : null;

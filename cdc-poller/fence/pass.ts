@@ -42,6 +42,7 @@ export type Verdict = 'publish' | 'publish-and-remember' | 'skip' | 'wait';
 /**
  * Whether a visible row version is new to this pass. Pure.
  *
+ * @param row its key is only asked for where something is remembered
  * @param hasRepair whether a repair pass will follow the load; without one, nothing can have been open when the load began
  * @param rememberedMax past this many remembered keys a poll leaves what is past its next horizon to a later pass, which
  *   publishes it when the oldest transaction has ended: delay instead of unbounded memory
@@ -56,7 +57,7 @@ export function judgeRow(
   if (pass.kind === 'load') return hasRepair && row.xid >= pass.nextHorizon ? 'wait' : 'publish';
   if (pass.horizon !== null && row.xid < pass.horizon) return 'skip';
   if (pass.kind === 'repair') return 'publish';
-  if (remembered.has(row.xid, row.key)) return 'skip';
+  if (remembered.size > 0 && remembered.has(row.xid, row.key)) return 'skip';
   if (row.xid < pass.nextHorizon) return 'publish';
   return remembered.size < rememberedMax ? 'publish-and-remember' : 'wait';
 }

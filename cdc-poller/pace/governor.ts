@@ -54,8 +54,19 @@ export function governed(session: SourceSession, governors: readonly Governor[],
       for (const governor of governors) governor.charge({ startedAt, endedAt, rows }, statements);
     }
   };
+  const copyPage = session.copyPage?.bind(session);
   return {
     ...session,
+    ...(copyPage === undefined
+      ? {}
+      : {
+          copyPage: (text) =>
+            within(
+              () => copyPage(text),
+              1,
+              ({ rows }) => rows,
+            ),
+        }),
     query: (text, values, rowsOf = none) => within(() => session.query(text, values), 1, rowsOf),
     observe: (watch, settled) => within(() => session.observe(watch, settled), 2, none),
     page: (query) => within(() => session.page(query), 1, count),

@@ -1,5 +1,6 @@
 import { escapeLiteral } from 'pg';
 import * as z from 'zod';
+import { byteValueOf } from './values/byte-values.ts';
 import { postgresAvroValue } from './values/avro-values.ts';
 import { encoderFor } from './values/value-encoders.ts';
 import { keyText } from './values/key-text.ts';
@@ -8,7 +9,7 @@ import { readCatalog, readServerIdentity } from './catalog.ts';
 import { readColumnDetails } from './column-details.ts';
 import type { Dialect, PageQuery } from '../source/dialect.ts';
 import { extensionType, postgresMirrorType, writtenAsBytes } from './mirror-type.ts';
-import { highestIdQuery, pageQuery } from './page-query.ts';
+import { copyQuery, highestIdQuery, pageQuery } from './page-query.ts';
 import { openSourceSession } from './session.ts';
 import { readWatch, watchSql } from './table-watch.ts';
 import { postgresWords } from './words.ts';
@@ -19,6 +20,7 @@ export const postgres: Dialect = {
   readCatalog,
   listTables: ({ query }) => query(tablesQuery),
   pageQuery: usersPageQuery,
+  bytes: { copyQuery, valueOf: ({ type }) => byteValueOf(type) },
   highestIdQuery,
   watchSql,
   readWatch,

@@ -1,5 +1,5 @@
 import knex, { type Knex } from 'knex';
-import { escapeIdentifier } from 'pg';
+import { escapeIdentifier, escapeLiteral } from 'pg';
 import { earliestReading } from '../fence/local-time.ts';
 import type { Mark } from '../fence/floor.ts';
 import { formatMicros } from '../fence/micros.ts';
@@ -22,6 +22,20 @@ const builder: Knex = knex({ client: 'pg' });
  * reading, but no transfer.
  */
 export function pageQuery(shape: TableShape, pass: Pass, limit: number): PageQuery {
+  const { query, fragments } = buildPage(shape, pass, limit);
+  const { sql, bindings } = query.toSQL().toNative();
+  return { text: fragments.fill(sql), values: bindings.map(String) };
+}
+
+/** The same page as a COPY, which takes no parameters: values are literals, each quoted by pg's escapeLiteral. */
+export function copyQuery(shape: TableShape, pass: Pass, limit: number): string {
+  const { query, fragments } = buildPage(shape, pass, limit);
+  const { sql, bindings } = query.toSQL();
+  const literals = bindings.map(String).map((value) => escapeLiteral(value));
+  return `COPY (${fragments.fill(sql, (index) => literals[index] ?? '')}) TO STDOUT`;
+}
+
+function buildPage(shape: TableShape, pass: Pass, limit: number): { readonly query: Knex.QueryBuilder; readonly fragments: Fragments } {
   const { columns, order, relation } = shape;
   const fragments = createFragments();
   const isFenced = shape.capture === 'time' || shape.capture === 'id';
@@ -46,8 +60,7 @@ export function pageQuery(shape: TableShape, pass: Pass, limit: number): PageQue
     void query.whereRaw(`${first} < ?::${fragments.of(markType(shape))}`, [markText(shape, pass.below)]);
   }
   if (isFenced && pass.horizon !== null) void query.whereRaw('age(xmin) <= age(?::xid)', [narrowXid(pass.horizon)]);
-  const { sql, bindings } = query.toSQL().toNative();
-  return { text: fragments.fill(sql), values: bindings.map(String) };
+  return { query, fragments };
 }
 
 /** The highest id there is; no higher than the sequence is, where that may be asked: ids written by hand say nothing of those to come. */

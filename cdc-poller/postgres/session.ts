@@ -5,6 +5,7 @@ import { parseSnapshot } from '../fence/xid.ts';
 import { flushedSql } from './catalog.ts';
 import type { OpenSession, TextRows } from '../source/dialect.ts';
 import { endConnection, lostConnection, rawTypes } from '../source/pg-connection.ts';
+import { createCopyReader } from './copy-query.ts';
 import { backendSql, isPooler, poolerBetween } from './pooler.ts';
 
 /** An observation reads no table: a server that has not answered it in this time, in ms, counts as lost. */
@@ -63,6 +64,7 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
     names.set(text, name);
     return name;
   };
+  const copy = createCopyReader(client);
   const setPath = (path: string): Promise<TextRows> => query("SELECT pg_catalog.set_config('search_path', $1, false)", [path]);
   /** In a query of the configuration, names without a schema are those that the role's own search_path finds; pg_catalog's go before them all the same. */
   const asUsers = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -77,6 +79,7 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
     query: (text, values) => query(text, values),
     page: ({ text, values, isUsers }) =>
       isUsers === true ? asUsers(() => query(text, values, nameOf(text))) : query(text, values, nameOf(text)),
+    copyPage: (text) => answered(copy(text)),
     explain: ({ text, values, isUsers }) => (isUsers === true ? asUsers(() => query(text, values)) : query(text, values)),
     async describe(text) {
       const { fields } = await asUsers(() => answered(client.query({ text, rowMode: 'array' })));

@@ -4,7 +4,8 @@ import { formatTableId } from '#change-events/index.ts';
 import { createAvroEncoder } from '../encoding/avro-encoder.ts';
 import { createEventEncoder, type EventEncoder, type EventShape } from '../encoding/event-encoder.ts';
 import { createFramedJsonEncoder } from '../encoding/framed-json-encoder.ts';
-import type { SourceSession } from '../source/dialect.ts';
+import { createByteEncoder } from '../encoding/bytes/byte-encoder.ts';
+import { pagePrefix, type SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
 import { avroKeySchema, avroValueSchema } from './avro-schema.ts';
 import { jsonKeySchema, jsonValueSchema } from './json-schema.ts';
@@ -26,8 +27,11 @@ export async function wireEncoder(
   topic: string,
   signal: AbortSignal,
 ): Promise<EventEncoder> {
-  if (registrar === null) return createEventEncoder(event);
   const { dialect } = session;
+  if (registrar === null) {
+    const plain = createEventEncoder(event);
+    return dialect.bytes === undefined ? plain : { ...plain, bytes: createByteEncoder(event, pagePrefix, dialect.bytes.valueOf) };
+  }
   const details = await dialect.readColumnDetails(session, shape);
   const fields = tableFields(event, details, dialect.fieldTypes, dialect.encodeColumn);
   const [key, row] = [fields.key, fields.row].map((list) => list.map(({ field }) => field));

@@ -1,5 +1,6 @@
 import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
-import type { EncodeColumn, KeyText } from '../encoding/event-encoder.ts';
+import type { ByteValue } from '../encoding/bytes/byte-value.ts';
+import type { EncodeColumn, EventColumn, KeyText } from '../encoding/event-encoder.ts';
 import type { Observation } from '../fence/floor.ts';
 import type { Pass } from '../fence/pass.ts';
 import type { Snapshot } from '../fence/xid.ts';
@@ -20,6 +21,11 @@ export type Dialect = {
   /** Schema and name of every table that patterns may mean. */
   readonly listTables: (source: CatalogSource) => Promise<readonly (readonly (string | null)[])[]>;
   readonly pageQuery: (shape: TableShape, pass: Pass, limit: number) => PageQuery;
+  /** Where pages may be read as bytes (CopyRows): the page's statement, and the quick way of a column's values. */
+  readonly bytes?: {
+    readonly copyQuery: (shape: TableShape, pass: Pass, limit: number) => string;
+    readonly valueOf: (column: EventColumn) => ByteValue | null;
+  };
   readonly highestIdQuery: (shape: TableShape) => string;
   /** An SQL scalar for `observe`, and what its text says: how far the table's sequence is. `high` is the position's. @throws TableReshaped */
   readonly watchSql: (shape: TableShape) => string;
@@ -69,6 +75,8 @@ export type OpenSession = AsyncDisposable & {
   query(text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number): Promise<TextRows>;
   /** A page, as a prepared statement. */
   page(query: PageQuery): Promise<TextRows>;
+  /** A page as bytes: whole rows as {@link CopyRows} reads them, which are valid until the page after the next is read. */
+  copyPage?(text: string): Promise<CopiedPage>;
   /** The columns that a SELECT gives. */
   describe(text: string): Promise<readonly DescribedColumn[]>;
   explain?(query: PageQuery): Promise<TextRows>;
@@ -78,6 +86,8 @@ export type OpenSession = AsyncDisposable & {
    */
   observe(watch?: string, settled?: string): Promise<WatchedObservation>;
 };
+
+export type CopiedPage = { readonly bytes: Buffer; readonly rows: number };
 
 export type WatchedObservation = Observation & {
   readonly snapshot: Snapshot;

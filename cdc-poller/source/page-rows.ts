@@ -32,9 +32,7 @@ const never = 2n ** 63n;
 export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] {
   const [first] = rows;
   if (first === undefined) return [];
-  const [xmax = '0', ...state] = (first[1] ?? '0').split('/');
-  if (shape.relation !== null && state.join('/') !== pageStateOf(shape.relation)) throw new TableReshaped();
-  const snapshotXmax = BigInt(xmax);
+  const snapshotXmax = snapshotXmaxOf(shape, first[1] ?? null);
   const isOwn = isWindow(shape.capture);
   // Rows of one transaction often follow each other.
   let last: string | null = null;
@@ -48,6 +46,17 @@ export function pageRows(shape: TableShape, rows: TextRows): readonly PageRow[] 
     }
     return { row, txId, version };
   });
+}
+
+/**
+ * The xmax of a page's snapshot, from its second column.
+ *
+ * @throws TableReshaped as {@link pageRows} does
+ */
+export function snapshotXmaxOf({ relation }: TableShape, seen: string | null): bigint {
+  const [xmax = '0', ...state] = (seen ?? '0').split('/');
+  if (relation !== null && state.join('/') !== pageStateOf(relation)) throw new TableReshaped();
+  return BigInt(xmax);
 }
 
 /** Of the instants that a wall clock's reading may mean, the latest: taken for older than it is, a row would be left out. */

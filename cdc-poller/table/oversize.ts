@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from '#kafka/index.ts';
+import type { EncodedRecords, OutgoingMessage } from '#kafka/index.ts';
 import { CdcError, type Logger } from '#pipeline/index.ts';
 import type { TablePublisher } from './table-publisher.ts';
 
@@ -60,6 +60,29 @@ export async function sendPage(publisher: TablePublisher, messages: readonly Ver
       letters.map((letter) => deadLetter(oversize, letter)),
       oversize.deadLetterTopic,
     );
+}
+
+/**
+ * Adds a page's events that are records already; only while nothing is known to be too large.
+ *
+ * @param largest the bytes of the largest value among them
+ * @throws EventRefused when the table is to be taken over again; its rows are then read the plain way until the large one is found
+ */
+export async function sendPageRecords(
+  publisher: TablePublisher,
+  batches: readonly EncodedRecords[],
+  keys: readonly string[],
+  largest: number,
+  oversize: Oversize,
+): Promise<void> {
+  try {
+    await publisher.sendRecords(batches, keys);
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
+    // As for messages: next time the largest goes alone.
+    oversize.chunkBytes = largest - 1;
+    throw new EventRefused();
+  }
 }
 
 /** The broker refused a request by its size: what was read since the last commit is to be read again, by a new publisher. */

@@ -1,31 +1,11 @@
-import { createHash } from 'node:crypto';
-import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark } from '../fence/floor.ts';
-import { judgeRow, type Cursor, type Pass } from '../fence/pass.ts';
+import type { Cursor, Pass } from '../fence/pass.ts';
+import type { PassContext } from './pass-context.ts';
 import { createSendQueue } from './send-queue.ts';
-import { sendPage, type Oversize, type VersionedMessage } from './oversize.ts';
-import { afterPage, isWindow, type Position, type Witness } from '../position/position.ts';
-import { cursorAfter, pageRows, type PageRow } from '../source/page-rows.ts';
-import { charactersOf, firstPageSize, nextPageSize } from '../source/page-size.ts';
-import type { SourceSession, TextRows } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
-import { witnessesOf, witnessRows } from '../source/witness.ts';
-import type { TablePublisher } from './table-publisher.ts';
-
-export type PassContext = {
-  readonly session: SourceSession;
-  readonly shape: TableShape;
-  readonly encoder: EventEncoder;
-  readonly publisher: TablePublisher;
-  readonly oversize: Oversize;
-  readonly pageRows: number;
-  readonly rememberedKeysMax: number;
-  readonly signal: AbortSignal;
-  /** Of a window: the clock or the highest id at the poll before, which should have shown what is below it. */
-  readonly shownBefore?: Mark | null;
-  /** Called after each page with the number of rows read and published in the pass so far. */
-  readonly onProgress: (rows: { readonly read: number; readonly published: number }) => void;
-};
+import { pageReader } from './pages/page-reader.ts';
+import type { PageReader, ReadPage } from './pages/page.ts';
+import { afterPage, type Position, type Witness } from '../position/position.ts';
+import { firstPageSize, nextPageSize } from '../source/page-size.ts';
 
 export type PassResult = {
   readonly whole: boolean;
@@ -54,7 +34,8 @@ export async function runPass(
   pass: Pass,
   finish: (cursor: Cursor | null) => Position,
 ): Promise<PassResult> {
-  const { session, shape, publisher, oversize, signal } = context;
+  const { publisher, oversize, signal } = context;
+  const reader = pageReader(context);
   const sendQueue = createSendQueue(jobsAhead);
   let remembered: (readonly [bigint, string])[] = [];
   /** Of this pass, in commits that are not done yet too. */
@@ -77,23 +58,23 @@ export async function runPass(
       uncommittedKeys -= keys.length;
     });
   };
-  let next: Promise<TextRows> | null = readPage(session, shape, { ...pass, cursor }, limit);
+  let next: Promise<ReadPage> | null = readPage(reader, { ...pass, cursor }, limit);
   try {
     while (next !== null) {
-      const rows: TextRows = await next;
-      const whole = rows.length < limit;
-      cursor = cursorAfter(shape, rows) ?? cursor;
-      limit = nextPageSize(limit, { rows: rows.length, characters: charactersOf(rows) }, context.pageRows);
-      next = whole || signal.aborted ? null : readPage(session, shape, { ...pass, cursor }, limit);
-      const page = encodePage(context, pass, position.repair !== null, rows, uncommittedKeys);
-      remembered.push(...page.remembered);
-      uncommittedKeys += page.remembered.length;
-      read += rows.length;
-      published += page.messages.length;
-      if (page.late > late) late = page.late;
-      if (page.witnesses.length > 0) witnesses = page.witnesses;
-      pending += page.messages.length;
-      if (page.messages.length > 0) await sendQueue.add(() => sendPage(publisher, page.messages, oversize));
+      const page: ReadPage = await next;
+      const whole = page.rows < limit;
+      cursor = page.cursor ?? cursor;
+      limit = nextPageSize(limit, page, context.pageRows);
+      next = whole || signal.aborted ? null : readPage(reader, { ...pass, cursor }, limit);
+      const encoded = await page.encode({ pass, hasRepair: position.repair !== null, fresh: uncommittedKeys });
+      remembered.push(...encoded.remembered);
+      uncommittedKeys += encoded.remembered.length;
+      read += page.rows;
+      published += encoded.published;
+      if (encoded.late > late) late = encoded.late;
+      if (encoded.witnesses.length > 0) witnesses = encoded.witnesses;
+      pending += encoded.published;
+      if (encoded.published > 0) await sendQueue.add(encoded.send);
       // A row that was left out is remembered all the same, or the next poll would meet it again.
       const hasNews = pending > 0 || remembered.length > 0;
       if (whole) {
@@ -117,56 +98,13 @@ export async function runPass(
   }
 }
 
-function readPage(session: SourceSession, shape: TableShape, pass: Pass, limit: number): Promise<TextRows> {
-  const rows = session.page(session.dialect.pageQuery(shape, pass, limit));
+function readPage(reader: PageReader, pass: Pass, limit: number): Promise<ReadPage> {
+  const page = reader.read(pass, limit);
   // It is awaited a page later; if the page before it fails, its own failure is not news.
-  rows.catch(() => undefined);
-  return rows;
+  page.catch(() => undefined);
+  return page;
 }
 
 function missingCursor(): never {
   throw new RangeError('a full page without a last row');
-}
-
-type EncodedPage = {
-  readonly messages: readonly VersionedMessage[];
-  readonly remembered: readonly (readonly [bigint, string])[];
-  readonly late: Mark;
-  readonly witnesses: Witness['rows'];
-};
-
-/** @param fresh remembered keys of this pass that are not committed yet */
-function encodePage(context: PassContext, pass: Pass, hasRepair: boolean, rows: TextRows, fresh: number): EncodedPage {
-  const { encoder, publisher, shape, rememberedKeysMax } = context;
-  const messages: VersionedMessage[] = [];
-  /** The last ones that are published. */
-  const recent: PageRow[] = [];
-  const remembered: (readonly [bigint, string])[] = [];
-  const known = publisher.journal.remembered;
-  const publishedAt = Date.now();
-  const { shownBefore = null } = context;
-  let late: Mark = 0n;
-  const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
-  for (const pageRow of pageRows(shape, rows)) {
-    const { row, txId, version } = pageRow;
-    const key = encoder.key(row);
-    const name = isWindow(shape.capture) ? `${key}#${digest(encoder.after(row))}` : key;
-    const rememberedMax = rememberedKeysMax - fresh - remembered.length;
-    const verdict = judgeRow(pass, { xid: version, key: name }, known, { hasRepair, rememberedMax });
-    if (verdict === 'skip' || verdict === 'wait') continue;
-    if (shownBefore !== null && shownBefore - version > late) late = shownBefore - version;
-    if (verdict === 'publish-and-remember') remembered.push([version, name]);
-    const value = encoder.value(row, { op, txId, publishedAt });
-    // Counting makes one text of the pieces at once. As a tree of pieces, events that wait would be copied by V8's collector piece by piece: half
-    // of all CPU.
-    const valueBytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
-    recent[messages.length % witnessRows] = pageRow;
-    messages.push({ key: encoder.wireKey(row, key), partitionKey: key, value, valueBytes, version: txId ?? version.toString() });
-  }
-  return { messages, remembered, late, witnesses: shape.hasWitness ? witnessesOf(shape, recent) : [] };
-}
-
-/** Differs between contents; 96 bits are enough for that. */
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64').slice(0, 16);
 }

@@ -1,4 +1,4 @@
-import type { Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
+import type { EncodedRecords, Kafka, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import type { LeftOutRows } from '../metrics/table-monitor.ts';
 import { TableJournal } from '../position/table-journal.ts';
@@ -35,6 +35,12 @@ export type TablePublisher = AsyncDisposable & {
   readonly journal: TableJournal;
   /** Adds events to the open transaction, or opens one; to the table's topic unless another is named. */
   send(messages: readonly OutgoingMessage[], topic?: string): Promise<void>;
+  /** How many partitions the table's topic has. */
+  partitions(): Promise<number>;
+  /** Adds events that are records of the table's topic already. `keys` are theirs where `wantsKeys`. */
+  sendRecords(batches: readonly EncodedRecords[], keys: readonly string[]): Promise<void>;
+  /** Whether somebody asks for the keys of what is published. */
+  readonly wantsKeys: boolean;
   /** Rows that are left out; reported when the position past them is committed. */
   leaveOut(rows: LeftOutRows): void;
   /** Ends the transaction with the position; what is remembered counts from then on. */
@@ -95,6 +101,15 @@ function createPublisher(
       if (onKeys !== undefined && other === topic) for (const { partitionKey, key } of messages) keys.push(partitionKey ?? String(key));
       await transaction.send(other, messages);
     },
+    partitions: () => producer.partitionsOf(topic),
+    async sendRecords(batches, published) {
+      if (batches.length === 0) return;
+      transaction ??= await producer.begin();
+      for (const { count } of batches) pending += count;
+      if (onKeys !== undefined) keys.push(...published);
+      await transaction.sendRecords(topic, batches);
+    },
+    wantsKeys: onKeys !== undefined,
     leaveOut(rows) {
       leftOut.push(rows);
     },

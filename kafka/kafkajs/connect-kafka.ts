@@ -4,7 +4,6 @@ import { CdcError, tlsOptions, type KafkaConfig, type Logger } from '#pipeline/i
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type SASLOptions } from 'kafkajs';
 import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
 import { openAdmin, type AdminConnection } from './admin.ts';
-import { registerZstd } from './patches/zstd-codec.ts';
 import { runConsumer } from './consumer.ts';
 import { limitBatches } from './patches/fetch-answer.ts';
 import type { KafkaJsMember } from './member.ts';
@@ -27,7 +26,6 @@ const rebalanceTimeoutMs = 30_000;
 
 /** A Kafka of the port over kafkajs 2. kafkajs's own log goes to `debug`: its errors reach the caller anyway, and many are passing ones. */
 export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
-  registerZstd();
   applyPatches();
   limitBatches(config.maxBatchMb * 2 ** 20);
   logger.debug({ hasFasterInternals }, 'kafkajs');

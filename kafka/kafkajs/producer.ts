@@ -1,11 +1,10 @@
-import type { Message, Producer, Transaction } from 'kafkajs';
-import { compressionCodes, type Compression } from '../compress.ts';
-import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../request-plan.ts';
-import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+import type { Producer, Transaction } from 'kafkajs';
+import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
+import type { Compression } from '../write/compress.ts';
+import { packRecords, writeRecords } from '../write/record-batch.ts';
+import { countRecords, describeRequest, planRequests, requestsOf } from '../write/request-plan.ts';
+import { placeholders } from './patches/packed-produce.ts';
 import { close, type Sockets } from './patches/sockets.ts';
-
-/** kafkajs has one request at a time under way to a broker: many messages in each, and few waits. */
-const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 1000 };
 
 /** What the producer needs of the connection it belongs to. */
 export type ProducerContext = {
@@ -41,6 +40,13 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
   };
 
   return {
+    async partitionsOf(topic) {
+      try {
+        return await partitionsOf(topic);
+      } catch (error) {
+        throw translate(error, `look up topic ${topic}`);
+      }
+    },
     async begin() {
       try {
         return wrapTransaction(await sockets.whileOpen(producer.transaction()), partitionsOf, context);
@@ -59,26 +65,29 @@ function wrapTransaction(
   partitionsOf: (topic: string) => Promise<number>,
   { sockets, requestTimeoutMs, compression, transactionalId, translate }: ProducerContext,
 ): KafkaTransaction {
+  const sendRequest = async (topic: string, batches: readonly EncodedRecords[], doing: string): Promise<void> => {
+    const now = Date.now();
+    // A request has one partition: of one to several leaders, kafkajs's own retry repeats (under new sequence numbers, so twice in the
+    // log) or leaves out (lost) what belongs to a partition whose leader has moved in between.
+    const sent = await Promise.allSettled(
+      batches.map(async (batch) => {
+        const messages = placeholders(batch.partition, await packRecords(batch, now, compression));
+        await sockets.whileOpen(transaction.sendBatch({ acks: -1, timeout: requestTimeoutMs, topicMessages: [{ topic, messages }] }));
+      }),
+    );
+    const failed = sent.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw translate(failed.reason, doing);
+  };
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
-      for (const request of planRequests(messages, await partitionsOf(topic), bounds)) {
-        // A request has one partition: of one to several leaders, kafkajs's own retry repeats (under new sequence numbers, so twice in the
-        // log) or leaves out (lost) what belongs to a partition whose leader has moved in between.
-        const sent = await Promise.allSettled(
-          request.map(({ partition, messages: batch }) =>
-            sockets.whileOpen(
-              transaction.sendBatch({
-                acks: -1,
-                timeout: requestTimeoutMs,
-                compression: compressionCodes[compression],
-                topicMessages: [{ topic, messages: batch.map((message) => toKafkaJs(message, partition)) }],
-              }),
-            ),
-          ),
-        );
-        const failed = sent.find((outcome) => outcome.status === 'rejected');
-        if (failed !== undefined) throw translate(failed.reason, `write ${describeRequest(request)} to topic ${topic}`);
+      for (const request of planRequests(messages, await partitionsOf(topic))) {
+        const batches = request.map(({ partition, messages: batch }) => ({ partition, ...writeRecords(batch) }));
+        await sendRequest(topic, batches, `write ${describeRequest(request)} to topic ${topic}`);
       }
+    },
+    async sendRecords(topic, batches) {
+      const doing = `write ${countRecords(batches)} events to topic ${topic}`;
+      for (const request of requestsOf(batches)) await sendRequest(topic, request, doing);
     },
     async commit() {
       try {
@@ -95,11 +104,6 @@ function wrapTransaction(
       }
     },
   };
-}
-
-function toKafkaJs({ key, value, valueBytes, headers }: OutgoingMessage, partition: number): Message & { readonly valueBytes?: number } {
-  const size = valueBytes === undefined ? {} : { valueBytes };
-  return headers === undefined ? { key, value, partition, ...size } : { key, value, partition, ...size, headers: { ...headers } };
 }
 
 /** Every message comes with its partition (planRequests), so kafkajs has nothing left to decide. */

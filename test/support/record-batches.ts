@@ -2,7 +2,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { crc32c } from '@platformatic/wasm-utils';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
-import { RecordWriter, roomFor } from '#kafka/record-writer.ts';
+import { RecordWriter, roomFor } from '#kafka/write/record-writer.ts';
 
 /** How the clients of Kafka pack records; snappy as Java writes it, and bare as others do. */
 export const packers: Readonly<Record<string, { readonly codec: number; readonly pack: (bytes: Buffer) => Buffer }>> = {

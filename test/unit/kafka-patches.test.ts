@@ -7,7 +7,6 @@ import { groupMessages } from '#kafka/kafkajs/patches/faster-internals.ts';
 import { fetchedOffset } from '#kafka/kafkajs/patches/fetched-offset.ts';
 import { hasFasterInternals } from '#kafka/kafkajs/patches/apply-patches.ts';
 import { silentLogger } from '#pipeline/index.ts';
-import { ownOf } from '#test/support/kafkajs-modules.ts';
 
 const require = createRequire(import.meta.url);
 connectKafka(
@@ -41,12 +40,9 @@ function batchOf(fetchedFrom: string, messages: readonly { readonly offset: stri
 test('the installed kafkajs is the version whose functions are replaced, and they were before it took them', () =>
   assert.ok(hasFasterInternals));
 
-test('kafkajs groups and writes with the faster functions', () => {
+test('kafkajs groups with the faster function', () => {
   const grouping: unknown = require('kafkajs/src/producer/groupMessagesPerPartition');
   assert.equal(grouping, groupMessages);
-  const used: unknown = require('kafkajs/src/protocol/recordBatch/record/v0');
-  assert.ok(typeof used === 'function');
-  assert.notEqual(used.toString(), String(ownOf('kafkajs/src/protocol/recordBatch/record/v0')));
 });
 
 test('a batch of control records says from where it was asked for, also behind a hole of the log', () => {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { nodeFlags } from '#pipeline/index.ts';
-import { partitionForKey } from '#kafka/murmur2.ts';
-import { planRequests } from '#kafka/request-plan.ts';
+import { partitionForKey } from '#kafka/write/murmur2.ts';
+import { planRequests } from '#kafka/write/request-plan.ts';
 
 /** Loads the poller and encodes as JSON; then asks a registry, which must show. Prints the packages of schemas that were loaded by then. */
 const program = `
@@ -20,7 +20,7 @@ const program = `
   const { decodeKey, eventDecoder, openRegistry } = await import('#change-events/index.ts');
   const columns = [{ name: 'id', type: { name: 'int8', isArray: false, modifier: -1 } }];
   const event = { database: 'd', table: { schema: 'public', table: 't' }, prefix: 'p', columns, published: [{ column: 0, mask: null }], key: [0], timestamps: [], clock: null, encodeColumn: postgres.encodeColumn, keyText: postgres.keyText };
-  const encoder = await wireEncoder({ format: 'json' }, null, null, null, event, 't', AbortSignal.timeout(1000));
+  const encoder = await wireEncoder({ format: 'json' }, null, { dialect: {} }, null, event, 't', AbortSignal.timeout(1000));
   const message = { key: Buffer.from(encoder.wireKey(['1'], encoder.key(['1']))), value: Buffer.from(encoder.value(['1'], { op: 'u', txId: '1', publishedAt: 1 })) };
   const decoder = eventDecoder({ url: 'http://127.0.0.1:1', requestTimeoutMs: 1000 });
   await decoder.prepare([message], AbortSignal.timeout(1000));
@@ -40,11 +40,10 @@ test('JSON loads neither the registry client nor Avro; a registry that is asked 
 });
 
 test('a row keeps its partition whatever bytes its key has', () => {
-  const bounds = { maxBytesPerPartition: 1000, maxMessagesPerPartition: 10 };
   for (let id = 0; id < 50; id += 1) {
     const text = `{"id":${id}}`;
     for (const key of [text, Buffer.from([0, 0, 0, 0, 1, id]), Buffer.from([0, 0, 0, 0, 2, id])]) {
-      const [request] = planRequests([{ key, partitionKey: text, value: 'v' }], 7, bounds);
+      const [request] = planRequests([{ key, partitionKey: text, value: 'v' }], 7);
       assert.equal(request?.[0]?.partition, partitionForKey(text, 7));
     }
   }

@@ -2,6 +2,7 @@ import { patchEndOfTopic } from './end-of-topic.ts';
 import { replaceWithFaster } from './faster-internals.ts';
 import { patchFetchedOffsets } from './fetched-offset.ts';
 import { patchFetch } from './fetch-answer.ts';
+import { patchProduce } from './packed-produce.ts';
 
 /**
  * The one place where the kafkajs of this process is changed. What is only faster must be there before kafkajs is imported, so it comes with
@@ -19,6 +20,7 @@ let applied = false;
 export function applyPatches(): void {
   if (applied) return;
   patchFetch();
+  patchProduce();
   patchEndOfTopic();
   patchFetchedOffsets();
   applied = true;

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4, type Base, type ClusterMetadata } from '@platformatic/kafka';
-import type { Compression } from '../../compress.ts';
-import type { KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../../port.ts';
-import { describeRequest, maxBytesPerPartition, planRequests, type RequestBounds } from '../../request-plan.ts';
+import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../../port.ts';
+import type { Compression } from '../../write/compress.ts';
+import { packRecords, sealBatch, writeRecords, type RecordBody } from '../../write/record-batch.ts';
+import { describeRequest, countRecords, planRequests, requestsOf } from '../../write/request-plan.ts';
 import { attempts, backOffMs } from '../client-options.ts';
 import { transactionCoordinator, type Coordinator } from '../coordinator.ts';
 import { isPassing, isSilence, NoLeaderError } from '../errors.ts';
 import { close } from '../close.ts';
 import { produce, type ProduceOutcome } from './produce-request.ts';
-import { encodeRecords, sealBatch, type RecordBody } from './record-batch.ts';
 
 export type ProducerContext = {
   readonly client: Base;
@@ -18,9 +18,6 @@ export type ProducerContext = {
   readonly compression: Compression;
   readonly translate: (error: unknown, doing: string) => unknown;
 };
-
-/** Larger batches than kafkajs can bear: fewer to compress, seal and check. */
-const bounds: RequestBounds = { maxBytesPerPartition, maxMessagesPerPartition: 20_000 };
 
 type Owner = ProducerContext & {
   readonly coordinator: Coordinator;
@@ -49,6 +46,13 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
   }
   return {
     begin: async () => createTransaction(owner),
+    async partitionsOf(topic) {
+      try {
+        return await countPartitions(client, topic);
+      } catch (error) {
+        throw translate(error, `look up topic ${topic}`);
+      }
+    },
     async [Symbol.asyncDispose]() {
       await close(client);
     },
@@ -76,31 +80,48 @@ function createTransaction(owner: Owner): KafkaTransaction {
     );
     for (const partition of missing) added.add(`${topic}/${partition}`);
   };
+  const sendRequest = async (topic: string, batches: readonly EncodedRecords[]): Promise<void> => {
+    const now = Date.now();
+    const bodies = batches.map(async (batch) => [batch.partition, await packRecords(batch, now, owner.compression)] as const);
+    const packed = Promise.all(bodies);
+    // It is awaited once the broker knows the partitions; should that fail, its own failure is not news.
+    packed.catch(() => undefined);
+    await add(
+      topic,
+      batches.map(({ partition }) => partition),
+    );
+    await deliver(owner, topic, new Map(await packed));
+  };
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
       let doing = `write to topic ${topic}`;
       try {
-        const metadata = await client.metadata({ topics: [topic] });
-        const partitions = metadata.topics.get(topic)?.partitionsCount ?? 0;
-        for (const request of planRequests(messages, partitions, bounds)) {
+        for (const request of planRequests(messages, await countPartitions(client, topic))) {
           doing = `write ${describeRequest(request)} to topic ${topic}`;
-          const now = Date.now();
-          const bodies = request.map(
-            async (batch) => [batch.partition, await encodeRecords(batch.messages, now, owner.compression)] as const,
-          );
-          await add(
+          await sendRequest(
             topic,
-            request.map(({ partition }) => partition),
+            request.map(({ partition, messages: batch }) => ({ partition, ...writeRecords(batch) })),
           );
-          await deliver(owner, topic, new Map(await Promise.all(bodies)));
         }
       } catch (error) {
         throw translate(error, doing);
       }
     },
+    async sendRecords(topic, batches) {
+      try {
+        for (const request of requestsOf(batches)) await sendRequest(topic, request);
+      } catch (error) {
+        throw translate(error, `write ${countRecords(batches)} events to topic ${topic}`);
+      }
+    },
     commit: () => end(true),
     abort: () => end(false),
   };
+}
+
+async function countPartitions(client: Base, topic: string): Promise<number> {
+  const metadata = await client.metadata({ topics: [topic] });
+  return metadata.topics.get(topic)?.partitionsCount ?? 0;
 }
 
 /**

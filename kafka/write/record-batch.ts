@@ -1,9 +1,9 @@
-import { crc32c } from '@platformatic/kafka';
-import type { OutgoingMessage } from '../../port.ts';
-import { RecordWriter, roomFor } from '../../record-writer.ts';
-import { compressionCodes, compressRecords, type Compression } from '../../compress.ts';
+import { crc32c } from '@platformatic/wasm-utils';
+import type { EncodedRecords, OutgoingMessage } from '../port.ts';
+import { compressionCodes, compressRecords, type Compression } from './compress.ts';
+import { RecordWriter, roomFor } from './record-writer.ts';
 
-/** Kafka's record batch (magic 2), written by hand: the library's own writer allocates several small buffers for every record. */
+/** Kafka's record batch (magic 2), written by hand for both clients: their own writers allocate several small buffers for every record. */
 
 /** Records of one partition, compressed, without what only the moment of sending knows. */
 export type RecordBody = {
@@ -19,21 +19,20 @@ export type BatchOrigin = { readonly producerId: bigint; readonly producerEpoch:
 const transactional = 16;
 const headerBytes = 61;
 
-/** Writes messages as records, in order, all with one timestamp, and compresses them on the thread pool. */
-export async function encodeRecords(
-  messages: readonly OutgoingMessage[],
+/** Compresses records on the thread pool; all have the one timestamp. */
+export async function packRecords(
+  { records, count }: Pick<EncodedRecords, 'records' | 'count'>,
   timestamp: number,
   compression: Compression,
 ): Promise<RecordBody> {
-  const records = await compressRecords(writeRecords(messages), compression);
-  return { records, compression, count: messages.length, timestamp: BigInt(timestamp) };
+  return { records: await compressRecords(records, compression), compression, count, timestamp: BigInt(timestamp) };
 }
 
-/** The records alone, uncompressed. */
-function writeRecords(messages: readonly OutgoingMessage[]): Buffer {
+/** Messages of a partition as records, in order. */
+export function writeRecords(messages: readonly OutgoingMessage[]): Pick<EncodedRecords, 'records' | 'count'> {
   const writer = new RecordWriter(messages.reduce((room, message) => room + roomFor(message), 0));
   for (const [index, message] of messages.entries()) writer.record(message, index);
-  return writer.written();
+  return { records: writer.written(), count: messages.length };
 }
 
 /** The whole batch of a transactional producer, ready for a produce request. */

@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from './port.ts';
+import type { OutgoingMessage } from '../port.ts';
 
 /** Attributes, timestamp delta 0, offset delta (5 at most), the lengths of record, key and value and number of headers (5 each), and room to spare. */
 const framingBytes = 48;
@@ -11,8 +11,9 @@ export class RecordWriter {
   #buffer: Buffer;
   #at = 0;
 
-  constructor(capacity: number) {
-    this.#buffer = Buffer.allocUnsafeSlow(capacity);
+  /** @param to what is written to, as long as it lasts; or how much room is made at first */
+  constructor(to: number | Buffer) {
+    this.#buffer = typeof to === 'number' ? Buffer.allocUnsafeSlow(to) : to;
   }
 
   /** Bytes written so far. */
@@ -37,6 +38,22 @@ export class RecordWriter {
     if (this.#write(offsetDelta, key, value, headerList, key?.length ?? -1, valueBytes ?? value?.length ?? -1)) return;
     this.#at = start;
     this.#write(offsetDelta, key, value, headerList, sizeOf(key), sizeOf(value));
+  }
+
+  /** A record of the first `keyEnd` bytes of `key` and `valueEnd` of `value`. */
+  encoded(key: Buffer, keyEnd: number, value: Buffer, valueEnd: number, offsetDelta: number): void {
+    const size = 3 + varintSize(offsetDelta) + varintSize(keyEnd) + keyEnd + varintSize(valueEnd) + valueEnd;
+    this.#reserve(size + 5);
+    this.#varint(size);
+    this.#buffer[this.#at] = 0;
+    this.#buffer[this.#at + 1] = 0;
+    this.#at += 2;
+    this.#varint(offsetDelta);
+    this.#varint(keyEnd);
+    this.#at += key.copy(this.#buffer, this.#at, 0, keyEnd);
+    this.#varint(valueEnd);
+    this.#at += value.copy(this.#buffer, this.#at, 0, valueEnd);
+    this.#varint(0);
   }
 
   /** False when the text has other sizes than was said. */

@@ -31,6 +31,11 @@ export function partitionForKey(key: string | Buffer, partitions: number): numbe
   return (hashOf(key) & 0x7f_ff_ff_ff) % partitions;
 }
 
+/** As {@link partitionForKey}, of the first `end` bytes. */
+export function partitionOfBytes(bytes: Buffer, end: number, partitions: number): number {
+  return (murmur2(bytes, end) & 0x7f_ff_ff_ff) % partitions;
+}
+
 function hashOf(key: string | Buffer): number {
   if (typeof key !== 'string') return murmur2(key);
   return key.length * 3 > scratch.length ? murmur2(Buffer.from(key)) : murmur2(scratch, scratch.write(key));

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { KafkaConfig } from '#pipeline/index.ts';
-import { compressZstd } from './zstd.ts';
+import { compressZstd } from '../zstd.ts';
 
 /** How batches are written. Every reader of the project takes each of them. */
 export type Compression = KafkaConfig['compression'];

@@ -1,0 +1,86 @@
+import type { CopyRows } from '../../source/copy-rows.ts';
+import { eventParts, millisOf, type EventColumn, type EventMember, type EventShape } from '../event-encoder.ts';
+import { longestByteValue, type ByteValue } from './byte-value.ts';
+import type { ByteEncoder } from './byte-events.ts';
+import type { ByteWriter } from './byte-writer.ts';
+
+type ByteMember = {
+  readonly column: number;
+  /** All that comes before the value. */
+  readonly start: Buffer;
+  readonly quick: ByteValue | null;
+  readonly member: EventMember;
+};
+
+const nullBytes = Buffer.from('null');
+const end = Buffer.from('}');
+
+/**
+ * Events as JSON without schemas, as {@link createEventEncoder} writes them.
+ *
+ * @param prefix columns of a page that come before the table's own, the transaction first
+ * @param byteValue the quick way for a column's values; what it does not take goes the plain way, which decides
+ */
+export function createByteEncoder(shape: EventShape, prefix: number, byteValue: (column: EventColumn) => ByteValue | null): ByteEncoder {
+  const parts = eventParts(shape);
+  const membersOf = (members: readonly EventMember[], first: string): readonly ByteMember[] =>
+    members.map((member, position) => {
+      const column = shape.columns[member.index];
+      return {
+        column: member.index + prefix,
+        start: Buffer.from(`${position === 0 ? first : ','}${member.prefix}`),
+        quick: column === undefined || !member.isPlain ? null : byteValue(column),
+        member,
+      };
+    });
+  const keyMembers = membersOf(parts.key, '{');
+  const valueMembers = membersOf(parts.after, '{"before":null,"after":{');
+  const emptyKey = Buffer.from(keyMembers.length === 0 ? '{' : '');
+  const emptyRow = Buffer.from(valueMembers.length === 0 ? '{"before":null,"after":{' : '');
+  const source = Buffer.from(`},${parts.sourceStart}`);
+  const timestamps = shape.timestamps.map((index) => index + prefix);
+  return {
+    key(rows, to, isUtf8) {
+      to.raw(emptyKey);
+      for (const member of keyMembers) write(member, rows, to, isUtf8);
+      to.raw(end);
+    },
+    page({ op, publishedAt }) {
+      const middle = Buffer.from(`,"snapshot":"${op === 'r' ? 'true' : 'false'}"${parts.sourceEnd}`);
+      const tail = Buffer.from(`,"lsn":null},"transaction":null,"op":"${op}","ts_ms":${publishedAt}}`);
+      return {
+        value(rows, to, isUtf8) {
+          to.raw(emptyRow);
+          for (const member of valueMembers) write(member, rows, to, isUtf8);
+          to.raw(source);
+          const changed = timestamps.find((column) => !rows.isNull(column));
+          to.text(String(changed === undefined ? null : millisOf(rows.text(changed), shape.clock)));
+          to.raw(middle);
+          to.text(rows.text(0) ?? 'null');
+          to.raw(tail);
+        },
+      };
+    },
+  };
+}
+
+function write({ column, start, quick, member }: ByteMember, rows: CopyRows, to: ByteWriter, isUtf8: boolean): void {
+  to.raw(start);
+  const from = rows.starts[column] ?? 0;
+  const until = rows.ends[column] ?? -1;
+  if (quick !== null) {
+    if (until < 0) return to.raw(nullBytes);
+    const length = until - from;
+    if (isUtf8 && length <= longestByteValue) {
+      const { at } = to;
+      to.reserve(length * 6 + 64);
+      if (quick(rows.bytes, from, until, to)) return;
+      to.at = at;
+    }
+  }
+  try {
+    to.text(member.encode(rows.text(column)));
+  } catch (error) {
+    throw member.refused(error);
+  }
+}
