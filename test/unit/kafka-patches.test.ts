@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-// As the program does: the port is what imports kafkajs first.
-import { connectKafka } from '#kafka/index.ts';
+// As the program does: the adapter is what imports kafkajs first.
+import { connectKafkaJs } from '#kafka/kafkajs/connect-kafka.ts';
 import { groupMessages } from '#kafka/kafkajs/patches/faster-internals.ts';
 import { fetchedOffset } from '#kafka/kafkajs/patches/fetched-offset.ts';
 import { hasFasterInternals } from '#kafka/kafkajs/patches/apply-patches.ts';
 import { silentLogger } from '#pipeline/index.ts';
 
 const require = createRequire(import.meta.url);
-connectKafka(
+connectKafkaJs(
   {
     brokers: ['127.0.0.1:1'],
     clientId: 'unit',
