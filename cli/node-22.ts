@@ -4,9 +4,12 @@
  */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
-if (major < 22 || (major === 22 && minor < 22)) {
+// What @platformatic/kafka runs on; packaging/manifest.ts has the same as `engines`.
+const fits = major > 24 || (major === 24 && minor >= 6) || (major === 22 && minor >= 22);
+
+if (!fits) {
   process.stderr.write(
-    `error NODE_TOO_OLD: Node 22.22 or newer is needed, and this is Node ${process.versions.node} (${process.execPath}).\n  remedy: Install Node 24, or the newest 22.\n`,
+    `error NODE_TOO_OLD: Node 24.6 or newer is needed, or 22.22 or newer of Node 22, and this is Node ${process.versions.node} (${process.execPath}).\n  remedy: Install Node 24, or the newest 22.\n`,
   );
   process.exit(69);
 }
