@@ -17,7 +17,6 @@ before(async () => {
   orders = await createOrderScene();
   served = await createQueryApiScene();
   await served.model.read.query(`INSERT INTO model.products (id, price) VALUES (1, 19.90)`);
-  await fresh();
   port = await getPort({ host: '127.0.0.1' });
   api = await served.start({ http: { port } });
   service = await orders.start({ prices: { url: api.url, failures: 2, probeAfterMs: 100, attempts: 2, retryDelayMs: 1 } });
@@ -27,8 +26,13 @@ after(async () => {
   await served[Symbol.asyncDispose]();
 });
 
+/** Makes the model so old. The query API may go on for a moment with what it has read before. */
 async function fresh(age = '0 s'): Promise<void> {
   await served.model.read.query(`UPDATE model.freshness SET as_of = clock_timestamp() - interval '${age}'`);
+  await eventually(
+    () => get(api, '/v1/products/1'),
+    ({ headers }) => headers.get('freshness') === (age === '0 s' ? 'fresh' : 'stale'),
+  );
 }
 
 const priced = { customer_id: '1', items: [{ product_id: '1', quantity: 1, unit_price: '5.00' }] };
