@@ -104,7 +104,14 @@ async function writeSecrets(folder: string, variables: ComposeVariables): Promis
     await writeSecretFile(file, value);
     await chmod(file, 0o644);
   }
+  // Of a stack that was made before there was the role. Its server is not set up again: the file only has to be there.
+  for (const name of rolesOfServices) {
+    const file = join(secretsFolder(folder), name);
+    if (variables[name] === undefined) await writeSecretFile(file, '');
+  }
 }
+
+const rolesOfServices = ['QUERY_API_DB_PASSWORD', 'ORDER_SERVICE_DB_PASSWORD'] as const;
 
 /** Two stacks side by side are two projects. */
 function composeProject(folder: string): string {

@@ -11,7 +11,7 @@ import { startCompose, type ComposeProject } from '#test/support/compose.ts';
 import { docker } from '#test/support/container-images.ts';
 
 /** The services of the application's own image. */
-const ours = new Set(['setup', 'poller', 'guard', 'read-model']);
+const ours = new Set(['setup', 'poller', 'guard', 'read-model', 'query-api', 'order-service', 'gateway']);
 const composed = z.object({
   services: z.record(
     z.string(),
@@ -56,10 +56,13 @@ describe('docker compose', () => {
     const lines = (await project.compose('ps', '--all', '--format', '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}')).split('\n');
     assert.deepEqual(lines.toSorted(), [
       'connect running healthy 0',
+      'gateway running healthy 0',
       'guard running healthy 0',
       'kafka running healthy 0',
       'legacy-db running healthy 0',
+      'order-service running healthy 0',
       'poller running healthy 0',
+      'query-api running healthy 0',
       'read-db running healthy 0',
       'read-model running healthy 0',
       'setup exited  0',
@@ -83,7 +86,7 @@ describe('docker compose', () => {
       ];
     });
     assert.deepEqual(lacking, []);
-    assert.equal(Object.keys(services).length, 8);
+    assert.equal(Object.keys(services).length, 11);
   });
 
   test('cdc on this machine works against it: what changes in the legacy database reaches both read models', async () => {
@@ -95,6 +98,31 @@ describe('docker compose', () => {
         describe: `the change in ${model}`,
       });
     }
+  });
+
+  test('through the gateway: a command changes an order in the legacy database, and the query API shows it as soon as it is asked for', async () => {
+    const gateway = project.environment['GATEWAY_URL'] ?? '';
+    assert.match(await (await fetch(`${gateway}/`, { signal })).text(), /<title>/);
+    const commanded = await fetch(`${gateway}/v1/orders/1`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'compose' },
+      body: JSON.stringify({ status: 'delivered' }),
+      signal,
+    });
+    assert.equal(commanded.status, 200, await commanded.clone().text());
+    const position = commanded.headers.get('min-position') ?? '';
+    assert.deepEqual(await project.sql('legacy', 'SELECT status FROM orders WHERE id = 1'), ['delivered']);
+    const read = await waitFor(
+      async () => {
+        const answer = await fetch(`${gateway}/v1/orders/1`, { headers: { 'min-position': position }, signal });
+        // Heartbeats may be slower than it waits at most.
+        return answer.status === 503 ? null : answer;
+      },
+      { signal, timeoutMs: 300_000, describe: 'the order at its position' },
+    );
+    assert.equal(read.status, 200);
+    assert.equal(read.headers.get('answered-by'), 'read-model');
+    assert.match(await read.text(), /"status":"delivered"/);
   });
 
   test('passwords are in no container’s environment; logs are bounded; our own images are never pulled', async () => {
@@ -191,11 +219,11 @@ describe('docker compose', () => {
   test('programs run without root, cannot write to their file system, and end in order on SIGTERM', async () => {
     assert.equal((await project.compose('exec', '-T', 'poller', 'id', '-u')).trim(), '1000');
     await assert.rejects(project.compose('exec', '-T', 'poller', 'touch', '/app/x'), /Read-only file system/);
-    const programs = ['poller', 'guard', 'read-model'];
+    const programs = ['poller', 'guard', 'read-model', 'query-api', 'order-service', 'gateway'];
     await project.compose('stop', ...programs);
     const ids = (await project.compose('ps', '--all', '--quiet', ...programs)).split('\n');
     const codes = await Promise.all(ids.map((id) => docker(['inspect', '--format', '{{.State.ExitCode}}', id])));
-    assert.deepEqual(codes, ['0', '0', '0']);
+    assert.deepEqual(codes, ['0', '0', '0', '0', '0', '0']);
   });
 
   const nightly = process.env['TEST_NIGHTLY'] === '1';

@@ -146,12 +146,14 @@ async function environmentOf(example: string, secrets: string): Promise<Record<s
     'SCHEMA_REGISTRY_PORT',
     'POLLER_HTTP_PORT',
     'GUARD_HTTP_PORT',
+    'GATEWAY_PORT',
   ])
     values[name] = String(await getPort());
   return {
     ...values,
     KAFKA_BROKERS: `localhost:${values['KAFKA_PORT'] ?? ''}`,
     CONNECT_URL: `http://localhost:${values['CONNECT_PORT'] ?? ''}`,
+    GATEWAY_URL: `http://localhost:${values['GATEWAY_PORT'] ?? ''}`,
     CDC_JVM_OPTIONS: '-XX:+UseSerialGC -XX:TieredStopAtLevel=1',
   };
 }
