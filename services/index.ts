@@ -8,6 +8,8 @@
  * that is away or slow is not waited for again and again. Knows the read model by its public files, and not Kafka.
  */
 export { startQueryApi, type QueryApiOptions } from './query-api/start.ts';
+export { queryApiRoles } from './query-api/roles.ts';
+export { orderServiceRoles } from './orders/roles.ts';
 export { startOrderService, type OrderServiceOptions } from './orders/start.ts';
 export { startGateway, type GatewayOptions } from './gateway/start.ts';
 export { createMetrics as createGatewayMetrics } from './gateway/metrics.ts';

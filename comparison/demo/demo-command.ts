@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { positiveNumber, wholeNumber, type CliContext } from '#pipeline/index.ts';
 import { resetStack } from '#stack/index.ts';
-import { demoConfigFile, runDemo } from './demo.ts';
+import { demoConfigFile, runDemo, type DemoSeen } from './demo.ts';
+import { renderCommand } from './demo-services.ts';
 import { reportFile, writeReport } from '../report/file.ts';
 import { reportJson } from '../report/report.ts';
 import { renderTerminal } from '../report/terminal.ts';
@@ -33,14 +34,17 @@ async function demo(context: CliContext, { keep, json, report: file, ...flags }:
   const folder = resolve(`.cdc/demo-${process.pid}`);
   const began = performance.now();
   const progress = (text: string): void => context.progress(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
-  let left = false;
+  let left: DemoSeen | null = null;
   try {
-    const report = await runDemo({ ...flags, folder, progress, signal: context.signal });
-    context.print(json ? reportJson(report) : renderTerminal(report));
+    const seen = await runDemo({ ...flags, folder, progress, signal: context.signal });
+    const { report, command } = seen;
+    context.print(json ? reportJson(report) : `${renderTerminal(report)}\n${renderCommand(command)}\n`);
     if (file !== undefined) await writeReport(file, report);
-    left = keep;
+    if (keep) left = seen;
   } finally {
-    if (left) {
+    if (left !== null) {
+      const people = left.people.map(({ name, password }) => `${name} with ${password}`).join(', ');
+      context.progress(`The page of the gateway: ${left.command.url}. Log in as ${people}.`);
       context.progress(
         `Everything is left running. Look: npm run cdc -- --stack ${folder} stack status; its configuration is ${demoConfigFile(folder)}. End: npm run cdc -- --stack ${folder} stack reset`,
       );

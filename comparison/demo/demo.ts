@@ -6,9 +6,10 @@ import { legacyTables, migrate as migrateLegacy, runWorkload, seed } from '#lega
 import { CdcError, nodeFlags, postgresClientConfig, silentLogger, type Credentials, type PipelineConfig } from '#pipeline/index.ts';
 import { capturedUnder } from '#project/index.ts';
 import { migrate as migrateReadModel, projectionFilesOf, wantedMirrors } from '#read-model/index.ts';
-import { startMain, startStack, type MainProcess, type Progress } from '#stack/index.ts';
+import { startMain, startStack, type MainOptions, type MainProcess, type Progress } from '#stack/index.ts';
 import type { ComparisonReport } from '../report/report.ts';
 import { writeDemoConfig } from './demo-config.ts';
+import { changeAnOrder, grantServices, servicesMain, type CommandSeen } from './demo-services.ts';
 import { comparisonFromConfig } from '../from-config.ts';
 import { startComparison } from '../run.ts';
 import { entriesOf } from '../strategy.ts';
@@ -25,6 +26,13 @@ export type DemoOptions = {
   readonly signal: AbortSignal;
 };
 
+export type DemoSeen = {
+  readonly report: ComparisonReport;
+  readonly command: CommandSeen;
+  /** Who may log in at the gateway's page. */
+  readonly people: readonly { readonly name: string; readonly password: string }[];
+};
+
 /** Java, Postgres and our own processes compile and cache what they need in their first seconds: those are no measure of a strategy. */
 const warmUpSeconds = 5;
 
@@ -39,14 +47,14 @@ export function demoConfigFile(folder: string): string {
 }
 
 /**
- * The whole pipeline on a local stack of its own: servers, legacy system, the strategies, their read models, a workload, the comparison.
+ * The whole pipeline on a local stack of its own: servers, legacy system, the strategies, their read models, a workload, the comparison; then the services.
  * Leaves everything running; the caller stops the stack. The configuration is the project's pipeline.yaml with the stack's variables and the
  * third contender, in `demoConfigFile(folder)`.
  *
  * @throws CdcError of whatever part failed; the signal's reason
  */
-export async function runDemo({ folder, rate, seconds, seed: seedNumber, progress, signal }: DemoOptions): Promise<ComparisonReport> {
-  const stack = await startStack({ folder, throwaway: true, progress, signal });
+export async function runDemo({ folder, rate, seconds, seed: seedNumber, progress, signal }: DemoOptions): Promise<DemoSeen> {
+  const stack = await startStack({ folder, throwaway: true, identityProvider: true, progress, signal });
   const configFile = demoConfigFile(folder);
   const config = await writeDemoConfig(pipelineFile, { ...process.env, ...stack.environment }, configFile);
   const { connect, poller, readModel } = config;
@@ -70,8 +78,9 @@ export async function runDemo({ folder, rate, seconds, seed: seedNumber, progres
       asked: { topicPrefix, mirrors, projections: await projectionFilesOf(root, patterns) },
     });
   }
-  const run = (name: string, args: readonly string[]): ReturnType<typeof startMain> =>
+  const run = (name: string, args: readonly string[], how: Partial<MainOptions> = {}): ReturnType<typeof startMain> =>
     startMain({
+      ...how,
       name,
       args: [...nodeFlags, cli, '--config', configFile, '--stack', folder, ...args],
       env: stack.environment,
@@ -109,7 +118,17 @@ export async function runDemo({ folder, rate, seconds, seed: seedNumber, progres
   );
   signal.throwIfAborted();
   progress('waiting until all read models have caught up');
-  return await comparison.finish(statistics);
+  const report = await comparison.finish(statistics);
+
+  // Only now: while the strategies were measured, nothing else was to take their time.
+  progress('starting the services: query API, order service, gateway');
+  const { identityProvider } = stack;
+  if (identityProvider === undefined) throw new CdcError('STACK_NOT_RUNNING', `${folder} has no identity provider`);
+  await grantServices(config);
+  const { name, args, ...how } = servicesMain(config);
+  await run(name, args, how);
+  progress('a program changes an order through the gateway');
+  return { report, command: await changeAnOrder(identityProvider, signal), people: identityProvider.users };
 }
 
 async function applyConnectors(
