@@ -38,7 +38,7 @@ async function demo(context: CliContext, { keep, json, report: file, ...flags }:
   try {
     const seen = await runDemo({ ...flags, folder, progress, signal: context.signal });
     const { report, command } = seen;
-    context.print(json ? reportJson(report) : `${renderTerminal(report)}\n${renderCommand(command)}\n`);
+    context.print(json ? reportJson(report) : `${renderTerminal(report)}\n\n${renderCommand(command)}\n`);
     if (file !== undefined) await writeReport(file, report);
     if (keep) left = seen;
   } finally {

@@ -127,7 +127,7 @@ describe('docker compose', () => {
 
   test('passwords are in no container’s environment; logs are bounded; our own images are never pulled', async () => {
     const passwords = await Promise.all((await readdir(join(project.folder, '.secrets'))).map((name) => secretOf(name)));
-    assert.equal(new Set(passwords).size, 8, 'one for each role');
+    assert.equal(new Set(passwords).size, 11, 'one for each role, Connect and the provider');
     const ids = (await project.compose('ps', '--all', '--quiet')).split('\n');
     const shown = await docker(['inspect', ...ids]);
     for (const password of passwords) assert.ok(!shown.includes(password), 'docker inspect shows a password');
