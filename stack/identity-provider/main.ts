@@ -6,10 +6,10 @@ import { startIdentityProvider } from './server.ts';
 import { identityProviderSettings } from './settings.ts';
 
 /**
- * The provider as a process of the stack: `node main.ts SETTINGS KEYS`. Its keys outlive it, so that tokens do. SIGHUP: a new key signs from now on, the old
- * ones stay published.
+ * The provider as a process of the stack: `node main.ts SETTINGS KEYS`. In a container, where it is found at another address than it listens on:
+ * `node main.ts SETTINGS KEYS 0.0.0.0 ISSUER`. Its keys outlive it, so that tokens do. SIGHUP: a new key signs from now on, the old ones stay published.
  */
-const [settingsFile = '', keysFile = ''] = process.argv.slice(2);
+const [settingsFile = '', keysFile = '', host = '127.0.0.1', issuer] = process.argv.slice(2);
 const jwk = z.looseObject({ kty: z.literal('RSA'), kid: z.string() });
 const keysSchema = z.tuple([jwk], jwk);
 
@@ -17,7 +17,8 @@ const settings = identityProviderSettings.parse(JSON.parse(await readFile(settin
 const keys: SigningKeys | undefined = (await exists(keysFile)) ? keysSchema.parse(JSON.parse(await readFile(keysFile, 'utf8'))) : undefined;
 const provider = await startIdentityProvider({
   ...settings,
-  host: '127.0.0.1',
+  host,
+  ...(issuer === undefined ? {} : { issuer }),
   ...(keys === undefined ? {} : { keys }),
   onKeys: (now) => writeSecretFile(keysFile, `${JSON.stringify(now)}\n`),
 });

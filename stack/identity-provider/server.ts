@@ -16,7 +16,10 @@ export type IdentityProvider = AsyncDisposable & {
 };
 
 export type IdentityProviderOptions = IdentityProviderInput & {
+  /** The interface that it listens on. */
   readonly host: string;
+  /** Where clients and browsers find it, without a path. Default: where it listens. */
+  readonly issuer?: string;
   /** Default: new ones. */
   readonly keys?: SigningKeys;
   readonly onKeys?: (keys: SigningKeys) => Promise<void>;
@@ -27,7 +30,13 @@ const bodyMost = 4096;
 /**
  * Serves oidc-provider with a plain login page. For the sample and for tests: passwords are compared as they are, sessions are in memory, there is no TLS.
  */
-export async function startIdentityProvider({ host, keys: given, onKeys, ...input }: IdentityProviderOptions): Promise<IdentityProvider> {
+export async function startIdentityProvider({
+  host,
+  issuer: address,
+  keys: given,
+  onKeys,
+  ...input
+}: IdentityProviderOptions): Promise<IdentityProvider> {
   const settings = identityProviderSettings.parse(input);
   let keys: SigningKeys = given ?? [await newSigningKey()];
   await onKeys?.(keys);
@@ -42,9 +51,9 @@ export async function startIdentityProvider({ host, keys: given, onKeys, ...inpu
   });
   server.listen(settings.port, host);
   await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : settings.port;
-  const issuer = `http://${host}:${port}`;
+  const listening = server.address();
+  const port = typeof listening === 'object' && listening !== null ? listening.port : settings.port;
+  const issuer = address ?? `http://${host}:${port}`;
   const serve = (): void => {
     // Sessions and grants are the module's, so that they outlive this exchange.
     provider = createProvider({ issuer, settings, keys: { keys: [...keys] }, cookieKey });

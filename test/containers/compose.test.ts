@@ -30,7 +30,8 @@ const composed = z.object({
   ),
 });
 
-const avro = ['--env-file', join(import.meta.dirname, '..', '..', 'containers', 'avro.env')];
+const containers = join(import.meta.dirname, '..', '..', 'containers');
+const avro = ['--env-file', join(containers, 'avro.env')];
 
 describe('docker compose', () => {
   const signal = AbortSignal.timeout(30 * 60_000);
@@ -127,7 +128,7 @@ describe('docker compose', () => {
 
   test('passwords are in no container’s environment; logs are bounded; our own images are never pulled', async () => {
     const passwords = await Promise.all((await readdir(join(project.folder, '.secrets'))).map((name) => secretOf(name)));
-    assert.equal(new Set(passwords).size, 11, 'one for each role, Connect and the provider');
+    assert.equal(new Set(passwords).size, 14, 'one for each role, login and client');
     const ids = (await project.compose('ps', '--all', '--quiet')).split('\n');
     const shown = await docker(['inspect', ...ids]);
     for (const password of passwords) assert.ok(!shown.includes(password), 'docker inspect shows a password');
@@ -274,7 +275,9 @@ describe('docker compose', () => {
   });
 
   test('configured to write Avro, the pipeline goes on from its positions, with a registry and under its health check too', async () => {
-    await project.explained(() => project.compose(...avro, 'up', '--detach', '--wait'));
+    await writeFile(join(project.folder, 'profiles.env'), 'COMPOSE_PROFILES=schema-registry,login\n');
+    const login = ['--env-file', join(containers, 'login.env'), '--env-file', join(project.folder, 'profiles.env')];
+    await project.explained(() => project.compose(...avro, ...login, 'up', '--detach', '--wait'));
     await project.sql('legacy', "UPDATE customers SET name = 'Hopper' WHERE id = 1");
     for (const model of ['query_model', 'log_model']) {
       await waitFor(async () => (await project.sql('read', `SELECT name FROM ${model}.customers WHERE id = 1`))[0] === 'Hopper', {
@@ -290,8 +293,29 @@ describe('docker compose', () => {
     }
   });
 
+  test('with the login, nobody reaches the services without a token; the provider’s token is taken, and a person is sent to the provider', async () => {
+    const { GATEWAY_URL: gateway = '', IDENTITY_PROVIDER_PORT: port = '' } = project.environment;
+    const issuer = `http://localhost:${port}`;
+    assert.equal((await fetch(`${gateway}/v1/orders/1`, { signal })).status, 401);
+    const { access_token: token } = z.object({ access_token: z.string() }).parse(
+      await (
+        await fetch(`${issuer}/token`, {
+          method: 'POST',
+          headers: { authorization: `Basic ${btoa(`program:${await secretOf('IDENTITY_PROGRAM_SECRET')}`)}` },
+          body: new URLSearchParams({ grant_type: 'client_credentials', scope: 'read', resource: 'urn:cdc:services' }),
+          signal,
+        })
+      ).json(),
+    );
+    const read = await fetch(`${gateway}/v1/orders/1`, { headers: { authorization: `Bearer ${token}` }, signal });
+    assert.equal(read.status, 200, await read.text());
+    // The gateway has found the provider from within its container, and sends the browser to the same address.
+    const login = await fetch(`${gateway}/auth/login`, { redirect: 'manual', signal });
+    assert.ok(login.headers.get('location')?.startsWith(`${issuer}/auth?`), login.headers.get('location') ?? String(login.status));
+  });
+
   test('down --volumes leaves nothing', async () => {
-    await project.compose(...avro, 'down', '--volumes', '--timeout', '30');
+    await project.compose(...avro, '--profile', '*', 'down', '--volumes', '--timeout', '30');
     const label = `label=com.docker.compose.project=${project.name}`;
     assert.equal(await docker(['ps', '--all', '--quiet', '--filter', label]), '');
     assert.equal(await docker(['volume', 'ls', '--quiet', '--filter', label]), '');

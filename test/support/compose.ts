@@ -147,6 +147,7 @@ async function environmentOf(example: string, secrets: string): Promise<Record<s
     'POLLER_HTTP_PORT',
     'GUARD_HTTP_PORT',
     'GATEWAY_PORT',
+    'IDENTITY_PROVIDER_PORT',
   ])
     values[name] = String(await getPort());
   return {
