@@ -17,11 +17,13 @@ import { readinessOf } from './metrics/readiness.ts';
 import { createGovernor } from './pace/governor.ts';
 import { positionTopic } from './position/position-topic.ts';
 import { createRegistrar } from './schemas/registration.ts';
+import { shareSessions } from './source/shared-sessions.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
 import { createTopicGuard } from './supervisor/topic-guard.ts';
 import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
+import { sessionOf } from './supervisor/table-session.ts';
 
 export type PollerOptions = {
   readonly config: PipelineConfig;
@@ -33,7 +35,7 @@ export type PollerOptions = {
 
 /**
  * Polls all configured tables, or its share of them, until the signal is aborted (or, with `once`, until each has been read to its end). Every
- * table has a connection, a transactional id and a position of its own. Lost servers are waited for; nothing is lost or published twice by it. A
+ * table has a connection (or its turn on one, with `connections`), a transactional id and a position of its own. Lost servers are waited for; nothing is lost or published twice by it. A
  * table that fails for good stops alone.
  *
  * @throws CdcError when a table or column is unfit at start (all findings at once); when a newer process takes over (`sharing: takeover`); the
@@ -47,6 +49,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   const registrar = registry === null ? null : createRegistrar(registry, poller.compatibility);
   const governor = createGovernor(poller);
   const topics = createTopicGuard(kafka, positionTopic(poller.name));
+  const sessions = poller.connections === undefined ? null : shareSessions(poller.connections, () => sessionOf({ config, poller }));
   const context: PollerContext = {
     config,
     poller,
@@ -56,6 +59,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     once,
     owner: randomUUID(),
     governor,
+    sessions,
     registrar,
     topics,
     refused: new Map(),
@@ -69,6 +73,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
 
   // Disposed in reverse order: first the group is left, when all tables have stopped.
   await using cleanup = new AsyncDisposableStack();
+  if (sessions !== null) cleanup.use(sessions);
   await serve(context, metrics, figures, cleanup);
   cleanup.use(share);
   const findTables = createTableFinder(context);

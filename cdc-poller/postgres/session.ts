@@ -11,6 +11,9 @@ import { backendSql, isPooler, poolerBetween } from './pooler.ts';
 /** An observation reads no table: a server that has not answered it in this time, in ms, counts as lost. */
 const observeTimeoutMs = 15_000;
 
+/** A connection that thousands of tables share would keep a plan for each of them in the server's memory: further statements are not prepared. */
+const preparedMost = 100;
+
 /**
  * Opens a session as the poller's role.
  *
@@ -59,9 +62,9 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
   };
   // Postgres cuts statement names at 63 characters, so that a text itself would not do as its name.
   const names = new Map<string, string>();
-  const nameOf = (text: string): string => {
-    const name = names.get(text) ?? `statement_${names.size}`;
-    names.set(text, name);
+  const nameOf = (text: string): string | undefined => {
+    const name = names.get(text) ?? (names.size < preparedMost ? `statement_${names.size}` : undefined);
+    if (name !== undefined) names.set(text, name);
     return name;
   };
   const copy = createCopyReader(client);

@@ -85,6 +85,8 @@ export type OpenSession = AsyncDisposable & {
    * very snapshot: what it does not show yet is of a transaction at or past the snapshot's xmin. It is not read, and null, where the snapshot is `settled`.
    */
   observe(watch?: string, settled?: string): Promise<WatchedObservation>;
+  /** Between polls, while nothing runs: a connection that is shared goes to the next table. */
+  rest?(): Promise<void>;
 };
 
 export type CopiedPage = { readonly bytes: Buffer; readonly rows: number };

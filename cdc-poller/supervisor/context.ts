@@ -3,6 +3,7 @@ import type { CdcError, Logger, PipelineConfig, PollerConfig, PollerTableConfig 
 import type { TableMonitor } from '../metrics/table-monitor.ts';
 import type { Governor } from '../pace/governor.ts';
 import type { Registrar } from '../schemas/registration.ts';
+import type { SharedSessions } from '../source/shared-sessions.ts';
 import type { TopicGuard } from './topic-guard.ts';
 
 /** What the tables of one poller process have in common. */
@@ -18,6 +19,8 @@ export type PollerContext = {
   readonly owner: string;
   /** Keeps all tables of the process together within the poller's limit; null without one. */
   readonly governor: Governor | null;
+  /** Connections for all tables; null where each has its own. */
+  readonly sessions: SharedSessions | null;
   /** Where the tables' schemas are registered; null for JSON without schemas. */
   readonly registrar: Registrar | null;
   /** Tables that must not be published, with why: their topics are not theirs alone. Found out by whoever finds the tables. */

@@ -25,7 +25,7 @@ import { positionInTopic, topicReplaced } from './topic-guard.ts';
 import { eventTopic } from './topics.ts';
 
 /**
- * Polls a table over one connection to the legacy database, until the connection breaks, the table is reshaped or the assignment ends.
+ * Polls a table over a connection to the legacy database, until the connection breaks, the table is reshaped or the assignment ends.
  *
  * @param oversize outlasts the session, as what it has learnt must; so does the sweeper
  * @param onFit called when the table was found fit to be polled from its position
@@ -36,14 +36,10 @@ export async function pollWithSession(
   publisher: TablePublisher,
   { oversize, sweeper, onFit }: { readonly oversize: Oversize; readonly sweeper: TableSweeper | null; readonly onFit: () => void },
 ): Promise<void> {
-  const { config, poller, once } = context;
+  const { poller, once } = context;
   const logger = context.logger.child({ table: table.table });
   const topic = eventTopic(poller, table);
-  await using opened = await dialectOf(config.legacyDb).openSession(
-    config.legacyDb,
-    `cdc-poller ${poller.name} ${table.table}`,
-    poller.statementTimeoutMs,
-  );
+  await using opened = await (context.sessions?.take(signal) ?? sessionOf(context, table.table));
   const meter: Governor = { waitMs: () => 0, charge: ({ rows }, statements) => monitor.queried(statements, rows) };
   const governors = [createGovernor(table), context.governor, meter].filter((governor) => governor !== null);
   const session = governed(opened, governors, signal);
@@ -117,6 +113,12 @@ export async function pollWithSession(
     logger,
     signal,
   });
+}
+
+/** @param table whose alone it is; left out: for all */
+export function sessionOf({ config, poller }: Pick<PollerContext, 'config' | 'poller'>, table?: string): Promise<SourceSession> {
+  const application = ['cdc-poller', poller.name, ...(table === undefined ? [] : [table])].join(' ');
+  return dialectOf(config.legacyDb).openSession(config.legacyDb, application, poller.statementTimeoutMs);
 }
 
 /** Positions that were lost show by it; after a reset it is as it should be. */

@@ -115,6 +115,7 @@ export async function runTableLoop(options: TableLoopOptions): Promise<void> {
       return;
     }
     await explainHeldFloor(options, rhythm, known, seen.clock - floorClock - options.start.margin);
+    await session.rest?.();
     await pause(startedAt + rhythm.intervalMs - performance.now(), signal);
   }
 }

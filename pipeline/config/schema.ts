@@ -266,6 +266,11 @@ const poller = z.strictObject({
     .default(100)
     .describe('Fixed interval between the starts of two polls, unless minIntervalMs or maxIntervalMs is set.'),
   ...pace,
+  connections: int(1)
+    .optional()
+    .describe(
+      'Most connections to the legacy database that the tables of a process share. A table keeps one while it reads, and one that is being loaded until the load has ended. Default: each table has its own.',
+    ),
   heartbeatMs: int(1).default(5000).describe('How often a table without changes writes a heartbeat to <topicPrefix>.cdc.heartbeat.'),
   statementTimeoutMs: int(1).default(60_000).describe('Longest time for a query, and for its wait for a lock.'),
   stuckAfterMs: int(1)

@@ -185,6 +185,7 @@ test('a table that was taken is not taken back before the group has confirmed th
       logger: silentLogger,
       signal,
       governor: null,
+      sessions: null,
       registrar: null,
       topics: createTopicGuard(kafka, positionTopic(poller.name)),
       refused: new Map(),

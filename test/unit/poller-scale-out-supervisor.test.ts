@@ -39,6 +39,7 @@ function createScene({ once = false, shared = true } = {}): Scene {
     signal: stop.signal,
     owner: 'x',
     governor: null,
+    sessions: null,
     registrar: null,
     topics: createTopicGuard(kafka, 'none'),
     refused: new Map(),
