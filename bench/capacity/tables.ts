@@ -1,0 +1,197 @@
+/**
+ * `npm run bench:capacity [-- <tables> <processes> <connections> <seconds>]`: that many small tables, really polled by one group of processes on a
+ * stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
+ * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity.md. Asserts nothing.
+ */
+import { once } from 'node:events';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import getPort from 'get-port';
+import * as z from 'zod';
+import { connectKafka } from '#kafka/index.ts';
+import { nodeFlags, pipelineSchema, silentLogger } from '#pipeline/index.ts';
+import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
+import { testStack, uniqueName } from '#test/support/stack.ts';
+import { describeLoad, describeMachine } from '../harness/machine.ts';
+import { cpuOfServer, usageOf } from '../harness/process-usage.ts';
+import { withBenchStack } from '../harness/stack.ts';
+
+const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60] = process.argv.slice(2).map(Number);
+const controller = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => controller.abort(new Error(`stopped by ${name}`)));
+const { signal } = controller;
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+const changed = Math.min(100, tables);
+const intervalMs = { minIntervalMs: 1000, maxIntervalMs: 5000 };
+const statusOf = z.object({ tables: z.array(z.object({ table: z.string(), phase: z.string() })) });
+
+await withBenchStack(signal, say, main);
+
+async function main(): Promise<void> {
+  await using database = await createLegacyDatabase({ empty: true });
+  say(`making ${tables} tables`);
+  for (let from = 0; from < tables; from += 100) await makeTables(database, from, Math.min(from + 100, tables));
+  const { kafka } = await testStack();
+  const name = uniqueName('capacity');
+  const folder = await mkdtemp(join(tmpdir(), 'cdc-bench-capacity-'));
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+  const began = performance.now();
+  const pollers: Poller[] = [];
+  for (let process = 0; process < processes; process += 1) {
+    const port = await getPort({ host: '127.0.0.1' });
+    const file = join(folder, `pipeline-${process}.json`);
+    const config = {
+      legacyDb: database.config,
+      kafka: { brokers: kafka.brokers, partitions: 1, replicationFactor: 1 },
+      poller: { name, topicPrefix: name, ...intervalMs, connections, http: { port }, tables: [{ table: 'public.t_*' }] },
+    };
+    pipelineSchema.parse(config);
+    await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+    pollers.push(cleanup.use(startPoller(file, port)));
+  }
+  const polled = async (): Promise<number> => {
+    const answers = await Promise.all(pollers.map(({ port }) => figuresOf(port)));
+    return answers.reduce((sum, count) => sum + count, 0);
+  };
+  for (let shown = -1; ;) {
+    signal.throwIfAborted();
+    const count = await polled();
+    if (count !== shown) say(`${seconds(began)} s: ${count} of ${tables} tables are polled`);
+    shown = count;
+    if (count >= tables) break;
+    for (const { child, log } of pollers) if (child.exitCode !== null) throw new Error(`a poller has ended:\n${log()}`);
+    await delay(1000, undefined, { signal });
+  }
+  const startSeconds = seconds(began);
+
+  say(`measuring ${idleSeconds} s in which nobody writes`);
+  const pids = await serverPids();
+  const costs = async (): Promise<number[]> => [
+    ...(await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).cpuSeconds))),
+    ...(await Promise.all(pids.map(({ pid }) => cpuOfServer(pid)))),
+  ];
+  const before = await costs();
+  await delay(idleSeconds * 1000, undefined, { signal });
+  const after = await costs();
+  const cores = after.map((cpu, index) => (cpu - (before[index] ?? 0)) / idleSeconds);
+  const sessions = await database.queryAs(
+    { ...database.superuser, database: database.name },
+    "SELECT count(*)::text AS sessions FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()",
+  );
+  const memory = await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).peakRssMib));
+
+  say(`one row in each of ${changed} tables`);
+  const latencyMs = await changeAndSee(database, name, kafka.brokers);
+  const stopping = performance.now();
+  await cleanup.disposeAsync();
+  const stopSeconds = seconds(stopping);
+  const rows = [
+    ['tables; processes; connections each', `${tables}; ${processes}; ${connections}`],
+    ['from start until every table has been read', `${startSeconds} s`],
+    [`CPU of each process while nobody writes, cores`, cores.slice(0, processes).map(fixed).join(', ')],
+    ...pids.map(({ name: server }, index) => [`CPU of ${server} meanwhile, cores`, fixed(cores[processes + index] ?? 0)]),
+    ['connections to the legacy database', sessions[0]?.['sessions'] ?? ''],
+    ['peak RSS of each process, MiB', memory.map((mib) => mib.toFixed(0)).join(', ')],
+    [`commit of a row in each of ${changed} tables → the last is in Kafka`, `${Math.round(latencyMs)} ms`],
+    ['orderly end', `${stopSeconds} s`],
+  ];
+  const text = `# Many tables, one group
+
+${new Date().toISOString().slice(0, 16)}Z; ${describeMachine()}; load average ${describeLoad()} at the end. Written by \`npm run bench:capacity -- ${[tables, processes, connections, idleSeconds].join(' ')}\`.
+Interval ${intervalMs.minIntervalMs} to ${intervalMs.maxIntervalMs} ms. Each table has ten rows; Postgres and Kafka share the processors.
+
+| | |
+|---|---|
+${rows.map(([what, value]) => `| ${what} | ${value} |`).join('\n')}
+`;
+  await writeFile(join(import.meta.dirname, '../results/capacity.md'), text);
+  process.stdout.write(text);
+}
+
+async function makeTables({ query }: LegacyDatabase, from: number, to: number): Promise<void> {
+  const statements: string[] = [];
+  for (let index = from; index < to; index += 1) {
+    const table = `t_${String(index).padStart(5, '0')}`;
+    statements.push(
+      `CREATE TABLE ${table} (id bigint PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+      `CREATE INDEX ON ${table} (updated_at, id)`,
+      `GRANT SELECT ON ${table} TO cdc_poller`,
+      `INSERT INTO ${table} SELECT n, 'row ' || n FROM generate_series(1, 10) AS n`,
+    );
+  }
+  await query(statements.join(';\n'));
+}
+
+type Poller = AsyncDisposable & { readonly child: ChildProcess; readonly port: number; readonly log: () => string };
+
+function startPoller(file: string, port: number): Poller {
+  const child = spawn(process.execPath, [...nodeFlags, 'cli.ts', '--config', file, 'poller', 'start'], {
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, LOG_LEVEL: 'warn' },
+  });
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text = (text + chunk).slice(-4000);
+  });
+  return {
+    child,
+    port,
+    log: () => text,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    },
+  };
+}
+
+/** How many tables a process has read to their end at least once; 0 while it does not answer. */
+async function figuresOf(port: number): Promise<number> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(10_000) });
+    return statusOf.parse(await answer.json()).tables.filter(({ phase }) => phase === 'polling').length;
+  } catch {
+    return 0;
+  }
+}
+
+async function changeAndSee(database: LegacyDatabase, name: string, brokers: string): Promise<number> {
+  const { kafka } = pipelineSchema.parse({ legacyDb: database.config, kafka: { brokers } });
+  await using admin = await connectKafka(kafka, silentLogger).admin();
+  const topics = Array.from({ length: changed }, (_, index) => `${name}.public.t_${String(index).padStart(5, '0')}`);
+  const ends = async (): Promise<readonly bigint[]> =>
+    Promise.all(topics.map(async (topic) => (await admin.offsetsOf(topic)).reduce((sum, { high }) => sum + high, 0n)));
+  const before = await ends();
+  for (let index = 0; index < changed; index += 1)
+    await database.query(`UPDATE t_${String(index).padStart(5, '0')} SET value = 'new', updated_at = clock_timestamp() WHERE id = 1`);
+  const written = performance.now();
+  for (;;) {
+    signal.throwIfAborted();
+    const now = await ends();
+    if (now.every((end, index) => end > (before[index] ?? 0n))) return performance.now() - written;
+    await delay(50, undefined, { signal });
+  }
+}
+
+async function serverPids(): Promise<readonly { readonly name: string; readonly pid: number }[]> {
+  const { processes: running } = await testStack();
+  return ['postgres-legacy', 'kafka'].flatMap((wanted) => {
+    const found = running.find(({ name }) => name === wanted);
+    return found === undefined ? [] : [{ name: wanted, pid: found.pid }];
+  });
+}
+
+function seconds(since: number): number {
+  return Math.round((performance.now() - since) / 100) / 10;
+}
+
+function fixed(cores: number): string {
+  return cores.toFixed(3);
+}
