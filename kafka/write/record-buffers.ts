@@ -16,8 +16,9 @@ export class RecordBuffers {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(firstCapacity);
   }
 
-  /** Of batches that nobody looks at any more: that are sent, not only handed over. */
-  giveBack(batches: readonly EncodedRecords[]): void {
+  /** Sends batches; their memory is used again once they are sent. After a failure somebody may still read it: it is then left alone. */
+  async whileSent(batches: readonly EncodedRecords[], send: () => Promise<void>): Promise<void> {
+    await send();
     for (const { records } of batches) {
       // Each batch has a memory of its own, of which its records are the beginning.
       const { buffer } = records;

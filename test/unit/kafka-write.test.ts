@@ -124,7 +124,7 @@ function parity({ message }: { readonly message: { readonly n: number } }): numb
   return message.n % 2;
 }
 
-test('a buffer is used again only when it was given back', () => {
+test('the memory of batches is used again once they are sent, not before, and not after a failure', async () => {
   const buffers = new RecordBuffers();
   const page = (one: string): readonly EncodedRecords[] => {
     const builder = createRecordBuilder(1, buffers);
@@ -132,13 +132,24 @@ test('a buffer is used again only when it was given back', () => {
     builder.end();
     return builder.take();
   };
-  const [first, second] = [page('first'), page('second')];
-  assert.deepEqual(first[0]?.records, writeRecords([{ key: 'first', value: 'first' }]).records);
-  buffers.giveBack(first);
+  const recordsOf = (one: string): Buffer => writeRecords([{ key: one, value: one }]).records;
+  const refused = page('refused');
+  await assert.rejects(
+    buffers.whileSent(refused, () => Promise.reject(new Error('refused'))),
+    /refused/,
+  );
+  const first = page('first');
+  const sent = Promise.withResolvers<void>();
+  const sending = buffers.whileSent(first, () => sent.promise);
+  const second = page('second');
+  assert.deepEqual(refused[0]?.records, recordsOf('refused'));
+  assert.deepEqual(first[0]?.records, recordsOf('first'));
+  sent.resolve();
+  await sending;
   const third = page('third');
   assert.equal(third[0]?.records.buffer, first[0]?.records.buffer);
-  assert.deepEqual(second[0]?.records, writeRecords([{ key: 'second', value: 'second' }]).records);
-  assert.deepEqual(third[0]?.records, writeRecords([{ key: 'third', value: 'third' }]).records);
+  assert.deepEqual(second[0]?.records, recordsOf('second'));
+  assert.deepEqual(third[0]?.records, recordsOf('third'));
 });
 
 test('messages are grouped by partition in their order, and not at all without metadata', () => {

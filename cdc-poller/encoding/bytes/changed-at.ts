@@ -51,8 +51,8 @@ export function changedAtWriter(columns: readonly number[], clock: WallClock | n
 function putMillis(millis: number, to: ByteWriter): void {
   to.reserve(13);
   const { bytes, at } = to;
-  let low = millis % 1e6;
   let high = Math.floor(millis / 1e6);
+  let low = (millis - high * 1e6) | 0;
   for (let index = at + 12; index > at + 6; index -= 1) {
     bytes[index] = zero + (low % 10);
     low = (low / 10) | 0;

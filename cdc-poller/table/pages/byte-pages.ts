@@ -122,10 +122,7 @@ async function encodePage(
           recentRows.map((row, index) => rowAt(rows, row, recentVersions[index] ?? 0n)),
         )
       : [],
-    send: async () => {
-      await sendPageRecords(publisher, batches, keys, largest, oversize);
-      buffers.giveBack(batches);
-    },
+    send: () => buffers.whileSent(batches, () => sendPageRecords(publisher, batches, keys, largest, oversize)),
   };
 }
 
