@@ -6,6 +6,7 @@
 export { connectKafka } from './connect.ts';
 export { followTopic, type TopicFollower } from './follow-topic.ts';
 export { readToEnd } from './read-to-end.ts';
+export { ByteWriter } from './write/byte-writer.ts';
 export { RecordBuffers } from './write/record-buffers.ts';
 export { createRecordBuilder, type RecordBuilder } from './write/record-builder.ts';
 export type {

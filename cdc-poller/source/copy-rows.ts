@@ -39,8 +39,9 @@ export class CopyRows {
     let start = row;
     let at = row;
     for (; at < length; at += 1) {
-      const byte = bytes[at];
-      if (byte !== tab && byte !== lineFeed) continue;
+      const byte = bytes[at] ?? 0;
+      // Both are below nearly all others: one comparison for most bytes.
+      if (byte > lineFeed || (byte !== tab && byte !== lineFeed)) continue;
       if (column < columns) {
         starts[column] = start;
         ends[column] = at - start === 2 && bytes[start] === backslash && bytes[start + 1] === capitalN ? -1 : at;

@@ -1,25 +1,24 @@
 import type { EncodedRecords } from '../port.ts';
 import { maxBytesPerBatch } from './request-plan.ts';
 
-/** Larger ones are rare and not kept. */
+/** A full batch, and room for the record that no longer fits it. Larger ones are rare and not kept. */
 const largestKept = maxBytesPerBatch + maxBytesPerBatch / 4;
 /** As many as some pages under way have batches. */
 const mostKept = 16;
-const firstCapacity = 256 * 1024;
+/** It becomes the largest one in two steps. */
+const firstCapacity = largestKept / 16;
 
 /** Buffers of record batches, used again once their records are sent: memory outside its heap makes V8 collect its heap, again and again. */
 export class RecordBuffers {
   readonly #free: Buffer[] = [];
 
-  /** One of at least so many bytes. */
-  take(capacity: number): Buffer {
-    const buffer = this.#free.pop();
-    if (buffer !== undefined && buffer.length >= capacity) return buffer;
-    return Buffer.allocUnsafeSlow(Math.max(capacity, firstCapacity));
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(firstCapacity);
   }
 
-  /** Of batches that nobody looks at any more: that are sent, not only handed over. */
-  giveBack(batches: readonly EncodedRecords[]): void {
+  /** Sends batches; their memory is used again once they are sent. After a failure somebody may still read it: it is then left alone. */
+  async whileSent(batches: readonly EncodedRecords[], send: () => Promise<void>): Promise<void> {
+    await send();
     for (const { records } of batches) {
       // Each batch has a memory of its own, of which its records are the beginning.
       const { buffer } = records;

@@ -1,4 +1,5 @@
 import type { OutgoingMessage } from '../port.ts';
+import { putVarint, varintSize } from './varint.ts';
 
 /** Attributes, timestamp delta 0, offset delta (5 at most), the lengths of record, key and value and number of headers (5 each), and room to spare. */
 const framingBytes = 48;
@@ -11,9 +12,9 @@ export class RecordWriter {
   #buffer: Buffer;
   #at = 0;
 
-  /** @param to what is written to, as long as it lasts; or how much room is made at first */
-  constructor(to: number | Buffer) {
-    this.#buffer = typeof to === 'number' ? Buffer.allocUnsafeSlow(to) : to;
+  /** @param room how many bytes are made room for at first */
+  constructor(room: number) {
+    this.#buffer = Buffer.allocUnsafeSlow(room);
   }
 
   /** Bytes written so far. */
@@ -21,14 +22,9 @@ export class RecordWriter {
     return this.#at;
   }
 
-  /** Bytes that fit without growing. */
-  get free(): number {
-    return this.#buffer.length - this.#at;
-  }
-
-  /** What was written from byte `start` on; later records leave it as it is. */
-  written(start = 0): Buffer {
-    return this.#buffer.subarray(start, this.#at);
+  /** What was written. */
+  written(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
   }
 
   record({ key, value, valueBytes, headers }: OutgoingMessage, offsetDelta: number): void {
@@ -38,22 +34,6 @@ export class RecordWriter {
     if (this.#write(offsetDelta, key, value, headerList, key?.length ?? -1, valueBytes ?? value?.length ?? -1)) return;
     this.#at = start;
     this.#write(offsetDelta, key, value, headerList, sizeOf(key), sizeOf(value));
-  }
-
-  /** A record of the first `keyEnd` bytes of `key` and `valueEnd` of `value`. */
-  encoded(key: Buffer, keyEnd: number, value: Buffer, valueEnd: number, offsetDelta: number): void {
-    const size = 3 + varintSize(offsetDelta) + varintSize(keyEnd) + keyEnd + varintSize(valueEnd) + valueEnd;
-    this.#reserve(size + 5);
-    this.#varint(size);
-    this.#buffer[this.#at] = 0;
-    this.#buffer[this.#at + 1] = 0;
-    this.#at += 2;
-    this.#varint(offsetDelta);
-    this.#varint(keyEnd);
-    this.#at += key.copy(this.#buffer, this.#at, 0, keyEnd);
-    this.#varint(valueEnd);
-    this.#at += value.copy(this.#buffer, this.#at, 0, valueEnd);
-    this.#varint(0);
   }
 
   /** False when the text has other sizes than was said. */
@@ -98,16 +78,8 @@ export class RecordWriter {
     return written === size;
   }
 
-  /** Zigzag, as records have it: lengths are never below -1. */
   #varint(value: number): void {
-    let rest = value < 0 ? 1 : value * 2;
-    while (rest > 0x7f) {
-      this.#buffer[this.#at] = (rest & 0x7f) | 0x80;
-      this.#at += 1;
-      rest >>>= 7;
-    }
-    this.#buffer[this.#at] = rest;
-    this.#at += 1;
+    this.#at = putVarint(this.#buffer, this.#at, value);
   }
 
   #reserve(bytes: number): void {
@@ -131,12 +103,4 @@ function sizeOf(content: string | Buffer | null): number {
 function textSize(text: string): number {
   const size = Buffer.byteLength(text);
   return varintSize(size) + size;
-}
-
-function varintSize(value: number): number {
-  const zigzag = value < 0 ? 1 : value * 2;
-  if (zigzag < 0x80) return 1;
-  if (zigzag < 0x4000) return 2;
-  if (zigzag < 0x200000) return 3;
-  return zigzag < 0x10000000 ? 4 : 5;
 }

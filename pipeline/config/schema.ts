@@ -295,7 +295,7 @@ const poller = z.strictObject({
     ),
   maskSecret: z.string().default('').describe('Salt for mask: hash. As ${NAME}: never in the file.'),
   discoveryIntervalMs: int(1000).default(30_000).describe('How often to look for new tables that match a pattern.'),
-  pageRows: int(1, 100_000).default(1000).describe('Most rows that one query reads.'),
+  pageRows: int(1, 100_000).default(5000).describe('Most rows that one query reads. Large rows: fewer.'),
   clockMarginMs: int(0)
     .default(1000)
     .describe('How far the floor stays below the fence, for timestamps from a clock that is a little behind.'),

@@ -82,14 +82,26 @@ test('a value whose bytes were counted by its maker is written whole', () => {
 });
 
 test('keys and values that are bytes give the records of the same messages, in the partition that the key chooses', () => {
-  const pair = fc.record({ key: text, value: fc.oneof(text, fc.constant('y'.repeat(300_000))) });
+  // Sizes whose varints have one byte to three, one behind the other.
+  const size = fc.constantFrom(0, 1, 50, 63, 64, 8150, 8191, 8192, 300_000);
+  const pair = fc.record({
+    key: fc.oneof(
+      text,
+      size.map((length) => 'k'.repeat(length)),
+    ),
+    value: fc.oneof(
+      text,
+      size.map((length) => 'y'.repeat(length)),
+    ),
+  });
   fc.assert(
     fc.property(fc.array(pair, { maxLength: 12 }), fc.integer({ min: 1, max: 4 }), (pairs, partitions) => {
       const builder = createRecordBuilder(partitions);
       for (const one of pairs) {
         const [key, value] = [Buffer.from(`${one.key}rest`), Buffer.from(`${one.value}rest`)];
         const [keyEnd, valueEnd] = [key.length - 4, value.length - 4];
-        builder.add(builder.partitionOf(key, keyEnd), key, keyEnd, value, valueEnd);
+        builder.begin(builder.partitionOf(key, keyEnd), key, keyEnd).raw(value.subarray(0, valueEnd));
+        assert.equal(builder.end(), valueEnd);
       }
       const batches = builder.take();
       assert.deepEqual(builder.take(), []);
@@ -112,20 +124,32 @@ function parity({ message }: { readonly message: { readonly n: number } }): numb
   return message.n % 2;
 }
 
-test('a buffer is used again only when it was given back', () => {
+test('the memory of batches is used again once they are sent, not before, and not after a failure', async () => {
   const buffers = new RecordBuffers();
   const page = (one: string): readonly EncodedRecords[] => {
     const builder = createRecordBuilder(1, buffers);
-    builder.add(0, Buffer.from(one), one.length, Buffer.from(one), one.length);
+    builder.begin(0, Buffer.from(one), one.length).raw(Buffer.from(one));
+    builder.end();
     return builder.take();
   };
-  const [first, second] = [page('first'), page('second')];
-  assert.deepEqual(first[0]?.records, writeRecords([{ key: 'first', value: 'first' }]).records);
-  buffers.giveBack(first);
+  const recordsOf = (one: string): Buffer => writeRecords([{ key: one, value: one }]).records;
+  const refused = page('refused');
+  await assert.rejects(
+    buffers.whileSent(refused, () => Promise.reject(new Error('refused'))),
+    /refused/,
+  );
+  const first = page('first');
+  const sent = Promise.withResolvers<void>();
+  const sending = buffers.whileSent(first, () => sent.promise);
+  const second = page('second');
+  assert.deepEqual(refused[0]?.records, recordsOf('refused'));
+  assert.deepEqual(first[0]?.records, recordsOf('first'));
+  sent.resolve();
+  await sending;
   const third = page('third');
   assert.equal(third[0]?.records.buffer, first[0]?.records.buffer);
-  assert.deepEqual(second[0]?.records, writeRecords([{ key: 'second', value: 'second' }]).records);
-  assert.deepEqual(third[0]?.records, writeRecords([{ key: 'third', value: 'third' }]).records);
+  assert.deepEqual(second[0]?.records, recordsOf('second'));
+  assert.deepEqual(third[0]?.records, recordsOf('third'));
 });
 
 test('messages are grouped by partition in their order, and not at all without metadata', () => {

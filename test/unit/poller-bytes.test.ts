@@ -4,12 +4,11 @@ import { test } from 'node:test';
 import { escapeLiteral } from 'pg';
 import * as fc from 'fast-check';
 import { createByteEncoder } from '#cdc-poller/encoding/bytes/byte-encoder.ts';
-import { ByteWriter } from '#cdc-poller/encoding/bytes/byte-writer.ts';
 import { createEventEncoder, type EventColumn, type EventShape, type RawRow } from '#cdc-poller/encoding/event-encoder.ts';
 import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { byteValueOf } from '#cdc-poller/postgres/values/byte-values.ts';
 import { CopyRows } from '#cdc-poller/source/copy-rows.ts';
-import { createRecordBuilder } from '#kafka/index.ts';
+import { ByteWriter, createRecordBuilder } from '#kafka/index.ts';
 import { partitionForKey } from '#kafka/write/murmur2.ts';
 import { writeRecords } from '#kafka/write/record-batch.ts';
 
@@ -159,7 +158,8 @@ test('rows as bytes give the keys, values and partitions that the same rows give
           const builder = createRecordBuilder(partitions);
           const partition = builder.partitionOf(keyTo.bytes, keyTo.at);
           assert.equal(partition, partitionForKey(wanted, partitions));
-          builder.add(partition, keyTo.bytes, keyTo.at, valueTo.bytes, valueTo.at);
+          encoder.value(read, builder.begin(partition, keyTo.bytes, keyTo.at), true);
+          assert.equal(builder.end(), valueTo.at);
           const message = { key: wanted, value: texts.value(row, { ...facts, txId: expected[0] ?? null }) };
           assert.deepEqual(builder.take(), [{ partition, ...writeRecords([message]) }]);
         }

@@ -1,8 +1,9 @@
 import type { CopyRows } from '../../source/copy-rows.ts';
-import { eventParts, millisOf, type EventColumn, type EventMember, type EventShape } from '../event-encoder.ts';
+import { eventParts, type EventColumn, type EventMember, type EventShape } from '../event-encoder.ts';
 import { longestByteValue, type ByteValue } from './byte-value.ts';
 import type { ByteEncoder } from './byte-events.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import { changedAtWriter } from './changed-at.ts';
+import type { ByteWriter } from '#kafka/index.ts';
 
 type ByteMember = {
   readonly column: number;
@@ -38,7 +39,10 @@ export function createByteEncoder(shape: EventShape, prefix: number, byteValue: 
   const emptyKey = Buffer.from(keyMembers.length === 0 ? '{' : '');
   const emptyRow = Buffer.from(valueMembers.length === 0 ? '{"before":null,"after":{' : '');
   const source = Buffer.from(`},${parts.sourceStart}`);
-  const timestamps = shape.timestamps.map((index) => index + prefix);
+  const changedAt = changedAtWriter(
+    shape.timestamps.map((index) => index + prefix),
+    shape.clock,
+  );
   return {
     key(rows, to, isUtf8) {
       to.raw(emptyKey);
@@ -53,15 +57,29 @@ export function createByteEncoder(shape: EventShape, prefix: number, byteValue: 
           to.raw(emptyRow);
           for (const member of valueMembers) write(member, rows, to, isUtf8);
           to.raw(source);
-          const changed = timestamps.find((column) => !rows.isNull(column));
-          to.text(String(changed === undefined ? null : millisOf(rows.text(changed), shape.clock)));
+          changedAt(rows, to);
           to.raw(middle);
-          to.text(rows.text(0) ?? 'null');
+          digits(rows, 0, to);
           to.raw(tail);
         },
       };
     },
   };
+}
+
+/** A transaction id, or null. */
+function digits({ bytes: from, starts, ends }: CopyRows, column: number, to: ByteWriter): void {
+  const start = starts[column] ?? 0;
+  const until = ends[column] ?? -1;
+  if (until < 0) return to.raw(nullBytes);
+  to.reserve(until - start);
+  const { bytes } = to;
+  let { at } = to;
+  for (let index = start; index < until; index += 1) {
+    bytes[at] = from[index] ?? 0;
+    at += 1;
+  }
+  to.at = at;
 }
 
 function write({ column, start, quick, member }: ByteMember, rows: CopyRows, to: ByteWriter, isUtf8: boolean): void {

@@ -1,6 +1,6 @@
 import type { Operation } from '#change-events/index.ts';
 import type { CopyRows } from '../../source/copy-rows.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import type { ByteWriter } from '#kafka/index.ts';
 
 /** Writes a table's events from rows that are bytes: byte for byte what its EventEncoder makes of the same rows as texts. */
 export type ByteEncoder = {

@@ -1,4 +1,4 @@
-import type { ByteWriter } from './byte-writer.ts';
+import type { ByteWriter } from '#kafka/index.ts';
 
 /**
  * Writes a value's JSON, straight from its bytes as COPY gives them (UTF-8), where the value has the usual form: then the very bytes that the type's ValueEncoder

@@ -1,6 +1,6 @@
 import type { ColumnType } from '../../encoding/column-type.ts';
 import { jsonBytes, type ByteValue } from '../../encoding/bytes/byte-value.ts';
-import type { ByteWriter } from '../../encoding/bytes/byte-writer.ts';
+import type { ByteWriter } from '#kafka/index.ts';
 import { jsonString } from '../../encoding/json-string.ts';
 import { encoderFor } from './value-encoders.ts';
 

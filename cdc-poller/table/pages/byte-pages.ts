@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { createRecordBuilder, RecordBuffers } from '#kafka/index.ts';
+import { ByteWriter, createRecordBuilder, RecordBuffers } from '#kafka/index.ts';
 import type { ByteEncoder } from '../../encoding/bytes/byte-events.ts';
-import { ByteWriter } from '../../encoding/bytes/byte-writer.ts';
 import { judgeRow } from '../../fence/pass.ts';
 import { widenXid } from '../../fence/xid.ts';
 import { CopyRows } from '../../source/copy-rows.ts';
@@ -19,12 +18,12 @@ export type ByteSource = {
 };
 
 /** What all pages of a pass are written in. */
-type Work = { readonly key: ByteWriter; readonly value: ByteWriter; readonly buffers: RecordBuffers };
+type Work = { readonly key: ByteWriter; readonly buffers: RecordBuffers };
 
 /** Pages that go from the server's bytes to those of Kafka's records, row by row; texts are made of a page's last rows alone, for cursor and witnesses. */
 export function bytePages(context: PassContext, source: ByteSource): PageReader {
   const { shape } = context;
-  const work: Work = { key: new ByteWriter(), value: new ByteWriter(), buffers: new RecordBuffers() };
+  const work: Work = { key: new ByteWriter(), buffers: new RecordBuffers() };
   return {
     async read(pass, limit) {
       const { bytes, rows } = await source.copyPage(source.copyQuery(shape, pass, limit));
@@ -53,7 +52,7 @@ async function encodePage(
   context: PassContext,
   encoder: ByteEncoder,
   rows: CopyRows,
-  { key, value, buffers }: Work,
+  { key, buffers }: Work,
   { pass, hasRepair, fresh }: Judgement,
 ): Promise<EncodedPage> {
   const { publisher, oversize, shape, rememberedKeysMax } = context;
@@ -65,7 +64,9 @@ async function encodePage(
   const utf8 = isUtf8(rows.bytes);
   const remembered: (readonly [bigint, string])[] = [];
   const keys: string[] = [];
-  const recent: { row: number; version: bigint }[] = [];
+  // The last ones that are published.
+  const recentRows: number[] = [];
+  const recentVersions: bigint[] = [];
   let published = 0;
   let largest = 0;
   let xmax: bigint | null = null;
@@ -87,6 +88,7 @@ async function encodePage(
       return keyText();
     },
   };
+  const bounds = { hasRepair, rememberedMax: 0 };
   while (rows.next()) {
     xmax ??= snapshotXmaxOf(shape, rows.text(1));
     const written = numberAt(rows, 0);
@@ -96,16 +98,17 @@ async function encodePage(
       judged.xid = widenXid(BigInt(xid), xmax);
     }
     hasKey = false;
-    const verdict = judgeRow(pass, judged, known, { hasRepair, rememberedMax: rememberedKeysMax - fresh - remembered.length });
+    bounds.rememberedMax = rememberedKeysMax - fresh - remembered.length;
+    const verdict = judgeRow(pass, judged, known, bounds);
     if (verdict === 'skip' || verdict === 'wait') continue;
     if (verdict === 'publish-and-remember') remembered.push([judged.xid, keyText()]);
     encodeKey();
-    value.at = 0;
-    page.value(rows, value, utf8);
-    builder.add(builder.partitionOf(key.bytes, key.at), key.bytes, key.at, value.bytes, value.at);
+    page.value(rows, builder.begin(builder.partitionOf(key.bytes, key.at), key.bytes, key.at), utf8);
+    const size = builder.end();
     if (publisher.wantsKeys) keys.push(keyText());
-    if (value.at > largest) largest = value.at;
-    recent[published % witnessRows] = { row: rows.row, version: judged.xid };
+    if (size > largest) largest = size;
+    recentRows[published % witnessRows] = rows.row;
+    recentVersions[published % witnessRows] = judged.xid;
     published += 1;
   }
   const batches = builder.take();
@@ -116,17 +119,14 @@ async function encodePage(
     witnesses: shape.hasWitness
       ? witnessesOf(
           shape,
-          recent.map((one) => rowAt(rows, one)),
+          recentRows.map((row, index) => rowAt(rows, row, recentVersions[index] ?? 0n)),
         )
       : [],
-    send: async () => {
-      await sendPageRecords(publisher, batches, keys, largest, oversize);
-      buffers.giveBack(batches);
-    },
+    send: () => buffers.whileSent(batches, () => sendPageRecords(publisher, batches, keys, largest, oversize)),
   };
 }
 
-function rowAt(rows: CopyRows, { row, version }: { readonly row: number; readonly version: bigint }): PageRow {
+function rowAt(rows: CopyRows, row: number, version: bigint): PageRow {
   rows.at(row);
   return { row: rows.texts(pagePrefix), txId: rows.text(0), version };
 }
