@@ -69,7 +69,7 @@ function plainShape(type: AvroType, shapeOf: (type: AvroType) => TypeShape): Typ
 }
 
 /** The labels of a database's enum. MariaDB's connector and poller put a backslash before a comma of a label; in Postgres' labels a comma is not marked. */
-function allowedOf({ connectName, parameters }: Meaning): readonly string[] | null {
+export function allowedOf({ connectName, parameters }: Pick<Meaning, 'connectName' | 'parameters'>): readonly string[] | null {
   const allowed = connectName === 'io.debezium.data.Enum' ? parameters?.['allowed'] : undefined;
   return allowed === undefined ? null : allowed.split(/(?<!\\),/).map((label) => label.replaceAll(String.raw`\,`, ','));
 }

@@ -17,6 +17,7 @@ const folders = [
   'read-model',
   'services',
   'tail',
+  'types',
   'verify',
   'stack',
   'comparison',
@@ -41,6 +42,8 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   'read-model': wire,
   services: ['pipeline', 'read-model'],
   tail: wire,
+  // Of the poller, fields.ts alone.
+  types: ['pipeline', 'change-events', 'connectors', 'cdc-poller'],
   // Of the comparison, what a value means alone: canonical/.
   verify: ['pipeline', 'change-events', 'connectors', 'cdc-poller', 'read-model'],
   stack: ['pipeline', 'connectors'],
