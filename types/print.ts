@@ -87,9 +87,10 @@ function declarationsOf(table: TableTypes, name: string, printer: TypePrinter): 
 
 function aboutApart({ apart }: TableTypes): readonly string[] {
   if (apart.length === 0) return [];
-  const names = apart.map((name) => quoted(name)).join(', ');
   return [
-    `After an update that left a large value alone, the log has "__debezium_unavailable_value" (bytes: in base64; arrays: an array of it, or of its codes) in its place: keep the value you have. REPLICA IDENTITY FULL avoids it. Columns: ${names}.`,
+    'After an update that left a large value alone, the log has a placeholder instead of it: "__debezium_unavailable_value"',
+    '(of bytes in base64; of an array a list of it, or of its codes). Keep the value that you have. REPLICA IDENTITY FULL avoids it.',
+    `It may be in: ${apart.map((name) => quoted(name)).join(', ')}.`,
   ];
 }
 

@@ -85,8 +85,9 @@ function absentColumns({ relations, columns, version }: PublishableTable, public
   return version >= 18 && published?.stored === true ? table.virtual : [...table.stored, ...table.virtual];
 }
 
-/** All but those of a plain storage, which are of fixed size. */
+/** All but those of a plain storage, which are of fixed size, and numbers of so few digits that nobody moves them. */
 const storedApartQuery = `
   SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]')
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p'`;
+  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p'
+    AND NOT (a.atttypid = 'numeric'::regtype AND a.atttypmod >= 0 AND (a.atttypmod - 4) >> 16 <= 30)`;
