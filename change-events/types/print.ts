@@ -115,8 +115,13 @@ export function quoted(value: string): string {
   return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
+/** Signs of names that every compiler knows as such: compilers and engines have letters of different versions of Unicode, so only old ones of the large scripts count. */
+const oldLetters = String.raw`[\p{ID_Continue}&&[0-\u024f\u0370-\u04ff\u3041-\u30ff\u4e00-\u9fa5\uac00-\ud7a3]]`;
+const isWord = new RegExp(`^(?:${oldLetters}|\\$)+$`, 'v');
+const words = new RegExp(`(?:(?!_)${oldLetters})+`, 'gv');
+
 function propertyName(name: string): string {
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : quoted(name);
+  return isWord.test(name) && /^[\p{ID_Start}$_]/u.test(name) ? name : quoted(name);
 }
 
 function commented(text: string): string {
@@ -131,7 +136,6 @@ export function commentLines(text: string): string {
 
 /** `order_items` as OrderItems; a name of a type whatever it is made of. */
 export function pascal(name: string): string {
-  const words = name.split(/[^\p{ID_Continue}]+|_+/u).filter((word) => word !== '');
-  const joined = words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
+  const joined = (name.match(words) ?? []).map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
   return /^\p{ID_Start}/u.test(joined) ? joined : `_${joined}`;
 }

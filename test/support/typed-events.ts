@@ -30,17 +30,36 @@ export async function decodedEvents(
 const words: Readonly<Record<string, string>> = { c: 'create', u: 'update', d: 'delete', r: 'read', t: 'truncate' };
 
 /**
- * What the compiler says of these events under a file that `cdc types` made: nothing, where every value of every column is of its declared type, every declared column
- * is there, and no other is.
+ * What the compiler says of these events under files that `cdc types` made, by the name of each file: nothing, where every value of every column is of its declared type,
+ * every declared column is there, and no other is.
  *
  * @param name that of the table in its types: Samples
  */
 export async function typeErrors(
   { compile }: StrictCompiler,
-  text: string,
+  texts: Readonly<Record<string, string>>,
   name: string,
   events: readonly DecodedEvent[],
-): Promise<readonly string[]> {
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const program = programOf(name, events);
+  const files: Record<string, string> = {};
+  const errors: Record<string, string[]> = {};
+  for (const [index, [file, text]] of Object.entries(texts).entries()) {
+    files[`types-${index}.ts`] = text;
+    files[`events-${index}.ts`] = program(`./types-${index}.ts`);
+    errors[file] = [];
+  }
+  const order = Object.values(errors);
+  for (const line of (await compile(files)).split('\n').filter((each) => each !== '')) {
+    const index = /^(?:types|events)-(?<index>\d+)\.ts\(/.exec(line)?.groups?.['index'];
+    // Lines that go on with the one before have no place of their own.
+    if (index !== undefined) order[Number(index)]?.push(line);
+    else if (!line.startsWith(' ')) assert.fail(line);
+  }
+  return errors;
+}
+
+function programOf(name: string, events: readonly DecodedEvent[]): (types: string) => string {
   const rows = events.flatMap(({ value: { after = null } }) => (after === null ? [] : [`  ${valueSource(after)},`]));
   const keys = events.flatMap(({ key }) => (key === null ? [] : [`  ${valueSource(key)},`]));
   // Of an event and a change more members may come: only what is fresh is refused them.
@@ -49,19 +68,35 @@ export async function typeErrors(
     const change = { op: words[String(op)] ?? '', key, before, after };
     return [`event(${valueSource(value)});`, `change(${valueSource(change)});`];
   });
-  const program = [
-    `import type { ${name}Row, ${name}Key, ${name}Event, ${name}Change } from './types.ts';`,
-    `export const rows: readonly ${name}Row[] = [`,
-    ...rows,
-    `];\nexport const keys: readonly ${name}Key[] = [`,
-    ...keys,
-    '];',
-    `function event<Given extends ${name}Event>(given: Given): void { void given; }`,
-    `function change<Given extends ${name}Change>(given: Given): void { void given; }`,
-    ...calls,
-  ];
-  const said = await compile({ 'types.ts': text, 'events.ts': program.join('\n') });
-  return said.split('\n').filter((line) => line !== '');
+  return (types) =>
+    [
+      `import type { ${name}Row, ${name}Key, ${name}Event, ${name}Change } from '${types}';`,
+      `export const rows: readonly ${name}Row[] = [`,
+      ...rows,
+      `];\nexport const keys: readonly ${name}Key[] = [`,
+      ...keys,
+      '];',
+      `function event<Given extends ${name}Event>(given: Given): void { void given; }`,
+      `function change<Given extends ${name}Change>(given: Given): void { void given; }`,
+      ...calls,
+    ].join('\n');
+}
+
+/** Each of `texts` is another than `text`, and an event speaks against each. */
+export async function assertCaught(
+  compiler: StrictCompiler,
+  text: string,
+  texts: Readonly<Record<string, string>>,
+  name: string,
+  events: readonly DecodedEvent[],
+): Promise<void> {
+  for (const [what, other] of Object.entries(texts)) assert.ok(other !== text, `${what}: the file is not changed`);
+  const errors = await typeErrors(compiler, texts, name, events);
+  assert.deepEqual(
+    Object.entries(errors).flatMap(([what, found]) => (found.length === 0 ? [what] : [])),
+    [],
+    'no event speaks against these',
+  );
 }
 
 function isObject(value: JsonValue): value is Readonly<Record<string, JsonValue>> {
