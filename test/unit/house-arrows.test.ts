@@ -149,6 +149,19 @@ test('verify takes the rows of tables from cdc-poller and the meaning of values 
   await assertRefused(repository, refused);
 });
 
+test('types takes the fields of tables from cdc-poller, and what prints types from change-events; nobody else does', async () => {
+  using repository = emptyFolders();
+  const refused: string[] = [];
+  const write = writer(repository, refused);
+  for (const from of folders.filter((folder) => folder !== 'cdc-poller')) {
+    write(`${from}/fields.ts`, importing('#cdc-poller/fields.ts'), from === 'types' || from === 'test');
+  }
+  for (const from of folders.filter((folder) => folder !== 'change-events')) {
+    write(`${from}/printed.ts`, importing('#change-events/types/index.ts'), from === 'types' || from === 'test');
+  }
+  await assertRefused(repository, refused);
+});
+
 test('the doctor and project/ take the judge of tables from cdc-poller; nobody else does', async () => {
   using repository = emptyFolders();
   const refused: string[] = [];
