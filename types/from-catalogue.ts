@@ -76,8 +76,8 @@ async function loggedTable(
   if (fields === null) return null;
   const image =
     dialect === 'mariadb'
-      ? await mariadbLogImage(session.query, source)
-      : await readLogImage(session.query, source, config['publication.name'] ?? 'dbz_publication');
+      ? mariadbLogImage
+      : await readLogImage((text, values) => session.query(text, values), source, config['publication.name'] ?? 'dbz_publication');
   return image === null ? null : typesOf(fields, image);
 }
 

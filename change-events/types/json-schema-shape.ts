@@ -35,7 +35,7 @@ export function jsonSchemaShape({ schema }: RegisteredSchema): TypeShape {
     const parts: TypeShape[] = [];
     for (const choices of [node['oneOf'], node['anyOf']]) if (isList(choices)) parts.push(either(choices.map(shapeOf)));
     if (isList(node['allOf'])) parts.push(...node['allOf'].map(shapeOf));
-    const types = isFloat(node) ? [...typesOf(node).filter((type) => type !== 'string')] : typesOf(node);
+    const types = isFloat(node) ? typesOf(node).filter((type) => type !== 'string') : typesOf(node);
     if (types.length > 0) parts.push(either(types.map((type) => ofType(type, node))));
     const [only = plain.json, ...more] = parts;
     return more.length === 0 ? only : { kind: 'both', of: parts };

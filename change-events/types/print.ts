@@ -89,8 +89,8 @@ export function typePrinter(reserved: readonly string[]): TypePrinter {
 
   return {
     aliases: (more = []) =>
-      Object.entries(aliases).flatMap(([name, [comment, text]]) =>
-        used.has(name) || more.some((each) => each === name) ? [`/** ${comment} */\nexport type ${name} = ${text};\n`] : [],
+      Object.entries(aliases).flatMap(([name, [comment, plain]]) =>
+        used.has(name) || more.some((each) => each === name) ? [`/** ${comment} */\nexport type ${name} = ${plain};\n`] : [],
       ),
     declare(name, comment, shape) {
       if (shape.kind === 'object') names.set(shape, name);

@@ -36,7 +36,7 @@ const words: Readonly<Record<string, string>> = { c: 'create', u: 'update', d: '
  * @param name that of the table in its types: Samples
  */
 export async function typeErrors(
-  { compile }: StrictCompiler,
+  compiler: StrictCompiler,
   texts: Readonly<Record<string, string>>,
   name: string,
   events: readonly DecodedEvent[],
@@ -50,7 +50,7 @@ export async function typeErrors(
     errors[file] = [];
   }
   const order = Object.values(errors);
-  for (const line of (await compile(files)).split('\n').filter((each) => each !== '')) {
+  for (const line of (await compiler.compile(files)).split('\n').filter((each) => each !== '')) {
     const index = /^(?:types|events)-(?<index>\d+)\.ts\(/.exec(line)?.groups?.['index'];
     // Lines that go on with the one before have no place of their own.
     if (index !== undefined) order[Number(index)]?.push(line);
@@ -64,8 +64,8 @@ function programOf(name: string, events: readonly DecodedEvent[]): (types: strin
   const keys = events.flatMap(({ key }) => (key === null ? [] : [`  ${valueSource(key)},`]));
   // Of an event and a change more members may come: only what is fresh is refused them.
   const calls = events.flatMap(({ key, value }) => {
-    const { op = '', before = null, after = null } = value;
-    const change = { op: words[String(op)] ?? '', key, before, after };
+    const { before = null, after = null } = value;
+    const change = { op: words[operationOf(value)] ?? '', key, before, after };
     return [`event(${valueSource(value)});`, `change(${valueSource(change)});`];
   });
   return (types) =>
@@ -97,6 +97,15 @@ export async function assertCaught(
     [],
     'no event speaks against these',
   );
+}
+
+/** The letters of the events' operations, each once, in order. */
+export function operationsOf(events: readonly DecodedEvent[]): readonly string[] {
+  return [...new Set(events.map(({ value }) => operationOf(value)))].toSorted();
+}
+
+function operationOf({ op }: DecodedEvent['value']): string {
+  return typeof op === 'string' ? op : '';
 }
 
 function isObject(value: JsonValue): value is Readonly<Record<string, JsonValue>> {

@@ -9,7 +9,7 @@ import { strictCompiler, valueSource } from '#test/support/strict-compiler.ts';
 
 const compiler = await strictCompiler();
 after(() => compiler[Symbol.asyncDispose]());
-const { compile } = compiler;
+const compile = (files: Readonly<Record<string, string>>): Promise<string> => compiler.compile(files);
 
 let id = 0;
 function subject(name: string, schema: object, schemaType: 'AVRO' | 'JSON' = 'AVRO'): SubjectSchema {

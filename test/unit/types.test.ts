@@ -116,8 +116,9 @@ test('the order of tables does not matter, and no two types have one name', () =
   );
 });
 
+const id = (schema: string, table: string): TableId => ({ schema, table });
+
 test('a type is named after its table; tables of one name by their schemas, and by a number where that is one too; the same in a file of some tables', () => {
-  const id = (schema: string, table: string): TableId => ({ schema, table });
   const all = [
     id('public', 'order_items'), id('public', 'orders'), id('archive', 'orders'), id('public', 'Orders'), id('public', '😀'), id('public', '🎉'), id('public', '1st'),
   ]; // prettier-ignore
