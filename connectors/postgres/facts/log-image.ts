@@ -39,7 +39,7 @@ export async function readLogImage(
 }
 
 /** Pure. */
-export function logImage(facts: PublishableTable, publication: string, storedApart: readonly string[]): LogImage {
+function logImage(facts: PublishableTable, publication: string, storedApart: readonly string[]): LogImage {
   const before = beforeOf(facts);
   const lost = facts.columns.filter((column) => lossOf(column) === 'lost' || lossOf(column) === 'stops');
   // An array of a built-in type, or of an enum, has its elements or is null. Of anything else that is lost comes another value, or junk.
