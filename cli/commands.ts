@@ -27,5 +27,6 @@ export const folderCommands: Readonly<Record<string, (context: CliContext) => Pr
     ]);
     return schemasCommand(context).addCommand(schemaCheckCommand(context));
   },
+  types: async (context) => (await import('#types/index.ts')).typesCommand(context),
   compare: async (context) => (await import('#comparison/commands.ts')).compareCommand(context),
 };

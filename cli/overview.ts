@@ -37,6 +37,12 @@ export const overview: readonly { readonly name: string; readonly words?: string
   },
   { name: 'schemas', about: 'schemas in the registry, and types for consumers' },
   {
+    name: 'types',
+    words: '[options] [table...]',
+    about:
+      'make TypeScript types of captured tables: rows, keys, changes, events; exit code 1 if a table has none, 2 if --check finds a stale file',
+  },
+  {
     name: 'compare',
     words: '[options]',
     about: 'run a workload and measure each strategy against the ledger; pollers, connector and read models must run',

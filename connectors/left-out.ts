@@ -1,12 +1,31 @@
 import { formatTableId, type TableId } from '#change-events/index.ts';
 import type { ConnectorConfig } from './config-file.ts';
 
+type OfColumn = (table: TableId, column: string) => boolean;
+
 /**
  * Whether a connector leaves a column out of its events: the patterns of column.exclude.list are regular expressions over schema.table.column, without regard to case. An
  * expression of Java's own is not judged.
  */
-export function leavesOut(config: ConnectorConfig): (table: TableId, column: string) => boolean {
-  const patterns = listed(config['column.exclude.list'] ?? '').flatMap((text) => compiled(text) ?? []);
+export function leavesOut(config: ConnectorConfig): OfColumn {
+  return matching(config['column.exclude.list'] ?? '');
+}
+
+/** Whether a connector has the column in its events: {@link leavesOut}, or what column.include.list does not name. */
+export function takesIn(config: ConnectorConfig): OfColumn {
+  const [left, list] = [leavesOut(config), config['column.include.list']];
+  const included = list === undefined || list.trim() === '' ? () => true : matching(list);
+  return (table, column) => !left(table, column) && included(table, column);
+}
+
+/** Whether a connector has something else in place of the column's text (column.mask.…, column.truncate.…). */
+export function masksText(config: ConnectorConfig): OfColumn {
+  const masks = Object.entries(config).flatMap(([setting, list]) => (/^column\.(?:mask|truncate)\./.test(setting) ? [matching(list)] : []));
+  return (table, column) => masks.some((isMasked) => isMasked(table, column));
+}
+
+function matching(list: string): OfColumn {
+  const patterns = listed(list).flatMap((text) => compiled(text) ?? []);
   return (table, column) => patterns.some((pattern) => pattern.test(`${formatTableId(table)}.${column}`));
 }
 

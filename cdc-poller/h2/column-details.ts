@@ -18,7 +18,8 @@ export async function readH2ColumnDetails(
         {
           declared: declared ?? '',
           dimensions: 0,
-          allowed: dataType === 'enum' ? labels(declared ?? '') : null,
+          allowed: dataType === 'enum' ? labelsOf(declared ?? '').join(',') : null,
+          ...(dataType === 'enum' ? { labels: labelsOf(declared ?? '') } : {}),
           default: isInteger(dataType) || dataType === 'character varying' || dataType === 'enum' ? (sql ?? null) : null,
           castName: dataType,
         },
@@ -27,10 +28,10 @@ export async function readH2ColumnDetails(
   );
 }
 
-/** `ENUM('a', 'it''s')` → `a,it's`: as Debezium lists them. */
-function labels(declared: string): string {
+/** `ENUM('a', 'it''s')` → a and it's */
+function labelsOf(declared: string): readonly string[] {
   const quoted = declared.matchAll(/'(?<label>(?:[^']|'')*)'/g);
-  return [...quoted].map(({ groups }) => (groups?.['label'] ?? '').replaceAll("''", "'")).join(',');
+  return [...quoted].map(({ groups }) => (groups?.['label'] ?? '').replaceAll("''", "'"));
 }
 
 const detailsQuery = `

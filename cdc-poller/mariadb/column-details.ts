@@ -24,7 +24,13 @@ export async function readMariadbColumnDetails(
       {
         declared: columnType ?? '',
         dimensions: 0,
-        allowed: dataType === 'enum' || dataType === 'set' ? labels(columnType ?? '') : null,
+        allowed:
+          dataType === 'enum' || dataType === 'set'
+            ? labelsOf(columnType ?? '')
+                .map((label) => label.replaceAll(',', String.raw`\,`))
+                .join(',')
+            : null,
+        ...(dataType === 'enum' ? { labels: [...labelsOf(columnType ?? ''), noLabel] } : {}),
         // A constant of bytes is not written as it is read.
         default: isBinary(dataType ?? '') ? null : (sql ?? null),
         castName: dataType ?? '',
@@ -38,10 +44,13 @@ function withSign({ type, sqlType }: CatalogColumn): string {
   return `${type.name}${sqlType.includes('UNSIGNED') ? ' unsigned' : ''}`;
 }
 
-/** `enum('a','it''s','x,y')` → `a,it's,x\,y`: as Debezium lists them. */
-function labels(columnType: string): string {
+/** What a value of an enum is that was none of its labels when it was written (without a strict sql_mode). */
+const noLabel = '';
+
+/** `enum('a','it''s','x,y')` → a, it's and `x,y`. (Debezium lists them with commas, and a backslash before one in a label.) */
+function labelsOf(columnType: string): readonly string[] {
   const quoted = columnType.matchAll(/'(?<label>(?:[^']|'')*)'/g);
-  return [...quoted].map(({ groups }) => (groups?.['label'] ?? '').replaceAll("''", "'").replaceAll(',', String.raw`\,`)).join(',');
+  return [...quoted].map(({ groups }) => (groups?.['label'] ?? '').replaceAll("''", "'"));
 }
 
 /** MariaDB writes a text in quotes; MySQL does not, and its texts are then no plain constants here. */

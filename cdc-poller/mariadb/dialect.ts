@@ -8,7 +8,7 @@ import type { TableShape } from '../source/table-shape.ts';
 import { mariadbWords } from './words.ts';
 import { mariadbTablesQuery, readMariadbCatalog, readMariadbIdentity } from './catalog.ts';
 import { readMariadbColumnDetails } from './column-details.ts';
-import { mariadbMirrorType } from './values/mirror-type.ts';
+import { isGeometry, mariadbMirrorType } from './values/mirror-type.ts';
 import { mariadbHighestIdQuery, mariadbPageQuery } from './page-query.ts';
 import { openMariadbSession } from './session.ts';
 
@@ -37,6 +37,7 @@ export const mariadb: Dialect = {
   readColumnDetails: readMariadbColumnDetails,
   fieldTypes: { typeOf: mariadbFieldType, declaredAs: mariadbDeclared, avroValue: mariadbAvroValue },
   mirrorType: mariadbMirrorType,
+  writtenAsStructure: ({ type: { name } }) => isGeometry(name),
   literal: ({ sqlType }, text) => sqlType.replace('?', () => mariadbText(text)),
   words: mariadbWords,
 };

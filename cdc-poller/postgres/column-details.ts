@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { CatalogSource } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
@@ -10,18 +11,21 @@ export async function readColumnDetails(
   if (query !== null) return new Map();
   const rows = await source.query(detailsQuery, [id.schema, id.table]);
   return new Map(
-    rows.map(([name, declared, dimensions, allowed, sql, castName]) => [
+    rows.map(([name, declared, dimensions, allowed, sql, castName, labels]) => [
       name ?? '',
       {
         declared: declared ?? '',
         dimensions: Number(dimensions),
         allowed: allowed ?? null,
+        ...(labels ? { labels: labelList.parse(JSON.parse(labels)) } : {}),
         default: sql ?? null,
         castName: castName ?? '',
       },
     ]),
   );
 }
+
+const labelList = z.array(z.string());
 
 /** A domain's constant is one of its base type, and an enum's labels may be an array's elements. A generated column's expression is no default. */
 const detailsQuery = `
@@ -38,7 +42,8 @@ const detailsQuery = `
   )
   SELECT b.attname, named.typname, b.attndims,
          (SELECT string_agg(l.enumlabel, ',' ORDER BY l.enumsortorder) FROM pg_enum l WHERE l.enumtypid IN (t.oid, t.typelem)),
-         b.expression, format_type(b.type, NULL)
+         b.expression, format_type(b.type, NULL),
+         (SELECT json_agg(l.enumlabel ORDER BY l.enumsortorder) FROM pg_enum l WHERE l.enumtypid IN (t.oid, t.typelem))
   FROM declared b JOIN pg_type t ON t.oid = b.type JOIN pg_type named ON named.oid = b.named
   WHERE t.typtype <> 'd'
   ORDER BY b.attnum`;

@@ -8,7 +8,7 @@ import { postgresDeclared, postgresFieldType } from './values/schema-fields.ts';
 import { readCatalog, readServerIdentity } from './catalog.ts';
 import { readColumnDetails } from './column-details.ts';
 import type { Dialect, PageQuery } from '../source/dialect.ts';
-import { extensionType, postgresMirrorType, writtenAsBytes } from './mirror-type.ts';
+import { extensionType, postgresMirrorType, writtenAsBytes, writtenAsStructure } from './mirror-type.ts';
 import { copyQuery, highestIdQuery, pageQuery } from './page-query.ts';
 import { openSourceSession } from './session.ts';
 import { readWatch, watchSql } from './table-watch.ts';
@@ -35,6 +35,7 @@ export const postgres: Dialect = {
   },
   mirrorType: postgresMirrorType,
   writtenAsBytes,
+  writtenAsStructure,
   extensionType,
   literal: ({ sqlType }, text) => `${escapeLiteral(text)}::${sqlType}`,
   words: postgresWords,

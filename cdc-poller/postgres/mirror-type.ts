@@ -20,6 +20,11 @@ export function writtenAsBytes({ type: { name }, kind = 'b' }: CatalogColumn): b
   return !knownExtensions.test(name) && !structures.test(name);
 }
 
+/** Whether the log's events have an object of the column's value, or a list of its numbers. */
+export function writtenAsStructure({ type: { name } }: CatalogColumn): boolean {
+  return name === 'point' || structures.test(name);
+}
+
 /**
  * Types of extensions whose values a column of the type holds as the source has them, from both strategies. Not citext: its columns group and sort as it does, while
  * `=` finds its operator only where its schema is in the search path, so a projection would mean one thing here and another there.

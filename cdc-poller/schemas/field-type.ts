@@ -37,6 +37,8 @@ export type ColumnDetail = {
   readonly dimensions: number;
   /** Of an enum, as Debezium lists them; null for other types. */
   readonly allowed: string | null;
+  /** The same one by one, whatever signs are in them. */
+  readonly labels?: readonly string[];
   /** SQL of the default; null for none. */
   readonly default: string | null;
   /** The name of the base type, as a literal is cast to it: `timestamp with time zone`. */

@@ -35,12 +35,14 @@ export type Dialect = {
   readonly encodeColumn: EncodeColumn;
   readonly keyText: KeyText;
   /** What only schemas need to know of the columns; of a query's next to nothing. */
-  readonly readColumnDetails: (source: CatalogSource, shape: TableShape) => Promise<ColumnDetails>;
+  readonly readColumnDetails: (source: CatalogSource, shape: Pick<TableShape, 'id' | 'query' | 'columns'>) => Promise<ColumnDetails>;
   readonly fieldTypes: FieldTypes;
   /** The type of Postgres, as SQL, in which a mirror holds the column's values as this strategy writes them. */
   readonly mirrorType: (column: CatalogColumn, capturedBy: 'query' | 'log') => string;
   /** Whether the log's events have the bytes of the column's text in place of the text. */
   readonly writtenAsBytes?: (column: CatalogColumn) => boolean;
+  /** Whether the log's events have an object, or a list of numbers, in place of the column's text. */
+  readonly writtenAsStructure?: (column: CatalogColumn) => boolean;
   /** An extension's type, named as its extension, in which a mirror may hold the column's values where the read database has it; null for others. */
   readonly extensionType?: (column: CatalogColumn) => string | null;
   /** SQL of a value of the column, from its text as pages give it. */

@@ -69,7 +69,7 @@ function plainShape(type: AvroType, shapeOf: (type: AvroType) => TypeShape): Typ
 }
 
 /** The labels of a database's enum. MariaDB's connector and poller put a backslash before a comma of a label; in Postgres' labels a comma is not marked. */
-function allowedOf({ connectName, parameters }: Meaning): readonly string[] | null {
+export function allowedOf({ connectName, parameters }: Pick<Meaning, 'connectName' | 'parameters'>): readonly string[] | null {
   const allowed = connectName === 'io.debezium.data.Enum' ? parameters?.['allowed'] : undefined;
   return allowed === undefined ? null : allowed.split(/(?<!\\),/).map((label) => label.replaceAll(String.raw`\,`, ','));
 }
@@ -89,8 +89,21 @@ function commentOf(type: AvroType): string | null {
 /** The column's type in the database, where `column.propagate.source.type` has it. */
 function declaredAs({ parameters }: Meaning): string | null {
   const of = (what: string): string | undefined => parameters?.[`__debezium.source.column.${what}`];
-  const [type, length, scale] = [of('type'), of('length'), of('scale')];
-  if (type === undefined || length === undefined || !measured.has(type) || length === '0') return type ?? null;
+  const type = of('type');
+  return type === undefined ? null : declaredText({ type, length: of('length'), scale: of('scale') });
+}
+
+/** `NUMERIC(12,2)`: the type of a column as it was declared, with the lengths that say something. */
+export function declaredText({
+  type,
+  length,
+  scale,
+}: {
+  readonly type: string;
+  readonly length?: string | undefined;
+  readonly scale?: string | undefined;
+}): string {
+  if (length === undefined || !measured.has(type) || length === '0') return type;
   return scale === undefined || scale === '0' ? `${type}(${length})` : `${type}(${length},${scale})`;
 }
 

@@ -31,7 +31,8 @@ const header = `// Made by \`cdc schemas types\`: make it again rather than chan
 // Values as the decoder of change-events gives them: every digit kept, times and decimals as text, bytes as base64.
 `;
 
-function shapeOf({ subject, version, schema }: SubjectSchema): TypeShape {
+/** What values of a subject look like. @throws CdcError SCHEMA_INVALID */
+export function shapeOf({ subject, version, schema }: SubjectSchema): TypeShape {
   try {
     if (schema.schemaType === 'AVRO') return avroShape(schema);
     if (schema.schemaType === 'JSON') return jsonSchemaShape(schema);

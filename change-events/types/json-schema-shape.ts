@@ -1,5 +1,6 @@
 import { parseLossless, type JsonValue } from '../lossless-json.ts';
 import type { RegisteredSchema } from '../registry/registry.ts';
+import { allowedOf } from './avro-shape.ts';
 import { plain, type Member, type TypeShape } from './shape.ts';
 
 type Node = { readonly [name: string]: JsonValue };
@@ -34,7 +35,7 @@ export function jsonSchemaShape({ schema }: RegisteredSchema): TypeShape {
     const parts: TypeShape[] = [];
     for (const choices of [node['oneOf'], node['anyOf']]) if (isList(choices)) parts.push(either(choices.map(shapeOf)));
     if (isList(node['allOf'])) parts.push(...node['allOf'].map(shapeOf));
-    const types = typesOf(node);
+    const types = isFloat(node) ? typesOf(node).filter((type) => type !== 'string') : typesOf(node);
     if (types.length > 0) parts.push(either(types.map((type) => ofType(type, node))));
     const [only = plain.json, ...more] = parts;
     return more.length === 0 ? only : { kind: 'both', of: parts };
@@ -42,12 +43,14 @@ export function jsonSchemaShape({ schema }: RegisteredSchema): TypeShape {
   const ofType = (type: string, node: Node): TypeShape => {
     switch (type) {
       case 'string':
+        return labelsOf(node) ?? plain.string;
       case 'boolean':
       case 'null':
         return plain[type];
       case 'integer':
         return connectType(node) === 'int64' || connectType(node) === null ? plain.integer : plain.number;
       case 'number':
+        if (isFloat(node)) return plain.float;
         // Without a point or exponent, digits beyond 2^53 are kept.
         return connectType(node) === null ? plain.integer : plain.number;
       case 'array':
@@ -98,6 +101,21 @@ function literals(values: readonly JsonValue[]): TypeShape {
 function connectType(node: Node): string | null {
   const type = node['connect.type'];
   return typeof type === 'string' ? type : null;
+}
+
+/** A number, or the text of NaN and the infinities, which JSON has not. */
+function isFloat(node: Node): boolean {
+  const types = typesOf(node);
+  return types.includes('number') && types.includes('string') && /^float(?:32|64)$/.test(connectType(node) ?? '');
+}
+
+/** The labels of a database's enum, which Connect puts beside the type. */
+function labelsOf(node: Node): TypeShape | null {
+  const { title, 'connect.parameters': parameters } = node;
+  const allowed = isNode(parameters) ? parameters['allowed'] : undefined;
+  if (typeof title !== 'string' || typeof allowed !== 'string') return null;
+  const values = allowedOf({ connectName: title, parameters: { allowed } });
+  return values === null ? null : { kind: 'literals', values };
 }
 
 function commentOf(node: JsonValue): string | null {

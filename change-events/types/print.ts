@@ -14,26 +14,27 @@ const aliases = {
  * becomes two types, `<name>` of its row and `<name>Envelope`.
  */
 export function printTypes(types: readonly NamedShape[]): string {
-  const printed = printer(types.map(({ name }) => name));
+  const printed = typePrinter(types.flatMap(({ name }) => [name, `${name}Envelope`]));
   const declarations = types.flatMap(({ name, comment, shape }) => {
     const envelope = envelopeOf(shape);
     if (envelope === null) return printed.declare(name, comment, shape);
     return [...printed.declare(name, `Row of ${comment}`, envelope.row), ...printed.declare(`${name}Envelope`, comment, envelope.envelope)];
   });
-  const used = Object.entries(aliases).flatMap(([name, [comment, text]]) =>
-    printed.used.has(name) ? [`/** ${comment} */\nexport type ${name} = ${text};\n`] : [],
-  );
-  return [...used, ...declarations].join('\n');
+  return [...printed.aliases(), ...declarations].join('\n');
 }
 
-type Printer = {
-  /** The declaration of a type, then those of the objects that only it contains. */
+export type TypePrinter = {
+  /** The declaration of a type, then those of the objects that only it contains. `comment` may have several lines. */
   readonly declare: (name: string, comment: string, shape: TypeShape) => string[];
-  readonly used: ReadonlySet<string>;
+  /** The declarations of the names that stand for plain types, as far as any was used until now. */
+  readonly aliases: (more?: readonly AliasName[]) => string[];
 };
 
-function printer(reserved: readonly string[]): Printer {
-  const taken = new Set([...reserved, ...reserved.map((name) => `${name}Envelope`), ...Object.keys(aliases)]);
+type AliasName = keyof typeof aliases;
+
+/** @param reserved names that no object inside of another may have */
+export function typePrinter(reserved: readonly string[]): TypePrinter {
+  const taken = new Set([...reserved, ...Object.keys(aliases)]);
   const used = new Set<string>();
   const names = new Map<ObjectShape, string>();
   const waiting: { readonly name: string; readonly shape: ObjectShape }[] = [];
@@ -82,12 +83,15 @@ function printer(reserved: readonly string[]): Printer {
   };
 
   const declaration = (name: string, comment: string | null, shape: TypeShape): string => {
-    const head = comment === null ? '' : `/** ${commented(comment)} */\n`;
+    const head = comment === null ? '' : commentLines(comment);
     return `${head}export type ${name} = ${shape.kind === 'object' ? body(shape, name) : text(shape, `${name}Value`)};\n`;
   };
 
   return {
-    used,
+    aliases: (more = []) =>
+      Object.entries(aliases).flatMap(([name, [comment, plain]]) =>
+        used.has(name) || more.some((each) => each === name) ? [`/** ${comment} */\nexport type ${name} = ${plain};\n`] : [],
+      ),
     declare(name, comment, shape) {
       if (shape.kind === 'object') names.set(shape, name);
       const declared = [declaration(name, comment, shape)];
@@ -105,22 +109,33 @@ function literal(value: string | number | boolean): string {
   return typeof value === 'string' ? quoted(value) : String(value);
 }
 
-function quoted(value: string): string {
+/** A text of TypeScript. */
+export function quoted(value: string): string {
   const json = JSON.stringify(value).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
   return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
+/** Signs of names that every compiler knows as such: compilers and engines have letters of different versions of Unicode, so only old ones of the large scripts count. */
+const oldLetters = String.raw`[\p{ID_Continue}&&[0-\u024f\u0370-\u04ff\u3041-\u30ff\u4e00-\u9fa5\uac00-\ud7a3]]`;
+const isWord = new RegExp(`^(?:${oldLetters}|\\$)+$`, 'v');
+const words = new RegExp(`(?:(?!_)${oldLetters})+`, 'gv');
+
 function propertyName(name: string): string {
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : quoted(name);
+  return isWord.test(name) && /^[\p{ID_Start}$_]/u.test(name) ? name : quoted(name);
 }
 
 function commented(text: string): string {
   return text.replaceAll('*/', '* /').replaceAll(/\s+/g, ' ');
 }
 
+/** A comment of these lines. */
+export function commentLines(text: string): string {
+  const [first = '', ...more] = text.split('\n').map(commented);
+  return more.length === 0 ? `/** ${first} */\n` : `/**\n${[first, ...more].map((line) => ` * ${line}\n`).join('')} */\n`;
+}
+
 /** `order_items` as OrderItems; a name of a type whatever it is made of. */
 export function pascal(name: string): string {
-  const words = name.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
-  const joined = words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
-  return /^\p{L}/u.test(joined) ? joined : `_${joined}`;
+  const joined = (name.match(words) ?? []).map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
+  return /^\p{ID_Start}/u.test(joined) ? joined : `_${joined}`;
 }

@@ -30,6 +30,22 @@ export const schemaErrors = {
     remedy: 'cdc schemas list shows all subjects. A subject is a topic with -key or -value; a version follows an @.',
     exitCode: 66,
   },
+  TABLE_NOT_CAPTURED: {
+    cause: 'Types were asked for of a table that is not captured this way, or that has none.',
+    remedy:
+      'Name a table of the message, take the other --strategy, or capture the table first (poller.tables, table.include.list). cdc doctor says what is wrong with a table that is captured.',
+    exitCode: 66,
+  },
+  TYPES_UNCERTAIN: {
+    cause: "A connector's settings give its values other forms than this project's contract, so the catalogue does not say their types.",
+    remedy: 'Set in the connector file what the message names; or make the types from its schemas, where it writes any: --from registry.',
+    exitCode: 65,
+  },
+  TYPES_FILE_UNUSABLE: {
+    cause: 'The file of types cannot be read or written.',
+    remedy: 'Name a file in a folder that exists and may be written to (--out).',
+    exitCode: 73,
+  },
   SCHEMA_INVALID: {
     cause: 'The registry refuses the schema, or no schema can be derived from the table.',
     remedy: 'Read the reason in the message. Leave the column out (excludeColumns), or write the table as JSON.',

@@ -17,6 +17,7 @@ const folders = [
   'read-model',
   'services',
   'tail',
+  'types',
   'verify',
   'stack',
   'comparison',
@@ -41,6 +42,8 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   'read-model': wire,
   services: ['pipeline', 'read-model'],
   tail: wire,
+  // Of the poller, fields.ts alone.
+  types: ['pipeline', 'change-events', 'connectors', 'cdc-poller'],
   // Of the comparison, what a value means alone: canonical/.
   verify: ['pipeline', 'change-events', 'connectors', 'cdc-poller', 'read-model'],
   stack: ['pipeline', 'connectors'],
@@ -143,6 +146,19 @@ test('verify takes the rows of tables from cdc-poller and the meaning of values 
     write(`${from}/canonical.ts`, importing('#comparison/canonical/value.ts'), from === 'verify' || from === 'test');
   }
   write('verify/comparison-index.ts', importing('#comparison/index.ts'), false);
+  await assertRefused(repository, refused);
+});
+
+test('types takes the fields of tables from cdc-poller, and what prints types from change-events; nobody else does', async () => {
+  using repository = emptyFolders();
+  const refused: string[] = [];
+  const write = writer(repository, refused);
+  for (const from of folders.filter((folder) => folder !== 'cdc-poller')) {
+    write(`${from}/fields.ts`, importing('#cdc-poller/fields.ts'), from === 'types' || from === 'test');
+  }
+  for (const from of folders.filter((folder) => folder !== 'change-events')) {
+    write(`${from}/printed.ts`, importing('#change-events/types/index.ts'), from === 'types' || from === 'test');
+  }
   await assertRefused(repository, refused);
 });
 

@@ -1,51 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { promisify } from 'node:util';
 import avsc from 'avsc';
 import { frameOf, type JsonValue } from '#change-events/index.ts';
 import { decoderWith } from '#change-events/event-decoder.ts';
 import { typesOfSubjects, type SubjectSchema } from '#change-events/types/generate.ts';
 import { typeNames } from '#change-events/types/subject-names.ts';
+import { strictCompiler, valueSource } from '#test/support/strict-compiler.ts';
 
-const folder = await mkdtemp(join(tmpdir(), 'cdc-types-'));
-after(() => rm(folder, { recursive: true, force: true }));
-
-const run = promisify(execFile);
-
-/** What the compiler says of these files, the strictest way. */
-async function compile(files: Readonly<Record<string, string>>): Promise<string> {
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
-  const strict = [
-    '--strict',
-    '--exactOptionalPropertyTypes',
-    '--noUncheckedIndexedAccess',
-    '--verbatimModuleSyntax',
-    '--erasableSyntaxOnly',
-  ];
-  const modules = [
-    '--module',
-    'nodenext',
-    '--target',
-    'esnext',
-    '--allowImportingTsExtensions',
-    '--types',
-    '',
-    '--ignoreConfig',
-    '--noEmit',
-  ];
-  const tsc = join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'tsc');
-  try {
-    await run(tsc, [...strict, ...modules, ...Object.keys(files)], { cwd: folder });
-    return '';
-  } catch (error) {
-    return error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error);
-  }
-}
+const compiler = await strictCompiler();
+after(() => compiler[Symbol.asyncDispose]());
+const compile = (files: Readonly<Record<string, string>>): Promise<string> => compiler.compile(files);
 
 let id = 0;
 function subject(name: string, schema: object, schemaType: 'AVRO' | 'JSON' = 'AVRO'): SubjectSchema {
@@ -138,12 +102,13 @@ const jsonValue = {
         id: { type: 'integer', 'connect.type': 'int64' },
         count: { type: ['integer', 'null'], 'connect.type': 'int32' },
         ratio: { type: ['number', 'string'], 'connect.type': 'float64' },
+        mood: { type: 'string', title: 'io.debezium.data.Enum', 'connect.parameters': { allowed: 'so so,fine' } },
         'odd-name': { type: 'string', enum: ['a', 'b'] },
         tags: { type: ['array', 'null'], items: { type: ['string', 'null'] } },
         parent: { $ref: '#/definitions/Value' },
         free: {},
       },
-      required: ['id', 'ratio', 'odd-name', 'free'],
+      required: ['id', 'ratio', 'mood', 'odd-name', 'free'],
     },
   },
   type: 'object',
@@ -176,6 +141,8 @@ export const exact: readonly true[] = [
   true satisfies Same<Orders['matrix'], readonly (number | bigint | readonly (number | bigint | null)[] | null)[]>,
   true satisfies Same<Orders['attributes'], { readonly [name: string]: Orders['ratio'] }>,
   true satisfies Same<Items['id'], number | bigint>,
+  true satisfies Same<Items['ratio'], Orders['ratio']>,
+  true satisfies Same<Items['mood'], 'so so' | 'fine'>,
   true satisfies Same<Items['tags'], readonly (string | null)[] | null | undefined>,
 ];
 export const key: OrdersKey = { id: 9007199254740993n };
@@ -230,7 +197,7 @@ test('whatever a schema writes, what the decoder gives is of its type', async ()
     await decoder.prepare([{ key: null, value: bytes }], AbortSignal.timeout(1000));
     const value = decoder.decodeValue(bytes, { topic: 't', partition: 0, offset: '0' });
     // What no schema of Avro says: the letters of an operation, and the labels of a database's enum.
-    values.push(source(withKnownLabels(value)));
+    values.push(valueSource(withKnownLabels(value)));
   }
   const use = `import type { OrdersEnvelope } from './types.ts';\nexport const events: readonly OrdersEnvelope[] = [${values.join(',\n')}];\n`;
   assert.equal(await compile({ 'types.ts': typesOfSubjects(subjects), 'use.ts': use }), '');
@@ -243,16 +210,6 @@ function withKnownLabels(value: JsonValue): JsonValue {
     return [name, name === 'status' ? 'new' : withKnownLabels(member)];
   });
   return Object.fromEntries(entries);
-}
-
-/** A value as TypeScript. */
-function source(value: JsonValue): string {
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (isList(value)) return `[${value.map(source).join(', ')}]`;
-  return `{ ${Object.entries(value)
-    .map(([name, member]) => `${JSON.stringify(name)}: ${source(member)}`)
-    .join(', ')} }`;
 }
 
 function isList(value: JsonValue): value is readonly JsonValue[] {

@@ -12,10 +12,14 @@ const unsignedTypes: Readonly<Record<string, string>> = { smallint: 'integer', i
 
 const geometries = /^(?:geometry|point|geom|(?:multi)?(?:point|linestring|polygon))/;
 
+/** Debezium writes a structure of these. */
+export function isGeometry(name: string): boolean {
+  return geometries.test(name);
+}
+
 /** The type of the mirror's column, which holds every value that the column can have. */
 export function mariadbMirrorType({ type: { name, modifier }, sqlType }: CatalogColumn, capturedBy: 'query' | 'log'): string {
-  // Debezium writes a structure.
-  if (geometries.test(name)) return capturedBy === 'log' ? 'json' : 'bytea';
+  if (isGeometry(name)) return capturedBy === 'log' ? 'json' : 'bytea';
   if (name === 'bit') return modifier === 1 ? 'boolean' : `bit(${modifier})`;
   if (isBinary(name)) return 'bytea';
   if (name === 'float') return modifier === anyDecimals ? 'real' : 'double precision';
