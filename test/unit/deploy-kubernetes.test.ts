@@ -3,15 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Command } from 'commander';
 import { readConnectorFile } from '#connectors/index.ts';
 import { renderStrimzi } from '#connectors/strimzi.ts';
 import { describeError, loadConfig, type PipelineConfig } from '#pipeline/index.ts';
+import { problemOfCommand } from '#test/support/cdc-command.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { kustomize, whyNoKustomize } from '#test/support/kustomize.ts';
 import { readManifests, schemaProblems, type Manifests, type Workload } from '#test/support/manifests.ts';
-import { describingContext } from '../../cli/command-reference.ts';
-import { folderCommands } from '../../cli/commands.ts';
 import { graceMs } from '../../cli/endings.ts';
 
 const read = (path: string): Promise<string> => readFile(join(repositoryRoot, path), 'utf8');
@@ -26,26 +24,6 @@ const listens: Readonly<Record<string, (config: PipelineConfig, args: readonly s
     'order-service': ({ services }) => ({ http: services?.orders?.http.port, monitoring: services?.orders?.monitoring?.port }),
     gateway: ({ services }) => ({ http: services?.gateway?.http.port, monitoring: services?.gateway?.monitoring.port }),
   };
-
-/** What is wrong with a command line, in commander's words; null when it is one of `cdc`. Runs nothing. */
-async function problemOfCommand(args: readonly string[], config: PipelineConfig): Promise<string | null> {
-  const [name = '', ...rest] = args;
-  const load = folderCommands[name];
-  if (load === undefined) return `cdc has no command ${name}`;
-  const withoutAction = (command: Command): void => {
-    command.exitOverride().configureOutput({ writeErr: () => undefined });
-    if (command.commands.length === 0) command.action(() => undefined);
-    for (const child of command.commands) withoutAction(child);
-  };
-  const program = new Command('cdc').addCommand(await load({ ...describingContext, config: () => Promise.resolve(config) }));
-  withoutAction(program);
-  try {
-    await program.parseAsync([name, ...rest], { from: 'user' });
-    return null;
-  } catch (error) {
-    return describeError(error);
-  }
-}
 
 type Known = {
   readonly image: string;
