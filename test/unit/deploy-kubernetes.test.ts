@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { readConnectorFile } from '#connectors/index.ts';
 import { renderStrimzi } from '#connectors/strimzi.ts';
 import { describeError, loadConfig, type PipelineConfig } from '#pipeline/index.ts';

@@ -38,13 +38,14 @@ function selected({ matchLabels, matchExpressions }: Selector): readonly string[
   return (some ?? ['all']).map((component) => called[component] ?? component);
 }
 
+function add(map: Map<string, Set<string>>, target: string, sources: readonly string[]): void {
+  map.set(target, new Set([...(map.get(target) ?? []), ...sources]));
+}
+
 /** What the policies allow. Between two pods, both sides must. */
 function allowedBy({ policies }: Manifests): Allowed {
   const out = new Map<string, Set<string>>();
   const into = new Map<string, Set<string>>();
-  const add = (map: Map<string, Set<string>>, target: string, sources: readonly string[]): void => {
-    map.set(target, new Set([...(map.get(target) ?? []), ...sources]));
-  };
   for (const { metadata, spec } of policies) {
     const own = selected(spec.podSelector);
     for (const { to } of spec.egress)
@@ -90,6 +91,12 @@ async function documented(): Promise<Allowed> {
   );
 }
 
+async function addresses(folder: string): Promise<readonly string[]> {
+  return readManifests(await kustomize(folder)).policies.flatMap(({ spec }) =>
+    spec.egress.flatMap(({ to }) => to.flatMap(({ ipBlock }) => ipBlock?.cidr ?? [])),
+  );
+}
+
 describe('network policies of deploy/kubernetes', { skip: whyNoKustomize }, () => {
   test('let those speak whom docs/kubernetes.md names, and forbid the rest', async () => {
     const manifests = readManifests(await kustomize('overlays/example'));
@@ -104,10 +111,6 @@ describe('network policies of deploy/kubernetes', { skip: whyNoKustomize }, () =
   });
 
   test('the addresses of base lead nowhere, and the overlay has its own for each server', async () => {
-    const addresses = async (folder: string): Promise<readonly string[]> =>
-      readManifests(await kustomize(folder)).policies.flatMap(({ spec }) =>
-        spec.egress.flatMap(({ to }) => to.flatMap(({ ipBlock }) => ipBlock?.cidr ?? [])),
-      );
     assert.ok((await addresses('base')).every((cidr) => cidr.startsWith('192.0.2.')));
     const own = await addresses('overlays/example');
     assert.equal(own.length, 5);
