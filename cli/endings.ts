@@ -1,5 +1,11 @@
 import { restartAtExit } from './restart.ts';
 
+/**
+ * How long a command may take to end after a signal, in ms: to finish a page or a batch, to leave a group, to give up a server that does not
+ * answer. Then the process is ended as a crash would end it, which costs nothing but time at the next start.
+ */
+export const graceMs = 30_000;
+
 /** Exit code after a signal to end. */
 export const interrupted = 130;
 

@@ -13,15 +13,11 @@ import {
   type PipelineConfig,
 } from '#pipeline/index.ts';
 import { folderCommands } from './commands.ts';
-import { followEndings, interrupted, type Endings } from './endings.ts';
+import { followEndings, graceMs, interrupted, type Endings } from './endings.ts';
 import { followFiles } from './follow-files.ts';
 import { createRoot, exitCodeOf, settle } from './overview.ts';
 
-/**
- * How long a command may take to end after a signal, in ms: to finish a page or a batch, to leave a group, to give up a server that does not answer. Then the process is ended as a crash
- * would end it, which costs nothing but time at the next start. Servers that a command has started are to be stopped too: that takes longer.
- */
-const graceMs = 30_000;
+/** For servers that a command has started and stops too. */
 const graceWithServersMs = 600_000;
 /** For what was written to reach its pipe, in ms. */
 const leftoversMs = 500;

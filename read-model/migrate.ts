@@ -6,7 +6,7 @@ import { CdcError } from '#pipeline/index.ts';
 import { connected, prepareForPool, queryText, qualified, type Database } from './database.ts';
 import { holdersInSchema, lockWait, untilUnlocked } from './locks.ts';
 import { lockName, makeModel, nothing, type ModelAsked, type ModelPlan } from './make-model.ts';
-import { ownSql, ownSqlFiles } from './own-sql.ts';
+import { ageOfSchema, ownSql, ownSqlFiles, superseded } from './own-sql.ts';
 import { fingerprintOf } from './views/stored-projections.ts';
 
 export type MigrateOptions = {
@@ -43,7 +43,7 @@ const anyVersion = '13';
  *
  * It waits for a table that is in use a moment at a time, so that no reader waits behind it, and gives up after some minutes.
  *
- * @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_MIGRATION_CHANGED, READ_MODEL_LOCKED
+ * @throws CdcError READ_DB_UNREACHABLE, READ_MODEL_MIGRATION_CHANGED, READ_MODEL_NEWER, READ_MODEL_LOCKED
  */
 export async function migrate(config: ClientConfig, options: MigrateOptions): Promise<Migrated> {
   const client = await connected(config);
@@ -114,13 +114,28 @@ function connectionOf({ host, port, database, user, password, ssl, ...more }: Cl
   };
 }
 
-/** @throws CdcError READ_MODEL_NOT_MIGRATED when `schema` lacks a file of read-model/sql */
+/** @throws CdcError READ_MODEL_NOT_MIGRATED when `schema` lacks a file of read-model/sql, READ_MODEL_NEWER when it has one that is not there */
 export async function requireMigrated(database: Database, schema: string): Promise<void> {
   const missing = new CdcError('READ_MODEL_NOT_MIGRATED', `schema ${schema} of the read database is not up to date`);
   const [found] = await queryText(database, 'SELECT to_regclass($1)', [qualified(schema, migrationsTable)]);
   if (found?.[0] === null) throw missing;
-  const seen = new Set((await queryText(database, `SELECT name FROM ${qualified(schema, migrationsTable)}`)).map(([file]) => file));
-  if ((await ownSqlFiles()).some((file) => !seen.has(file))) throw missing;
+  const rows = await queryText(database, `SELECT name FROM ${qualified(schema, migrationsTable)}`);
+  const own = await ownSqlFiles();
+  const applied = rows.map(([file]) => file ?? '');
+  const age = ageOfSchema(applied, own);
+  if (age === 'newer')
+    throw newer(
+      schema,
+      applied.filter((file) => !own.includes(file)),
+    );
+  if (age === 'older') throw missing;
+}
+
+function newer(schema: string, files: readonly string[], cause?: unknown): CdcError {
+  const which = files.length === 0 ? '' : ` (it has ${files.join(', ')})`;
+  return new CdcError('READ_MODEL_NEWER', `schema ${schema} of the read database was made by a newer version of this program${which}`, {
+    cause,
+  });
 }
 
 /** Knex's migrator, with the SQL files as its source. Gives the files that it applied. */
@@ -143,8 +158,7 @@ async function applyMissing(transaction: Knex.Transaction, schema: string): Prom
     return applied;
   } catch (error) {
     // A file that was applied is not there any more: a newer program has made the schema.
-    if (error instanceof Error && error.message.startsWith('The migration directory is corrupt'))
-      throw new CdcError('READ_MODEL_MIGRATION_CHANGED', `schema ${schema} was made by another version of this program`, { cause: error });
+    if (error instanceof Error && error.message.startsWith('The migration directory is corrupt')) throw newer(schema, [], error);
     throw error;
   }
 }
@@ -161,13 +175,6 @@ async function adoptOlder(transaction: Knex.Transaction, schema: string, migrati
   await transaction.raw(`${hashColumn}; UPDATE ${migrationsTable} m SET hash = s.hash FROM schema_migrations s WHERE s.file = m.name`);
   await transaction.raw('DROP TABLE schema_migrations');
 }
-
-/** Files that went by another name, and made the sample's mirrors and view too: the mirrors stay, and the configuration takes them over. */
-const superseded = {
-  '001-mirrors.sql': '001-mirrored-tables.sql',
-  '003-order-view.sql': null,
-  '005-source-changes.sql': '005-moved-rows.sql',
-} as const;
 
 async function renameSuperseded(transaction: Knex.Transaction, schema: string): Promise<void> {
   const known = await transaction.schema.withSchema(schema).hasTable(migrationsTable);

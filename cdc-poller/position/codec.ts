@@ -81,7 +81,7 @@ export function encodeChunk(chunk: RememberedChunk): string {
   return JSON.stringify(chunk, asText);
 }
 
-/** @throws CdcError POSITION_INVALID naming `place` */
+/** @throws CdcError POSITION_INVALID naming `place`, and the version when a newer program has written it */
 export function decodeHead(text: string, place: string): PositionHead {
   return decode(headSchema, text, place);
 }
@@ -93,8 +93,18 @@ export function decodeChunk(text: string, place: string): RememberedChunk {
 
 function decode<T>(schema: z.ZodType<T>, text: string, place: string): T {
   try {
-    return schema.parse(JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    const { data } = ofAnyVersion.safeParse(value);
+    if (data !== undefined && data.version > version)
+      throw new CdcError(
+        'POSITION_INVALID',
+        `the record at ${place} is a position of version ${data.version}; this program knows ${version} and older`,
+      );
+    return schema.parse(value);
   } catch (error) {
+    if (error instanceof CdcError) throw error;
     throw new CdcError('POSITION_INVALID', `the record at ${place} is not a position of version ${version}`, { cause: error });
   }
 }
+
+const ofAnyVersion = z.object({ version: z.number() });

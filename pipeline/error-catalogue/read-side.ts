@@ -17,6 +17,12 @@ export const readSideErrors = {
     remedy: 'Run cdc read-model migrate.',
     exitCode: 78,
   },
+  READ_MODEL_NEWER: {
+    cause: "A newer version of this program has made the read model's tables.",
+    remedy:
+      'Run that version or a newer one. Or drop the schema with the older version, run cdc read-model migrate, and let the model fill again from its topics.',
+    exitCode: 78,
+  },
   READ_MODEL_MIGRATION_CHANGED: {
     cause: 'A migration file was changed after it had been applied.',
     remedy: 'Restore the file and put the change into a new one. Or drop the schema and fill the model again.',

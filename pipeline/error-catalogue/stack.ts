@@ -59,6 +59,12 @@ export const stackErrors = {
     remedy: 'Run it through npm (npm run cdc -- …), which uses the Node 24 of the devDependency, or install Node 24.',
     exitCode: 69,
   },
+  JARS_CHANGED: {
+    cause: 'Maven resolved a file whose SHA-256 is not the one that stack/poms/<set>/sha256sums lists.',
+    remedy:
+      'Do not use the file. Delete its folder below ~/.m2/repository and run the command again; if it comes back, ask who runs the mirror. After a change of the pom, run npm run sums and look at what has changed.',
+    exitCode: 65,
+  },
   JARS_UNRESOLVED: {
     cause: 'Maven could not resolve the pinned jars.',
     remedy: 'Check the network and the mirror in ~/.m2/settings.xml, then run the command again. It keeps what is already downloaded.',

@@ -8,18 +8,24 @@ import { withLock } from '../state/lock.ts';
 import { formatSeconds } from '../wait-for.ts';
 import type { Progress } from '../progress.ts';
 import { runProgram } from '../processes/run-program.ts';
+import { checkSums } from './jar-sums.ts';
 
-/** A pinned pom under stack/poms. */
-export type JarSet =
-  | 'kafka'
-  | 'debezium-postgres'
-  | 'debezium-mariadb'
-  | 'debezium-jdbc'
-  | 'connect-basic-auth'
-  | 'mariadb'
-  | 'h2'
-  | 'apicurio-registry'
-  | 'apicurio-converter';
+/** The pinned poms under stack/poms. */
+export const jarSets = [
+  'kafka',
+  'debezium-postgres',
+  'debezium-mariadb',
+  'debezium-jdbc',
+  'connect-basic-auth',
+  'mariadb',
+  'h2',
+  'apicurio-registry',
+  'apicurio-converter',
+] as const;
+export type JarSet = (typeof jarSets)[number];
+
+/** Where the poms are, each with the list of its files' sums. */
+export const pomsFolder = join(import.meta.dirname, '..', 'poms');
 
 /** Of sets whose jars are mere wrapping: the files that are unpacked from them, in place of the jars. */
 const unpacked: Partial<Readonly<Record<JarSet, readonly string[]>>> = {
@@ -35,6 +41,8 @@ type Options = {
   readonly progress: Progress;
   /** Where PATH and CDC_CACHE are read. Default process.env. */
   readonly environment?: NodeJS.ProcessEnv;
+  /** In place of {@link pomsFolder}. */
+  readonly poms?: string;
 };
 
 /** Where jars are kept between runs: CDC_CACHE, else XDG's cache folder. */
@@ -47,12 +55,12 @@ export function jarCacheFolder(environment: NodeJS.ProcessEnv = process.env): st
 
 /**
  * The folder that holds the jars of a pinned pom, resolved by Maven when it is not in the cache yet. Two runs side by side are safe:
- * one resolves, the other waits; a folder appears complete or not at all.
+ * one resolves, the other waits; a folder appears complete and with the files of its list of sums, or not at all.
  *
- * @throws CdcError MAVEN_MISSING, JARS_UNRESOLVED
+ * @throws CdcError MAVEN_MISSING, JARS_UNRESOLVED, JARS_CHANGED
  */
 export async function resolveJars(set: JarSet, options: Options): Promise<string> {
-  const pom = join(import.meta.dirname, '..', 'poms', set, 'pom.xml');
+  const pom = join(options.poms ?? pomsFolder, set, 'pom.xml');
   const hash = await hashOfFiles(dirname(pom));
   const cache = jarCacheFolder(options.environment);
   const folder = join(cache, `${set}-${hash}`);
@@ -64,7 +72,7 @@ export async function resolveJars(set: JarSet, options: Options): Promise<string
   return folder;
 }
 
-/** Of the pom, and of whatever lies beside it. */
+/** Of the pom, and of whatever lies beside it: its list of sums too. */
 async function hashOfFiles(folder: string): Promise<string> {
   const hash = createHash('sha256');
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -79,8 +87,8 @@ async function fill(set: JarSet, pom: string, folder: string, options: Options):
   const temporary = `${folder}.${randomUUID()}`;
   progress(`resolving the jars of ${set} with Maven, once, into ${folder}`);
   try {
-    const args = ['-B', '-f', pom, ...goal(set, temporary), `-DoutputDirectory=${temporary}`, '-DincludeScope=runtime'];
-    await runMaven(set, args, options);
+    await resolveInto(set, pom, temporary, options);
+    await checkSums(set, dirname(pom), temporary);
     const count = (await readdir(temporary)).length;
     await rename(temporary, folder);
     progress(
@@ -89,6 +97,11 @@ async function fill(set: JarSet, pom: string, folder: string, options: Options):
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+/** Has Maven put the files of a pom into `folder`, and looks at none of them. @throws CdcError MAVEN_MISSING, JARS_UNRESOLVED */
+export async function resolveInto(set: JarSet, pom: string, folder: string, options: Options): Promise<void> {
+  await runMaven(set, ['-B', '-f', pom, ...goal(set, folder), `-DoutputDirectory=${folder}`, '-DincludeScope=runtime'], options);
 }
 
 /** Maven leaves a note of what it has unpacked, and skips that the next time: the note goes where the files go. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { migrate } from '#read-model/index.ts';
+import { migrate, requireMigrated } from '#read-model/index.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { createReadDatabase, type ReadDatabase } from '#test/support/read-database.ts';
 
@@ -66,7 +66,8 @@ test('a schema that a newer program made is refused, and left as it is', async (
   await using read = await createReadDatabase();
   await migrate(read.owner, { schema: 'model' });
   await read.query("INSERT INTO model.knex_migrations (name, batch, migration_time) VALUES ('999-later.sql', 2, now())");
-  await assert.rejects(migrate(read.owner, { schema: 'model' }), { name: 'CdcError', code: 'READ_MODEL_MIGRATION_CHANGED' });
+  await assert.rejects(migrate(read.owner, { schema: 'model' }), { name: 'CdcError', code: 'READ_MODEL_NEWER' });
+  await assert.rejects(requireMigrated(read.pool, 'model'), { code: 'READ_MODEL_NEWER', message: /it has 999-later\.sql/ });
   assert.deepEqual(await applied(read), [...files, '999-later.sql']);
 });
 

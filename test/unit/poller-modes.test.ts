@@ -234,3 +234,14 @@ test('positions survive their text, and those of version 1 are still read', () =
   const { position: read } = decodeHead(old, 'here');
   assert.deepEqual([read.pass?.cursor, read.basis, read.floor], [['2026-01-01 00:00:00+00', '5'], null, 8n]);
 });
+
+test('a position that a newer version wrote is refused by its version and place, whatever else is in it', () => {
+  const text = encodeHead({ position: begun(byId, busy, { high: 7n }), chunks: [] }).replace('"version":2', '"version":3');
+  for (const newer of [text, '{"version":3,"positions":{}}'])
+    assert.throws(() => decodeHead(newer, 'offset 4'), {
+      code: 'POSITION_INVALID',
+      message: 'the record at offset 4 is a position of version 3; this program knows 2 and older',
+      remedy: /^Run the version that wrote it, or cdc poller reset/,
+    });
+  assert.throws(() => decodeHead('{"position":{}}', 'offset 4'), { message: 'the record at offset 4 is not a position of version 2' });
+});

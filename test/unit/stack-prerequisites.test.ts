@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { jarCacheFolder, resolveJars } from '#stack/servers/jars.ts';
+import { jarCacheFolder, jarSets, pomsFolder, resolveJars } from '#stack/servers/jars.ts';
 import { parseJavaVersion, propertiesFile, requireJava, serverEnvironment } from '#stack/servers/java.ts';
 import { relevantLines, startFailure } from '#stack/processes/log-excerpt.ts';
 import { requireNode } from '#stack/node-version.ts';
@@ -82,15 +83,25 @@ const fakeMaven = `
   for argument in "$@"; do case "$argument" in -DoutputDirectory=*) out="\${argument#*=}";; esac; done
   /bin/mkdir -p "$out"; echo run >> "\${CDC_CACHE}/../runs"; /bin/sleep 0.1; echo jar > "$out/kafka.jar"`;
 
+/** A folder of poms whose kafka consists of one file, with that text. */
+async function pomsOf(folder: string, text: string): Promise<string> {
+  const poms = join(folder, 'poms');
+  await mkdir(join(poms, 'kafka'), { recursive: true });
+  await writeFile(join(poms, 'kafka/pom.xml'), '<project/>');
+  await writeFile(join(poms, 'kafka/sha256sums'), `${createHash('sha256').update(text).digest('hex')}  kafka.jar\n`);
+  return poms;
+}
+
 test('two runs side by side resolve the jars once; a later run does not need Maven', async () => {
   await using fresh = await machine({ mvn: fakeMaven });
   const { environment } = fresh;
-  const resolve = (): Promise<string> => resolveJars('kafka', { signal, progress: noProgress, environment });
+  const poms = await pomsOf(fresh.folder, 'jar\n');
+  const resolve = (): Promise<string> => resolveJars('kafka', { signal, progress: noProgress, environment, poms });
   const [first, second] = await Promise.all([resolve(), resolve()]);
   assert.equal(first, second);
   assert.deepEqual(await readdir(first), ['kafka.jar']);
   assert.equal(await readFile(join(fresh.folder, 'runs'), 'utf8'), 'run\n');
-  assert.equal(await resolveJars('kafka', { signal, progress: noProgress, environment: { ...environment, PATH: '/none' } }), first);
+  assert.equal(await resolveJars('kafka', { signal, progress: noProgress, environment: { ...environment, PATH: '/none' }, poms }), first);
   assert.equal((await readdir(jarCacheFolder(environment))).length, 1);
 });
 
@@ -114,6 +125,39 @@ test('when Maven fails or is interrupted, its error is reported and the cache ho
   abort.abort(new Error('Ctrl-C'));
   await refused;
   for (const { environment: each } of [broken, slow]) assert.deepEqual(await readdir(jarCacheFolder(each)), []);
+});
+
+test('jars that are not those of the list are refused by name, and the cache holds none of them', async () => {
+  for (const [what, listed, message] of [
+    [
+      'another file',
+      'what was listed',
+      /^what Maven resolved for kafka is not what .*kafka\/sha256sums lists:\n {2}kafka\.jar is another file$/,
+    ],
+    ['one more, one less', null, /\n {2}kafka\.jar is not in the list\n {2}other\.jar is missing$/],
+  ] as const) {
+    await using fresh = await machine({ mvn: fakeMaven });
+    const poms = await pomsOf(fresh.folder, listed ?? 'jar\n');
+    const list = join(poms, 'kafka/sha256sums');
+    if (listed === null) await writeFile(list, (await readFile(list, 'utf8')).replace('kafka.jar', 'other.jar'));
+    const { environment } = fresh;
+    await assert.rejects(
+      resolveJars('kafka', { signal, progress: noProgress, environment, poms }),
+      {
+        code: 'JARS_CHANGED',
+        message,
+        remedy: /^Do not use the file\. .*npm run sums/,
+      },
+      what,
+    );
+    assert.deepEqual(await readdir(jarCacheFolder(environment)), [], what);
+  }
+});
+
+test('each pom has a list of the sums of its files', async () => {
+  for (const set of jarSets)
+    assert.match(await readFile(join(pomsFolder, set, 'sha256sums'), 'utf8'), /^(?:[0-9a-f]{64} {2}\S.*\n)+$/, set);
+  assert.deepEqual((await readdir(pomsFolder)).filter((name) => name !== 'check').toSorted(), [...jarSets].toSorted());
 });
 
 test('the cache lies where CDC_CACHE, XDG_CACHE_HOME or the home folder say', () => {
