@@ -12,6 +12,12 @@ export const serviceErrors = {
     remedy: 'Correct host and port under services in pipeline.yaml, or stop what uses the port.',
     exitCode: 69,
   },
+  SERVICE_TLS_INVALID: {
+    cause: 'A certificate, a key or a CA of a service cannot be read, or is not one.',
+    remedy:
+      'Correct the setting in the message, or the file: PEM, readable for the user of the service, the key without a passphrase and of that certificate.',
+    exitCode: 78,
+  },
   QUERY_API_LOGIN_REFUSED: {
     cause: 'The read database refused the login of the query API.',
     remedy: 'Create the role (cdc services roles prints the SQL), or correct services.queryApi.user and password.',

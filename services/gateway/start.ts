@@ -27,7 +27,7 @@ export type GatewayOptions = {
  * One entrance to the services until disposed or aborted: it logs people in, gives their requests a token, and sends each request to an instance that can
  * answer. A provider or a service that is away is no reason not to start: what needs it gets 503.
  *
- * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE
+ * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
  */
 export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningService> {
   const settings = config.services?.gateway;
@@ -42,7 +42,9 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
   const opening = Object.entries(settings.upstreams).map(([name, upstream]) =>
     openUpstream({ name, settings: upstream, logger, onTry: (outcome) => metrics.tried(name, outcome), signal: until }),
   );
-  for (const upstream of await Promise.all(opening)) upstreams.set(upstream.name, opened.use(upstream));
+  const tried = await Promise.allSettled(opening);
+  for (const one of tried) if (one.status === 'fulfilled') upstreams.set(one.value.name, opened.use(one.value));
+  for (const one of tried) if (one.status === 'rejected') throw one.reason;
   const login = loginOf(settings, { sessions, logger, metrics });
   if (settings.auth === 'none') logger.warn('auth is none: nobody logs in, and everybody who reaches this port reaches the services');
   if (settings.oidc?.issuer.startsWith('http:') === true)
@@ -55,6 +57,7 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.gateway',
       logger,
       authenticate: () => Promise.reject(new TypeError('monitoring has a port of its own')),
       whyNotReady,

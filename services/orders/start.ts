@@ -21,7 +21,7 @@ export type OrderServiceOptions = {
  * Serves commands on orders until disposed or aborted. A legacy database that is away is no reason not to start: requests get 503 and /readyz says why.
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, DIALECT_UNSUPPORTED, ORDER_SERVICE_LOGIN_REFUSED, ORDER_SERVICE_GRANT_MISSING, ORDER_SERVICE_ROLE_TOO_STRONG,
- *   SERVICE_HTTP_UNAVAILABLE
+ *   SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
  */
 export async function startOrderService({ config, logger: parent, signal }: OrderServiceOptions): Promise<RunningService> {
   const required = requireOrders(config);
@@ -55,6 +55,7 @@ export async function startOrderService({ config, logger: parent, signal }: Orde
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.orders',
       logger,
       authenticate,
       whyNotReady,

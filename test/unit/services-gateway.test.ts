@@ -6,6 +6,7 @@ import { localPath } from '#services/gateway/login/return-to.ts';
 import { createSeal } from '#services/gateway/login/sealed.ts';
 import { createSessions, type Session } from '#services/gateway/login/sessions.ts';
 import { traceOf } from '#services/gateway/proxy/trace.ts';
+import { NotConnected } from '#services/gateway/upstreams/connections.ts';
 import { failureOf, mayTryAnother } from '#services/gateway/upstreams/failures.ts';
 import { createInstances, type Instance } from '#services/gateway/upstreams/instances.ts';
 import { gatewayConfig } from '#test/support/gateway.ts';
@@ -201,10 +202,11 @@ test('an instance has no more open requests than it may', () => {
 const failed = (code: string): Error => Object.assign(new Error(code), { code });
 
 test('another instance is tried when that is safe', () => {
-  assert.equal(failureOf(failed('ECONNREFUSED')), 'unreached');
-  assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('EHOSTUNREACH')])), 'unreached');
-  assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('ECONNRESET')])), 'broke-off');
-  assert.equal(failureOf(new errors.ConnectTimeoutError()), 'unreached');
+  for (const cause of [failed('ECONNREFUSED'), failed('ECONNRESET'), new AggregateError([]), new errors.ConnectTimeoutError()])
+    assert.equal(failureOf(new NotConnected(cause)), 'unreached');
+  for (const code of ['ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_HAS_EXPIRED', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
+    assert.equal(failureOf(new NotConnected(failed(code))), 'untrusted');
+  assert.equal(failureOf(failed('ECONNREFUSED')), 'broke-off', 'whatever comes after a connection');
   assert.equal(failureOf(new errors.SocketError('other side closed')), 'broke-off');
   assert.equal(failureOf(new errors.HeadersTimeoutError()), 'timeout');
   assert.equal(failureOf(new DOMException('gone', 'AbortError')), 'aborted');
