@@ -28,7 +28,7 @@ const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
  * Serves a read model over HTTP until disposed or aborted. A read database that is away is no reason not to start: requests get 503 and /readyz says why.
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
- *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
+ *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
  */
 export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningService> {
   const { queryApi: settings, model } = requireQueryApi(config);
@@ -87,6 +87,7 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.queryApi',
       logger,
       authenticate,
       whyNotReady,
