@@ -62,6 +62,11 @@ const upstream = z
       .enum(['least-pending', 'round-robin'])
       .default('least-pending')
       .describe('Which instance a request goes to: the one with the fewest open requests, or each in turn.'),
+    audience: name
+      .optional()
+      .describe(
+        'The audience of tokens for this service alone, with auth: oidc. It is asked for as resource (RFC 8707), with the refresh token of the login. Default: oidc.resource.',
+      ),
     caFile: name
       .optional()
       .describe(
@@ -132,6 +137,7 @@ export const gateway = z
   })
   .superRefine((settings, context) => {
     const { auth, oidc: login, publicUrl, tls, upstreams, routes } = settings;
+    const hasOwn = Object.values(upstreams).some(({ audience }) => audience !== undefined);
     if (auth === 'oidc' && login === undefined)
       context.addIssue({ code: 'custom', path: ['oidc'], message: 'auth: oidc needs issuer, clientId and clientSecret here' });
     if (auth === 'oidc' && login?.clientSecret === '')
@@ -152,6 +158,20 @@ export const gateway = z
         path: ['publicUrl'],
         message: 'expected https: the gateway has tls, and its cookies are for TLS alone',
       });
+    for (const [to, { audience }] of Object.entries(upstreams)) {
+      if (audience !== undefined && auth === 'none')
+        context.addIssue({
+          code: 'custom',
+          path: ['upstreams', to, 'audience'],
+          message: 'is for auth: oidc: without a login there are no tokens',
+        });
+      if (audience === undefined && login !== undefined && login.resource === undefined && hasOwn)
+        context.addIssue({
+          code: 'custom',
+          path: ['upstreams', to, 'audience'],
+          message: 'is needed here too, or oidc.resource: others have one, and a token without a name would be good for any of them',
+        });
+    }
     for (const [index, { upstream: to, prefix }] of routes.entries()) {
       if (!Object.hasOwn(upstreams, to))
         context.addIssue({

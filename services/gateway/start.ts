@@ -4,6 +4,7 @@ import { CdcError, type GatewayConfig, type Logger, type PipelineConfig } from '
 import { Problem } from '../http/problems.ts';
 import { serve } from '../http/serve.ts';
 import type { Served } from '../http/server.ts';
+import { audiencesOf, type Audiences } from './login/audiences.ts';
 import { gatewayCookies } from './login/cookies.ts';
 import { refuseOtherSites } from './login/csrf.ts';
 import { createGuard } from './login/guard.ts';
@@ -27,7 +28,7 @@ export type GatewayOptions = {
  * One entrance to the services until disposed or aborted: it logs people in, gives their requests a token, and sends each request to an instance that can
  * answer. A provider or a service that is away is no reason not to start: what needs it gets 503.
  *
- * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
+ * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID, GATEWAY_AUDIENCE_UNSUPPORTED
  */
 export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningService> {
   const settings = config.services?.gateway;
@@ -45,7 +46,9 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
   const tried = await Promise.allSettled(opening);
   for (const one of tried) if (one.status === 'fulfilled') upstreams.set(one.value.name, opened.use(one.value));
   for (const one of tried) if (one.status === 'rejected') throw one.reason;
-  const login = loginOf(settings, { sessions, logger, metrics });
+  const audiences = audiencesOf(settings);
+  const login = loginOf(settings, audiences, { sessions, logger, metrics });
+  if (audiences.own.size > 0) await login?.provider.check();
   if (settings.auth === 'none') logger.warn('auth is none: nobody logs in, and everybody who reaches this port reaches the services');
   if (settings.oidc?.issuer.startsWith('http:') === true)
     logger.warn('the provider is asked without TLS: whoever is in between can log in as anybody');
@@ -94,8 +97,8 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
             settings: { ...settings.page, login: login !== null },
             before: (request) => (login === null || login.guard.sessionOf(request) !== null ? null : '/auth/login?return_to=%2F'),
           });
-        const admit = (request: FastifyRequest, reply: FastifyReply): Promise<void> =>
-          login === null ? admitAll(request) : login.guard.admit(request, reply);
+        const admit = (request: FastifyRequest, reply: FastifyReply, upstream: string): Promise<void> =>
+          login === null ? admitAll(request) : login.guard.admit(request, reply, audiences.of(upstream));
         await proxyRoutes(app, { routes: settings.routes, upstreams, admit, signal: until });
       },
     }),
@@ -126,9 +129,9 @@ type LoginParts = Readonly<{
 }>;
 
 /** Null with auth: none. */
-function loginOf({ auth, oidc, publicUrl }: GatewayConfig, { sessions, logger, metrics }: LoginParts) {
+function loginOf({ auth, oidc, publicUrl }: GatewayConfig, audiences: Audiences, { sessions, logger, metrics }: LoginParts) {
   if (auth === 'none' || oidc === undefined || publicUrl === undefined) return null;
-  const provider = openProvider(oidc, publicUrl, logger);
+  const provider = openProvider(oidc, audiences, publicUrl, logger);
   const cookies = gatewayCookies(publicUrl);
   const { refreshBeforeMs } = oidc;
   const guard = createGuard({

@@ -58,7 +58,7 @@ test('paths of the gateway are kept, with query and fragment', () => {
     assert.equal(localPath(other, publicUrl), '/');
 });
 
-const tokens: Session['tokens'] = { accessToken: 'a', accessExpiresAt: 1, accessLivesMs: 1, refreshToken: null, idToken: 'i' };
+const tokens: Session['tokens'] = { access: new Map(), refreshToken: null, idToken: 'i' };
 const who = (subject: string): Pick<Session, 'subject' | 'name' | 'tokens'> => ({ subject, name: subject, tokens });
 
 test('there are as many sessions as there may be: the one that was not used for the longest time ends, its requests too', () => {
