@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ServiceHttpConfig } from '#pipeline/index.ts';
 import type { Authenticate } from './auth.ts';
 import { followCertificate, readCertificate, warnOfExpiry, type Certificate } from './certificates.ts';
-import { close, listen } from './listening.ts';
+import { close, listen, watchUnused } from './listening.ts';
 import { healthServed, monitoringServed, serveHealth, serveMonitoring, type HealthOptions, type MonitoringOptions } from './operations.ts';
 import { createServer, type ServerOptions } from './server.ts';
 
@@ -43,9 +43,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     opened.use(followCertificate(files, (next) => servers.forEach(({ server }) => showCertificate(server, next)), logger));
   }
   const open = async (app: FastifyInstance, address: ServiceHttpConfig['http']): Promise<string> => {
+    const unused = watchUnused(app);
     const url = await listen(app, address, certificate === null ? 'http' : 'https');
     servers.push(app);
-    opened.defer(() => close(app, settings.endWithinMs));
+    opened.defer(() => close(app, unused, settings.endWithinMs));
     return url;
   };
   const apart = settings.monitoring !== undefined;

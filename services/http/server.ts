@@ -56,9 +56,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     return sendProblem(reply, problem);
   };
   // How soon a request that is too slow is noticed.
-  const http = { connectionsCheckingInterval: Math.min(1000, requestTimeoutMs), headersTimeout: requestTimeoutMs };
+  const http = {
+    connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
+    headersTimeout: requestTimeoutMs,
+    // Node refuses a time for the head that is longer than that for the whole, which is five minutes where it is not said.
+    requestTimeout: requestTimeoutMs,
+  };
   const secure = (shown: Certificate): FastifyServerFactory => {
-    const tls = { ...http, ...shown, keepAliveTimeout: keepAliveMs, requestTimeout: requestTimeoutMs };
+    const tls = { ...http, ...shown, keepAliveTimeout: keepAliveMs };
     return (handler) => createTlsServer(tls, requestTimeoutMs, handler);
   };
   const app = fastify({
