@@ -52,6 +52,20 @@ test('whatever is asked for, a login leads to a path of the gateway as a browser
   );
 });
 
+test('what a browser could read as another site becomes /', () => {
+  for (const path of [
+    '//evil.test',
+    '/\\evil.test',
+    '/a\\..\\evil',
+    '/\u0001x',
+    '/x\u007f',
+    '/.//evil.test',
+    '/x/..//evil.test',
+    'https://evil.test',
+  ])
+    assert.equal(localPath(path, publicUrl), '/', JSON.stringify(path));
+});
+
 test('paths of the gateway are kept, with query and fragment', () => {
   for (const path of ['/', '/v1/orders?x=1&y=%2F', '/?shown=1#here', '/a/b%20c']) assert.equal(localPath(path, publicUrl), path);
   for (const other of [undefined, null, 7, ['/a', '/b'], {}, '/auth/login', '/x/../auth/login'])
