@@ -11,6 +11,7 @@ import { createGuard } from './login/guard.ts';
 import { openProvider } from './login/provider.ts';
 import { loginServed, serveLogin } from './login/routes.ts';
 import { createSessions } from './login/sessions.ts';
+import { begin } from '../starting.ts';
 import { runningService, type RunningService } from '../running-service.ts';
 import { createMetrics } from './metrics.ts';
 import { pagePolicy, pageServed, servePage } from './page/files.ts';
@@ -30,12 +31,10 @@ export type GatewayOptions = {
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID, GATEWAY_AUDIENCE_UNSUPPORTED
  */
-export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningService> {
-  const settings = config.services?.gateway;
+export async function startGateway(options: GatewayOptions): Promise<RunningService> {
+  const settings = options.config.services?.gateway;
   if (settings === undefined) throw new CdcError('SERVICE_NOT_CONFIGURED', 'the configuration has no services.gateway');
-  const logger = parent.child({ service: 'gateway' });
-  const stopping = new AbortController();
-  const until = AbortSignal.any([signal, stopping.signal]);
+  const { logger, stopping, until } = begin(options, { service: 'gateway' });
   await using opened = new AsyncDisposableStack();
   const upstreams = new Map<string, Upstream>();
   const metrics = createMetrics(() => ({ sessions: sessions.count, upstreams: [...upstreams.values()] }));
