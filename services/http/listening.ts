@@ -32,8 +32,6 @@ export type Unused = {
  */
 export function watchUnused({ server }: FastifyInstance): Unused {
   const unused = new Map<string, { readonly socket: Socket; readonly since: number }>();
-  // Of TLS a request has another socket than the connection had, at the same address.
-  const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
   server.on('connection', (socket: Socket) => {
     const name = nameOf(socket);
     unused.set(name, { socket, since: performance.now() });
@@ -48,6 +46,11 @@ export function watchUnused({ server }: FastifyInstance): Unused {
       for (const { socket, since } of unused.values()) if (since <= before) socket.destroy();
     },
   };
+}
+
+/** Of TLS a request has another socket than the connection had, at the same address. */
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** So long a request may be on its way on a connection that was opened for it. */

@@ -116,7 +116,7 @@ test('a provider that gives a token for another audience than was asked for: the
   const parts = await otherGateway(context, { ...identity, resources: 'audience' });
   await parts.start(behind());
   const { client, csrfToken } = await loggedIn(parts);
-  const before = orders.received.length;
+  const earlier = orders.received.length;
   for (const answer of [
     await client.ask(`${parts.url}/v1/customers`),
     await client.ask(`${parts.url}/v1/orders`, { method: 'POST', headers: { origin: parts.url, 'x-csrf-token': csrfToken }, body: '{}' }),
@@ -124,7 +124,7 @@ test('a provider that gives a token for another audience than was asked for: the
     assert.deepEqual([answer.status, kindOf(answer)], [502, 'token-unavailable'], answer.text);
     assert.match(answer.text, /urn:cdc:(?:query-api|order-service)/);
   }
-  assert.equal(orders.received.length, before);
+  assert.equal(orders.received.length, earlier);
   assert.match(parts.log(), /gave a token for urn:cdc:services when asked for one for urn:cdc:query-api/);
   assert.equal((await client.ask(`${parts.url}/v2/a`)).status, 200, 'what needs no other audience goes on');
   assert.equal((await client.ask(`${parts.url}/auth/session`)).status, 200);
@@ -166,10 +166,10 @@ test('a provider that is away at the start is no reason not to start', async (co
 test('settings of audiences that cannot hold are refused', () => {
   const login = { publicUrl: 'https://orders.test', auth: 'oidc', routes: [{ prefix: '/v1', upstream: 'api' }] };
   const oidc = { issuer: 'https://login.test', clientId: 'gateway', clientSecret: 'secret' };
-  const api = { urls: ['http://api'], audience: reads };
-  assert.throws(() => gatewayConfig({ ...login, auth: 'none', upstreams: { api } }), /without a login there are no tokens/);
-  const mixed = { api, orders: { urls: ['http://orders'] } };
+  const reading = { urls: ['http://api'], audience: reads };
+  assert.throws(() => gatewayConfig({ ...login, auth: 'none', upstreams: { api: reading } }), /without a login there are no tokens/);
+  const mixed = { api: reading, orders: { urls: ['http://orders'] } };
   assert.throws(() => gatewayConfig({ ...login, oidc, upstreams: mixed }), /orders.*audience|audience.*orders|good for any of them/);
   gatewayConfig({ ...login, oidc: { ...oidc, resource: 'urn:cdc:services' }, upstreams: mixed });
-  gatewayConfig({ ...login, oidc, upstreams: { api } });
+  gatewayConfig({ ...login, oidc, upstreams: { api: reading } });
 });

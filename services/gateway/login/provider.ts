@@ -64,7 +64,6 @@ export function openProvider(oidc: Oidc, audiences: Audiences, publicUrl: string
       throw unavailable(error);
     }
   };
-  const parametersOf = (audience: Audience): Record<string, string> => (audience === null ? {} : { resource: audience });
   return {
     async check() {
       try {
@@ -144,6 +143,10 @@ export function openProvider(oidc: Oidc, audiences: Audiences, publicUrl: string
       }
     },
   };
+}
+
+function parametersOf(audience: Audience): Record<string, string> {
+  return audience === null ? {} : { resource: audience };
 }
 
 /** A refusal with its code (RFC 6749, 4.1.2.1), and nothing else of what was in the address. */
