@@ -28,6 +28,7 @@ export {
   type WireFormat,
 } from './config/schema.ts';
 export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
+export type { ServerTlsConfig } from './config/listening-settings.ts';
 export { ownMember } from './own-member.ts';
 export { installLine } from './own-package.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CdcError, type CliContext, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { startGateway } from './gateway/start.ts';
@@ -48,8 +49,8 @@ export function servicesCommand(context: CliContext): Command {
     .action(async ({ only }: Only) => {
       const { logger, signal } = context;
       using open = new DisposableStack();
-      open.use(await context.followFiles());
       const config = await context.config();
+      open.use(await context.followFiles(caFiles(config)));
       await using started = new AsyncDisposableStack();
       const running: RunningService[] = [];
       for (const name of asked(config, only)) running.push(started.use(await services[name].start({ config, logger, signal })));
@@ -74,6 +75,12 @@ export function servicesCommand(context: CliContext): Command {
       context.print(printed.join('\n'));
     });
   return command;
+}
+
+/** Read at the start alone, unlike the services' own certificates. */
+function caFiles({ services: settings }: PipelineConfig): readonly string[] {
+  const files = Object.values(settings?.gateway?.upstreams ?? {}).flatMap(({ caFile }) => (caFile === undefined ? [] : [resolve(caFile)]));
+  return [...new Set(files)];
 }
 
 type Only = { readonly only?: ServiceName };

@@ -62,6 +62,19 @@ const upstream = z
       .enum(['least-pending', 'round-robin'])
       .default('least-pending')
       .describe('Which instance a request goes to: the one with the fewest open requests, or each in turn.'),
+    audience: name
+      .optional()
+      .describe(
+        'The audience of tokens for this service alone, with auth: oidc. It is asked for as resource (RFC 8707), with the refresh token of the login. Default: oidc.resource.',
+      ),
+    caFile: name
+      .optional()
+      .describe(
+        'PEM file with the CAs of the instances’ certificates, with https. Those of Node then do not count. Default: those of Node.',
+      ),
+    serverName: name
+      .optional()
+      .describe('The name that the certificates of the instances must have. Default: the host of urls; the name that DNS is asked for.'),
     health: health.prefault({}),
     connectTimeoutMs: int(50).default(1000).describe('How long a connection to an instance may take.'),
     answerTimeoutMs: int(100).default(30_000).describe('How long an instance may take until the head of its answer.'),
@@ -70,12 +83,16 @@ const upstream = z
       .describe('Longest silence within an answer. A live stream of the query API sends something every 15 s.'),
     pendingMost: int(1, 100_000).default(1000).describe('Most open requests of one instance, live streams included. Beyond it: 503.'),
   })
-  .superRefine(({ urls, dns: lookedUp }, context) => {
+  .superRefine(({ urls, dns: lookedUp, caFile, serverName }, context) => {
     if ((urls === undefined) === (lookedUp === undefined))
       context.addIssue({ code: 'custom', path: ['urls'], message: 'expected either urls or dns' });
     for (const [index, text] of (urls ?? []).entries())
       if (!/^https?:\/\/[^/?#]+\/?$/.test(text))
         context.addIssue({ code: 'custom', path: ['urls', index], message: 'expected scheme, host and port only' });
+    const isPlain = lookedUp === undefined ? urls?.some((text) => !text.startsWith('https:')) : lookedUp.scheme === 'http';
+    for (const [setting, value] of Object.entries({ caFile, serverName }))
+      if (value !== undefined && isPlain === true)
+        context.addIssue({ code: 'custom', path: [setting], message: 'is for https, and these instances are spoken to by http' });
   });
 
 const route = z.strictObject({
@@ -119,7 +136,8 @@ export const gateway = z
       .describe('Largest body. It is read whole before an instance sees any of it.'),
   })
   .superRefine((settings, context) => {
-    const { auth, oidc: login, publicUrl, upstreams, routes } = settings;
+    const { auth, oidc: login, publicUrl, tls, upstreams, routes } = settings;
+    const hasOwn = Object.values(upstreams).some(({ audience }) => audience !== undefined);
     if (auth === 'oidc' && login === undefined)
       context.addIssue({ code: 'custom', path: ['oidc'], message: 'auth: oidc needs issuer, clientId and clientSecret here' });
     if (auth === 'oidc' && login?.clientSecret === '')
@@ -134,6 +152,26 @@ export const gateway = z
       context.addIssue({ code: 'custom', path: ['publicUrl'], message: 'auth: oidc needs the address that browsers use' });
     if (publicUrl !== undefined && !/^https?:\/\/[^/?#]+\/?$/.test(publicUrl))
       context.addIssue({ code: 'custom', path: ['publicUrl'], message: 'expected scheme, host and port only' });
+    if (tls !== undefined && publicUrl?.startsWith('http:') === true)
+      context.addIssue({
+        code: 'custom',
+        path: ['publicUrl'],
+        message: 'expected https: the gateway has tls, and its cookies are for TLS alone',
+      });
+    for (const [to, { audience }] of Object.entries(upstreams)) {
+      if (audience !== undefined && auth === 'none')
+        context.addIssue({
+          code: 'custom',
+          path: ['upstreams', to, 'audience'],
+          message: 'is for auth: oidc: without a login there are no tokens',
+        });
+      if (audience === undefined && login !== undefined && login.resource === undefined && hasOwn)
+        context.addIssue({
+          code: 'custom',
+          path: ['upstreams', to, 'audience'],
+          message: 'is needed here too, or oidc.resource: others have one, and a token without a name would be good for any of them',
+        });
+    }
     for (const [index, { upstream: to, prefix }] of routes.entries()) {
       if (!Object.hasOwn(upstreams, to))
         context.addIssue({

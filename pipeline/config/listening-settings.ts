@@ -14,6 +14,13 @@ const rateLimit = z.strictObject({
   windowMs: int(100).default(60_000).describe('Length of the window.'),
 });
 
+const serverTls = z.strictObject({
+  certFile: name.describe('PEM file with the certificate of the service, and those between it and its CA.'),
+  keyFile: name.describe('PEM file with its private key, without a passphrase.'),
+});
+
+export type ServerTlsConfig = z.output<typeof serverTls>;
+
 /** Of every service that answers over HTTP. */
 export const listening = (what: string, defaultPort: number) => ({
   http: address(`Port of ${what}.`).prefault({ port: defaultPort }),
@@ -22,6 +29,9 @@ export const listening = (what: string, defaultPort: number) => ({
     .describe(
       `Serves /metrics and /status here alone, without login. Default: beside ${what}, and with auth: jwt by the scope monitoring.`,
     ),
+  tls: serverTls
+    .optional()
+    .describe('The service answers HTTPS alone, on the port of monitoring too. Files that change are read again. Default: plain HTTP.'),
   trustedProxies: z
     .array(name)
     .default([])

@@ -396,7 +396,7 @@ export type OrdersConfig = NonNullable<NonNullable<PipelineConfig['services']>['
 /** How a service listens. */
 export type ServiceHttpConfig = Pick<
   QueryApiConfig,
-  'http' | 'monitoring' | 'trustedProxies' | 'rateLimit' | 'requestTimeoutMs' | 'endWithinMs'
+  'http' | 'monitoring' | 'tls' | 'trustedProxies' | 'rateLimit' | 'requestTimeoutMs' | 'endWithinMs'
 >;
 /** Whose tokens a service takes. */
 export type ServiceAuthConfig = Pick<QueryApiConfig, 'auth' | 'jwt'>;

@@ -12,6 +12,17 @@ export const serviceErrors = {
     remedy: 'Correct host and port under services in pipeline.yaml, or stop what uses the port.',
     exitCode: 69,
   },
+  SERVICE_TLS_INVALID: {
+    cause: 'A certificate, a key or a CA of a service cannot be read, or is not one.',
+    remedy:
+      'Correct the setting in the message, or the file: PEM, readable for the user of the service, the key without a passphrase and of that certificate.',
+    exitCode: 78,
+  },
+  GATEWAY_AUDIENCE_UNSUPPORTED: {
+    cause: 'Services behind the gateway have audiences of their own, and the identity provider gives no tokens for more than one.',
+    remedy: 'Take audience out of services.gateway.upstreams and give all services the same one, or let the provider give refresh tokens.',
+    exitCode: 78,
+  },
   QUERY_API_LOGIN_REFUSED: {
     cause: 'The read database refused the login of the query API.',
     remedy: 'Create the role (cdc services roles prints the SQL), or correct services.queryApi.user and password.',

@@ -4,12 +4,14 @@ import { CdcError, type GatewayConfig, type Logger, type PipelineConfig } from '
 import { Problem } from '../http/problems.ts';
 import { serve } from '../http/serve.ts';
 import type { Served } from '../http/server.ts';
+import { audiencesOf, type Audiences } from './login/audiences.ts';
 import { gatewayCookies } from './login/cookies.ts';
 import { refuseOtherSites } from './login/csrf.ts';
 import { createGuard } from './login/guard.ts';
 import { openProvider } from './login/provider.ts';
 import { loginServed, serveLogin } from './login/routes.ts';
 import { createSessions } from './login/sessions.ts';
+import { begin } from '../starting.ts';
 import { runningService, type RunningService } from '../running-service.ts';
 import { createMetrics } from './metrics.ts';
 import { pagePolicy, pageServed, servePage } from './page/files.ts';
@@ -27,14 +29,12 @@ export type GatewayOptions = {
  * One entrance to the services until disposed or aborted: it logs people in, gives their requests a token, and sends each request to an instance that can
  * answer. A provider or a service that is away is no reason not to start: what needs it gets 503.
  *
- * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE
+ * @throws CdcError SERVICE_NOT_CONFIGURED, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID, GATEWAY_AUDIENCE_UNSUPPORTED
  */
-export async function startGateway({ config, logger: parent, signal }: GatewayOptions): Promise<RunningService> {
-  const settings = config.services?.gateway;
+export async function startGateway(options: GatewayOptions): Promise<RunningService> {
+  const settings = options.config.services?.gateway;
   if (settings === undefined) throw new CdcError('SERVICE_NOT_CONFIGURED', 'the configuration has no services.gateway');
-  const logger = parent.child({ service: 'gateway' });
-  const stopping = new AbortController();
-  const until = AbortSignal.any([signal, stopping.signal]);
+  const { logger, stopping, until } = begin(options, { service: 'gateway' });
   await using opened = new AsyncDisposableStack();
   const upstreams = new Map<string, Upstream>();
   const metrics = createMetrics(() => ({ sessions: sessions.count, upstreams: [...upstreams.values()] }));
@@ -42,8 +42,12 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
   const opening = Object.entries(settings.upstreams).map(([name, upstream]) =>
     openUpstream({ name, settings: upstream, logger, onTry: (outcome) => metrics.tried(name, outcome), signal: until }),
   );
-  for (const upstream of await Promise.all(opening)) upstreams.set(upstream.name, opened.use(upstream));
-  const login = loginOf(settings, { sessions, logger, metrics });
+  const tried = await Promise.allSettled(opening);
+  for (const one of tried) if (one.status === 'fulfilled') upstreams.set(one.value.name, opened.use(one.value));
+  for (const one of tried) if (one.status === 'rejected') throw one.reason;
+  const audiences = audiencesOf(settings);
+  const login = loginOf(settings, audiences, { sessions, logger, metrics });
+  if (audiences.own.size > 0) await login?.provider.check();
   if (settings.auth === 'none') logger.warn('auth is none: nobody logs in, and everybody who reaches this port reaches the services');
   if (settings.oidc?.issuer.startsWith('http:') === true)
     logger.warn('the provider is asked without TLS: whoever is in between can log in as anybody');
@@ -55,6 +59,7 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.gateway',
       logger,
       authenticate: () => Promise.reject(new TypeError('monitoring has a port of its own')),
       whyNotReady,
@@ -91,8 +96,8 @@ export async function startGateway({ config, logger: parent, signal }: GatewayOp
             settings: { ...settings.page, login: login !== null },
             before: (request) => (login === null || login.guard.sessionOf(request) !== null ? null : '/auth/login?return_to=%2F'),
           });
-        const admit = (request: FastifyRequest, reply: FastifyReply): Promise<void> =>
-          login === null ? admitAll(request) : login.guard.admit(request, reply);
+        const admit = (request: FastifyRequest, reply: FastifyReply, upstream: string): Promise<void> =>
+          login === null ? admitAll(request) : login.guard.admit(request, reply, audiences.of(upstream));
         await proxyRoutes(app, { routes: settings.routes, upstreams, admit, signal: until });
       },
     }),
@@ -123,9 +128,9 @@ type LoginParts = Readonly<{
 }>;
 
 /** Null with auth: none. */
-function loginOf({ auth, oidc, publicUrl }: GatewayConfig, { sessions, logger, metrics }: LoginParts) {
+function loginOf({ auth, oidc, publicUrl }: GatewayConfig, audiences: Audiences, { sessions, logger, metrics }: LoginParts) {
   if (auth === 'none' || oidc === undefined || publicUrl === undefined) return null;
-  const provider = openProvider(oidc, publicUrl, logger);
+  const provider = openProvider(oidc, audiences, publicUrl, logger);
   const cookies = gatewayCookies(publicUrl);
   const { refreshBeforeMs } = oidc;
   const guard = createGuard({

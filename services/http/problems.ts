@@ -31,6 +31,8 @@ const kinds = {
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'Headers or address are too long'],
   internal: [500, 'A fault of the server'],
+  'token-unavailable': [502, 'The identity provider gives no token for the service'],
+  'upstream-untrusted': [502, 'The certificate of a service behind the gateway is not trusted'],
   'upstream-failed': [502, 'A service behind the gateway broke off'],
   'position-not-reached': [503, 'The model has not reached the position yet'],
   'model-unavailable': [503, 'The model cannot be read at present'],

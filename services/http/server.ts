@@ -1,11 +1,19 @@
-import type { AddressInfo } from 'node:net';
-import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import {
+  fastify,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+} from 'fastify';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { atMost, CdcError, describeError, type Logger, type ServiceHttpConfig } from '#pipeline/index.ts';
+import { describeError, type Logger, type ServiceHttpConfig } from '#pipeline/index.ts';
+import type { Certificate } from './certificates.ts';
 import { codeOf } from './postgres-failures.ts';
 import { Problem, problemType, type ProblemKind } from './problems.ts';
 import { requestIdOf } from './request-ids.ts';
+import { createTlsServer } from './tls-server.ts';
 
 /** The HTTP server of a service without its routes: limits, security headers, problem documents, how it ends. */
 
@@ -19,6 +27,8 @@ export type Served = {
 export type ServerOptions = {
   readonly settings: Pick<ServiceHttpConfig, 'requestTimeoutMs' | 'trustedProxies' | 'rateLimit'>;
   readonly logger: Logger;
+  /** Of an HTTPS server; null: plain HTTP. */
+  readonly certificate: Certificate | null;
   readonly served: readonly Served[];
   /** Largest body in bytes, of methods that take one. Default: 1024, for services that take none. */
   readonly bodyMost?: number;
@@ -33,9 +43,11 @@ export type ServerOptions = {
 const loadNothing = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
 const bodyMethods: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 const smallBody = 1024;
+/** Longer than proxies in front keep a connection that has nothing to do: they are to end it, and not we while they send. */
+const keepAliveMs = 72_000;
 
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { settings, logger, served, bodyMost = smallBody, onAnswered, contentSecurityPolicy = loadNothing } = options;
+  const { settings, logger, certificate, served, bodyMost = smallBody, onAnswered, contentSecurityPolicy = loadNothing } = options;
   const { requestTimeoutMs, trustedProxies, rateLimit: limit } = settings;
   const problemOf = (error: unknown): Problem => requestProblem(error) ?? options.problemOf?.(error) ?? unexpected(error, logger);
   const answerError = (error: unknown, reply: FastifyReply): FastifyReply => {
@@ -43,13 +55,25 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     if (problem.cause !== undefined) logger.warn({ reason: describeError(problem.cause) }, problem.message);
     return sendProblem(reply, problem);
   };
+  // How soon a request that is too slow is noticed.
+  const http = {
+    connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
+    headersTimeout: requestTimeoutMs,
+    // Node refuses a time for the head that is longer than that for the whole, which is five minutes where it is not said.
+    requestTimeout: requestTimeoutMs,
+  };
+  const secure = (shown: Certificate): FastifyServerFactory => {
+    const tls = { ...http, ...shown, keepAliveTimeout: keepAliveMs };
+    return (handler) => createTlsServer(tls, requestTimeoutMs, handler);
+  };
   const app = fastify({
     logger: false,
     genReqId: requestIdOf,
     bodyLimit: bodyMost,
     requestTimeout: requestTimeoutMs,
-    // How soon a request that is too slow is noticed.
-    http: { connectionsCheckingInterval: Math.min(1000, requestTimeoutMs), headersTimeout: requestTimeoutMs },
+    keepAliveTimeout: keepAliveMs,
+    http,
+    ...(certificate === null ? {} : { serverFactory: secure(certificate) }),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     exposeHeadRoutes: true,
     return503OnClosing: false,
@@ -180,27 +204,3 @@ const statusKinds: Readonly<Record<number, ProblemKind>> = {
   404: 'not-found',
   414: 'headers-too-large',
 };
-
-/** @throws CdcError SERVICE_HTTP_UNAVAILABLE */
-export async function listen(app: FastifyInstance, { host, port }: { readonly host: string; readonly port: number }): Promise<string> {
-  try {
-    await app.listen({ host, port });
-  } catch (error) {
-    throw new CdcError('SERVICE_HTTP_UNAVAILABLE', `cannot listen on ${host}:${port} (${describeError(error)})`, { cause: error });
-  }
-  const address: AddressInfo | string | null = app.server.address();
-  const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
-}
-
-/** Takes no more requests, lets those that run end, and cuts off what has not ended within `ms`. */
-export async function close(app: FastifyInstance, ms: number): Promise<void> {
-  const closing = app.close();
-  app.server.closeIdleConnections();
-  // A connection whose last request ends now would be kept open for the next one, and the end wait for it.
-  const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
-  await atMost(ms, closing);
-  clearInterval(sweep);
-  app.server.closeAllConnections();
-  await closing;
-}

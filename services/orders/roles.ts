@@ -1,6 +1,5 @@
-import { DatabaseError } from 'pg';
 import { CdcError, describeError, postgresClientConfig, type Logger, type PipelineConfig } from '#pipeline/index.ts';
-import { inTransaction, openPool } from '#read-model/index.ts';
+import { asOwner, passwordHere, printedSql, runGrants } from '../service-role.ts';
 import { createRoleSql, grantsSql } from './database/role.ts';
 import { requireOrders } from './settings.ts';
 
@@ -11,9 +10,6 @@ export type OrderRolesOptions = {
   readonly logger: Logger;
 };
 
-/** A place for the password in what is printed: a secret is not shown. */
-const passwordHere = '<password>';
-
 /**
  * The SQL of the order service's role and of its schema in the legacy database.
  *
@@ -23,7 +19,7 @@ export async function orderServiceRoles({ config, apply, logger }: OrderRolesOpt
   const { orders, legacyDb } = requireOrders(config);
   const asked = { ...orders, database: legacyDb.database };
   const grants = grantsSql(asked);
-  if (!apply) return [...createRoleSql(orders, passwordHere), ...grants].map((sql) => `${sql};`).join('\n');
+  if (!apply) return printedSql([...createRoleSql(orders, passwordHere), ...grants]);
   const { owner } = legacyDb.roles;
   if (owner === undefined)
     throw new CdcError(
@@ -31,21 +27,13 @@ export async function orderServiceRoles({ config, apply, logger }: OrderRolesOpt
       'legacyDb.roles.owner is not set: it grants the rights and owns the schema of the service',
     );
   const database = postgresClientConfig(legacyDb, owner, 'cdc services roles');
-  const pool = openPool(database, logger, 1);
-  try {
-    await inTransaction(pool, 'pg_catalog', async (client) => {
-      for (const sql of grants) await client.query(sql);
-    });
-    return `${orders.user} may read and change orders and their items, and has the schema ${orders.schema} for its idempotency keys.`;
-  } catch (error) {
-    if (error instanceof DatabaseError && error.code?.startsWith('28') !== true)
-      throw new CdcError('ORDER_SERVICE_GRANT_MISSING', `${orders.user} could not be granted what it needs: ${describeError(error)}`, {
-        cause: error,
-        remedy: 'Have a role that may create roles and owns the tables run the SQL that cdc services roles prints.',
-      });
-    const place = `${database.host}:${database.port}/${database.database} as ${database.user}`;
-    throw new CdcError('LEGACY_DB_UNREACHABLE', `the legacy database ${place} does not answer: ${describeError(error)}`, { cause: error });
-  } finally {
-    await pool.end();
-  }
+  const place = `${database.host}:${database.port}/${database.database} as ${database.user}`;
+  const refused = {
+    code: 'ORDER_SERVICE_GRANT_MISSING',
+    remedy: 'Have a role that may create roles and owns the tables run the SQL that cdc services roles prints.',
+  } as const;
+  const unreachable = (error: unknown): CdcError =>
+    new CdcError('LEGACY_DB_UNREACHABLE', `the legacy database ${place} does not answer: ${describeError(error)}`, { cause: error });
+  await asOwner({ database, logger, user: orders.user, refused, unreachable }, (pool) => runGrants(pool, 'pg_catalog', grants));
+  return `${orders.user} may read and change orders and their items, and has the schema ${orders.schema} for its idempotency keys.`;
 }

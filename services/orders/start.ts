@@ -2,7 +2,8 @@ import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipe
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
 import { runningService, type RunningService } from '../running-service.ts';
-import { openLegacy, type Legacy } from './database/legacy.ts';
+import { begin, firstLook, warnOfOpenDoors } from '../starting.ts';
+import { openLegacy } from './database/legacy.ts';
 import { serveCommands } from './http/commands.ts';
 import { legacyProblemOf } from './http/failures.ts';
 import { orderServiceDocument } from './http/openapi.ts';
@@ -21,17 +22,22 @@ export type OrderServiceOptions = {
  * Serves commands on orders until disposed or aborted. A legacy database that is away is no reason not to start: requests get 503 and /readyz says why.
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, DIALECT_UNSUPPORTED, ORDER_SERVICE_LOGIN_REFUSED, ORDER_SERVICE_GRANT_MISSING, ORDER_SERVICE_ROLE_TOO_STRONG,
- *   SERVICE_HTTP_UNAVAILABLE
+ *   SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
  */
-export async function startOrderService({ config, logger: parent, signal }: OrderServiceOptions): Promise<RunningService> {
-  const required = requireOrders(config);
+export async function startOrderService(options: OrderServiceOptions): Promise<RunningService> {
+  const required = requireOrders(options.config);
   const { orders: settings } = required;
-  const logger = parent.child({ service: 'order-service' });
-  const stopping = new AbortController();
-  const until = AbortSignal.any([signal, stopping.signal]);
+  const { logger, stopping, until } = begin(options, { service: 'order-service' });
   await using opened = new AsyncDisposableStack();
   const legacy = opened.use(openLegacy(required, logger));
-  let reachable = await firstLook(legacy, logger);
+  let reachable = await firstLook(
+    {
+      look: () => legacy.check(),
+      away: 'LEGACY_DB_UNREACHABLE',
+      warning: 'the legacy database is away: commands are answered with 503 until it is back',
+    },
+    logger,
+  );
   const prices = createPrices(settings.prices, logger);
   const guards = prices.guard === null ? [] : [prices.guard];
   const figures = (): Figures => ({
@@ -51,10 +57,11 @@ export async function startOrderService({ config, logger: parent, signal }: Orde
     }
   };
   const authenticate = createAuthenticate(settings);
-  if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may change orders');
+  warnOfOpenDoors(settings, 'change orders', logger);
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.orders',
       logger,
       authenticate,
       whyNotReady,
@@ -91,16 +98,4 @@ export async function startOrderService({ config, logger: parent, signal }: Orde
     auth: settings.auth,
     logger,
   });
-}
-
-/** What only a person can mend ends the start; a database that is away does not. */
-async function firstLook(legacy: Legacy, logger: Logger): Promise<boolean> {
-  try {
-    await legacy.check();
-    return true;
-  } catch (error) {
-    if (!(error instanceof CdcError) || error.code !== 'LEGACY_DB_UNREACHABLE') throw error;
-    logger.warn({ reason: describeError(error) }, 'the legacy database is away: commands are answered with 503 until it is back');
-    return false;
-  }
 }

@@ -1,6 +1,6 @@
-import { DatabaseError } from 'pg';
-import { CdcError, describeError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
-import { inTransaction, openPool, readDatabaseConfig, requireModel, requireReadModel, unreachable } from '#read-model/index.ts';
+import type { Logger, PipelineConfig } from '#pipeline/index.ts';
+import { readDatabaseConfig, requireModel, requireReadModel, unreachable } from '#read-model/index.ts';
+import { asOwner, passwordHere, printedSql, runGrants } from '../service-role.ts';
 import { readCatalogue } from './model/catalogue.ts';
 import { createRoleSql, grantsSql } from './model/role.ts';
 import { requireQueryApi } from './settings.ts';
@@ -12,9 +12,6 @@ export type RolesOptions = {
   readonly logger: Logger;
 };
 
-/** A place for the password in what is printed: a secret is not shown. */
-const passwordHere = '<password>';
-
 /**
  * The SQL of the query API's role: it may read the model's tables, those that will be made in it too, and nothing else.
  *
@@ -24,25 +21,17 @@ export async function queryApiRoles({ config, apply, logger }: RolesOptions): Pr
   const { queryApi, model } = requireQueryApi(config);
   const readModel = requireReadModel(config);
   const database = readDatabaseConfig(readModel);
-  const pool = openPool(database, logger, 1);
-  try {
+  const refused = {
+    code: 'QUERY_API_GRANT_MISSING',
+    remedy: 'Have a role that may create roles run the SQL that cdc services roles prints.',
+  } as const;
+  const asked = { user: queryApi.user, model, database: readModel.database, owner: readModel.user };
+  const owner = { database, logger, user: queryApi.user, refused, unreachable: (error: unknown) => unreachable(database, error) };
+  return asOwner(owner, async (pool) => {
     const catalogue = await readCatalogue(pool, model, requireModel(readModel, model).topicPrefix);
-    const asked = { user: queryApi.user, model, database: readModel.database, owner: readModel.user };
     const grants = grantsSql(asked, catalogue);
-    if (!apply) return [...createRoleSql(asked, passwordHere), ...grants].map((sql) => `${sql};`).join('\n');
-    await inTransaction(pool, model, async (client) => {
-      for (const sql of grants) await client.query(sql);
-    });
+    if (!apply) return printedSql([...createRoleSql(asked, passwordHere), ...grants]);
+    await runGrants(pool, model, grants);
     return `${queryApi.user} may read the ${catalogue.tables.size} tables of ${model}, and those that are made in it later.`;
-  } catch (error) {
-    if (error instanceof CdcError) throw error;
-    if (error instanceof DatabaseError)
-      throw new CdcError('QUERY_API_GRANT_MISSING', `${queryApi.user} could not be granted what it needs: ${describeError(error)}`, {
-        cause: error,
-        remedy: 'Have a role that may create roles run the SQL that cdc services roles prints.',
-      });
-    throw unreachable(database, error);
-  } finally {
-    await pool.end();
-  }
+  });
 }

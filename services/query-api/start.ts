@@ -5,13 +5,14 @@ import { followPositions } from './freshness/follow-positions.ts';
 import { createAuthenticate } from '../http/auth.ts';
 import { serve } from '../http/serve.ts';
 import { runningService, type RunningService } from '../running-service.ts';
+import { begin, firstLook, warnOfOpenDoors } from '../starting.ts';
 import { modelProblemOf } from './http/failures.ts';
 import { createMetrics, type Figures } from './http/metrics.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { modelStatus } from './http/status.ts';
 import { routeOf, serveTables } from './http/tables.ts';
 import { createFallback } from './fallback/fallback.ts';
-import { openReader, type Reader } from './model/reader.ts';
+import { openReader } from './model/reader.ts';
 import type { Applied } from './model/readings.ts';
 import { requireQueryApi } from './settings.ts';
 
@@ -28,18 +29,24 @@ const apiPaths = [/^\/v1\/[^/]/, /^\/openapi\.json$/];
  * Serves a read model over HTTP until disposed or aborted. A read database that is away is no reason not to start: requests get 503 and /readyz says why.
  *
  * @throws CdcError SERVICE_NOT_CONFIGURED, READ_MODEL_NOT_CONFIGURED, READ_MODEL_NOT_MIGRATED, QUERY_API_LOGIN_REFUSED, QUERY_API_GRANT_MISSING,
- *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE
+ *   QUERY_API_ROLE_TOO_STRONG, SERVICE_HTTP_UNAVAILABLE, SERVICE_TLS_INVALID
  */
-export async function startQueryApi({ config, logger: parent, signal }: QueryApiOptions): Promise<RunningService> {
+export async function startQueryApi(options: QueryApiOptions): Promise<RunningService> {
+  const { config } = options;
   const { queryApi: settings, model } = requireQueryApi(config);
   const readModel = requireReadModel(config);
   const { staleAfterMs, clockAheadMs } = requireModel(readModel, model);
-  const logger = parent.child({ service: 'query-api', model });
-  const stopping = new AbortController();
-  const until = AbortSignal.any([signal, stopping.signal]);
+  const { logger, stopping, until } = begin(options, { service: 'query-api', model });
   await using opened = new AsyncDisposableStack();
   const reader = opened.use(openReader({ readModel, queryApi: settings, model, logger }));
-  await firstLook(reader, logger);
+  await firstLook(
+    {
+      look: () => reader.catalogue(),
+      away: 'READ_DB_UNREACHABLE',
+      warning: 'the read database is away: requests are answered with 503 until it is back',
+    },
+    logger,
+  );
   const fallback =
     settings.fallback === undefined
       ? null
@@ -81,12 +88,11 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
   };
   const metrics = createMetrics(figures, () => fallback?.guards ?? []);
   const authenticate = createAuthenticate(settings);
-  if (settings.auth === 'none') logger.warn('auth is none: everybody who reaches this port may read every table of the model');
-  if (settings.jwt?.jwksUrl.startsWith('http:') === true)
-    logger.warn('the keys of tokens are fetched without TLS: whoever is in between can make tokens');
+  warnOfOpenDoors(settings, 'read every table of the model', logger);
   const serving = opened.use(
     await serve({
       settings,
+      place: 'services.queryApi',
       logger,
       authenticate,
       whyNotReady,
@@ -120,14 +126,4 @@ export async function startQueryApi({ config, logger: parent, signal }: QueryApi
     // Live streams would keep the server from ending.
     endFirst: () => streams[Symbol.asyncDispose](),
   });
-}
-
-/** What only a person can mend ends the start; a database that is away does not. */
-async function firstLook(reader: Reader, logger: Logger): Promise<void> {
-  try {
-    await reader.catalogue();
-  } catch (error) {
-    if (!(error instanceof CdcError) || error.code !== 'READ_DB_UNREACHABLE') throw error;
-    logger.warn({ reason: describeError(error) }, 'the read database is away: requests are answered with 503 until it is back');
-  }
 }

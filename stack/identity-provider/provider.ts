@@ -1,4 +1,4 @@
-import { interactionPolicy, Provider, type Configuration, type JWKS } from 'oidc-provider';
+import { errors, interactionPolicy, Provider, type Configuration, type JWKS } from 'oidc-provider';
 import { logoutPage } from './login-page.ts';
 import type { IdentityProviderSettings } from './settings.ts';
 
@@ -14,11 +14,12 @@ export type ProviderOptions = {
 const serviceScopes = 'read orders:write monitoring';
 
 /**
- * oidc-provider as the sample needs it: PKCE for every code, JWT access tokens for one audience, refresh tokens that are good for one use, logout. Who may log
+ * oidc-provider as the sample needs it: PKCE for every code, JWT access tokens for the audience that is asked for, refresh tokens that are good for one use, logout. Who may log
  * in is in the settings. Grants, sessions and refresh tokens are in memory, at most 1000 of each, and end with the process.
  */
 export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOptions): Provider {
-  const { audience, gateway, program, users, accessTokenSeconds } = settings;
+  const { audience, furtherAudiences, resources, refreshTokens, gateway, program, users, accessTokenSeconds } = settings;
+  const audiences = [audience, ...furtherAudiences];
   const policy = interactionPolicy.base();
   // Both clients are the sample's own: nobody has to be asked whether they may act for a user.
   policy.remove('consent');
@@ -29,7 +30,7 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
         client_secret: gateway.secret,
         redirect_uris: gateway.origins.map((origin) => `${origin}/auth/callback`),
         post_logout_redirect_uris: gateway.origins.map((origin) => `${origin}/`),
-        grant_types: ['authorization_code', 'refresh_token'],
+        grant_types: ['authorization_code', ...(refreshTokens ? ['refresh_token'] : [])],
         response_types: ['code'],
       },
       {
@@ -47,7 +48,9 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     rotateRefreshToken: true,
-    issueRefreshToken: (_context, client) => Promise.resolve(client.grantTypeAllowed('refresh_token')),
+    ...(refreshTokens
+      ? { issueRefreshToken: (_context, client) => Promise.resolve(client.grantTypeAllowed('refresh_token')) }
+      : { scopes: ['openid'] }),
     ttl: {
       AccessToken: accessTokenSeconds,
       ClientCredentials: accessTokenSeconds,
@@ -71,13 +74,16 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
         enabled: true,
         defaultResource: () => audience,
         useGrantedResource: () => true,
-        getResourceServerInfo: () => ({
-          scope: serviceScopes,
-          audience,
-          accessTokenFormat: 'jwt',
-          accessTokenTTL: accessTokenSeconds,
-          jwt: { sign: { alg: 'RS256' } },
-        }),
+        getResourceServerInfo: (_context, resource) => {
+          if (resources === 'asked-for' && !audiences.includes(resource)) throw new errors.InvalidTarget();
+          return {
+            scope: serviceScopes,
+            audience: resources === 'audience' ? audience : resource,
+            accessTokenFormat: 'jwt',
+            accessTokenTTL: accessTokenSeconds,
+            jwt: { sign: { alg: 'RS256' } },
+          };
+        },
       },
     },
     interactions: { policy, url: (_context, { uid }) => `/interaction/${uid}` },
@@ -91,7 +97,7 @@ export function createProvider({ issuer, settings, keys, cookieKey }: ProviderOp
       if (client === undefined || user === undefined) return undefined;
       const grant = new context.oidc.provider.Grant({ clientId: client.clientId, accountId: user.name });
       grant.addOIDCScope('openid profile offline_access');
-      grant.addResourceScope(audience, user.scopes.join(' '));
+      for (const each of audiences) grant.addResourceScope(each, user.scopes.join(' '));
       await grant.save();
       return grant;
     },

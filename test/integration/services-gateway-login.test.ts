@@ -92,6 +92,37 @@ test('a code of another login is refused: the nonce and the verifier are those o
   assert.deepEqual([answer.status, kindOf(answer)], [400, 'login-failed']);
 });
 
+for (const [what, change] of [
+  ['another nonce', ({ searchParams }) => searchParams.set('nonce', 'x'.repeat(43))],
+  ['no nonce', ({ searchParams }) => searchParams.delete('nonce')],
+] satisfies readonly (readonly [string, (authorization: URL) => void])[])
+  test(`a login that came to the provider with ${what} is refused, though its state, its code and its verifier are right`, async () => {
+    const client = cookieClient();
+    const callback = await answerLogin(client, scene, 'alice', '/', change);
+    const answer = await client.ask(callback);
+    assert.deepEqual([answer.status, kindOf(answer), client.cookies.get(scene.url)?.has('cdc_session')], [400, 'login-failed', false]);
+  });
+
+test('each login has a state, a nonce and a verifier of its own', async () => {
+  const begun = await Promise.all([1, 2].map(() => cookieClient().ask(`${scene.url}/auth/login`)));
+  const [one, two] = begun.map(({ headers }) => new URL(headers.get('location') ?? '').searchParams);
+  for (const name of ['state', 'nonce', 'code_challenge']) {
+    assert.match(one?.get(name) ?? '', /^[\w-]{43}$/, name);
+    assert.notEqual(one?.get(name), two?.get(name), name);
+  }
+  assert.equal(one?.get('code_challenge_method'), 'S256');
+});
+
+test('a session id that somebody else has put into the browser is not the one that a login gives', async () => {
+  const client = cookieClient();
+  client.setCookie(scene.url, 'cdc_session', 'A'.repeat(43));
+  assert.equal((await client.ask(await answerLogin(client, scene, 'alice'))).status, 303);
+  assert.notEqual(client.cookies.get(scene.url)?.get('cdc_session'), 'A'.repeat(43));
+  const other = cookieClient();
+  other.setCookie(scene.url, 'cdc_session', 'A'.repeat(43));
+  assert.equal((await other.ask(`${scene.url}/v1/customers`)).status, 401);
+});
+
 test('a refusal of the provider is one here', async () => {
   const client = cookieClient();
   const callback = new URL(await answerLogin(client, scene, 'alice'));

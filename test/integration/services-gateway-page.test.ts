@@ -6,14 +6,17 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { RunningReadModel } from '#read-model/index.ts';
 import type { RunningService } from '#services/index.ts';
 import { launchChromium } from '#test/support/chromium.ts';
-import { createGatewayScene, passwords, type GatewayScene } from '#test/support/gateway.ts';
+import { apiSettings, createGatewayScene, passwords, type GatewayScene } from '#test/support/gateway.ts';
 import { startInstance, type OwnInstance } from '#test/support/instance.ts';
 import { customer, order, remove, upsert } from '#test/support/order-events.ts';
+import { eventually } from '#test/support/read-database.ts';
 
 let scene: GatewayScene;
 let running: RunningReadModel;
 let orders: OwnInstance;
 let gateway: RunningService;
+/** Two instances of the query API. */
+let apis: readonly [RunningService, RunningService];
 let browser: Browser;
 let people: BrowserContext;
 let page: Page;
@@ -46,8 +49,9 @@ before(async () => {
   ]);
   await scene.apis.model.caughtUp();
   orders = await startInstance(takesChanges);
+  apis = [scene.api, await scene.apis.start(apiSettings(scene))];
   gateway = await scene.start({
-    upstreams: { 'query-api': { urls: [scene.api.url] }, orders: { urls: [orders.url] } },
+    upstreams: { 'query-api': { urls: apis.map(({ url }) => url), health: { intervalMs: 200 } }, orders: { urls: [orders.url] } },
     routes: [
       { prefix: '/v1', upstream: 'query-api' },
       { prefix: '/v1/orders', methods: ['PATCH'], upstream: 'orders' },
@@ -162,6 +166,25 @@ for (const width of [375, 1440]) {
     await shot(`orders-${width}`);
   });
 }
+
+test('a live stream that breaks off goes on by itself at another instance: the page is not loaded again', async () => {
+  await page.evaluate(`globalThis.sinceTheStart = true`);
+  // One after the other: the stream is at one of them.
+  for (const [index, status] of ['packed', 'shipped'].entries()) {
+    const instance = apis[index] ?? assert.fail();
+    const { port } = new URL(instance.url);
+    await instance[Symbol.asyncDispose]();
+    await scene.apis.model.send('orders', [upsert('orders', order(9, 1, status), 'u')]);
+    await row(9).locator('.status', { hasText: status }).waitFor();
+    const again = await scene.apis.start({ ...apiSettings(scene), http: { port: Number(port) } });
+    apis = index === 0 ? [again, apis[1]] : [apis[0], again];
+    await eventually(
+      async () => await (await fetch(`${gateway.monitoringUrl}/status`)).text(),
+      (shown) => !shown.includes('"out"'),
+    );
+  }
+  assert.equal(await page.evaluate(`globalThis.sinceTheStart`), true);
+});
 
 test('while nobody answers the page says that the orders may be old, and goes on by itself', async () => {
   const { port } = new URL(gateway.url);

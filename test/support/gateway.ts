@@ -98,14 +98,22 @@ export function readsFrom(...urls: readonly string[]): Settings {
   return { upstreams: { 'query-api': { urls } }, routes: [{ prefix: '/v1', methods: ['GET'], upstream: 'query-api' }] };
 }
 
-/** Goes to the login page of the provider, and answers it. Returns where that leads, not followed if it is the gateway's callback. */
+/**
+ * Goes to the login page of the provider, and answers it. Returns where that leads, not followed if it is the gateway's callback.
+ *
+ * @param change of the address at the provider, as a browser's add-on or somebody in between could make it
+ */
 export async function answerLogin(
   client: CookieClient,
   { url }: Pick<GatewayParts, 'url'>,
   name: keyof typeof passwords,
   returnTo = '/',
+  change: (authorization: URL) => void = () => undefined,
 ): Promise<string> {
-  const page = await client.follow(`${url}/auth/login?return_to=${encodeURIComponent(returnTo)}`);
+  const begun = await client.ask(`${url}/auth/login?return_to=${encodeURIComponent(returnTo)}`);
+  const authorization = new URL(begun.headers.get('location') ?? assert.fail(`${begun.status} ${begun.text}`));
+  change(authorization);
+  const page = await client.follow(authorization.href);
   assert.equal(page.status, 200, page.text);
   const action = /action="(?<path>[^"]+)"/.exec(page.text)?.groups?.['path'] ?? '';
   const answered = await client.ask(new URL(action, page.url).href, {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
 /** A request as an instance behind the gateway got it. */
@@ -27,13 +27,18 @@ export type OwnInstanceOptions = {
   readonly atOnce?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** Status of /readyz, asked for each time. */
   readonly ready?: () => number;
+  /** Default: plain HTTP. */
+  readonly server?: (handler: (request: IncomingMessage, response: ServerResponse) => void) => Server;
 };
 
 export async function startInstance(options: OwnInstanceOptions = {}): Promise<OwnInstance> {
   const { port = 0, host = '127.0.0.1', ready = () => 200, atOnce = () => false } = options;
-  const { answer = (_received, response) => void response.setHeader('content-type', 'application/json').end('{}') } = options;
+  const {
+    server: create = createServer,
+    answer = (_received, response) => void response.setHeader('content-type', 'application/json').end('{}'),
+  } = options;
   const received: Received[] = [];
-  const server = createServer((request, response) => {
+  const server = create((request, response) => {
     if (request.url === '/readyz') return void response.writeHead(ready()).end();
     if (atOnce(request, response)) return undefined;
     void (async () => {

@@ -6,6 +6,7 @@ import { localPath } from '#services/gateway/login/return-to.ts';
 import { createSeal } from '#services/gateway/login/sealed.ts';
 import { createSessions, type Session } from '#services/gateway/login/sessions.ts';
 import { traceOf } from '#services/gateway/proxy/trace.ts';
+import { NotConnected } from '#services/gateway/upstreams/connections.ts';
 import { failureOf, mayTryAnother } from '#services/gateway/upstreams/failures.ts';
 import { createInstances, type Instance } from '#services/gateway/upstreams/instances.ts';
 import { gatewayConfig } from '#test/support/gateway.ts';
@@ -51,13 +52,27 @@ test('whatever is asked for, a login leads to a path of the gateway as a browser
   );
 });
 
+test('what a browser could read as another site becomes /', () => {
+  for (const path of [
+    '//evil.test',
+    '/\\evil.test',
+    '/a\\..\\evil',
+    '/\u0001x',
+    '/x\u007f',
+    '/.//evil.test',
+    '/x/..//evil.test',
+    'https://evil.test',
+  ])
+    assert.equal(localPath(path, publicUrl), '/', JSON.stringify(path));
+});
+
 test('paths of the gateway are kept, with query and fragment', () => {
   for (const path of ['/', '/v1/orders?x=1&y=%2F', '/?shown=1#here', '/a/b%20c']) assert.equal(localPath(path, publicUrl), path);
   for (const other of [undefined, null, 7, ['/a', '/b'], {}, '/auth/login', '/x/../auth/login'])
     assert.equal(localPath(other, publicUrl), '/');
 });
 
-const tokens: Session['tokens'] = { accessToken: 'a', accessExpiresAt: 1, accessLivesMs: 1, refreshToken: null, idToken: 'i' };
+const tokens: Session['tokens'] = { access: new Map(), refreshToken: null, idToken: 'i' };
 const who = (subject: string): Pick<Session, 'subject' | 'name' | 'tokens'> => ({ subject, name: subject, tokens });
 
 test('there are as many sessions as there may be: the one that was not used for the longest time ends, its requests too', () => {
@@ -201,10 +216,11 @@ test('an instance has no more open requests than it may', () => {
 const failed = (code: string): Error => Object.assign(new Error(code), { code });
 
 test('another instance is tried when that is safe', () => {
-  assert.equal(failureOf(failed('ECONNREFUSED')), 'unreached');
-  assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('EHOSTUNREACH')])), 'unreached');
-  assert.equal(failureOf(new AggregateError([failed('ECONNREFUSED'), failed('ECONNRESET')])), 'broke-off');
-  assert.equal(failureOf(new errors.ConnectTimeoutError()), 'unreached');
+  for (const cause of [failed('ECONNREFUSED'), failed('ECONNRESET'), new AggregateError([]), new errors.ConnectTimeoutError()])
+    assert.equal(failureOf(new NotConnected(cause)), 'unreached');
+  for (const code of ['ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_HAS_EXPIRED', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
+    assert.equal(failureOf(new NotConnected(failed(code))), 'untrusted');
+  assert.equal(failureOf(failed('ECONNREFUSED')), 'broke-off', 'whatever comes after a connection');
   assert.equal(failureOf(new errors.SocketError('other side closed')), 'broke-off');
   assert.equal(failureOf(new errors.HeadersTimeoutError()), 'timeout');
   assert.equal(failureOf(new DOMException('gone', 'AbortError')), 'aborted');

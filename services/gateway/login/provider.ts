@@ -1,7 +1,8 @@
 import * as client from 'openid-client';
-import { describeError, type GatewayConfig, type Logger } from '#pipeline/index.ts';
+import { CdcError, describeError, type GatewayConfig, type Logger } from '#pipeline/index.ts';
 import { Problem } from '../../http/problems.ts';
-import type { Tokens } from './sessions.ts';
+import { accessTokenOf, noToken, requireAudiences, type Audiences } from './audiences.ts';
+import type { Audience, Tokens } from './sessions.ts';
 
 export type Oidc = NonNullable<GatewayConfig['oidc']>;
 
@@ -12,24 +13,29 @@ export type LoginChecks = { readonly state: string; readonly nonce: string; read
 export type IdentityProvider = {
   /** Where a login begins. @throws Problem login-unavailable */
   loginUrl(checks: LoginChecks): Promise<string>;
-  /** Exchanges the code of a callback. @throws Problem login-failed, login-unavailable */
+  /** Exchanges the code of a callback. @throws Problem login-failed, login-unavailable, token-unavailable */
   finishLogin(callback: URL, checks: LoginChecks): Promise<{ readonly subject: string; readonly name: string; readonly tokens: Tokens }>;
-  /** New tokens. Null: the provider gives no more for this login. @throws Problem login-unavailable */
-  refresh(tokens: Tokens): Promise<Tokens | null>;
+  /**
+   * The tokens with a new one for this audience. Null: the provider gives no more for this login. `refused`: there is none for this audience, and the other
+   * tokens are to be kept nevertheless.
+   *
+   * @throws Problem login-unavailable, token-unavailable
+   */
+  refresh(tokens: Tokens, audience: Audience): Promise<{ readonly tokens: Tokens; readonly refused: Problem | null } | null>;
   /** Where the login at the provider ends; null where that is not known. Revokes the refresh token. Never throws. */
   endLogin(tokens: Tokens): Promise<string | null>;
+  /** Asks for its description now. A provider that does not answer is no error. @throws CdcError GATEWAY_AUDIENCE_UNSUPPORTED */
+  check(): Promise<void>;
   /** Whether its description has been read. */
   readonly isKnown: boolean;
 };
 
 /** How often a provider that does not answer is asked again, at the most. */
 const againMs = 1000;
-/** For a provider that does not say how long a token lives. */
-const shortLife = 60;
 
 /** @param publicUrl where browsers reach the gateway */
-export function openProvider(oidc: Oidc, publicUrl: string, logger: Logger): IdentityProvider {
-  const { issuer, clientId, clientSecret, clientAuthentication, scopes, resource, timeoutMs } = oidc;
+export function openProvider(oidc: Oidc, audiences: Audiences, publicUrl: string, logger: Logger): IdentityProvider {
+  const { issuer, clientId, clientSecret, clientAuthentication, scopes, timeoutMs } = oidc;
   const redirectUri = new URL('/auth/callback', publicUrl).href;
   let known: client.Configuration | null = null;
   let asking: Promise<client.Configuration> | null = null;
@@ -43,6 +49,7 @@ export function openProvider(oidc: Oidc, publicUrl: string, logger: Logger): Ide
       ...(issuer.startsWith('http:') ? { execute: [client.allowInsecureRequests] } : {}),
     });
     found.timeout = timeoutMs / 1000;
+    requireAudiences(audiences, found.serverMetadata());
     known = found;
     return found;
   };
@@ -57,47 +64,67 @@ export function openProvider(oidc: Oidc, publicUrl: string, logger: Logger): Ide
       throw unavailable(error);
     }
   };
-  const parameters = resource === undefined ? {} : { resource };
   return {
+    async check() {
+      try {
+        await configuration();
+      } catch (error) {
+        if (error instanceof Problem && error.cause instanceof CdcError) throw error.cause;
+        logger.warn({ reason: describeError(error) }, 'the provider does not answer: nobody can log in until it does');
+      }
+    },
     get isKnown() {
       return known !== null;
     },
     async loginUrl({ state, nonce, verifier }) {
-      return client.buildAuthorizationUrl(await configuration(), {
-        ...parameters,
+      const parameters = new URLSearchParams({
         redirect_uri: redirectUri,
         scope: scopes.join(' '),
         state,
         nonce,
         code_challenge: await client.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
-      }).href;
+      });
+      // All that tokens will be asked for: a login is good for no other.
+      for (const audience of audiences.all) parameters.append('resource', audience);
+      return client.buildAuthorizationUrl(await configuration(), parameters).href;
     },
     async finishLogin(callback, { state, nonce, verifier }) {
       const config = await configuration();
       try {
         const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true };
-        const answer = await client.authorizationCodeGrant(config, callback, checks, parameters);
+        const answer = await client.authorizationCodeGrant(config, callback, checks, parametersOf(audiences.first));
         const claims = answer.claims();
         const { id_token: idToken } = answer;
         if (claims === undefined || idToken === undefined) throw new Problem('login-failed', 'The provider has sent no ID token.');
         const name = [claims['name'], claims['preferred_username'], claims.sub].find((each) => typeof each === 'string');
-        return { subject: claims.sub, name: typeof name === 'string' ? name : claims.sub, tokens: tokensOf(answer, idToken, null) };
+        const access = accessTokenOf(answer, audiences.first, audiences);
+        if (access instanceof Problem) throw access;
+        const tokens = { access: new Map([[audiences.first, access]]), refreshToken: answer.refresh_token ?? null, idToken };
+        return { subject: claims.sub, name: typeof name === 'string' ? name : claims.sub, tokens };
       } catch (error) {
         if (error instanceof Problem) throw error;
         if (isAway(error)) throw unavailable(error);
         // The reason is logged alone: in a query or an answer of the provider there may be secrets.
-        throw new Problem('login-failed', 'The provider has refused this login, or it was begun elsewhere. Begin again.', { cause: error });
+        throw new Problem('login-failed', 'The provider has refused this login, or it was begun elsewhere. Begin again.', {
+          cause: withCode(error),
+        });
       }
     },
-    async refresh({ refreshToken, idToken }) {
-      if (refreshToken === null) return null;
+    async refresh({ access, refreshToken, idToken }, audience) {
+      if (refreshToken === null && access.has(audience)) return null;
+      if (refreshToken === null) throw noToken(audience, new Error('the provider gave no refresh token with the login'));
       const config = await configuration();
       try {
-        const answer = await client.refreshTokenGrant(config, refreshToken, parameters);
-        return tokensOf(answer, answer.id_token ?? idToken, refreshToken);
+        const answer = await client.refreshTokenGrant(config, refreshToken, parametersOf(audience));
+        // A provider that does not change it sends none.
+        const tokens = { access, refreshToken: answer.refresh_token ?? refreshToken, idToken: answer.id_token ?? idToken };
+        const given = accessTokenOf(answer, audience, audiences);
+        if (given instanceof Problem) return { tokens, refused: given };
+        return { tokens: { ...tokens, access: new Map([...access, [audience, given]]) }, refused: null };
       } catch (error) {
         if (isAway(error)) throw unavailable(error);
+        if (error instanceof client.ResponseBodyError && error.error === 'invalid_target') throw noToken(audience, error);
         logger.info({ reason: describeError(error) }, 'the provider gives a session no more tokens');
         return null;
       }
@@ -118,18 +145,14 @@ export function openProvider(oidc: Oidc, publicUrl: string, logger: Logger): Ide
   };
 }
 
-type Answer = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers;
+function parametersOf(audience: Audience): Record<string, string> {
+  return audience === null ? {} : { resource: audience };
+}
 
-function tokensOf(answer: Answer, idToken: string, refreshBefore: string | null): Tokens {
-  const accessLivesMs = (answer.expiresIn() ?? shortLife) * 1000;
-  return {
-    accessToken: answer.access_token,
-    accessExpiresAt: Date.now() + accessLivesMs,
-    accessLivesMs,
-    // A provider that does not change it sends none.
-    refreshToken: answer.refresh_token ?? refreshBefore,
-    idToken,
-  };
+/** A refusal with its code (RFC 6749, 4.1.2.1), and nothing else of what was in the address. */
+function withCode(error: unknown): unknown {
+  if (!(error instanceof client.AuthorizationResponseError) || !/^\w{1,64}$/.test(error.error)) return error;
+  return new Error(`the provider refuses the login: ${error.error}`, { cause: error });
 }
 
 /** Of the way to the provider, or of the provider itself: not an answer to what was asked. */

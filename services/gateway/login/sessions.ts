@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { GatewayConfig } from '#pipeline/index.ts';
 
+/** For one service, or for all that share an audience. */
+export type AccessToken = {
+  readonly token: string;
+  /** ms since the epoch. */
+  readonly expiresAt: number;
+  /** How long it was good for when it came. */
+  readonly livesMs: number;
+};
+
+/** Whose token it is: the resource that it was asked for. Null: none was named. */
+export type Audience = string | null;
+
 /** Tokens of a person, as the provider gave them. They stay here: a browser has the session's id and nothing else. */
 export type Tokens = {
-  readonly accessToken: string;
-  /** ms since the epoch. */
-  readonly accessExpiresAt: number;
-  /** How long it was good for when it came. */
-  readonly accessLivesMs: number;
+  readonly access: ReadonlyMap<Audience, AccessToken>;
   readonly refreshToken: string | null;
   readonly idToken: string;
 };
@@ -19,8 +27,8 @@ export type Session = {
   readonly name: string;
   readonly csrfToken: string;
   tokens: Tokens;
-  /** While the tokens are renewed: for all requests of the session together. */
-  renewing: Promise<void> | null;
+  /** While the tokens of an audience are renewed: for all requests of the session together. */
+  readonly renewing: Map<Audience, Promise<void>>;
   /** Ends of requests that are open: they end with the session. */
   readonly open: Set<() => void>;
 };
@@ -58,7 +66,13 @@ export function createSessions({ idleMs, lifetimeMs, most }: GatewayConfig['sess
   ).unref();
   return {
     create(who) {
-      const session = { ...who, id: secret(), csrfToken: secret(), renewing: null, open: new Set<() => void>() };
+      const session = {
+        ...who,
+        id: secret(),
+        csrfToken: secret(),
+        renewing: new Map<Audience, Promise<void>>(),
+        open: new Set<() => void>(),
+      };
       kept.set(session.id, { session, createdAt: now(), usedAt: now() });
       for (const one of kept.values()) {
         if (kept.size <= most) break;

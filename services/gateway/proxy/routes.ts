@@ -21,10 +21,10 @@ declare module 'fastify' {
 export type ProxyOptions = {
   readonly routes: GatewayConfig['routes'];
   readonly upstreams: ReadonlyMap<string, Upstream>;
-  /** Refuses, or gives the request its access token. */
   /** Ends live streams, which would keep the server from ending. */
   readonly signal: AbortSignal;
-  readonly admit: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  /** Refuses, or gives the request its access token for the upstream. */
+  readonly admit: (request: FastifyRequest, reply: FastifyReply, upstream: string) => Promise<void>;
 };
 
 /** Names each request, and says the name to the client. */
@@ -47,7 +47,7 @@ export async function proxyRoutes(app: FastifyInstance, { routes, upstreams, sig
     if (upstream === undefined) throw new TypeError(`no upstream ${name}`);
     const path = prefix.replace(/\/$/, '');
     await app.register(async (scope) => {
-      scope.addHook('preHandler', admit);
+      scope.addHook('preHandler', (request: FastifyRequest, reply: FastifyReply) => admit(request, reply, name));
       await scope.register(httpProxy, {
         upstream: '',
         prefix: path,

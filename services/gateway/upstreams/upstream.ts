@@ -1,8 +1,10 @@
 import { Agent } from 'undici';
 import { describeError, pause, type Logger, type UpstreamConfig } from '#pipeline/index.ts';
+import { readCas } from '../../http/certificates.ts';
 import { Problem } from '../../http/problems.ts';
+import { connectorOf } from './connections.ts';
 import { followInstances } from './discovery.ts';
-import { failureOf, type Failure } from './failures.ts';
+import { failureOf, hasSeenNothing, type Failure } from './failures.ts';
 import { createInstances, type Instance, type Instances } from './instances.ts';
 
 /** A service behind the gateway. Disposing cuts off its connections. */
@@ -37,9 +39,14 @@ export type UpstreamOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Looks for the instances, checks them from then on, and spreads requests over them. */
+/**
+ * Looks for the instances, checks them from then on, and spreads requests over them.
+ *
+ * @throws CdcError SERVICE_TLS_INVALID
+ */
 export async function openUpstream({ name, settings, logger: parent, onTry, signal: outer }: UpstreamOptions): Promise<Upstream> {
-  const { health, dns, balance, pendingMost, connectTimeoutMs, answerTimeoutMs, idleTimeoutMs } = settings;
+  const { health, caFile, balance, pendingMost, answerTimeoutMs, idleTimeoutMs } = settings;
+  const ca = caFile === undefined ? null : await readCas(`services.gateway.upstreams.${name}.caFile`, caFile);
   const logger = parent.child({ upstream: name });
   const stopping = new AbortController();
   const signal = AbortSignal.any([outer, stopping.signal]);
@@ -47,7 +54,7 @@ export async function openUpstream({ name, settings, logger: parent, onTry, sign
   const agent = new Agent({
     // Checks need a connection besides.
     connections: pendingMost + 1,
-    connect: { timeout: connectTimeoutMs, ...(dns?.scheme === 'https' ? { servername: dns.name } : {}) },
+    connect: connectorOf({ ...settings, ca }),
     headersTimeout: answerTimeoutMs,
     bodyTimeout: idleTimeoutMs,
   });
@@ -63,7 +70,7 @@ export async function openUpstream({ name, settings, logger: parent, onTry, sign
       if (statusCode !== 200) takeOut(instance, `${health.path} answers ${statusCode}`, false);
       else if (instances.passed(instance)) logger.info({ instance: instance.url }, 'an instance is back');
     } catch (error) {
-      if (!signal.aborted) takeOut(instance, describeError(error), failureOf(error) === 'unreached');
+      if (!signal.aborted) takeOut(instance, describeError(error), hasSeenNothing(failureOf(error)));
     }
   };
   const checking = (async () => {
@@ -98,7 +105,7 @@ export async function openUpstream({ name, settings, logger: parent, onTry, sign
           release();
           const failure = failureOf(error);
           onTry(failure);
-          if (failure !== 'aborted') takeOut(instance, describeError(error), failure === 'unreached');
+          if (failure !== 'aborted') takeOut(instance, describeError(error), hasSeenNothing(failure));
           return failure;
         },
       };

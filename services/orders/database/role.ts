@@ -1,6 +1,7 @@
 import { escapeLiteral } from 'pg';
 import { CdcError, postgresName, type OrdersConfig } from '#pipeline/index.ts';
 import { qualified, queryText, type Database } from '#read-model/index.ts';
+import { needlessRights } from '../../service-role.ts';
 
 /** The service's role in the legacy database: what it is granted, its own table, and whether a role is no more and no less than that. */
 
@@ -59,10 +60,7 @@ export async function requireWriter(database: Database, asked: Pick<OrdersConfig
   const [row] = await queryText(
     database,
     `SELECT current_user,
-            concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END, CASE WHEN r.rolcreaterole THEN 'may create roles' END,
-              CASE WHEN r.rolcreatedb THEN 'may create databases' END, CASE WHEN r.rolreplication THEN 'may replicate' END,
-              CASE WHEN r.rolbypassrls THEN 'passes by row security' END,
-              CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN 'may create schemas' END,
+            concat_ws(', ', ${needlessRights},
               (SELECT 'may change ' || min(format('%I.%I', n.nspname, c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname !~ '^(pg_|information_schema$)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
                   AND c.oid IS DISTINCT FROM to_regclass($1) AND c.oid IS DISTINCT FROM to_regclass($2) AND c.oid IS DISTINCT FROM to_regclass($3)

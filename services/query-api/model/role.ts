@@ -1,6 +1,7 @@
 import { escapeLiteral } from 'pg';
 import { CdcError, postgresName, type QueryApiConfig } from '#pipeline/index.ts';
 import { queryText, type Database } from '#read-model/index.ts';
+import { needlessRights } from '../../service-role.ts';
 import type { Catalogue } from './catalogue.ts';
 
 /** The API's role: what it is granted, and whether a role is no more and no less than that. */
@@ -36,10 +37,7 @@ export async function excessOf(database: Database): Promise<{ readonly role: str
   const [row] = await queryText(
     database,
     `SELECT current_user,
-            concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END, CASE WHEN r.rolcreaterole THEN 'may create roles' END,
-              CASE WHEN r.rolcreatedb THEN 'may create databases' END, CASE WHEN r.rolreplication THEN 'may replicate' END,
-              CASE WHEN r.rolbypassrls THEN 'passes by row security' END,
-              CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN 'may create schemas' END,
+            concat_ws(', ', ${needlessRights},
               (SELECT 'may write ' || min(format('%I.%I', n.nspname, c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname !~ '^(pg_|information_schema$)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
                   AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')))
