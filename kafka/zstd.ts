@@ -25,7 +25,7 @@ export async function compressZstd(bytes: Buffer): Promise<Buffer> {
   compressor.on('data', onData).on('error', reject);
   compressor.write(bytes, (error) => {
     // Pieces come before this; `read` hands over what should still be held back.
-    while (!error && compressor.read() !== null);
+    if (!error) while (compressor.read() !== null);
     if (error) reject(error);
     else resolve();
   });

@@ -124,6 +124,10 @@ function parity({ message }: { readonly message: { readonly n: number } }): numb
   return message.n % 2;
 }
 
+function recordsOf(one: string): Buffer {
+  return writeRecords([{ key: one, value: one }]).records;
+}
+
 test('the memory of batches is used again once they are sent, not before, and not after a failure', async () => {
   const buffers = new RecordBuffers();
   const page = (one: string): readonly EncodedRecords[] => {
@@ -132,7 +136,6 @@ test('the memory of batches is used again once they are sent, not before, and no
     builder.end();
     return builder.take();
   };
-  const recordsOf = (one: string): Buffer => writeRecords([{ key: one, value: one }]).records;
   const refused = page('refused');
   await assert.rejects(
     buffers.whileSent(refused, () => Promise.reject(new Error('refused'))),
