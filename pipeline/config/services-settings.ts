@@ -62,6 +62,7 @@ const fallback = z.strictObject({
       maxBytes: int(0, 2 ** 34)
         .default(16 * 2 ** 20)
         .describe('Memory for the last good answers. The least recently used go first. 0: none are kept.'),
+      maxAnswers: int(1, 1_000_000).default(10_000).describe('Most answers that are kept, pages and rows alike.'),
       maxAgeMs: int(1000, 86_400_000).default(300_000).describe('An answer that is older than this is not given any more.'),
     })
     .prefault({})

@@ -67,7 +67,8 @@ export function createFallback({ settings, queryApi, legacyDb, reader, clockAhea
       if (!model.isOpen) {
         try {
           const given = await askModel();
-          if (typeof given.body === 'string' && given.isReached) lastAnswers.keep(asked, { ...given, body: given.body });
+          if (typeof given.body === 'string') lastAnswers.keep(asked, { ...given, body: given.body });
+          else lastAnswers.forget(asked);
           return given;
         } catch (error) {
           if (!isAway(error)) throw error;

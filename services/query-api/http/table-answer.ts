@@ -24,7 +24,7 @@ export type TableAnswer = {
   /** Whether what was asked for by Min-Position is in it. */
   readonly isReached: boolean;
   readonly source: AnswerSource;
-  /** How long ago it was read. */
+  /** How long ago it was read, at the most: since its query was asked. */
   readonly ageMs: number;
 };
 

@@ -76,7 +76,7 @@ async function answer(options: TablesOptions, request: FastifyRequest, reply: Fa
   metrics.gave(given.source);
   reply.headers({
     ...headersOf(given.applied, staleAfterMs),
-    ...(given.source === 'last-answer' ? { freshness: 'stale', age: String(Math.floor(given.ageMs / 1000)) } : {}),
+    ...(given.source === 'last-answer' ? { freshness: 'stale', age: String(Math.ceil(given.ageMs / 1000)) } : {}),
     ...(given.isReached ? {} : { 'position-reached': 'false' }),
     ...(given.link === null ? {} : { link: given.link }),
     'answered-by': given.source,
@@ -101,13 +101,14 @@ async function askModel(
   const isReached = await waitForPosition(options, request, position);
   const read = async (): Promise<TableAnswer> => {
     let query: ListQuery | null = null;
+    const askedAt = performance.now();
     const found = await reader.ask(asked.name, (table) => {
       query = queryOf(settings, table, asked);
       const makeQuestion = asked.key === null ? pageQuestion : rowQuestion;
       return makeQuestion({ from: qualified(reader.model, table.name) }, table, query, settings.maxAnswerBytes);
     });
     if (found === null || query === null) throw noTable(reader.model, asked.name);
-    return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: 0 };
+    return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: performance.now() - askedAt };
   };
   return fallback === null ? read() : fallback.model.run(read);
 }
