@@ -71,6 +71,12 @@ const fallback = z.strictObject({
     .strictObject({
       user: name.describe('Role of the legacy database with SELECT only. That of the poller will do.'),
       password: z.string().default('').describe('As ${NAME}: never in the file.'),
+      host: name
+        .optional()
+        .describe(
+          'A standby of the legacy database, to be read in its place. How far it is behind is not known. Default: that of legacyDb.',
+        ),
+      port: int(1, 65_535).optional().describe('Default: that of legacyDb.'),
       ...guarded('the legacy database', { timeoutMs: 1000, concurrent: 4, queue: 16 }),
     })
     .optional()

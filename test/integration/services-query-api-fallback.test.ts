@@ -127,6 +127,8 @@ test('read your writes: the last answer is too old for the position, the legacy 
   const position = await clock(scene.legacy);
   const now = await get(api, '/v1/orders/7', { 'min-position': position });
   assert.deepEqual([...by(now), now.headers.get('position-reached')], [200, 'legacy', null]);
+  const future = await get(api, '/v1/orders/7', { 'min-position': '2999-01-01T00:00:00Z' });
+  assert.deepEqual([future.status, /position-not-reached/.test(future.text)], [503, true], 'what is still to be committed');
   const older = await get(api, `/v1/orders/7?if-behind=stale&min-position=${encodeURIComponent(position)}`);
   assert.deepEqual([...by(older), older.headers.get('position-reached')], [200, 'last-answer', 'false']);
   const view = await get(api, '/v1/order_view?limit=2', { 'min-position': position });

@@ -31,7 +31,7 @@ const steps = array(
     record({ kind: constantFrom('forget' as const), number: nat(15) }),
     record({ kind: constantFrom('pass' as const), ms: integer({ min: 1, max: 700 }) }),
   ),
-  { maxLength: 80 },
+  { maxLength: 80, size: 'max' },
 );
 
 test('last answers: whatever is kept and asked for, never more bytes or answers than the bounds, never one older than the bound, and each with its true age', () => {
