@@ -121,26 +121,25 @@ async function stream(
   asked: Asked,
   expiresAt: number | null,
 ): Promise<FastifyReply> {
-  const { reader, streams, settings, staleAfterMs } = options;
+  const { reader, streams, settings, staleAfterMs, fallback } = options;
   for (const name of ['min-position', 'if-behind', 'cursor'])
     if (asked.parameters.has(name)) throw new Problem('bad-request', `${name}: not for a live stream.`);
-  const catalogue = await reader.catalogue();
-  const table = catalogue.tables.get(asked.name);
-  if (table === undefined) throw noTable(reader.model, asked.name);
-  tellTable(reply, table.name);
+  let topics: readonly string[] = [];
   const list = async (): Promise<Listed | null> => {
     const read = await reader.ask(asked.name, (now) =>
       pageQuestion({ from: qualified(reader.model, now.name) }, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
     );
     if (read === null) return null;
+    topics = read.table.topics;
     const { limit } = queryOf(settings, read.table, asked);
     const rows = read.rows
       .slice(0, limit)
       .flatMap(([row, key]) => (typeof row === 'string' && typeof key === 'string' ? [{ key, json: row }] : []));
     return { rows, applied: read.applied };
   };
-  const first = await list();
+  const first = await (fallback === null ? list() : fallback.model.run(list));
   if (first === null) throw noTable(reader.model, asked.name);
+  tellTable(reply, asked.name);
   const sorted = new URLSearchParams(asked.parameters);
   sorted.sort();
   const name = JSON.stringify([asked.name, asked.key, sorted.toString()]);
@@ -155,7 +154,7 @@ async function stream(
     'x-accel-buffering': 'no',
   });
   request.raw.socket.setNoDelay(true);
-  streams.serve(reply.raw, { name, list, topics: table.topics, lastId: typeof lastId === 'string' ? lastId : null, expiresAt });
+  streams.serve(reply.raw, { name, list, topics, lastId: typeof lastId === 'string' ? lastId : null, expiresAt });
   return reply;
 }
 
