@@ -11,7 +11,7 @@ import type { Reader } from '../model/reader.ts';
 import type { Authenticate } from '../../http/auth.ts';
 import { Problem } from '../../http/problems.ts';
 import { answerOf, etagOf, matches, noTable, queryOf, type Asked, type TableAnswer } from './table-answer.ts';
-import { positionOf, waitForPosition, type AskedPosition } from './wait-for-position.ts';
+import { positionOf, requireReached, waitForPosition, type AskedPosition } from './wait-for-position.ts';
 import { headersOf } from './freshness-headers.ts';
 import type { Metrics } from './metrics.ts';
 import { requireRead } from './scopes.ts';
@@ -24,6 +24,8 @@ export type TablesOptions = {
   readonly metrics: Metrics;
   readonly settings: QueryApiConfig;
   readonly staleAfterMs: number;
+  /** How far the clock of the source is ahead. */
+  readonly clockAheadMs: number;
   /** What answers when the read model cannot; null: nobody. */
   readonly fallback: Fallback | null;
   /** The server ends. */
@@ -97,8 +99,8 @@ async function askModel(
   asked: Asked,
   position: AskedPosition | null,
 ): Promise<TableAnswer> {
-  const { reader, settings, fallback } = options;
-  const isReached = await waitForPosition(options, request, position);
+  const { reader, settings, fallback, clockAheadMs } = options;
+  await waitForPosition(options, request, position);
   const read = async (): Promise<TableAnswer> => {
     let query: ListQuery | null = null;
     const askedAt = performance.now();
@@ -108,6 +110,7 @@ async function askModel(
       return makeQuestion({ from: qualified(reader.model, table.name) }, table, query, settings.maxAnswerBytes);
     });
     if (found === null || query === null) throw noTable(reader.model, asked.name);
+    const isReached = requireReached(position, found.reached, clockAheadMs);
     return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: performance.now() - askedAt };
   };
   return fallback === null ? read() : fallback.model.run(read);
