@@ -24,6 +24,9 @@ export async function createTcpSwitch(first: Target): Promise<TcpSwitch> {
   const server = createServer((incoming) => {
     const outgoing = keep(connect(target));
     keep(incoming).pipe(outgoing).pipe(incoming);
+    // One that cannot be reached, or has gone, is not waited for.
+    incoming.on('close', () => outgoing.destroy());
+    outgoing.on('close', () => incoming.destroy());
   });
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
