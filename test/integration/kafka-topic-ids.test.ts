@@ -34,7 +34,7 @@ test('kafkajs: a question about ids that finds no broker, or loses it, costs the
   const broker = { host, port: Number(port) };
   const nobody = { host, port: await getPort({ host }) };
   await using way = await createTcpSwitch(broker);
-  await using admin = await (await connectKafka({ ...config, brokers: [`${way.host}:${way.port}`] }, silentLogger)).admin();
+  await using admin = await connectKafka({ ...config, brokers: [`${way.host}:${way.port}`] }, silentLogger).admin();
   const topic = uniqueName('topic-id');
   await admin.ensureTopics([{ topic, partitions: 1, replicationFactor: 1 }]);
   way.to(nobody);

@@ -67,19 +67,19 @@ test('a standby that is behind claims nothing: an older row is of unknown age, a
     ([row]) => row?.['state'] === 'paused',
   );
   const path = '/v1/orders/7?fields=note';
-  const before = await get(api, path);
+  const first = await get(api, path);
   await scene.legacy.run(`UPDATE orders SET note = 'newer' WHERE id = 7`, 'legacy');
   const [clock] = await scene.legacy.run(`SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`);
   const position = clock?.['now'] ?? '';
   for (const one of [api, moved]) {
     const now = await get(one, path);
-    assert.deepEqual([now.text, said(now)], [before.text, unknown(200)]);
+    assert.deepEqual([now.text, said(now)], [first.text, unknown(200)]);
     for (const wanted of [position, 'test.public.orders:0=1']) {
       const refused = await get(one, path, { 'min-position': wanted });
       assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1']);
       assert.match(refused.text, /position-not-reached/);
       const older = await get(one, `${path}&if-behind=stale`, { 'min-position': wanted });
-      assert.deepEqual([older.text, said(older)], [before.text, [...unknown(200).slice(0, -1), 'false']]);
+      assert.deepEqual([older.text, said(older)], [first.text, [...unknown(200).slice(0, -1), 'false']]);
     }
   }
   await standby.run('SELECT pg_wal_replay_resume()');

@@ -55,7 +55,7 @@ test('the read server is stopped: an open stream says so once and stays; a new o
   await scene.read.run(`UPDATE model.customers SET name = 'at the end' WHERE id = 1`, 'legacy');
   await scene.read.stop();
   await staying.until((events) => events.at(-1)?.event === 'away');
-  const before = names(staying.events.slice(begun));
+  const early = names(staying.events.slice(begun));
   assert.equal(staying.ended, false);
   const failed = looksThatFailed();
   await eventually(
@@ -76,7 +76,7 @@ test('the read server is stopped: an open stream says so once and stays; a new o
   await staying.until((events) => names(events).includes(last) && events.at(-1)?.event === 'current');
   const rows = names(staying.events.slice(begun)).filter((one) => one !== 'current' && one !== 'away');
   const changes = [row(1, 'at the end'), row(2, 'while away'), gone(3), row(6, 'customer 6'), last].toSorted();
-  assert.deepEqual(rows.toSorted(), changes, `each change once; before the end: ${before.join(', ')}`);
+  assert.deepEqual(rows.toSorted(), changes, `each change once; before the end: ${early.join(', ')}`);
   assert.equal(names(staying.events).filter((one) => one === 'away').length, 1);
 
   using again = await comesAgain(lastId);
