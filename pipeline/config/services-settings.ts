@@ -62,6 +62,7 @@ const fallback = z.strictObject({
       maxBytes: int(0, 2 ** 34)
         .default(16 * 2 ** 20)
         .describe('Memory for the last good answers. The least recently used go first. 0: none are kept.'),
+      maxAnswers: int(1, 1_000_000).default(10_000).describe('Most answers that are kept, pages and rows alike.'),
       maxAgeMs: int(1000, 86_400_000).default(300_000).describe('An answer that is older than this is not given any more.'),
     })
     .prefault({})
@@ -70,6 +71,12 @@ const fallback = z.strictObject({
     .strictObject({
       user: name.describe('Role of the legacy database with SELECT only. That of the poller will do.'),
       password: z.string().default('').describe('As ${NAME}: never in the file.'),
+      host: name
+        .optional()
+        .describe(
+          'A standby of the legacy database, to be read in its place. How far it is behind is not known. Default: that of legacyDb.',
+        ),
+      port: int(1, 65_535).optional().describe('Default: that of legacyDb.'),
       ...guarded('the legacy database', { timeoutMs: 1000, concurrent: 4, queue: 16 }),
     })
     .optional()

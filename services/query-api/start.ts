@@ -103,7 +103,18 @@ export async function startQueryApi(options: QueryApiOptions): Promise<RunningSe
       onAnswered: (request, reply, path) =>
         metrics.answered(routeOf(request, reply, path), request.tableAsked ?? '', reply.statusCode, reply.elapsedTime / 1000),
       routes(app) {
-        serveTables(app, { reader, fallback, positions, streams, authenticate, metrics, settings, staleAfterMs, signal: until });
+        serveTables(app, {
+          reader,
+          fallback,
+          positions,
+          streams,
+          authenticate,
+          metrics,
+          settings,
+          staleAfterMs,
+          clockAheadMs,
+          signal: until,
+        });
         app.get('/openapi.json', async (request, reply) => {
           await authenticate(request.headers.authorization);
           const { tables } = await reader.catalogue();

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import getPort from 'get-port';
+import { connectKafka } from '#kafka/index.ts';
+import { silentLogger } from '#pipeline/index.ts';
 import { waitFor } from '#stack/index.ts';
-import { testKafka } from '#test/support/kafka.ts';
+import { testKafka, testKafkaConfig } from '#test/support/kafka.ts';
 import { uniqueName } from '#test/support/stack.ts';
+import { createTcpSwitch } from '#test/support/tcp-switch.ts';
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`${client}: a topic has an id, which another one made under its name has not`, async () => {
@@ -23,3 +27,23 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
     assert.notEqual(second, first.get(topic));
   });
 }
+
+test('kafkajs: a question about ids that finds no broker, or loses it, costs the next one nothing', async () => {
+  const config = await testKafkaConfig('kafkajs');
+  const [host = '', port = ''] = (config.brokers[0] ?? '').split(':');
+  const broker = { host, port: Number(port) };
+  const nobody = { host, port: await getPort({ host }) };
+  await using way = await createTcpSwitch(broker);
+  await using admin = await connectKafka({ ...config, brokers: [`${way.host}:${way.port}`] }, silentLogger).admin();
+  const topic = uniqueName('topic-id');
+  await admin.ensureTopics([{ topic, partitions: 1, replicationFactor: 1 }]);
+  way.to(nobody);
+  await assert.rejects(admin.topicIds([topic]));
+  way.to(broker);
+  const ids = await admin.topicIds([topic]);
+  assert.equal(ids.size, 1);
+  way.to(nobody);
+  await assert.rejects(admin.topicIds([topic]));
+  way.to(broker);
+  assert.deepEqual(await admin.topicIds([topic]), ids);
+});

@@ -167,6 +167,7 @@ const guardShape = z.object({
 const statusShape = z.object({
   ready: z.boolean(),
   modelReadable: z.boolean(),
+  lastAnswers: z.object({ answers: z.number(), bytes: z.number() }),
   dependencies: z.object({ 'read-model': guardShape, legacy: guardShape }),
 });
 

@@ -20,12 +20,11 @@ function declares(source: string, title: string): boolean {
 }
 
 test('docs/invariants.md names a test for each invariant, and each of them exists under that title', () => {
-  const sections = read('docs/invariants.md')
-    .split(/^## (?=\d+\. )/m)
-    .slice(1);
+  const sections = read('docs/invariants.md').split(/^## /m).slice(1);
+  const numbers = sections.map((section) => Number.parseInt(section, 10)).filter((number) => !Number.isNaN(number));
   assert.deepEqual(
-    sections.map((section) => Number.parseInt(section, 10)),
-    Array.from({ length: Math.max(10, sections.length) }, (_, index) => index + 1),
+    numbers,
+    Array.from({ length: Math.max(10, numbers.length) }, (_, index) => index + 1),
   );
   const problems: string[] = [];
   for (const section of sections) {

@@ -90,7 +90,7 @@ export function createStreams({ most, bufferBytes, positions, logger }: StreamsO
       response.on('close', end);
       response.on('error', end);
       response.write('retry: 1000\n\n');
-      joined = watchOf(asked).join({ tell: (news) => write(textOf(news)), end }, asked.lastId);
+      joined = watchOf(asked).join({ tell: (news) => write(textOf(news)), away: () => write(awayText), end }, asked.lastId);
     },
     async [Symbol.asyncDispose]() {
       for (const end of clients) end();
@@ -98,6 +98,9 @@ export function createStreams({ most, bufferBytes, positions, logger }: StreamsO
     },
   };
 }
+
+/** Without an id: what is gone on from stays what it was. */
+const awayText = 'event: away\ndata: {}\n\n';
 
 function textOf({ whole, changes, applied, id }: News): string {
   const current = `event: current\nid: ${id}\ndata: ${JSON.stringify(currentOf(applied))}\n\n`;

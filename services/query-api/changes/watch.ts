@@ -28,6 +28,8 @@ export type News = {
 
 export type Listener = {
   tell(news: News): void;
+  /** The list cannot be read: what was told may be old. News come when it can be read again, though nothing may have changed. */
+  away(): void;
   /** The table is gone, or the watch ends. */
   end(): void;
 };
@@ -72,10 +74,11 @@ export function watchList(options: WatchOptions): Watch {
   let known: ReadonlyMap<string, string> | null = null;
   let latest: Applied | null = null;
   let moved = '';
+  let isAway = false;
   let wake = Promise.withResolvers<void>();
   let idle: NodeJS.Timeout | undefined;
   const following = positions.follow((applied) => {
-    const now = `${applied.fingerprint} ${topics.map((topic) => partOf(applied, topic)).join(' ')}`;
+    const now = applied === null ? '' : `${applied.fingerprint} ${topics.map((topic) => partOf(applied, topic)).join(' ')}`;
     if (now === moved) return;
     moved = now;
     wake.resolve();
@@ -97,12 +100,14 @@ export function watchList(options: WatchOptions): Watch {
     }
     const now = new Map(found.rows.map(({ key, json }) => [key, hash(json)]));
     const changes = known === null ? [] : changesBetween(known, now, found.rows, note);
+    const comesBack = isAway;
+    isAway = false;
     known = now;
     latest = found.applied;
     const news = { applied: found.applied, id: `${own}-${next - 1}` };
     for (const [listener, told] of listeners) {
       if (!told) listener.tell({ whole: true, changes: wholeOf(found), ...news });
-      else if (changes.length > 0) listener.tell({ whole: false, changes, ...news });
+      else if (changes.length > 0 || comesBack) listener.tell({ whole: false, changes, ...news });
       listeners.set(listener, true);
     }
   };
@@ -113,6 +118,8 @@ export function watchList(options: WatchOptions): Watch {
         await look();
       } catch (error) {
         logger.debug({ reason: describeError(error) }, 'a watched list cannot be read for now');
+        if (!isAway) for (const listener of listeners.keys()) listener.away();
+        isAway = true;
       }
       await pause(quietMs, ended.signal);
       await Promise.race([woken, pause(lookAnywayMs, ended.signal)]);
@@ -130,6 +137,7 @@ export function watchList(options: WatchOptions): Watch {
       listeners.set(listener, missed !== null);
       if (missed === null || latest === null) wake.resolve();
       else listener.tell({ whole: false, changes: missed, applied: latest, id: `${own}-${next - 1}` });
+      if (isAway) listener.away();
       return {
         [Symbol.dispose]() {
           listeners.delete(listener);

@@ -2,7 +2,7 @@ import { CdcError, describeError, type FallbackConfig, type LegacyDbConfig, type
 import { postgresFailure } from '../../http/postgres-failures.ts';
 import { Problem } from '../../http/problems.ts';
 import { createGuard, Refused, type Guard } from '../../resilience/guard.ts';
-import { hasReached, laterBy } from '../freshness/position.ts';
+import { hasReached, laterBy, type Wanted } from '../freshness/position.ts';
 import { answerOf, type Asked, type TableAnswer } from '../http/table-answer.ts';
 import { notReached, PositionsAway, type AskedPosition } from '../http/wait-for-position.ts';
 import type { Reader } from '../model/reader.ts';
@@ -67,7 +67,8 @@ export function createFallback({ settings, queryApi, legacyDb, reader, clockAhea
       if (!model.isOpen) {
         try {
           const given = await askModel();
-          if (typeof given.body === 'string' && given.isReached) lastAnswers.keep(asked, { ...given, body: given.body });
+          if (typeof given.body === 'string') lastAnswers.keep(asked, { ...given, body: given.body });
+          else lastAnswers.forget(asked);
           return given;
         } catch (error) {
           if (!isAway(error)) throw error;
@@ -103,10 +104,10 @@ export function createFallback({ settings, queryApi, legacyDb, reader, clockAhea
       const found = await from.read(mirror, asked);
       if (found === null) return null;
       const given = answerOf(found.read, found.query, asked);
-      // What was committed before now is there, unless it is a standby. A position of Kafka was committed before it came there.
-      const isReached = position === null || given.applied.asOf !== null;
+      const { asOf } = given.applied;
+      const isReached = position === null || (asOf !== null && isBefore(position.wanted, asOf));
       if (!isReached && !position.takesOlder) return null;
-      return { ...given, isReached, source: 'legacy', ageMs: 0 };
+      return { ...given, isReached, source: asOf === null ? 'legacy-copy' : 'legacy', ageMs: 0 };
     } catch (error) {
       if (error instanceof Problem) throw error;
       if (postgresFailure(error) === 'value') throw error;
@@ -114,6 +115,11 @@ export function createFallback({ settings, queryApi, legacyDb, reader, clockAhea
       return null;
     }
   }
+}
+
+/** Whether it was committed in the source before a time of its clock: what is in Kafka was. */
+function isBefore(wanted: Wanted, asOf: bigint): boolean {
+  return wanted.kind === 'offsets' || wanted.micros <= asOf;
 }
 
 /** The model is away, and not the question wrong. A query that takes too long would take long elsewhere too. */

@@ -22,8 +22,8 @@ import { hasOneOrder, readSourceTable, type SourceTable } from './source-table.t
 /** The legacy database, asked for what a mirror would give. Few questions at once, each short, and none while it is in trouble itself. */
 export type LegacyReader = AsyncDisposable & {
   /**
-   * The rows as they are now in the source; null for what only the model has: a projection, a row that is marked as deleted, a list that no index of the
-   * source serves.
+   * The rows as they are now in the source, or were some time ago in a standby of it, which says no time; null for what only the model has: a projection, a
+   * row that is marked as deleted, a list that no index of the source serves.
    *
    * @throws Refused; Problem for a question that is wrong; what Postgres throws
    */
@@ -50,8 +50,11 @@ const describedForMs = 60_000;
 
 export function openLegacyReader({ legacyDb, settings, queryApi, logger }: LegacyReaderOptions): LegacyReader {
   const { timeoutMs, concurrent } = settings;
+  const location = { ...legacyDb, host: settings.host ?? legacyDb.host, port: settings.port ?? legacyDb.port };
+  // Another server is not the source, even where it could be written to: it may have been promoted while the source goes on.
+  const isSource = location.host === legacyDb.host && location.port === legacyDb.port;
   const config = {
-    ...postgresClientConfig(legacyDb, settings, 'cdc query-api fallback'),
+    ...postgresClientConfig(location, settings, 'cdc query-api fallback'),
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs + 1000,
   };
@@ -96,7 +99,7 @@ export function openLegacyReader({ legacyDb, settings, queryApi, logger }: Legac
         await check();
       } catch (error) {
         if (error instanceof CdcError) throw error;
-        const what = `${settings.user} at ${legacyDb.host}:${legacyDb.port}/${legacyDb.database}: ${describeError(error)}`;
+        const what = `${settings.user} at ${location.host}:${location.port}/${location.database}: ${describeError(error)}`;
         const isLogin = codeOf(error).startsWith('28');
         throw new CdcError(isLogin ? 'LEGACY_LOGIN_REFUSED' : 'LEGACY_DB_UNREACHABLE', what, { cause: error });
       }
@@ -110,11 +113,11 @@ export function openLegacyReader({ legacyDb, settings, queryApi, logger }: Legac
         if (source === null || query === null) return null;
         try {
           const { sql, columns, values } = pageQuestion({ from: source.from }, source.table, query, queryApi.maxAnswerBytes);
-          // The time first: whatever was committed before it is in the snapshot of the same statement. A standby may be behind, and says no time.
+          // The time first: whatever was committed before it is in the snapshot of the same statement. A standby may be behind, nobody knows how far.
           const rows = await queryText(
             pool,
             `WITH q AS (${sql}) SELECT trunc(extract(epoch FROM c.at) * 1000000)::bigint, q.n, ${columns.map((name) => `q.${name}`).join(', ')}
-               FROM (SELECT CASE WHEN NOT pg_is_in_recovery() THEN statement_timestamp() END AS at) c LEFT JOIN q ON true ORDER BY q.n`,
+               FROM (SELECT CASE WHEN ${isSource} AND NOT pg_is_in_recovery() THEN statement_timestamp() END AS at) c LEFT JOIN q ON true ORDER BY q.n`,
             values,
           );
           const at = rows[0]?.[0];

@@ -11,9 +11,11 @@ import { hasReached, laterBy, type Wanted } from './position.ts';
 export type Positions = {
   /** Whether the model has reached what is wanted within `ms`. `unknown`: it has no such topic. `away`: it cannot be asked, and `whenAway` is to give up. */
   reached(wanted: Wanted, ms: number, signal: AbortSignal): Promise<Outcome>;
-  /** Told of every look, until disposed. */
-  follow(listener: (applied: Applied) => void): Disposable;
+  /** Gets what every look finds, until disposed; null while the model cannot be asked. */
+  follow(listener: Listener): Disposable;
 };
+
+type Listener = (applied: Applied | null) => void;
 
 type Outcome = 'yes' | 'no' | 'unknown' | 'away';
 
@@ -33,8 +35,7 @@ type FollowOptions = {
 };
 
 export function followPositions({ reader, clockAheadMs, whenAway, logger, signal }: FollowOptions): Positions {
-  const listeners = new Set<(applied: Applied) => void>();
-  const givesUp = new Set<() => void>();
+  const listeners = new Set<Listener>();
   let looking = false;
   const look = async (): Promise<void> => {
     looking = true;
@@ -45,10 +46,10 @@ export function followPositions({ reader, clockAheadMs, whenAway, logger, signal
           const applied = await reader.applied();
           for (const listener of listeners) listener(applied);
         } catch (error) {
-          // Who waits is told by its own query what is wrong.
+          // Who waits learns from its own query what is wrong.
           logger.debug({ reason: describeError(error) }, 'the positions cannot be read for now');
           waitMs = afterErrorMs;
-          if (whenAway === 'give-up' && postgresFailure(error) === 'away') for (const giveUp of givesUp) giveUp();
+          if (postgresFailure(error) === 'away') for (const listener of listeners) listener(null);
         }
         await pause(waitMs, signal);
       }
@@ -69,11 +70,13 @@ export function followPositions({ reader, clockAheadMs, whenAway, logger, signal
       const answer = Promise.withResolvers<Outcome>();
       const ended = AbortSignal.any([until, signal, AbortSignal.timeout(ms)]);
       const give = (): void => answer.resolve('no');
-      const away = (): void => answer.resolve('away');
-      givesUp.add(away);
       ended.addEventListener('abort', give, { once: true });
       if (ended.aborted) give();
       const following = follow((applied) => {
+        if (applied === null) {
+          if (whenAway === 'give-up') answer.resolve('away');
+          return;
+        }
         const reached = { offsets: applied.position, asOf: applied.asOf };
         if (hasReached(reached, asked)) answer.resolve('yes');
         else if (!knows(applied, asked)) answer.resolve('unknown');
@@ -82,7 +85,6 @@ export function followPositions({ reader, clockAheadMs, whenAway, logger, signal
         return await answer.promise;
       } finally {
         following[Symbol.dispose]();
-        givesUp.delete(away);
         ended.removeEventListener('abort', give);
       }
     },

@@ -1,10 +1,11 @@
 import { describeError, type Logger } from '#pipeline/index.ts';
 import { postgresFailure } from '../../http/postgres-failures.ts';
+import { Refused } from '../../resilience/guard.ts';
 import { Problem, type ProblemKind } from '../../http/problems.ts';
 
-/** What a client gets for an error of the read database; null for a fault of our own. What is not the client's is logged. */
+/** What a client gets for an error of the read database, or of the guard before it; null for a fault of our own. What is not the client's is logged. */
 export function modelProblemOf(error: unknown, logger: Logger): Problem | null {
-  switch (postgresFailure(error)) {
+  switch (error instanceof Refused ? 'away' : postgresFailure(error)) {
     case 'value':
       return new Problem('value-invalid', `A value does not fit its column: ${describeError(error)}.`);
     case 'timeout':

@@ -51,7 +51,7 @@ export function createMetrics(figures: () => Figures, guards: () => readonly Gua
   });
   const answers = new Counter({
     name: 'cdc_query_api_answers_total',
-    help: 'Answers with rows, by who gave them: read-model, last-answer or legacy.',
+    help: 'Answers with rows, by who gave them: read-model, last-answer, legacy or legacy-copy (a standby).',
     labelNames: ['source'],
     registers,
   });

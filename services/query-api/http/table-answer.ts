@@ -11,8 +11,8 @@ import type { Applied } from '../model/readings.ts';
 
 export type Asked = { readonly name: string; readonly key: readonly string[] | null; readonly parameters: URLSearchParams };
 
-/** Who answered. */
-export type AnswerSource = 'read-model' | 'last-answer' | 'legacy';
+/** Who answered. `legacy-copy`: a standby of the legacy database, or another server in its place. */
+export type AnswerSource = 'read-model' | 'last-answer' | 'legacy' | 'legacy-copy';
 
 export type TableAnswer = {
   readonly table: string;
@@ -24,7 +24,7 @@ export type TableAnswer = {
   /** Whether what was asked for by Min-Position is in it. */
   readonly isReached: boolean;
   readonly source: AnswerSource;
-  /** How long ago it was read. */
+  /** How long ago it was read, at the most: since its query was asked. */
   readonly ageMs: number;
 };
 

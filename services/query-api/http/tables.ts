@@ -11,7 +11,7 @@ import type { Reader } from '../model/reader.ts';
 import type { Authenticate } from '../../http/auth.ts';
 import { Problem } from '../../http/problems.ts';
 import { answerOf, etagOf, matches, noTable, queryOf, type Asked, type TableAnswer } from './table-answer.ts';
-import { positionOf, waitForPosition, type AskedPosition } from './wait-for-position.ts';
+import { positionOf, requireReached, waitForPosition, type AskedPosition } from './wait-for-position.ts';
 import { headersOf } from './freshness-headers.ts';
 import type { Metrics } from './metrics.ts';
 import { requireRead } from './scopes.ts';
@@ -24,6 +24,8 @@ export type TablesOptions = {
   readonly metrics: Metrics;
   readonly settings: QueryApiConfig;
   readonly staleAfterMs: number;
+  /** How far the clock of the source is ahead. */
+  readonly clockAheadMs: number;
   /** What answers when the read model cannot; null: nobody. */
   readonly fallback: Fallback | null;
   /** The server ends. */
@@ -76,7 +78,7 @@ async function answer(options: TablesOptions, request: FastifyRequest, reply: Fa
   metrics.gave(given.source);
   reply.headers({
     ...headersOf(given.applied, staleAfterMs),
-    ...(given.source === 'last-answer' ? { freshness: 'stale', age: String(Math.floor(given.ageMs / 1000)) } : {}),
+    ...(given.source === 'last-answer' ? { freshness: 'stale', age: String(Math.ceil(given.ageMs / 1000)) } : {}),
     ...(given.isReached ? {} : { 'position-reached': 'false' }),
     ...(given.link === null ? {} : { link: given.link }),
     'answered-by': given.source,
@@ -97,17 +99,19 @@ async function askModel(
   asked: Asked,
   position: AskedPosition | null,
 ): Promise<TableAnswer> {
-  const { reader, settings, fallback } = options;
-  const isReached = await waitForPosition(options, request, position);
+  const { reader, settings, fallback, clockAheadMs } = options;
+  await waitForPosition(options, request, position);
   const read = async (): Promise<TableAnswer> => {
     let query: ListQuery | null = null;
+    const askedAt = performance.now();
     const found = await reader.ask(asked.name, (table) => {
       query = queryOf(settings, table, asked);
       const makeQuestion = asked.key === null ? pageQuestion : rowQuestion;
       return makeQuestion({ from: qualified(reader.model, table.name) }, table, query, settings.maxAnswerBytes);
     });
     if (found === null || query === null) throw noTable(reader.model, asked.name);
-    return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: 0 };
+    const isReached = requireReached(position, found.reached, clockAheadMs);
+    return { ...answerOf(found, query, asked), isReached, source: 'read-model', ageMs: performance.now() - askedAt };
   };
   return fallback === null ? read() : fallback.model.run(read);
 }
@@ -120,26 +124,25 @@ async function stream(
   asked: Asked,
   expiresAt: number | null,
 ): Promise<FastifyReply> {
-  const { reader, streams, settings, staleAfterMs } = options;
+  const { reader, streams, settings, staleAfterMs, fallback } = options;
   for (const name of ['min-position', 'if-behind', 'cursor'])
     if (asked.parameters.has(name)) throw new Problem('bad-request', `${name}: not for a live stream.`);
-  const catalogue = await reader.catalogue();
-  const table = catalogue.tables.get(asked.name);
-  if (table === undefined) throw noTable(reader.model, asked.name);
-  tellTable(reply, table.name);
+  let topics: readonly string[] = [];
   const list = async (): Promise<Listed | null> => {
     const read = await reader.ask(asked.name, (now) =>
       pageQuestion({ from: qualified(reader.model, now.name) }, now, queryOf(settings, now, asked), settings.maxAnswerBytes),
     );
     if (read === null) return null;
+    topics = read.table.topics;
     const { limit } = queryOf(settings, read.table, asked);
     const rows = read.rows
       .slice(0, limit)
       .flatMap(([row, key]) => (typeof row === 'string' && typeof key === 'string' ? [{ key, json: row }] : []));
     return { rows, applied: read.applied };
   };
-  const first = await list();
+  const first = await (fallback === null ? list() : fallback.model.run(list));
   if (first === null) throw noTable(reader.model, asked.name);
+  tellTable(reply, asked.name);
   const sorted = new URLSearchParams(asked.parameters);
   sorted.sort();
   const name = JSON.stringify([asked.name, asked.key, sorted.toString()]);
@@ -154,7 +157,7 @@ async function stream(
     'x-accel-buffering': 'no',
   });
   request.raw.socket.setNoDelay(true);
-  streams.serve(reply.raw, { name, list, topics: table.topics, lastId: typeof lastId === 'string' ? lastId : null, expiresAt });
+  streams.serve(reply.raw, { name, list, topics, lastId: typeof lastId === 'string' ? lastId : null, expiresAt });
   return reply;
 }
 

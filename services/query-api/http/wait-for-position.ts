@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { QueryApiConfig } from '#pipeline/index.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
-import { parseWanted, type Wanted } from '../freshness/position.ts';
+import { hasReached, laterBy, parseWanted, type Reached, type Wanted } from '../freshness/position.ts';
 import { flag, single } from '../lists/list-query.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -40,17 +40,16 @@ export class PositionsAway extends Error {
 }
 
 /**
- * Waits until the model has reached the position.
+ * Waits until the model has reached the position, or the request takes an older answer.
  *
- * @returns false where it has not, and the request takes an older answer
  * @throws Problem position-not-reached, position-invalid; PositionsAway
  */
 export async function waitForPosition(
   { positions, metrics, settings, signal }: WaitOptions,
   request: FastifyRequest,
   position: AskedPosition | null,
-): Promise<boolean> {
-  if (position === null) return true;
+): Promise<void> {
+  if (position === null) return;
   const began = performance.now();
   using client = closed(request);
   const outcome = await positions.reached(position.wanted, settings.positionWaitMs, AbortSignal.any([signal, client.signal]));
@@ -58,15 +57,24 @@ export async function waitForPosition(
   if (outcome === 'away') throw new PositionsAway('the read model cannot be asked how far it is');
   if (outcome === 'unknown') throw new Problem('position-invalid', 'The position names a topic or partition that the model does not read.');
   if (outcome === 'no' && !position.takesOlder) throw notReached(settings.positionWaitMs);
-  return outcome === 'yes';
+}
+
+/**
+ * Whether the rows have what was waited for. Where another server answers by now, or the view is halted, they may not, though the model had.
+ *
+ * @throws Problem position-not-reached where they have not, and the request takes no older answer
+ */
+export function requireReached(position: AskedPosition | null, reached: Reached, clockAheadMs: number): boolean {
+  if (position === null || hasReached(reached, laterBy(clockAheadMs, position.wanted))) return true;
+  if (!position.takesOlder) throw new Problem('position-not-reached', `The rows are older than the position. ${takeOlder}`);
+  return false;
 }
 
 export function notReached(waitedMs: number): Problem {
-  return new Problem(
-    'position-not-reached',
-    `The model has not reached the position within ${waitedMs} ms. if-behind=stale takes an older answer.`,
-  );
+  return new Problem('position-not-reached', `The model has not reached the position within ${waitedMs} ms. ${takeOlder}`);
 }
+
+const takeOlder = 'if-behind=stale takes an older answer.';
 
 /** Nobody waits for a client that has gone. A connection has many requests after one another: none leaves a listener behind. */
 function closed({ raw: { socket } }: FastifyRequest): Disposable & { readonly signal: AbortSignal } {

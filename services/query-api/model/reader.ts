@@ -9,6 +9,7 @@ import {
   type ReadModelConfig,
 } from '#pipeline/index.ts';
 import { openPool, queryText, requireModel, unreachable, type TextRow } from '#read-model/index.ts';
+import type { Reached } from '../freshness/position.ts';
 import { readCatalogue, type Catalogue, type Table } from './catalogue.ts';
 import { appliedOf, clockSql, createReadings, originSql, takeReading, type Applied, type Reading } from './readings.ts';
 import { requireReader } from './role.ts';
@@ -28,6 +29,9 @@ export type Question = PageQuestion | RowQuestion;
 
 export type Read = { readonly rows: readonly TextRow[]; readonly applied: Applied };
 
+/** `reached`: what is surely in the rows, of all topics of the model. */
+type ModelRead = Read & { readonly reached: Reached };
+
 /** The model as the API reads it, as its role. */
 export type Reader = AsyncDisposable & {
   readonly model: string;
@@ -37,7 +41,7 @@ export type Reader = AsyncDisposable & {
    * Asks about a table; null when the model has none of this name. Whatever changes meanwhile (a switch to another version, a new column), the
    * answer is of one moment, and made by the table as it was then: the question is asked again where it was not.
    */
-  ask(name: string, question: (table: Table) => Question): Promise<(Read & { readonly table: Table }) | null>;
+  ask(name: string, question: (table: Table) => Question): Promise<(ModelRead & { readonly table: Table }) | null>;
   /** What the model had when it was read last, however long ago; null before the first time. */
   known(): Catalogue | null;
   /** How far all is applied, by a reading of now. */
@@ -146,13 +150,18 @@ async function readRows(
   question: Question,
   reading: Reading,
   prepared: Prepared,
-): Promise<Read | null> {
+): Promise<ModelRead | null> {
   const asked = question.kind === 'row' ? prepared.of(question.sql) : { text: pageText(model, question), name: undefined };
   const rows = await queryText(pool, asked.text, question.values, asked.name);
   const [origin, at] = rows[0] ?? [];
   if (origin !== reading.origin) return null;
   const applied = appliedOf(reading, table, BigInt(at ?? 0));
-  return { applied, rows: rows.filter((row) => row[2] !== null).map((row) => row.slice(question.kind === 'row' ? 2 : 3)) };
+  const offsets = reading.halted.has(table.name) ? applied.position : reading.position;
+  return {
+    applied,
+    reached: { offsets, asOf: applied.asOf },
+    rows: rows.filter((row) => row[2] !== null).map((row) => row.slice(question.kind === 'row' ? 2 : 3)),
+  };
 }
 
 function pageText(model: string, { sql, columns }: PageQuestion): string {

@@ -27,6 +27,7 @@ export type Reading = {
 /** How far what was read is applied, as it was before it was read. */
 export type Applied = {
   readonly fingerprint: string;
+  /** Of the table's topics; empty where that is not known. */
   readonly position: Position;
   /** µs since the epoch; null: not known. */
   readonly asOf: bigint | null;
@@ -128,14 +129,14 @@ export async function takeReading(database: Database, model: string): Promise<Re
   };
 }
 
-/** What a reading says of a table, at a time of the server's clock. A projection that is halted is as old as that. */
+/** What a reading says of a table, at a time of the server's clock. A projection that is halted is as old as that, and at no position. */
 export function appliedOf(reading: Reading, table: Pick<Table, 'name' | 'topics'> | null, at: bigint): Applied {
   const since = table === null ? undefined : reading.halted.get(table.name);
   const asOf = reading.asOf !== null && since !== undefined && since < reading.asOf ? since : reading.asOf;
   const behind = asOf === null || at < asOf ? 0n : at - asOf;
   return {
     fingerprint: reading.fingerprint,
-    position: table === null ? reading.position : positionOf(reading, table),
+    position: table === null ? reading.position : since === undefined ? positionOf(reading, table) : new Map(),
     asOf,
     stalenessMs: asOf === null ? null : (behind + 999n) / 1000n,
   };
