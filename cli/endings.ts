@@ -53,9 +53,9 @@ function onSignals(hear: (name: string) => void): void {
 }
 
 /** Ends the process when it has not ended by then. Keeps no process that could end by itself. */
-function exitAfter(graceMs: number, why: string): void {
+function exitAfter(afterMs: number, why: string): void {
   setTimeout(() => {
-    process.stderr.write(`${why}: still waiting for a server after ${graceMs / 1000} s; ending without it\n`);
+    process.stderr.write(`${why}: still waiting for a server after ${afterMs / 1000} s; ending without it\n`);
     process.exit(interrupted);
-  }, graceMs).unref();
+  }, afterMs).unref();
 }

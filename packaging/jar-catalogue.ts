@@ -1,8 +1,8 @@
+import { existsSync } from 'node:fs';
 import { glob, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
 import * as z from 'zod';
-import { hasCode } from '#stack/state/file.ts';
 
 /** Where packaging/jars.json is: what `npm run sums` has found out about each jar, so that nothing later needs Maven. */
 export const catalogueFile = join(import.meta.dirname, 'jars.json');
@@ -44,7 +44,7 @@ type Coordinates = { readonly group: string; readonly name: string; readonly ver
 /** Of the pom, else of the nearest parent that names any. */
 async function licencesOf(root: string, { group, name, version }: Coordinates, depth = 0): Promise<string[]> {
   const file = join(root, ...group.split('.'), name, version, `${name}-${version}.pom`);
-  const pom = await readFile(file, 'utf8').catch((error: unknown) => (hasCode(error, 'ENOENT') ? '' : Promise.reject(error)));
+  const pom = existsSync(file) ? await readFile(file, 'utf8') : '';
   const [, own = ''] = /<licenses>(?<own>[^]*?)<\/licenses>/.exec(pom) ?? [];
   const names = [...own.matchAll(/<name>(?<name>[^]*?)<\/name>/g)].map(([, text = '']) => spdx(text.replaceAll(/\s+/g, ' ').trim()));
   if (names.length > 0) return [...new Set(names)];

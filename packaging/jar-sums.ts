@@ -6,8 +6,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { sumsFile, sumsOf } from '#stack/servers/jar-sums.ts';
-import { jarSets, pomsFolder, resolveInto } from '#stack/servers/jars.ts';
+import { jarSets, pomsFolder, resolveInto, sumsFile, sumsOf } from '#stack/index.ts';
 import { catalogueFile, readRepository, type Jar } from './jar-catalogue.ts';
 
 const asked = process.argv.slice(2);

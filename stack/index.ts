@@ -7,7 +7,8 @@
  *
  * Leaves to others: tables, connectors, topics. It makes roles and databases as a DBA would, and no more.
  */
-export { resolveJars } from './servers/jars.ts';
+export { sumsFile, sumsOf } from './servers/jar-sums.ts';
+export { jarSets, pomsFolder, resolveInto, resolveJars } from './servers/jars.ts';
 export { requireJava } from './servers/java.ts';
 export { hasMariadb } from './servers/mariadb-files.ts';
 export { startMain, type MainOptions, type MainProcess } from './processes/main-process.ts';

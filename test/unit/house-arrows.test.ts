@@ -204,7 +204,7 @@ test('a folder that the configuration does not know yet may import pipeline/ onl
 });
 
 test('the arrows name every folder of sources that there is', () => {
-  // cli/ is cli.ts's own; packaging/ only builds the npm package.
+  // cli/ is cli.ts's own; packaging/ only makes what a release consists of.
   const known: ReadonlySet<string> = new Set(['cli', 'packaging', ...folders]);
   const there = readdirSync(repositoryRoot, { withFileTypes: true }).filter(
     (entry) => entry.isDirectory() && !/^\.|^node_modules$/.test(entry.name),

@@ -49,16 +49,16 @@ test('every package and jar has a licence of the list', async () => {
   assert.deepEqual(licenceProblems([...npmLicences(lock), ...jarLicences(await readCatalogue())]), []);
 });
 
+/** Of a lock with one package. */
+const problemsOf = (license: unknown): readonly string[] =>
+  licenceProblems(npmLicences(JSON.stringify({ packages: { '': {}, 'node_modules/a/node_modules/@b/c': { version: '1.0.0', license } } })));
+
 test('a licence that is not in the list, none, and half of an expression are found', () => {
-  const of = (license: unknown): readonly string[] =>
-    licenceProblems(
-      npmLicences(JSON.stringify({ packages: { '': {}, 'node_modules/a/node_modules/@b/c': { version: '1.0.0', license } } })),
-    );
   for (const good of ['MIT', '(MIT OR GPL-3.0-only)', '(MIT AND Zlib)', [{ type: 'Public Domain' }, { type: 'MIT' }]])
-    assert.deepEqual(of(good), []);
-  assert.deepEqual(of('AGPL-3.0-only'), ['@b/c 1.0.0: AGPL-3.0-only is not allowed (packaging/licences.ts)']);
-  assert.deepEqual(of(undefined), ['@b/c 1.0.0: names no licence (packaging/licences.ts)']);
-  assert.equal(of('(MIT AND GPL-3.0-only)').length, 1);
+    assert.deepEqual(problemsOf(good), []);
+  assert.deepEqual(problemsOf('AGPL-3.0-only'), ['@b/c 1.0.0: AGPL-3.0-only is not allowed (packaging/licences.ts)']);
+  assert.deepEqual(problemsOf(undefined), ['@b/c 1.0.0: names no licence (packaging/licences.ts)']);
+  assert.equal(problemsOf('(MIT AND GPL-3.0-only)').length, 1);
   const jar = { sha256: '', group: 'org.example', name: 'x', version: '1', licences: ['SSPL-1.0'] };
   assert.deepEqual(licenceProblems(jarLicences([jar])), ['org.example:x 1: SSPL-1.0 is not allowed (packaging/licences.ts)']);
 });
