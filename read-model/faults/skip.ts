@@ -2,7 +2,7 @@ import { CdcError, type Logger, type PipelineConfig } from '#pipeline/index.ts';
 import { inTransaction, openPool, queryText, text } from '../database.ts';
 import { requireMigrated } from '../migrate.ts';
 import { readDatabaseConfig, requireModel, requireReadModel } from '../model-config.ts';
-import { skipOptions } from '../consume/unreadable.ts';
+import { skipOptions } from './wording.ts';
 
 export type SkipRange = {
   readonly topic: string;
