@@ -168,6 +168,7 @@ function gap({ lost }: Wording, schema: string, place: TopicPartition, expected:
     schema,
     place,
     `topic ${place.topic}, partition ${place.partition}: offset ${expected} is to be applied next, but Kafka now begins at offset ${low}`,
+    low,
   );
 }
 

@@ -43,6 +43,8 @@ export type ReaderContext = {
   /** What an event that cannot be applied does to the model. */
   readonly onPoison: 'park' | 'stop';
   readonly wording?: Wording | undefined;
+  /** While one partition halts before an event, the others of its topic pause too. Default: yes, a mirror is of them all. */
+  readonly haltsTogether?: boolean | undefined;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Called with the error that ends the whole model. */
@@ -201,7 +203,7 @@ export class PartitionReader<Events> implements Reader {
       if (isAhead(batch, batch.fetchedFrom, holding.submittedTo, logger)) return turnDown();
     }
     const halted = this.#halts.of(batch);
-    if (halted === 'table') {
+    if (halted === 'table' && this.#context.haltsTogether !== false) {
       await this.#halts.load();
       control.pause(retryAfterMs);
       return turnDown();

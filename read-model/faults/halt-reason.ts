@@ -14,6 +14,7 @@ const selfExplaining: ReadonlySet<string> = new Set([
   'READ_MODEL_LOCKED',
   'CONSUMER_EVENTS_LOST',
   'CONSUMER_TOPIC_REPLACED',
+  'CONSUMER_PARKED_FULL',
   'REGISTRY_UNREACHABLE',
   'REGISTRY_REFUSED',
 ]);

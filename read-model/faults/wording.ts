@@ -8,10 +8,11 @@ export type Wording = {
   readonly halted: ErrorCode;
   /** Something passes, and has not yet. */
   readonly triesAgain: ErrorCode;
+  readonly parkedFull: ErrorCode;
   /** The topic is not the one that the position was taken from. */
   readonly replaced: (schema: string, place: TopicPartition, why: string) => CdcError;
   /** Kafka has deleted what was to come next. */
-  readonly lost: (schema: string, place: TopicPartition, why: string) => CdcError;
+  readonly lost: (schema: string, place: TopicPartition, why: string, low: bigint) => CdcError;
   /** What passes over a batch that nobody can read. */
   readonly skip: (schema: string, batch: Omit<UnreadableBatch, 'error' | 'fetchedFrom'>) => string;
 };
@@ -19,6 +20,7 @@ export type Wording = {
 export const readModelWording: Wording = {
   halted: 'READ_MODEL_HALTED',
   triesAgain: 'READ_MODEL_TRIES_AGAIN',
+  parkedFull: 'READ_MODEL_PARKED_FULL',
   replaced: (schema, _place, why) =>
     new CdcError('READ_MODEL_TOPIC_REPLACED', why, {
       remedy:
