@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { installPackage, type InstalledPackage } from '#test/support/installed-package.ts';
-import { AsyncStack, SyncStack } from '../../cli/node-22.ts';
+import { AsyncStack, SyncStack } from '#pipeline/disposable-stacks.ts';
 
 const minimal = `legacyDb:
   host: localhost
@@ -59,7 +59,7 @@ describe('the package, installed from its tarball in an empty folder', () => {
 
   test('has every file that the program reads at run time', async () => {
     const wanted: string[] = ['pipeline.yaml', 'pipeline.schema.json'];
-    for (const folder of ['connectors', 'legacy-db', 'read-model', 'stack', 'services', 'projections']) {
+    for (const folder of ['connectors', 'legacy-db', 'read-model', 'sdk', 'stack', 'services', 'projections']) {
       const found = await readdir(join(repositoryRoot, folder), { recursive: true, withFileTypes: true });
       for (const entry of found) {
         if (entry.isFile() && !/\.(?:ts|md)$/.test(entry.name))
