@@ -2,7 +2,7 @@
  * Lets the compiled program run on Node 22: refuses what is older, and adds what 22 lacks of the language (24 has it all). Imported before everything
  * else. Imports nothing that a Node that is too old cannot load.
  */
-import '#pipeline/disposable-stacks.ts';
+import { addDisposableStacks } from '#pipeline/disposable-stacks.ts';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
@@ -15,3 +15,5 @@ if (!fits) {
   );
   process.exit(69);
 }
+
+addDisposableStacks();

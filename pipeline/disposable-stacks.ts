@@ -1,6 +1,5 @@
 /**
- * Adds what Node 22 lacks of the language and the package uses: its stacks of what is to be disposed (24 has them). Imported by every entry that uses them,
- * before everything else. Imports nothing itself.
+ * What Node 22 lacks of the language and the package uses: its stacks of what is to be disposed (24 has them). Every entry that uses them adds them first.
  */
 
 /** The language's own `await using` ends them: the last first, all of them, with the errors of each. */
@@ -111,6 +110,9 @@ export class SyncStack implements DisposableStack {
   }
 }
 
-for (const [name, value] of Object.entries({ AsyncDisposableStack: AsyncStack, DisposableStack: SyncStack })) {
-  if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+/** Adds the stacks where the language has none. Harmless to repeat. */
+export function addDisposableStacks(): void {
+  for (const [name, value] of Object.entries({ AsyncDisposableStack: AsyncStack, DisposableStack: SyncStack })) {
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  }
 }

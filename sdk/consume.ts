@@ -1,4 +1,5 @@
 import { eventDecoder } from '#change-events/index.ts';
+import { addDisposableStacks } from '#pipeline/disposable-stacks.ts';
 import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
 import { CdcError, createLogger, describeError, pause, type Logger } from '#pipeline/index.ts';
 import { Pool, type PoolConfig } from 'pg';
@@ -38,6 +39,7 @@ type AnyTables = Readonly<Record<string, Change>>;
  */
 export async function consume<T extends Tables = AnyTables>(options: ConsumeOptions<T>): Promise<Consumer>;
 export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consumer> {
+  addDisposableStacks();
   const settings = readSettings(options);
   const logger = (options.logger ?? createLogger('cdc-consumer')).child({ group: settings.group });
   const lifetime = createLifetime();

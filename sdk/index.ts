@@ -4,8 +4,6 @@
  * Promises: each change has its effect exactly once, through crashes, rebalances and stale instances; the changes of a key come in their order; none is
  * left out silently: it is handled, parked, or its partition halts by name. Uses the read model's engine, and leaves capture to others.
  */
-import '#pipeline/disposable-stacks.ts';
-
 export { consume } from './consume.ts';
 export type { Tx } from './apply/guard.ts';
 export { Poison, type AnyChange, type Change, type ChangePlace, type ChangeRow, type ChangeValue } from './changes/change.ts';

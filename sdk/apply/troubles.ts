@@ -1,4 +1,5 @@
 import type { TopicPartition } from '#kafka/port.ts';
+import { nameOf } from '#read-model/engine/index.ts';
 
 /** Why a partition is handed over again. */
 export type Trouble = {
@@ -22,7 +23,6 @@ export type Troubles = {
 
 export function createTroubles(): Troubles {
   const troubles = new Map<string, Trouble>();
-  const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
   return {
     report(place, { waitMs, ...trouble }) {
       const known = troubles.get(nameOf(place));

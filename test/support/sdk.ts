@@ -43,9 +43,13 @@ export async function recordOne(change: Change, tx: Parameters<Handle>[1]): Prom
   await tx.query('INSERT INTO effects (place, change) VALUES ($1, $2)', [`${change.partition}/${change.offset}`, effectOf(change)]);
 }
 
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
 /** A change in one line. */
 export function effectOf({ op, key, after }: Change): string {
-  return `${op} ${JSON.stringify(key)} ${after === null ? '-' : String(after['status'])}`;
+  return `${op} ${JSON.stringify(key)} ${after === null ? '-' : textOf(after['status'])}`;
 }
 
 export async function createService({
@@ -126,9 +130,12 @@ export async function createService({
   };
 }
 
+function changesOf(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => line.slice(line.indexOf(' ') + 1));
+}
+
 /** Every change of the topic, once, each partition in its order, whatever the order among partitions. */
 export function assertEqualsLog(effects: readonly string[], expected: readonly string[]): void {
-  const changesOf = (lines: readonly string[]): readonly string[] => lines.map((line) => line.slice(line.indexOf(' ') + 1));
   const byPartition = Map.groupBy(effects, (line) => line.slice(0, line.indexOf('/')));
   for (const lines of byPartition.values()) {
     const offsets = lines.map((line) => Number(line.slice(line.indexOf('/') + 1, line.indexOf(' '))));
