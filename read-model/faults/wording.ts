@@ -37,10 +37,7 @@ export const readModelWording: Wording = {
 };
 
 /** The options of `cdc read-model skip` that pass over a batch; what is passed over is checked against them. */
-export function skipOptions(
-  schema: string,
-  { topic, partition, offset, nextOffset }: Omit<UnreadableBatch, 'error' | 'fetchedFrom'>,
-): string {
+function skipOptions(schema: string, { topic, partition, offset, nextOffset }: Omit<UnreadableBatch, 'error' | 'fetchedFrom'>): string {
   return `--model ${schema} --topic ${topic} --partition ${partition} --from ${offset} --to ${nextOffset}`;
 }
 

@@ -18,6 +18,7 @@ kafka:
 /** What an author of a service writes: every entry, its values and its types. */
 const service = `import { eventDecoder, formatTableId, topicName, type ChangeEvent, type EventDecoder } from 'legacy-cdc-bridge/change-events';
 import { CdcError, type ErrorCode } from 'legacy-cdc-bridge/errors';
+import { consume, Poison, type Change, type Consumer } from 'legacy-cdc-bridge/sdk';
 import manifest from 'legacy-cdc-bridge/package.json' with { type: 'json' };
 import schema from 'legacy-cdc-bridge/pipeline.schema.json' with { type: 'json' };
 
@@ -31,6 +32,23 @@ try {
 } catch (error) {
   if (error instanceof CdcError) code = error.code;
 }
+type OrdersChange = Change<{ readonly id: bigint; readonly status: string }, { readonly id: bigint }>;
+const start = (): Promise<Consumer> =>
+  consume<{ orders: OrdersChange }>({
+    kafka: { brokers: ['localhost:9092'] },
+    group: 'billing',
+    topics: { orders: 'log.public.orders' },
+    database: { host: 'localhost' },
+    async handle(changes, tx, { signal }) {
+      for (const change of changes) {
+        if (change.name !== 'orders' || signal.aborted) continue;
+        if (change.op === 'update') await tx.query('SELECT $1', [change.after.status, change.before?.id, change.key.id]);
+        // @ts-expect-error A delete has no row after it.
+        if (change.op === 'delete') throw new Poison(change, change.after.status);
+      }
+    },
+  });
+if (typeof start !== 'function') throw new TypeError('unreachable');
 // @ts-expect-error Types are there: a topic's name is no number.
 const wrong: number = topicName('log', { schema: 'public', table: 'orders' });
 process.stdout.write(\`\${typeof wrong} \${formatTableId({ schema: 'public', table: 'orders' })} \${String(event?.after?.['id'])} \${code} \${manifest.version} \${typeof schema}\`);
@@ -55,6 +73,15 @@ describe('the package, installed from its tarball in an empty folder', () => {
         /^(?:test|bench|docs|packaging|containers|\.)|\.test\.|(?<!\.d)\.ts$|\.map$|tsconfig/.test(file) || /node_modules/.test(file),
     );
     assert.deepEqual(unwanted, []);
+  });
+
+  test('no declaration mentions a Kafka client', async () => {
+    const declarations = installed.files.filter((file) => file.endsWith('.d.ts'));
+    assert.ok(declarations.includes('sdk/index.d.ts'));
+    for (const file of declarations) {
+      const text = await readFile(join(installed.folder, 'node_modules', 'legacy-cdc-bridge', file), 'utf8');
+      assert.doesNotMatch(text, /from ['"](?:kafkajs|@platformatic)|import\(['"](?:kafkajs|@platformatic)/, file);
+    }
   });
 
   test('has every file that the program reads at run time', async () => {

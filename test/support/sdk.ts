@@ -48,7 +48,7 @@ function textOf(value: unknown): string {
 }
 
 /** A change in one line. */
-export function effectOf({ op, key, after }: Change): string {
+function effectOf({ op, key, after }: Change): string {
   return `${op} ${JSON.stringify(key)} ${after === null ? '-' : textOf(after['status'])}`;
 }
 
