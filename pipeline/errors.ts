@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { maskUrls } from './config/mask.ts';
 import type { CatalogueEntry } from './error-catalogue/entry.ts';
 import { connectorErrors } from './error-catalogue/connectors.ts';
+import { consumerErrors } from './error-catalogue/consumer.ts';
 import { generalErrors } from './error-catalogue/general.ts';
 import { pollerErrors } from './error-catalogue/poller.ts';
 import { readSideErrors } from './error-catalogue/read-side.ts';
@@ -20,6 +21,7 @@ export const errorCatalogue = {
   ...pollerErrors,
   ...connectorErrors,
   ...readSideErrors,
+  ...consumerErrors,
   ...schemaErrors,
   ...serviceErrors,
   ...stackErrors,

@@ -67,6 +67,22 @@ function prepareWith(sql: string): (client: PoolClient, done: (error?: Error) =>
  * when it throws. A connection that failed is not used again.
  */
 export async function inTransaction<T>(pool: Pool, schema: string, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  return transaction(pool, `${beginning}; SET LOCAL search_path = ${escapeIdentifier(schema)}`, work);
+}
+
+/** Each statement must see what committed before it: the order view relies on that once it holds its lock. */
+export const beginning = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE';
+
+/**
+ * A transaction that begins with the SQL of `begin`: committed when `work` resolves, rolled back when it throws. A connection that failed is not used
+ * again; nor is one that `isGivenUp` says was left in the middle of something: it is ended, and the server rolls back.
+ */
+export async function transaction<T>(
+  pool: Pool,
+  begin: string,
+  work: (client: PoolClient) => Promise<T>,
+  isGivenUp: (error: unknown) => boolean = () => false,
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   const onError = (error: Error): void => {
@@ -74,16 +90,18 @@ export async function inTransaction<T>(pool: Pool, schema: string, work: (client
   };
   client.on('error', onError);
   try {
-    // Each statement must see what committed before it: the order view relies on that once it holds its lock.
-    await client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL search_path = ${escapeIdentifier(schema)}`);
+    await client.query(begin);
     const result = await work(client);
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    try {
-      await client.query('ROLLBACK');
-    } catch (rollbackError) {
-      broken ??= rollbackError instanceof Error ? rollbackError : new Error(String(rollbackError));
+    if (isGivenUp(error)) broken ??= new Error('given up', { cause: error });
+    else {
+      try {
+        await client.query('ROLLBACK');
+      } catch (rollbackError) {
+        broken ??= rollbackError instanceof Error ? rollbackError : new Error(String(rollbackError));
+      }
     }
     throw error;
   } finally {

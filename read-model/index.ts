@@ -10,6 +10,17 @@ export { wantedMirrors, type WantedMirror } from './mirrors/plan/wanted-mirrors.
 export { inTransaction, openPool, queryText, qualified, unreachable, type Database, type TextRow } from './database.ts';
 export { haltedPartitions } from './faults/halts.ts';
 export { describeFreshness, readFreshness } from './freshness/read-freshness.ts';
+export {
+  formatPosition,
+  hasReached,
+  laterBy,
+  parseWanted,
+  positionMost,
+  type Reached,
+  readOffsets,
+  type Position,
+  type Wanted,
+} from './freshness/position.ts';
 export { migrate, requireMigrated, type Migrated } from './migrate.ts';
 export { createReadModelMetrics } from './monitoring/metrics.ts';
 export { loadMirrors } from './mirrors/mirror-catalogue.ts';

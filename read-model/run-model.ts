@@ -1,13 +1,14 @@
 import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, pause, unlessAborted, type Logger } from '#pipeline/index.ts';
+import { CdcError, pause, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { createBatchScheduler } from './apply/batch-scheduler.ts';
 import type { TargetModel } from './apply/write-changes.ts';
 import type { Mirror } from './mirrors/mirror.ts';
 import type { ModelState } from './monitoring/model-states.ts';
 import { openMirrors, type Mirrors } from './mirrors/mirrors.ts';
-import { PartitionReader, type Reader, type ReaderContext } from './consume/partition-reader.ts';
-import { retrying } from './retry.ts';
+import { mirrorSink, type MirrorContext } from './apply/mirror-sink.ts';
+import { joinUntilMoreTopics, PositionsMovedError } from './consume/membership.ts';
+import { PartitionReader } from './consume/partition-reader.ts';
 import { createStopReporter } from './faults/stops.ts';
 import { schemaWaits } from './consume/schema-waits.ts';
 import { waitForNewTopics } from './consume/topics.ts';
@@ -39,9 +40,6 @@ const tryAgainMs = 2000;
 
 /** Partitions whose events are decoded and applied together. */
 const concurrency = 16;
-
-/** Compressed; what a fetch holds is in memory as a whole, and events often compress to a tenth. */
-const fetchBounds = { maxBytesPerPartition: 512 * 1024, maxBytes: 2 * 1024 * 1024 };
 
 /**
  * Consumes one model's topics until `signal` is aborted. Starts with the topics that exist and joins again when another appears; outlives
@@ -93,87 +91,46 @@ async function consumeUntilMoreTopics(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const { schema, decoder, kafka, admin, pool, logger } = run;
-  const ended = new AbortController();
-  const membership = AbortSignal.any([signal, ended.signal]);
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => undefined);
-  const topics = topicsOf(run, mirrors);
-  const context: ReaderContext = {
-    schema,
-    fingerprint: run.fingerprint,
-    pool,
-    admin,
-    scheduler: createBatchScheduler(pool, run, logger, membership),
-    mirrors,
-    decoder,
-    schemas: schemaWaits({ pool, schema, decoder, logger, signal: membership }),
-    onPoison: run.parkMost === undefined ? 'stop' : 'park',
-    mismatches: run.mismatches ?? 'park',
-    logger,
-    signal: membership,
-    onFailure: failed.reject,
-  };
-  try {
-    await using consumer = await retrying(`joining group ${run.groupId}`, logger, signal, async () => {
-      const joined = await kafka.consumer({
-        groupId: run.groupId,
-        topics: present,
-        concurrency,
-        ...fetchBounds,
-        ...handlersOf(
-          run.consistency === 'row'
-            ? new PartitionReader(context)
-            : new TransactionReader({
-                ...context,
-                boundaryTopic: boundaryTopic(run.topicPrefix),
-                bufferBytes: run.bufferBytes,
-                onStale: () => failed.reject(new PositionsMovedError()),
-              }),
-        ),
-      });
-      // Whoever waited for it has let go meanwhile: nobody else would end it.
-      if (signal.aborted) await joined[Symbol.asyncDispose]();
-      return joined;
-    });
-    logger.info({ schema, topics: present, group: run.groupId }, 'read model consumes');
-    run.onState?.('consuming');
-    const more = present.length === topics.length ? [] : [waitForNewTopics(admin, topics, present, logger, membership)];
-    try {
-      return await unlessAborted(Promise.race([closedEarly(consumer.closed), failed.promise, ...more]), signal);
-    } finally {
-      run.onState?.('joining');
-      // Before the consumer is disposed: what waits for the database lets go, and its batches count as not applied.
-      ended.abort();
-      for (const promise of more) promise.catch(() => undefined);
-    }
-  } catch (error) {
-    if (error instanceof PositionsMovedError) return present;
-    if (!(error instanceof CdcError) || (error.code !== 'KAFKA_UNREACHABLE' && error.code !== 'TOPIC_MISSING')) throw error;
-    logger.warn({ schema, reason: error.message }, 'the read model lost Kafka; joining again');
-    return [];
-  }
-}
-
-function handlersOf(reader: Reader): Reader {
-  return {
-    onAssigned: (assignment) => reader.onAssigned(assignment),
-    onBatch: (batch, control) => reader.onBatch(batch, control),
-    onUnreadable: (batch, control) => reader.onUnreadable(batch, control),
-    onPassed: (passed) => reader.onPassed(passed),
-  };
+  return joinUntilMoreTopics(
+    {
+      name: schema,
+      groupId: run.groupId,
+      topics: topicsOf(run, mirrors),
+      concurrency,
+      kafka,
+      admin,
+      logger,
+      onJoined: (joined) => run.onState?.(joined ? 'consuming' : 'joining'),
+      reader: (membership, onFailure) => {
+        const context: MirrorContext = {
+          schema,
+          fingerprint: run.fingerprint,
+          pool,
+          admin,
+          scheduler: createBatchScheduler(pool, run, logger, membership),
+          mirrors,
+          decoder,
+          schemas: schemaWaits({ pool, schema, decoder, logger, signal: membership }),
+          onPoison: run.parkMost === undefined ? 'stop' : 'park',
+          mismatches: run.mismatches ?? 'park',
+          logger,
+          signal: membership,
+          onFailure,
+        };
+        if (run.consistency === 'row') return new PartitionReader(context, mirrorSink(context));
+        return new TransactionReader({
+          ...context,
+          boundaryTopic: boundaryTopic(run.topicPrefix),
+          bufferBytes: run.bufferBytes,
+          onStale: () => onFailure(new PositionsMovedError()),
+        });
+      },
+    },
+    present,
+    signal,
+  );
 }
 
 function topicsOf({ consistency, topicPrefix }: ModelRun, { topics }: Mirrors): readonly string[] {
   return consistency === 'row' ? topics : [...topics, boundaryTopic(topicPrefix)];
-}
-
-/** Positions were moved by somebody else; to join again reads them again. */
-class PositionsMovedError extends Error {
-  override readonly name = 'PositionsMovedError';
-}
-
-/** A consumer ends by failing or by being disposed; nobody else disposes ours. */
-async function closedEarly(closed: Promise<void>): Promise<never> {
-  await closed;
-  throw new Error('the consumer was closed by somebody else');
 }

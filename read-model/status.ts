@@ -12,9 +12,8 @@ import { parkedCounts } from './parking/parked-events.ts';
 import { listVersions, readVersion, type Stop } from './rebuild/versions.ts';
 import { projectionFaults, type ProjectionFault } from './views/projection-faults.ts';
 
-/** How far one partition of one model is behind Kafka. Offsets count control records too, so `lag` is an upper bound of events. */
-export type PartitionStatus = {
-  readonly model: string;
+/** How far one partition is behind Kafka. Offsets count control records too, so `lag` is an upper bound of events. */
+export type PartitionProgress = {
   readonly topic: string;
   readonly partition: number;
   readonly appliedOffset: bigint;
@@ -25,12 +24,17 @@ export type PartitionStatus = {
   readonly appliedAt: string;
   /** Events below `appliedOffset` that are parked, so not in the tables. */
   readonly parked: number;
+  /** Why the partition halts: see docs/read-model.md. Null when it does not. */
+  readonly halted: Omit<Halt, keyof TopicPartition> | null;
+};
+
+/** {@link PartitionProgress} of one model. */
+export type PartitionStatus = PartitionProgress & {
+  readonly model: string;
   /** What becomes visible at once: the changes of a row, or of a source transaction. */
   readonly consistency: 'row' | 'transaction';
   /** With consistency `transaction`: source transactions of the model that were seen in parts after all. */
   readonly tornTransactions: bigint;
-  /** Why the partition halts: see docs/read-model.md. Null when it does not. */
-  readonly halted: Omit<Halt, keyof TopicPartition> | null;
   /** The model's version that serves. */
   readonly version: number;
   /** Why the process that applied the model has given it up; null when it has not. */
@@ -90,10 +94,14 @@ export async function readModelStatus(
 type OfModel = Pick<PartitionStatus, 'model' | 'version' | 'consistency' | 'tornTransactions' | 'stopped'>;
 
 async function partitionsOf(pool: Pool, admin: KafkaAdmin, ofModel: OfModel): Promise<readonly PartitionStatus[]> {
-  const { model } = ofModel;
-  const applied = await appliedOffsets(pool, model);
-  const parked = await parkedCounts(pool, model);
-  const halts = new Map((await haltedPartitions(pool, model)).map(({ topic, partition, ...halt }) => [`${topic}/${partition}`, halt]));
+  return (await partitionProgress(pool, admin, ofModel.model)).map((progress) => ({ ...progress, ...ofModel }));
+}
+
+/** The partitions that were claimed once for the positions in `schema`. */
+export async function partitionProgress(pool: Pool, admin: KafkaAdmin, schema: string): Promise<readonly PartitionProgress[]> {
+  const applied = await appliedOffsets(pool, schema);
+  const parked = await parkedCounts(pool, schema);
+  const halts = new Map((await haltedPartitions(pool, schema)).map(({ topic, partition, ...halt }) => [`${topic}/${partition}`, halt]));
   const ends = await endOffsets(admin, new Set(applied.map(({ topic }) => topic)));
   return applied.map(({ topic, partition, nextOffset, updatedAt }) => {
     const place = `${topic}/${partition}`;
@@ -107,7 +115,6 @@ async function partitionsOf(pool: Pool, admin: KafkaAdmin, ofModel: OfModel): Pr
       appliedAt: updatedAt,
       parked: parked.get(place) ?? 0,
       halted: halts.get(place) ?? null,
-      ...ofModel,
     };
   });
 }

@@ -1,7 +1,8 @@
 import { CdcError, describeError, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { writeChanges, StaleMirrorError, type TargetModel } from './write-changes.ts';
-import { commitBatches, StalePositionError } from './commit-batches.ts';
+import { commitBatches } from './commit-batches.ts';
+import { nameOf, StalePositionError } from './positions.ts';
 import { upTo, type PartitionBatch } from './partition-batch.ts';
 import { inapplicable } from '../decode/change-reader.ts';
 import { createCopyTrials } from '../mirrors/copy-trials.ts';
@@ -84,7 +85,7 @@ export function createBatchScheduler(pool: Pool, schema: TargetModel, logger: Lo
       for (const { result } of group) result.resolve('applied');
     } catch (error) {
       if (error instanceof StalePositionError) {
-        await settle(group, 'stale', (batch) => error.stale.includes(batch));
+        await settle(group, 'stale', (batch) => error.stale.some((one) => nameOf(one) === nameOf(batch)));
       } else if (error instanceof StaleMirrorError) {
         await settle(
           group,

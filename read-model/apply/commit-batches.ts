@@ -2,22 +2,10 @@ import type { PartitionBatch } from './partition-batch.ts';
 import type { Pool } from 'pg';
 import { applyOrPark } from './apply-or-park.ts';
 import type { TargetModel } from './write-changes.ts';
-import { inTransaction, queryText, text, type Database } from '../database.ts';
-
+import { inTransaction, type Database } from '../database.ts';
+import { movePositions } from './positions.ts';
 import type { Parking } from '../parking/parked-events.ts';
-
 import { refuseHalted } from '../faults/halts.ts';
-
-/** Somebody else has moved (or taken) these partitions: nothing of the transaction was applied. */
-export class StalePositionError extends Error {
-  override readonly name = 'StalePositionError';
-  readonly stale: readonly PartitionBatch[];
-
-  constructor(stale: readonly PartitionBatch[]) {
-    super(`stale position of ${stale.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')}`);
-    this.stale = stale;
-  }
-}
 
 /**
  * Applies batches of different partitions in one transaction: positions by compare-and-set, mirrors, views, parked events, apply log. All
@@ -38,26 +26,6 @@ export async function commitBatches(
     const parked = await applyOrPark(client, model, batches, parkFailing);
     await logBatches(client, batches, parked);
   });
-}
-
-async function movePositions(client: Database, batches: readonly PartitionBatch[]): Promise<void> {
-  const moved = await queryText(
-    client,
-    `UPDATE applied_offsets a SET next_offset = b.next_offset, updated_at = clock_timestamp()
-       FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) AS b (topic, partition, expected, epoch, next_offset)
-      WHERE a.topic = b.topic AND a.partition = b.partition AND a.next_offset = b.expected AND a.epoch = b.epoch
-      RETURNING a.topic, a.partition`,
-    [
-      batches.map(({ topic }) => topic),
-      batches.map(({ partition }) => partition),
-      batches.map(({ expectedOffset }) => String(expectedOffset)),
-      batches.map(({ epoch }) => String(epoch)),
-      batches.map(({ nextOffset }) => String(nextOffset)),
-    ],
-  );
-  if (moved.length === batches.length) return;
-  const done = new Set(moved.map((row) => `${text(row, 0)}/${text(row, 1)}`));
-  throw new StalePositionError(batches.filter(({ topic, partition }) => !done.has(`${topic}/${partition}`)));
 }
 
 /** Last of all, so that `applied_at` is as near to the commit as it can be. */

@@ -4,7 +4,9 @@ import { CdcError } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import { inTransaction, queryText, qualified, text, type Database } from '../database.ts';
 import type { CutPartition } from '../consume/beginnings.ts';
+import { readModelWording, type Wording } from '../faults/wording.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
+import type { PositionMove } from './partition-batch.ts';
 
 export function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
@@ -49,6 +51,7 @@ export type Claimed = {
  * than their position was taken from, or ends before it (READ_MODEL_TOPIC_REPLACED).
  *
  * @param fingerprint of the projections that the caller keeps views by
+ * @param wording of what is refused
  * @throws CdcError READ_MODEL_PROJECTIONS_CHANGED when the version that serves now has others
  */
 export async function claimPartitions(
@@ -57,6 +60,7 @@ export async function claimPartitions(
   admin: KafkaAdmin,
   partitions: readonly TopicPartition[],
   fingerprint: string,
+  wording: Wording = readModelWording,
 ): Promise<Claimed> {
   const topics = [...new Set(partitions.map(({ topic }) => topic))];
   // Before the offsets: one of a topic that was made again in between is never stored beside the id of a later one.
@@ -97,9 +101,9 @@ export async function claimPartitions(
   const refused = positions.flatMap((position) => {
     const { topic, partition, nextOffset, topicId } = position;
     const error =
-      otherTopic(schema, position, topicId, ids.get(topic) ?? null) ??
-      endsBefore(schema, position, nextOffset, find(after, position)?.high ?? 0n) ??
-      gap(schema, position, nextOffset, find(before, position)?.low ?? 0n);
+      otherTopic(wording, schema, position, topicId, ids.get(topic) ?? null) ??
+      endsBefore(wording, schema, position, nextOffset, find(after, position)?.high ?? 0n) ??
+      gap(wording, schema, position, nextOffset, find(before, position)?.low ?? 0n);
     return error === null ? [] : [{ topic, partition, offset: nextOffset, error }];
   });
   const isRefused = ({ topic, partition }: TopicPartition): boolean =>
@@ -107,31 +111,28 @@ export async function claimPartitions(
   return { positions: positions.filter((position) => !isRefused(position)), refused, cut };
 }
 
-function otherTopic(schema: string, place: TopicPartition, known: string | null, now: string | null): CdcError | null {
+function otherTopic(
+  { replaced }: Wording,
+  schema: string,
+  place: TopicPartition,
+  known: string | null,
+  now: string | null,
+): CdcError | null {
   if (known === null || now === null || known === now) return null;
   return replaced(
     schema,
-    `topic ${place.topic}, partition ${place.partition} is another one than the read model's position was taken from: its id is ${now}, not ${known}`,
+    place,
+    `topic ${place.topic}, partition ${place.partition} is another one than the stored position was taken from: its id is ${now}, not ${known}`,
   );
 }
 
-function endsBefore(schema: string, place: TopicPartition, applied: bigint, end: bigint): CdcError | null {
+function endsBefore({ replaced }: Wording, schema: string, place: TopicPartition, applied: bigint, end: bigint): CdcError | null {
   if (applied <= end) return null;
-  return replaced(schema, `topic ${place.topic}, partition ${place.partition} ends at offset ${end}, but offset ${applied} is applied`);
-}
-
-function replaced(schema: string, why: string): CdcError {
-  return new CdcError('READ_MODEL_TOPIC_REPLACED', why, {
-    remedy:
-      'See that the topic begins with the whole table (if not: cdc connectors snapshot, or cdc poller reset), then ' +
-      `${rebuildCommands(schema, '')}: it fills the model from the topics of now, and the model goes on by itself.`,
-  });
-}
-
-/** A version that was begun before is of no use. */
-function rebuildCommands(schema: string, options: string): string {
-  const model = schema.replace(/__v\d+$/, '');
-  return `cdc read-model rebuild --model ${model} --abort and cdc read-model rebuild --model ${model}${options} --switch`;
+  return replaced(
+    schema,
+    place,
+    `topic ${place.topic}, partition ${place.partition} ends at offset ${end}, but offset ${applied} is applied`,
+  );
 }
 
 /** @throws CdcError READ_MODEL_PROJECTIONS_CHANGED when the version that serves now has other projections than those that the caller keeps its views by */
@@ -150,21 +151,24 @@ async function requireProjections(database: Database, schema: string, known: str
  *
  * @throws CdcError READ_MODEL_EVENTS_LOST naming topic, partition and both offsets
  */
-export async function requireNothingLost(admin: KafkaAdmin, schema: string, place: TopicPartition, expected: bigint): Promise<void> {
-  const error = gap(schema, place, expected, find(await offsetsOf(admin, [place]), place)?.low ?? 0n);
+export async function requireNothingLost(
+  admin: KafkaAdmin,
+  schema: string,
+  place: TopicPartition,
+  expected: bigint,
+  wording: Wording = readModelWording,
+): Promise<void> {
+  const error = gap(wording, schema, place, expected, find(await offsetsOf(admin, [place]), place)?.low ?? 0n);
   if (error !== null) throw error;
 }
 
-function gap(schema: string, { topic, partition }: TopicPartition, expected: bigint, low: bigint): CdcError | null {
+function gap({ lost }: Wording, schema: string, place: TopicPartition, expected: bigint, low: bigint): CdcError | null {
   if (low <= expected) return null;
-  return new CdcError(
-    'READ_MODEL_EVENTS_LOST',
-    `topic ${topic}, partition ${partition}: offset ${expected} is to be applied next, but Kafka now begins at offset ${low}`,
-    {
-      remedy:
-        'Have the whole table published again (cdc connectors snapshot, or cdc poller reset), then ' +
-        `${rebuildCommands(schema, ' --from-retained')}: the model goes on by itself. Raise retention.ms or retention.bytes of the topic.`,
-    },
+  return lost(
+    schema,
+    place,
+    `topic ${place.topic}, partition ${place.partition}: offset ${expected} is to be applied next, but Kafka now begins at offset ${low}`,
+    low,
   );
 }
 
@@ -176,4 +180,40 @@ async function offsetsOf(admin: KafkaAdmin, partitions: readonly TopicPartition[
 
 function find(offsets: Map<string, readonly PartitionOffsets[]>, { topic, partition }: TopicPartition): PartitionOffsets | undefined {
   return offsets.get(topic)?.find((candidate) => candidate.partition === partition);
+}
+
+/** Somebody else has moved (or taken) these partitions: nothing of the transaction was applied. */
+export class StalePositionError extends Error {
+  override readonly name = 'StalePositionError';
+  readonly stale: readonly PositionMove[];
+
+  constructor(stale: readonly PositionMove[]) {
+    super(`stale position of ${stale.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')}`);
+    this.stale = stale;
+  }
+}
+
+/**
+ * Moves positions by compare-and-set, inside the caller's transaction. Names tables without schema: runs inside `inTransaction`.
+ *
+ * @throws StalePositionError
+ */
+export async function movePositions(client: Database, batches: readonly PositionMove[]): Promise<void> {
+  const moved = await queryText(
+    client,
+    `UPDATE applied_offsets a SET next_offset = b.next_offset, updated_at = clock_timestamp()
+       FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) AS b (topic, partition, expected, epoch, next_offset)
+      WHERE a.topic = b.topic AND a.partition = b.partition AND a.next_offset = b.expected AND a.epoch = b.epoch
+      RETURNING a.topic, a.partition`,
+    [
+      batches.map(({ topic }) => topic),
+      batches.map(({ partition }) => partition),
+      batches.map(({ expectedOffset }) => String(expectedOffset)),
+      batches.map(({ epoch }) => String(epoch)),
+      batches.map(({ nextOffset }) => String(nextOffset)),
+    ],
+  );
+  if (moved.length === batches.length) return;
+  const done = new Set(moved.map((row) => `${text(row, 0)}/${text(row, 1)}`));
+  throw new StalePositionError(batches.filter(({ topic, partition }) => !done.has(`${topic}/${partition}`)));
 }

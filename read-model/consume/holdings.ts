@@ -8,8 +8,8 @@ import type { TopicPartition } from '#kafka/port.ts';
 import { retrying } from '../retry.ts';
 import type { Halts } from '../faults/halts.ts';
 import type { Mismatch } from '../mirrors/mismatch.ts';
-import { warnOfCut } from './beginnings.ts';
-import type { Mirrors } from '../mirrors/mirrors.ts';
+import type { CutPartition } from './beginnings.ts';
+import type { Wording } from '../faults/wording.ts';
 import { watchTopicIds } from './topic-ids.ts';
 
 /** What this member knows of a partition that it holds. */
@@ -50,7 +50,9 @@ type Context = {
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
   readonly halts: Halts;
-  readonly mirrors: Mirrors;
+  /** Hears of partitions that are begun past what Kafka has deleted. */
+  readonly onCut: (cut: readonly CutPartition[]) => void;
+  readonly wording?: Wording | undefined;
   readonly onPoison: 'park' | 'stop';
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -63,7 +65,8 @@ export function createHoldings({
   pool,
   admin,
   halts,
-  mirrors,
+  onCut,
+  wording,
   onPoison,
   logger,
   signal,
@@ -76,7 +79,7 @@ export function createHoldings({
     if (places.length === 0) return;
     const claimed = retrying(`claiming partitions for ${schema}`, logger, signal, async () => {
       await halts.load();
-      return claimPartitions(pool, schema, admin, places, fingerprint);
+      return claimPartitions(pool, schema, admin, places, fingerprint, wording);
     });
     reportRefused(claimed).catch(onClaimFailed);
     for (const place of places) {
@@ -92,7 +95,7 @@ export function createHoldings({
   /** A refusal is reported at once: a batch may never come. */
   const reportRefused = async (claimed: Promise<Claimed>): Promise<void> => {
     const { refused, cut } = await claimed;
-    warnOfCut(logger, mirrors, cut);
+    onCut(cut);
     for (const one of refused) await halts.halt(one);
   };
 

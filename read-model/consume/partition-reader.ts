@@ -1,4 +1,3 @@
-import type { EventDecoder } from '#change-events/index.ts';
 import type {
   BatchControl,
   ConsumedBatch,
@@ -10,14 +9,16 @@ import type {
 } from '#kafka/index.ts';
 import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
-import type { BatchScheduler, ApplyOutcome } from '../apply/batch-scheduler.ts';
+import type { TopicPartition } from '#kafka/port.ts';
+import type { ApplyOutcome } from '../apply/batch-scheduler.ts';
+import type { PositionMove } from '../apply/partition-batch.ts';
+import type { CutPartition } from './beginnings.ts';
 import { byteBudget, type ByteBudget } from './byte-budget.ts';
-import { decodeInTurns, sliceBatch, type Decoded, type DecodedEvents } from '../decode/decode-batch.ts';
-import type { Mirror } from '../mirrors/mirror.ts';
-import type { Mirrors } from '../mirrors/mirrors.ts';
+import { sliceBatch, type SliceBounds } from '../decode/decode-batch.ts';
 import { withHeartbeats } from './with-heartbeats.ts';
 import { endsModel, faultOf } from '../faults/classify.ts';
 import { haltBefore, waitBefore } from '../faults/halt-reason.ts';
+import type { Wording } from '../faults/wording.ts';
 import { createHoldings, type Holding, type Holdings } from './holdings.ts';
 import { requireNothingLost } from '../apply/positions.ts';
 import type { SchemaWaits } from './schema-waits.ts';
@@ -31,24 +32,41 @@ export type Reader = Required<Pick<ConsumerOptions, 'onBatch' | 'onUnreadable' |
 
 export type Assignment = Parameters<Reader['onAssigned']>[0];
 
+/** What a member of the group goes by. */
 export type ReaderContext = {
   readonly schema: string;
   /** Of the projections that views are kept by. */
   readonly fingerprint: string;
   readonly pool: Pool;
   readonly admin: KafkaAdmin;
-  readonly scheduler: BatchScheduler;
-  readonly mirrors: Mirrors;
-  readonly decoder: EventDecoder;
   readonly schemas: SchemaWaits;
   /** What an event that cannot be applied does to the model. */
   readonly onPoison: 'park' | 'stop';
-  /** What an event that shows another table than its mirror's does. */
-  readonly mismatches: 'halt' | 'park';
+  readonly wording?: Wording | undefined;
+  /** While one partition halts before an event, the others of its topic pause too. Default: yes, a mirror is of them all. */
+  readonly haltsTogether?: boolean | undefined;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Called with the error that ends the whole model. */
   readonly onFailure: (error: unknown) => void;
+};
+
+/** What becomes of the events of a partition, whose place the reader keeps: a read model's mirrors, or a service's handler. */
+export type EventSink<Events> = {
+  /** Decodes messages, whose schemas are there, up to the first that the partition must halt before. */
+  decode(
+    place: TopicPartition,
+    messages: readonly ConsumedMessage[],
+  ): Promise<{ readonly events: Events; readonly mismatch: Mismatch | null }>;
+  /** Of a batch that only moves a position. */
+  none(topic: string): Events;
+  /** Moves the position and does what the events ask, both or neither. Called once at a time for each partition. */
+  submit(move: PositionMove, events: Events): Promise<ApplyOutcome>;
+  /** Somebody else may have changed what events are decoded by. */
+  reload(): Promise<void>;
+  /** Hears of partitions that are begun past what Kafka has deleted. */
+  onCut(cut: readonly CutPartition[]): void;
+  readonly slices?: SliceBounds | undefined;
 };
 
 /** How long a table that halts, or a partition that waits for a schema, pauses before it is tried again. */
@@ -68,22 +86,24 @@ const decodedBytes = 32 * 2 ** 20;
  * Whatever is thrown while events are read, followed and applied ends here: what passes is tried again, everything else makes the
  * partition halt before the event, until it can go on. Only what concerns the whole model, or Kafka, goes further.
  */
-export class PartitionReader implements Reader {
+export class PartitionReader<Events> implements Reader {
   readonly #context: ReaderContext;
+  readonly #sink: EventSink<Events>;
   readonly #unreadable: UnreadableBatches;
   readonly #decoded: ByteBudget;
   readonly #halts: Halts;
   readonly #waits: Waits;
   readonly #holdings: Holdings;
 
-  constructor(context: ReaderContext) {
+  constructor(context: ReaderContext, sink: EventSink<Events>) {
     const { pool, schema, logger, signal } = context;
     this.#context = context;
+    this.#sink = sink;
     this.#unreadable = unreadableBatches(context);
     this.#decoded = byteBudget(decodedBytes);
     this.#halts = createHalts(pool, schema, logger, signal);
     this.#waits = createWaits(pool, schema, logger);
-    this.#holdings = createHoldings({ ...context, halts: this.#halts });
+    this.#holdings = createHoldings({ ...context, onCut: (cut) => sink.onCut(cut), halts: this.#halts });
   }
 
   onAssigned(assignment: Assignment): void {
@@ -131,7 +151,7 @@ export class PartitionReader implements Reader {
 
   /** {@link read}, whatever it meets. */
   async #readOrHalt(batch: ConsumedBatch, control: BatchControl): Promise<void> {
-    const { signal, onPoison, onFailure } = this.#context;
+    const { signal, onPoison, onFailure, wording } = this.#context;
     try {
       await this.#read(batch, control);
       this.#waits.over(batch);
@@ -142,8 +162,10 @@ export class PartitionReader implements Reader {
       const holding = await this.#holdings.known(batch);
       const offset = holding?.submittedTo ?? batch.fetchedFrom;
       if (fault === 'passing') {
-        await this.#waits.wait(error instanceof CdcError ? haltBefore(batch, offset, error) : waitBefore(batch, offset, error));
-      } else await this.#halts.halt(haltBefore(batch, offset, error));
+        await this.#waits.wait(
+          error instanceof CdcError ? haltBefore(batch, offset, error, wording) : waitBefore(batch, offset, error, wording),
+        );
+      } else await this.#halts.halt(haltBefore(batch, offset, error, wording));
       control.pause(retryAfterMs);
       control.seek(offset);
     }
@@ -151,7 +173,8 @@ export class PartitionReader implements Reader {
 
   /** Submits the part of `batch` that the partition has not submitted yet. */
   async #read(batch: ConsumedBatch, control: BatchControl): Promise<void> {
-    const { admin, schema, mirrors, schemas, logger } = this.#context;
+    const { admin, schema, schemas, wording, logger } = this.#context;
+    const sink = this.#sink;
     const { topic, partition } = batch;
     const place = { topic, partition };
     const held = this.#holdings.of(place);
@@ -176,26 +199,26 @@ export class PartitionReader implements Reader {
       return;
     }
     if (first.offset > holding.submittedTo) {
-      await requireNothingLost(admin, schema, batch, holding.submittedTo);
+      await requireNothingLost(admin, schema, batch, holding.submittedTo, wording);
       if (isAhead(batch, batch.fetchedFrom, holding.submittedTo, logger)) return turnDown();
     }
     const halted = this.#halts.of(batch);
-    if (halted === 'table') {
+    if (halted === 'table' && this.#context.haltsTogether !== false) {
       await this.#halts.load();
       control.pause(retryAfterMs);
       return turnDown();
     }
     // Its mirror may have been fixed.
-    if (halted === 'self') await mirrors.reload();
+    if (halted === 'self') await sink.reload();
     let next = holding.submittedTo;
-    for (const slice of sliceBatch(messages, batch.nextOffset)) {
+    for (const slice of sliceBatch(messages, batch.nextOffset, sink.slices)) {
       if (!(await schemas.ready(batch, slice.messages))) {
         control.pause(retryAfterMs);
         return turnDown();
       }
       const release = await this.#decoded.take(slice.bytes);
       try {
-        const { events, mismatch } = await decode(this.#context, batch, slice.messages);
+        const { events, mismatch } = await sink.decode(batch, slice.messages);
         // What comes before it in the partition must be applied first. When it is not, the partition is read again from there.
         if ((await holding.last) !== 'applied' || holding.submittedTo !== next || !control.isCurrent()) return release();
         next = mismatch?.offset ?? slice.nextOffset;
@@ -214,14 +237,14 @@ export class PartitionReader implements Reader {
   }
 
   /** Never rejects: what it meets is dealt with here, since onBatch may be over by then. */
-  async #submit(submission: Submission): Promise<ApplyOutcome | 'failed'> {
-    const { scheduler, mirrors, logger, signal, onPoison, onFailure } = this.#context;
+  async #submit(submission: Submission<Events>): Promise<ApplyOutcome | 'failed'> {
+    const { wording, logger, signal, onPoison, onFailure } = this.#context;
     const { place, holding, isHeld, control, nextOffset, events } = submission;
     const { topic, partition } = place;
     const { submittedTo: expectedOffset, epoch } = holding;
     holding.submittedTo = nextOffset;
     try {
-      const outcome = await scheduler.submit({ topic, partition, ...events, expectedOffset, epoch, nextOffset });
+      const outcome = await this.#sink.submit({ topic, partition, expectedOffset, epoch, nextOffset }, events);
       if (outcome === 'applied') {
         holding.appliedTo = nextOffset;
         this.#halts.passed(place);
@@ -235,7 +258,7 @@ export class PartitionReader implements Reader {
       }
       // Another process has changed a mirror, or halts at an event of this table: read both again before the batch comes again.
       if (outcome === 'outdated') {
-        await mirrors.reload();
+        await this.#sink.reload();
         await this.#halts.load();
       }
       if (!isHeld()) return outcome;
@@ -258,7 +281,7 @@ export class PartitionReader implements Reader {
       // Nothing of it was applied.
       holding.submittedTo = holding.appliedTo;
       holding.last = Promise.resolve('applied');
-      if (isHeld()) await this.#halt(haltBefore(place, holding.appliedTo, error), control);
+      if (isHeld()) await this.#halt(haltBefore(place, holding.appliedTo, error, wording), control);
       return 'failed';
     }
   }
@@ -296,26 +319,26 @@ export class PartitionReader implements Reader {
 
   /** Stores that Kafka has nothing for us before `to`: unless it was asked for behind what is applied, after a batch that comes again. */
   async #moveOn({ topic, partition, from, to: nextOffset }: PassedOffsets, holding: Holding): Promise<void> {
-    const { admin, schema, scheduler, mirrors, logger } = this.#context;
+    const { admin, schema, wording, logger } = this.#context;
     if (holding.refused !== null || (await holding.last) !== 'applied' || nextOffset <= holding.submittedTo) return;
     const place = { topic, partition };
     if (isAhead(place, from, holding.submittedTo, logger)) return;
-    await requireNothingLost(admin, schema, place, holding.submittedTo);
+    await requireNothingLost(admin, schema, place, holding.submittedTo, wording);
     const { submittedTo: expectedOffset, epoch } = holding;
-    const outcome = await scheduler.submit({ ...place, ...noEvents(mirrors.of(topic)), expectedOffset, epoch, nextOffset });
+    const outcome = await this.#sink.submit({ ...place, expectedOffset, epoch, nextOffset }, this.#sink.none(topic));
     if (outcome !== 'applied') this.#holdings.letGo(place);
     else holding.appliedTo = holding.submittedTo = nextOffset;
   }
 }
 
-type Submission = {
+type Submission<Events> = {
   readonly place: { readonly topic: string; readonly partition: number };
   readonly holding: Holding;
   /** Whether the holding is still what this member goes by. */
   readonly isHeld: () => boolean;
   readonly control: BatchControl;
   readonly nextOffset: bigint;
-  readonly events: DecodedEvents;
+  readonly events: Events;
 };
 
 /** Whether Kafka was asked behind `wanted`, so that events may lie in between: a gap not of the log, but of the client's. */
@@ -329,30 +352,4 @@ export function isAhead(
   const place = { topic, partition, fetchedFrom: String(fetchedFrom), wanted: String(wanted) };
   logger.warn(place, 'Kafka was read past what is applied: reading it again');
   return true;
-}
-
-/**
- * Decodes messages for the mirror of their topic, up to the first that shows another table than the mirror's. When they ask for columns of
- * it, these are made first and the messages decoded again.
- *
- * @throws CdcError of the first event that cannot be decoded, when such events stop the model
- */
-export async function decode(
-  { decoder, mirrors, onPoison, mismatches }: Pick<ReaderContext, 'decoder' | 'mirrors' | 'onPoison' | 'mismatches'>,
-  place: { readonly topic: string; readonly partition: number },
-  messages: readonly ConsumedMessage[],
-): Promise<Omit<Decoded, 'demands'>> {
-  for (;;) {
-    const mirror = mirrors.of(place.topic);
-    const { demands, ...decoded } = await decodeInTurns(decoder, mirror, place, messages, mismatches);
-    const [first] = decoded.events.poisoned.values();
-    if (onPoison === 'stop' && first !== undefined) throw first.error ?? new Error(first.cause);
-    if (demands.length === 0) return decoded;
-    await mirrors.follow(mirror, demands);
-  }
-}
-
-/** Events of a batch that only moves a position. */
-export function noEvents(mirror: Mirror): DecodedEvents {
-  return { mirror, messages: [], changes: [], poisoned: new Map() };
 }

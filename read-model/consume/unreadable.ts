@@ -5,6 +5,7 @@ import { qualified, queryText, text } from '../database.ts';
 import type { TopicPartition } from '#kafka/port.ts';
 import { retrying } from '../retry.ts';
 import { recordHalt } from '../faults/halts.ts';
+import { readModelWording, type Wording } from '../faults/wording.ts';
 
 /** Partitions that halt before a batch of records that cannot be read. */
 export type UnreadableBatches = {
@@ -22,16 +23,20 @@ type Context = {
   readonly pool: Pool;
   readonly schema: string;
   readonly onPoison: 'park' | 'stop';
+  readonly wording?: Wording | undefined;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 };
 
-export function unreadableBatches({ pool, schema, onPoison, logger, signal }: Context): UnreadableBatches {
+export function unreadableBatches({ pool, schema, onPoison, wording = readModelWording, logger, signal }: Context): UnreadableBatches {
   const said = new Map<string, string>();
   return {
     async halt(batch, isNext) {
       const { topic, partition, offset } = batch;
-      const error = new CdcError(batch.error.code, batch.error.message, { cause: batch.error, remedy: remedyOf(schema, batch, isNext) });
+      const error = new CdcError(batch.error.code, batch.error.message, {
+        cause: batch.error,
+        remedy: remedyOf(wording, schema, batch, isNext),
+      });
       if (onPoison === 'stop') throw error;
       const place = `${topic}/${partition}`;
       if (said.get(place) !== `${offset} ${isNext}`) {
@@ -46,21 +51,13 @@ export function unreadableBatches({ pool, schema, onPoison, logger, signal }: Co
   };
 }
 
-/** The options of `cdc read-model skip` that pass over a batch; what is passed over is checked against them. */
-export function skipOptions(
-  schema: string,
-  { topic, partition, offset, nextOffset }: Omit<UnreadableBatch, 'error' | 'fetchedFrom'>,
-): string {
-  return `--model ${schema} --topic ${topic} --partition ${partition} --from ${offset} --to ${nextOffset}`;
-}
-
-function remedyOf(schema: string, batch: UnreadableBatch, isNext: boolean): string {
+function remedyOf(wording: Wording, schema: string, batch: UnreadableBatch, isNext: boolean): string {
   const skip = isNext
-    ? `cdc read-model skip ${skipOptions(schema, batch)}`
+    ? wording.skip(schema, batch)
     : 'start the model with consistency: row, which applies what waits for it and then names the command';
   return batch.error.code === 'KAFKA_BATCH_TOO_LARGE'
-    ? `If it is to be read, raise kafka.maxBatchMb and start the read model again. To pass over it, what it holds being lost to the model: ${skip}`
-    : `Restore the topic. Or pass over the batch, what it holds being lost to the model until its rows change again: ${skip}`;
+    ? `If it is to be read, raise kafka.maxBatchMb and start again. To pass over it, what it holds being lost: ${skip}`
+    : `Restore the topic. Or pass over the batch, what it holds being lost until its rows change again: ${skip}`;
 }
 
 async function positionOf(pool: Pool, schema: string, { topic, partition }: TopicPartition): Promise<bigint | null> {

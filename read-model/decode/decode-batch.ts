@@ -122,18 +122,20 @@ export type Slice = {
   readonly nextOffset: bigint;
 };
 
-/** A slice is closed before it would pass one of these: short enough that decoding and applying overlap, long enough to pay for its transaction. */
-const sliceBytes = 4 * 2 ** 20;
-const sliceMessages = 8000;
+/** A slice is closed before it would pass one of these. */
+export type SliceBounds = { readonly bytes: number; readonly messages: number };
+
+/** Short enough that decoding and applying overlap, long enough to pay for its transaction. */
+const mirrorSlices: SliceBounds = { bytes: 4 * 2 ** 20, messages: 8000 };
 
 /** Cuts messages into slices bounded by bytes and by number; a message that is larger alone makes a slice. `end` is the offset after all of them. */
-export function sliceBatch(messages: readonly ConsumedMessage[], end: bigint): readonly Slice[] {
+export function sliceBatch(messages: readonly ConsumedMessage[], end: bigint, bounds: SliceBounds = mirrorSlices): readonly Slice[] {
   const slices: Slice[] = [];
   let from = 0;
   let bytes = 0;
   for (const [at, { key, value, offset }] of messages.entries()) {
     const size = (key?.length ?? 0) + (value?.length ?? 0);
-    if (at > from && (bytes + size > sliceBytes || at - from >= sliceMessages)) {
+    if (at > from && (bytes + size > bounds.bytes || at - from >= bounds.messages)) {
       slices.push({ messages: messages.slice(from, at), bytes, nextOffset: offset });
       from = at;
       bytes = 0;

@@ -41,6 +41,8 @@ const ofModel: ReadonlySet<string> = new Set([
   'READ_MODEL_NOT_MIGRATED',
   'READ_MODEL_NOT_CONFIGURED',
   'READ_DB_UNREACHABLE',
+  'CONSUMER_TRANSACTION_ENDED',
+  'CONSUMER_CONNECTION_TAKEN',
 ]);
 
 export function faultOf(error: unknown): Fault {

@@ -43,7 +43,7 @@ export function createHalts(pool: Pool, schema: string, logger: Logger, signal: 
       }
     },
     passed({ topic, partition }) {
-      if (halted.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the mirror fits its source again');
+      if (halted.get(topic)?.delete(partition) === true) logger.info({ topic, partition }, 'the partition goes on');
     },
     async load() {
       const found = await retrying(`reading what halts in ${schema}`, logger, signal, () => haltedPartitions(pool, schema));
@@ -64,6 +64,9 @@ const waits: readonly string[] = [
   'READ_MODEL_TRIES_AGAIN',
   'KAFKA_BATCH_TOO_LARGE',
   'KAFKA_BATCH_UNREADABLE',
+  'CONSUMER_TRIES_AGAIN',
+  'CONSUMER_HANDLER_FAILED',
+  'CONSUMER_HANDLER_TIMEOUT',
 ];
 
 /** Another partition of a batch's table halts, maybe at another process: nothing of the transaction was applied. */

@@ -2,6 +2,7 @@ import type { ConsumedMessage } from '#kafka/index.ts';
 import { CdcError } from '#pipeline/index.ts';
 import { qualified, queryText, text, type Database, type TextRow } from '../database.ts';
 import type { TopicPartition } from '#kafka/port.ts';
+import { readModelWording, type Wording } from '../faults/wording.ts';
 import { behindCode, type Poison } from './poison.ts';
 
 /** All queries here name the model's tables without schema: they run inside `inTransaction`, which sets it. */
@@ -30,9 +31,15 @@ export function queueName({ topic, partition, queue }: Queue): string {
 /**
  * Parks events. An event that is parked already (a replay) is parked again.
  *
- * @throws CdcError READ_MODEL_PARKED_FULL when more than `most` would then be parked
+ * @throws CdcError READ_MODEL_PARKED_FULL (or as `wording` calls it) when more than `most` would then be parked
  */
-export async function parkEvents(database: Database, schema: string, events: readonly Parking[], most: number): Promise<void> {
+export async function parkEvents(
+  database: Database,
+  schema: string,
+  events: readonly Parking[],
+  most: number,
+  { parkedFull }: Wording = readModelWording,
+): Promise<void> {
   if (events.length === 0) return;
   await database.query(
     `INSERT INTO parked_events (topic, partition, event_offset, queue, key, value, headers, code, cause, awaits)
@@ -60,8 +67,8 @@ export async function parkEvents(database: Database, schema: string, events: rea
   if (parked <= most) return;
   const first = events.find(({ poison }) => poison.code !== behindCode) ?? events[0];
   throw new CdcError(
-    'READ_MODEL_PARKED_FULL',
-    `read model ${schema} would have more than ${most} parked events; one of them: topic ${first?.topic}, partition ${first?.partition}, ` +
+    parkedFull,
+    `${schema} would have more than ${most} parked events; one of them: topic ${first?.topic}, partition ${first?.partition}, ` +
       `offset ${first?.message.offset}: ${first?.poison.cause}`,
   );
 }

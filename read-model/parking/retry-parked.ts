@@ -98,23 +98,27 @@ export async function openParkedEvents(config: PipelineConfig, schema: string, l
       return results;
     },
     async discard(ids) {
-      await inTransaction(pool, schema, async (client) => {
-        await client.query('LOCK TABLE applied_offsets IN ROW SHARE MODE');
-        const events: ParkedEvent[] = [];
-        for (const id of ids) events.push(...(await listParked(client, { id }, 1)));
-        if (events.length < ids.length)
-          throw unknown(
-            schema,
-            ids.filter((id) => !events.some((event) => event.id === id)),
-          );
-        for (const event of events) await holdPartition(client, event);
-        await resolveEvents(client, ids, 'discarded');
-      });
+      const missing = await discardParked(pool, schema, ids);
+      if (missing.length > 0) throw unknown(schema, missing);
     },
     async [Symbol.asyncDispose]() {
       await pool.end();
     },
   };
+}
+
+/** Gives events up, all of them or, where one is not known, none. Gives the ids that are not known. */
+export async function discardParked(pool: Pool, schema: string, ids: readonly string[]): Promise<readonly string[]> {
+  return inTransaction(pool, schema, async (client) => {
+    await client.query('LOCK TABLE applied_offsets IN ROW SHARE MODE');
+    const events: ParkedEvent[] = [];
+    for (const id of ids) events.push(...(await listParked(client, { id }, 1)));
+    const missing = ids.filter((id) => !events.some((event) => event.id === id));
+    if (missing.length > 0) return missing;
+    for (const event of events) await holdPartition(client, event);
+    await resolveEvents(client, ids, 'discarded');
+    return [];
+  });
 }
 
 /** The columns that events of the queue ask for are made before they are applied; page by page, as many events as may be in memory at once. */

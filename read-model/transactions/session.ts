@@ -2,7 +2,7 @@ import { formatTableId } from '#change-events/index.ts';
 import type { TopicPartition } from '#kafka/port.ts';
 import { claimPartitions, nameOf } from '../apply/positions.ts';
 import { warnOfCut } from '../consume/beginnings.ts';
-import type { ReaderContext } from '../consume/partition-reader.ts';
+import type { MirrorContext } from '../apply/mirror-sink.ts';
 import { MismatchError } from '../mirrors/mismatch.ts';
 import { retrying } from '../retry.ts';
 import { transactionOf } from './boundary.ts';
@@ -27,7 +27,7 @@ export type Session = {
  * @throws MismatchError when one of them may not be applied: transactions are whole over all tables, so none can go on without the others
  */
 export async function openSession(
-  { schema, fingerprint, pool, admin, mirrors, decoder, logger, signal }: ReaderContext,
+  { schema, fingerprint, pool, admin, mirrors, decoder, logger, signal }: MirrorContext,
   boundaryTopic: string,
   places: readonly TopicPartition[],
 ): Promise<Session> {

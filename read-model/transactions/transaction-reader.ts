@@ -6,7 +6,8 @@ import { qualified } from '../database.ts';
 import { haltBefore } from '../faults/halt-reason.ts';
 import { endsModel } from '../faults/classify.ts';
 import { withHeartbeats } from '../consume/with-heartbeats.ts';
-import { decode, isAhead, noEvents, retryAfterMs, type Assignment, type Reader, type ReaderContext } from '../consume/partition-reader.ts';
+import { isAhead, retryAfterMs, type Assignment, type Reader } from '../consume/partition-reader.ts';
+import { decode, noEvents, type MirrorContext } from '../apply/mirror-sink.ts';
 import { nameOf, requireNothingLost } from '../apply/positions.ts';
 import type { TopicPartition } from '#kafka/port.ts';
 import { unlessAborted } from '#pipeline/index.ts';
@@ -19,7 +20,7 @@ import { unreadableBatches, type UnreadableBatches } from '../consume/unreadable
 import type { Taken } from './sequencer.ts';
 import { openSession, type Holding, type Session } from './session.ts';
 
-export type TransactionReaderContext = ReaderContext & {
+export type TransactionMirrorContext = MirrorContext & {
   /** The transaction topic, of one partition. */
   readonly boundaryTopic: string;
   /** Events that wait for the end of their transaction may take so many bytes; twice as many, when the next transaction needs them. */
@@ -37,7 +38,7 @@ const nothing: Taken = { messages: new Map(), torn: [] };
  * them, so that what is stored is always between two transactions.
  */
 export class TransactionReader implements Reader {
-  readonly #context: TransactionReaderContext;
+  readonly #context: TransactionMirrorContext;
   readonly #unreadable: UnreadableBatches;
   #session: Promise<Session> | undefined;
   #topicIds: Session['topicIds'] = new Map();
@@ -47,7 +48,7 @@ export class TransactionReader implements Reader {
   /** What held nothing for us is passed, in its order; the next batch waits for it. */
   #moving: Promise<void> = Promise.resolve();
 
-  constructor(context: TransactionReaderContext) {
+  constructor(context: TransactionMirrorContext) {
     this.#context = context;
     this.#unreadable = unreadableBatches(context);
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutgoingMessage } from '#kafka/index.ts';
-import { commitBatches, StalePositionError } from '#read-model/apply/commit-batches.ts';
+import { commitBatches } from '#read-model/apply/commit-batches.ts';
+import { StalePositionError } from '#read-model/apply/positions.ts';
 import type { PartitionBatch } from '#read-model/apply/partition-batch.ts';
 import { createDirectModel, type DirectModel } from '#test/support/direct-apply.ts';
 import { customer, eventValue, item, nextLsn, order, product, upsert } from '#test/support/order-events.ts';

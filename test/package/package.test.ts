@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { installPackage, type InstalledPackage } from '#test/support/installed-package.ts';
-import { AsyncStack, SyncStack } from '../../cli/node-22.ts';
+import { AsyncStack, SyncStack } from '#pipeline/disposable-stacks.ts';
 
 const minimal = `legacyDb:
   host: localhost
@@ -18,6 +18,7 @@ kafka:
 /** What an author of a service writes: every entry, its values and its types. */
 const service = `import { eventDecoder, formatTableId, topicName, type ChangeEvent, type EventDecoder } from 'legacy-cdc-bridge/change-events';
 import { CdcError, type ErrorCode } from 'legacy-cdc-bridge/errors';
+import { consume, Poison, type Change, type Consumer } from 'legacy-cdc-bridge/sdk';
 import manifest from 'legacy-cdc-bridge/package.json' with { type: 'json' };
 import schema from 'legacy-cdc-bridge/pipeline.schema.json' with { type: 'json' };
 
@@ -31,6 +32,23 @@ try {
 } catch (error) {
   if (error instanceof CdcError) code = error.code;
 }
+type OrdersChange = Change<{ readonly id: bigint; readonly status: string }, { readonly id: bigint }>;
+const start = (): Promise<Consumer> =>
+  consume<{ orders: OrdersChange }>({
+    kafka: { brokers: ['localhost:9092'] },
+    group: 'billing',
+    topics: { orders: 'log.public.orders' },
+    database: { host: 'localhost' },
+    async handle(changes, tx, { signal }) {
+      for (const change of changes) {
+        if (change.name !== 'orders' || signal.aborted) continue;
+        if (change.op === 'update') await tx.query('SELECT $1', [change.after.status, change.before?.id, change.key.id]);
+        // @ts-expect-error A delete has no row after it.
+        if (change.op === 'delete') throw new Poison(change, change.after.status);
+      }
+    },
+  });
+if (typeof start !== 'function') throw new TypeError('unreachable');
 // @ts-expect-error Types are there: a topic's name is no number.
 const wrong: number = topicName('log', { schema: 'public', table: 'orders' });
 process.stdout.write(\`\${typeof wrong} \${formatTableId({ schema: 'public', table: 'orders' })} \${String(event?.after?.['id'])} \${code} \${manifest.version} \${typeof schema}\`);
@@ -57,9 +75,18 @@ describe('the package, installed from its tarball in an empty folder', () => {
     assert.deepEqual(unwanted, []);
   });
 
+  test('no declaration mentions a Kafka client', async () => {
+    const declarations = installed.files.filter((file) => file.endsWith('.d.ts'));
+    assert.ok(declarations.includes('sdk/index.d.ts'));
+    for (const file of declarations) {
+      const text = await readFile(join(installed.folder, 'node_modules', 'legacy-cdc-bridge', file), 'utf8');
+      assert.doesNotMatch(text, /from ['"](?:kafkajs|@platformatic)|import\(['"](?:kafkajs|@platformatic)/, file);
+    }
+  });
+
   test('has every file that the program reads at run time', async () => {
     const wanted: string[] = ['pipeline.yaml', 'pipeline.schema.json'];
-    for (const folder of ['connectors', 'legacy-db', 'read-model', 'stack', 'services', 'projections']) {
+    for (const folder of ['connectors', 'legacy-db', 'read-model', 'sdk', 'stack', 'services', 'projections']) {
       const found = await readdir(join(repositoryRoot, folder), { recursive: true, withFileTypes: true });
       for (const entry of found) {
         if (entry.isFile() && !/\.(?:ts|md)$/.test(entry.name))

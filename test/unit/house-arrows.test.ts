@@ -15,6 +15,7 @@ const folders = [
   'doctor',
   'project',
   'read-model',
+  'sdk',
   'services',
   'tail',
   'types',
@@ -40,6 +41,7 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   doctor: [...wire, 'cdc-poller', 'connectors'],
   project: ['pipeline', 'change-events', 'cdc-poller', 'connectors', 'doctor', 'read-model'],
   'read-model': wire,
+  sdk: [...wire, 'read-model'],
   services: ['pipeline', 'read-model'],
   tail: wire,
   // Of the poller, fields.ts alone.

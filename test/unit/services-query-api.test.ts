@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assert as assertProperty, bigInt, dictionary, json, nat, oneof, property, string, stringMatching, tuple } from 'fast-check';
 import { pipelineSchema } from '#pipeline/index.ts';
-import { formatPosition, hasReached, parseWanted, readOffsets } from '#services/query-api/freshness/position.ts';
+import { formatPosition, hasReached, parseWanted, readOffsets } from '#read-model/freshness/position.ts';
 import { headersOf } from '#services/query-api/http/freshness-headers.ts';
 import { openApiDocument } from '#services/query-api/http/openapi.ts';
 import { Problem, problemKinds } from '#services/http/problems.ts';

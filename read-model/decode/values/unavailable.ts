@@ -36,6 +36,11 @@ export function unavailableTest({ name, element }: ColumnType): Test {
   return fixedSize.has(name) ? never : isText;
 }
 
+/** Any of its forms, where the type of the column is not known. */
+export function isUnavailable(value: JsonValue): boolean {
+  return typeof value === 'string' ? isText(value) || isBytes(value) : Array.isArray(value) && isArray(value);
+}
+
 /** Java's UUID.nameUUIDFromBytes. */
 function nameUuid(name: Buffer): string {
   const hash = createHash('md5').update(name).digest();

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Logger } from '#pipeline/index.ts';
+import { formatPosition, positionMost } from '#read-model/index.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
-import { formatPosition, positionMost } from '../freshness/position.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Applied } from '../model/readings.ts';
 import { watchList, type Change, type Listed, type News, type Watch } from './watch.ts';

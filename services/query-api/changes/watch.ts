@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
+import { formatPosition } from '#read-model/index.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
-import { formatPosition } from '../freshness/position.ts';
 import type { Applied } from '../model/readings.ts';
 
 /** The rows of a list as they are now: each with the JSON of its key and its own, and how far they are applied. Null: the table is gone. */

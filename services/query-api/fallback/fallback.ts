@@ -1,8 +1,8 @@
 import { CdcError, describeError, type FallbackConfig, type LegacyDbConfig, type Logger, type QueryApiConfig } from '#pipeline/index.ts';
+import { hasReached, laterBy, type Wanted } from '#read-model/index.ts';
 import { postgresFailure } from '../../http/postgres-failures.ts';
 import { Problem } from '../../http/problems.ts';
 import { createGuard, Refused, type Guard } from '../../resilience/guard.ts';
-import { hasReached, laterBy, type Wanted } from '../freshness/position.ts';
 import { answerOf, type Asked, type TableAnswer } from '../http/table-answer.ts';
 import { notReached, PositionsAway, type AskedPosition } from '../http/wait-for-position.ts';
 import type { Reader } from '../model/reader.ts';

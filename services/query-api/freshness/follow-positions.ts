@@ -1,8 +1,8 @@
 import { describeError, pause, type Logger } from '#pipeline/index.ts';
+import { hasReached, laterBy, type Wanted } from '#read-model/index.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Applied } from '../model/readings.ts';
 import { postgresFailure } from '../../http/postgres-failures.ts';
-import { hasReached, laterBy, type Wanted } from './position.ts';
 
 /**
  * One look at the model's positions for all who wait for them: requests with Min-Position, and live streams. Looks only while somebody waits, and never

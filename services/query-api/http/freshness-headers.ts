@@ -1,5 +1,5 @@
+import { formatPosition, positionMost } from '#read-model/index.ts';
 import { instantOf } from '../changes/streams.ts';
-import { formatPosition, positionMost } from '../freshness/position.ts';
 import type { Applied } from '../model/readings.ts';
 
 /** The names and meanings of the headers by which each answer says how fresh it is; in docs/services.md and the OpenAPI document too. */

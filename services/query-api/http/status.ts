@@ -1,6 +1,6 @@
 import type { QueryApiConfig } from '#pipeline/index.ts';
+import { formatPosition } from '#read-model/index.ts';
 import { instantOf } from '../changes/streams.ts';
-import { formatPosition } from '../freshness/position.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Guard } from '../../resilience/guard.ts';
 import { freshnessOf } from './freshness-headers.ts';

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { QueryApiConfig } from '#pipeline/index.ts';
+import { hasReached, laterBy, parseWanted, type Reached, type Wanted } from '#read-model/index.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Positions } from '../freshness/follow-positions.ts';
-import { hasReached, laterBy, parseWanted, type Reached, type Wanted } from '../freshness/position.ts';
 import { flag, single } from '../lists/list-query.ts';
 import type { Metrics } from './metrics.ts';
 

@@ -8,8 +8,7 @@ import {
   type QueryApiConfig,
   type ReadModelConfig,
 } from '#pipeline/index.ts';
-import { openPool, queryText, requireModel, unreachable, type TextRow } from '#read-model/index.ts';
-import type { Reached } from '../freshness/position.ts';
+import { openPool, queryText, requireModel, unreachable, type Reached, type TextRow } from '#read-model/index.ts';
 import { readCatalogue, type Catalogue, type Table } from './catalogue.ts';
 import { appliedOf, clockSql, createReadings, originSql, takeReading, type Applied, type Reading } from './readings.ts';
 import { requireReader } from './role.ts';

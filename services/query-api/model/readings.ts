@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { CdcError } from '#pipeline/index.ts';
-import { qualified, queryText, type Database } from '#read-model/index.ts';
-import { readOffsets, type Position } from '../freshness/position.ts';
+import { qualified, queryText, type Database, readOffsets, type Position } from '#read-model/index.ts';
 import { fingerprintSql, type Table } from './catalogue.ts';
 
 /**

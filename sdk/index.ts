@@ -1,0 +1,31 @@
+/**
+ * The consumer of a service: changes of the legacy database's tables, handed to the service's own function in its own Postgres transaction.
+ *
+ * Promises: each change has its effect exactly once, through crashes, rebalances and stale instances; the changes of a key come in their order; none is
+ * left out silently: it is handled, parked, or its partition halts by name. Uses the read model's engine, and leaves capture to others.
+ */
+export { consume } from './consume.ts';
+export type { Tx } from './apply/guard.ts';
+export { Poison, type AnyChange, type Change, type ChangePlace, type ChangeRow, type ChangeValue } from './changes/change.ts';
+export type {
+  Consumer,
+  ConsumerFreshness,
+  ConsumerState,
+  ConsumerStatus,
+  Parked,
+  ParkedChange,
+  ParkedRetry,
+  PartitionState,
+  UnreadableRange,
+} from './consumer.ts';
+export type {
+  CommonOptions,
+  ConsumeOptions,
+  HandlerContext,
+  KafkaSettings,
+  NamedChange,
+  RegistrySettings,
+  Tables,
+  TlsFiles,
+} from './options.ts';
+export { migrationSql } from './tables/migrate.ts';
