@@ -8,7 +8,6 @@ export { maskSecrets, maskUrls } from './config/mask.ts';
 export type { Environment } from './config/interpolate.ts';
 export {
   pipelineSchema,
-  pollerTableSchema,
   type ConnectConfig,
   type Credentials,
   type FallbackConfig,
@@ -27,6 +26,7 @@ export {
   type TlsConfig,
   type WireFormat,
 } from './config/schema.ts';
+export { pollerTableSchema } from './config/poller-table-settings.ts';
 export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
 export type { ServerTlsConfig } from './config/listening-settings.ts';
 export { ownMember } from './own-member.ts';

@@ -88,7 +88,7 @@ export type OpenSession = AsyncDisposable & {
    */
   observe(watch?: string, settled?: string): Promise<WatchedObservation>;
   /** Between polls, while nothing runs: a connection that is shared goes to the next table. */
-  rest?(): Promise<void>;
+  rest?: () => Promise<void>;
 };
 
 export type CopiedPage = { readonly bytes: Buffer; readonly rows: number };

@@ -113,21 +113,19 @@ function turnsOf(first: SourceSession, { acquire, giveBack, end }: Lending): Sou
     held = null;
     if (mine !== null) giveBack(await mine);
   };
-  const { copyPage, explain } = first;
   return {
     dialect: first.dialect,
     query: (...asked) => use((session) => session.query(...asked)),
     page: (query) => use((session) => session.page(query)),
     describe: (text) => use((session) => session.describe(text)),
     observe: (...asked) => use((session) => session.observe(...asked)),
-    ...(copyPage === undefined ? {} : { copyPage: (text) => use((session) => required(session.copyPage)(text)) }),
-    ...(explain === undefined ? {} : { explain: (query) => use((session) => required(session.explain)(query)) }),
+    ...(first.copyPage === undefined ? {} : { copyPage: (text) => use((session) => session.copyPage?.(text) ?? differs()) }),
+    ...(first.explain === undefined ? {} : { explain: (query) => use((session) => session.explain?.(query) ?? differs()) }),
     rest,
     [Symbol.asyncDispose]: rest,
   };
 }
 
-function required<T>(method: T | undefined): T {
-  if (method === undefined) throw new TypeError('sessions of one dialect differ');
-  return method;
+function differs(): Promise<never> {
+  return Promise.reject(new TypeError('sessions of one dialect differ'));
 }

@@ -30,3 +30,5 @@ function renamed(value: unknown, from: string, to: string): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, from)) return value;
   return Object.fromEntries(Object.entries(value).map(([one, member]: [string, unknown]) => [one === from ? to : one, member]));
 }
+
+export const flag = z.stringbool().or(z.boolean());

@@ -11,7 +11,7 @@ import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
 import { TableReshaped } from '#cdc-poller/source/table-reshaped.ts';
 import { shapeOf, type TableShape } from '#cdc-poller/source/table-shape.ts';
 import { CdcError, type LegacyDbConfig } from '#pipeline/index.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
 import { databaseKinds, type DatabaseKind, type DatabaseScene, type TableSettings } from '#test/support/database-kinds.ts';
 import { startTestPoller } from '#test/support/poller.ts';
 import { valuesOf } from '#test/support/poller-scene.ts';

@@ -7,7 +7,7 @@ import { formatTableId } from '#change-events/index.ts';
 import { polledTables } from '#doctor/polled-tables.ts';
 import { openDoctorSession } from '#doctor/postgres/probe/session.ts';
 import { readTableNames } from '#doctor/postgres/probe/tables.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
 import { isTablePattern, postgresClientConfig, type PollerTableConfig } from '#pipeline/index.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';

@@ -44,7 +44,7 @@ before(async () => {
 after(() => resources.disposeAsync());
 
 test('with fewer connections than tables every version is published once, though sessions are killed under load', async () => {
-  await using _poller = startTestPoller(config);
+  await using poller = startTestPoller(config);
   const ended = new AbortController();
   let largest = 0;
   let seen = 0;
@@ -73,6 +73,7 @@ test('with fewer connections than tables every version is published once, though
       );
   }
   await untilPublished(kafka, config, database);
+  await poller.stop();
   ended.abort();
   await watching;
   for (const table of tables) await assertExact(kafka, database, table, `${name}.public.${table}`);

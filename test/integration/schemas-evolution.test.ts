@@ -9,7 +9,7 @@ import { readColumnDetails } from '#cdc-poller/postgres/column-details.ts';
 import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { openSourceSession } from '#cdc-poller/postgres/session.ts';
 import { shapeOf } from '#cdc-poller/source/table-shape.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';
 import { testRegistry } from '#test/support/registry.ts';
 import { uniqueName } from '#test/support/stack.ts';

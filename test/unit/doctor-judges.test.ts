@@ -17,7 +17,8 @@ import type { SlotFacts } from '#doctor/postgres/probe/replication.ts';
 import type { TriggerFacts } from '#doctor/postgres/probe/tables.ts';
 import { stillOpen, type OpenTransaction } from '#doctor/postgres/probe/transactions.ts';
 import { refusalFinding } from '#doctor/refusal-finding.ts';
-import { pipelineSchema, pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pipelineSchema } from '#pipeline/config/schema.ts';
 import { CdcError } from '#pipeline/index.ts';
 
 const codes = (findings: readonly Finding[]): readonly string[] => findings.map(({ severity, code }) => `${severity} ${code}`);

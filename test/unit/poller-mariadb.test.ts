@@ -17,7 +17,7 @@ import { castOf, columnTypeOf } from '#cdc-poller/mariadb/values/types.ts';
 import { shapeOf, type TableShape } from '#cdc-poller/source/table-shape.ts';
 import type { CatalogColumn, CatalogTable } from '#cdc-poller/source/catalog-table.ts';
 import { mariadbWords } from '#cdc-poller/mariadb/words.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
 import { parseConfig, pipelineSchema, postgresClientConfig, type PollerTableConfig } from '#pipeline/index.ts';
 
 const declared = (name: string, columnType: string): CatalogColumn => {

@@ -10,7 +10,7 @@ import { pageStateSql } from '#cdc-poller/postgres/relation-state.ts';
 import { pageQuery } from '#cdc-poller/postgres/page-query.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
 import { matchesTable, type PollerTableConfig } from '#pipeline/index.ts';
-import { pollerTableSchema } from '#pipeline/config/schema.ts';
+import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
 
 const config = pollerTableSchema.parse({ table: 'public.orders' });
 const column = (name: string, type: string, notNull = true): CatalogColumn => ({
