@@ -49,7 +49,7 @@ after(async () => {
 });
 
 /** A session of the read server that holds a table until it ends, and how to know that somebody waits for the table. */
-async function hold(table: string): Promise<{ waited(): Promise<unknown>; release(): Promise<void> }> {
+async function hold(table: string): Promise<AsyncDisposable & { waited(): Promise<unknown>; release(): Promise<void> }> {
   const { owner } = (await testStack()).roles;
   const { host, port } = scene.read;
   const client = new Client(postgresClientConfig({ host, port, database: 'legacy' }, owner, 'test holder'));
@@ -63,6 +63,8 @@ async function hold(table: string): Promise<{ waited(): Promise<unknown>; releas
         ({ length }) => length > 0,
       ),
     release: () => client.end(),
+    /** Also of a test that has failed: nobody waits for what nobody releases. */
+    [Symbol.asyncDispose]: () => client.end(),
   };
 }
 
@@ -90,8 +92,8 @@ async function askAmidFailover(question: string): Promise<string> {
     ({ status }) => status === 200,
   );
   assert.equal(warm.text, '{"name":"state 5"}\n');
-  const freshness = await hold('freshness');
-  const orders = await hold('orders');
+  await using freshness = await hold('freshness');
+  await using orders = await hold('orders');
   const answered = together(question, '/v1/orders/1');
   await freshness.waited();
   await freshness.release();
