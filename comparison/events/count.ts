@@ -102,10 +102,10 @@ function isOld({ txId, receivedAt }: ObservedEvent, { windowStart, windowOpenedA
 function deletesOfUnseenLives(changes: readonly LedgerChange[], matches: readonly Match[]): ReadonlySet<LedgerChange> {
   const seen = new Set(matches.map(({ change }) => change));
   const found = new Set<LedgerChange>();
-  // Of a row that was there before the ledger begins nothing is known.
+  // Of a row that was there before the window opened nothing is known: the ledger may begin before it, while somebody has a transaction open.
   let unseen = false;
   for (const change of changes) {
-    if (change.op === 'c') unseen = true;
+    if (change.op === 'c') unseen = change.inWindow;
     if (seen.has(change)) unseen = false;
     if (change.op !== 'd') continue;
     if (unseen) found.add(change);

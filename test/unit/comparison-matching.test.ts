@@ -203,6 +203,8 @@ test('a delete of a row that came and went unseen is counted apart from one that
     changeAt('seen', 'd', 5n),
     // Was there before: nobody knows whether it was seen.
     changeAt('old', 'd', 6n),
+    { ...changeAt('before', 'c', 6n), inWindow: false },
+    changeAt('before', 'd', 7n),
     changeAt('twice', 'c', 7n),
     changeAt('twice', 'd', 8n),
     changeAt('twice', 'c', 9n),
@@ -210,7 +212,7 @@ test('a delete of a row that came and went unseen is counted apart from one that
   ];
   const events = changes.filter(({ key, txId, op }) => op !== 'd' && (key === 'seen' || txId === 9n)).map(eventOf);
   const { deletes } = count({ changes, events });
-  assert.deepEqual(deletes.lost, { count: 5, keys: ['unseen', 'seen', 'old', 'twice'] });
+  assert.deepEqual(deletes.lost, { count: 6, keys: ['unseen', 'seen', 'old', 'before', 'twice'] });
   assert.deepEqual(deletes.ofUnseen, { count: 2, keys: ['unseen', 'twice'] });
 });
 
