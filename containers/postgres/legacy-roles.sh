@@ -20,10 +20,12 @@ CREATE ROLE cdc_poller LOGIN PASSWORD :'poller';
 CREATE ROLE cdc_replicator LOGIN REPLICATION PASSWORD :'replicator';
 CREATE DATABASE :"database" OWNER legacy_owner;
 SQL
-# The order service's: its rights come from cdc services roles --apply, when there are tables.
-orders_password=$(secret ORDER_SERVICE_DB_PASSWORD)
-export orders_password
-psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
+# The order service's, where there is a password for it: its rights come from cdc services roles --apply, when there are tables.
+if [ -s /run/secrets/ORDER_SERVICE_DB_PASSWORD ] || [ -n "${ORDER_SERVICE_DB_PASSWORD:-}" ]; then
+  orders_password=$(secret ORDER_SERVICE_DB_PASSWORD)
+  export orders_password
+  psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
 \getenv password orders_password
 CREATE ROLE cdc_orders LOGIN PASSWORD :'password';
 SQL
+fi

@@ -11,10 +11,12 @@ psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgre
 CREATE ROLE read_model LOGIN CREATEDB PASSWORD :'password';
 CREATE DATABASE :"database" OWNER read_model;
 SQL
-# The query API's: its rights come from cdc services roles --apply, when there is a model.
-query_password=$(secret QUERY_API_DB_PASSWORD)
-export query_password
-psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
+# The query API's, where there is a password for it: its rights come from cdc services roles --apply, when there is a model.
+if [ -s /run/secrets/QUERY_API_DB_PASSWORD ] || [ -n "${QUERY_API_DB_PASSWORD:-}" ]; then
+  query_password=$(secret QUERY_API_DB_PASSWORD)
+  export query_password
+  psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
 \getenv password query_password
 CREATE ROLE cdc_query_api LOGIN PASSWORD :'password';
 SQL
+fi
