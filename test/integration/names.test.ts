@@ -65,7 +65,7 @@ async function reported(config: PipelineConfig, tables: readonly HostileTable[])
 
 /** Tables of two schemas may have one name. Cut between characters, not within one. */
 function nameOfMirror({ id }: HostileTable, index: number): string {
-  return [...`${index}${id.table}`].slice(0, 15).join('');
+  return `${index}${id.table}`.slice(0, 15).replace(/[\uD800-\uDBFF]$/, '');
 }
 
 function rowsSql(from: string, table: HostileTable): string {
