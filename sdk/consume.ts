@@ -13,13 +13,13 @@ import {
   schemaWaits,
   waitForNewTopics,
 } from '#read-model/engine/index.ts';
-import { handlerSink, type HandlerCall } from './apply/handler-sink.ts';
+import { handlerSink } from './apply/handler-sink.ts';
 import { createTroubles } from './apply/troubles.ts';
 import type { Tx } from './apply/guard.ts';
 import type { Change } from './changes/change.ts';
 import type { Consumer } from './consumer.ts';
 import { createLifetime } from './lifetime.ts';
-import type { ConsumeOptions, Tables } from './options.ts';
+import type { ConsumeOptions, HandlerContext, Tables } from './options.ts';
 import type { Run } from './run.ts';
 import { parkedChanges } from './parked.ts';
 import { onePrefix, partsOf, readSettings, tableOf, type Settings } from './settings.ts';
@@ -54,7 +54,7 @@ export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consu
   const kafka = connectKafka(settings.kafkaConfig, logger);
   const admin = opening.use(await openAdmin(kafka, settings, logger, lifetime.signal));
   const names = new Map(Object.entries(settings.topics).map(([name, topic]) => [topic, name]));
-  const handle = async (changes: readonly Change[], tx: Tx, call: HandlerCall): Promise<void> =>
+  const handle = async (changes: readonly Change[], tx: Tx, call: HandlerContext): Promise<void> =>
     options.handle(
       changes.map((change) => ({ ...change, name: names.get(change.topic) ?? change.topic })),
       tx,

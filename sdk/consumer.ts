@@ -13,14 +13,18 @@ export type PartitionState = {
   /** Why the partition does not go on, whichever process has it; null when it does. */
   readonly halted: { readonly offset: bigint; readonly code: string; readonly cause: string; readonly remedy: string } | null;
   /** The handler of this process fails, and is tried again. */
-  readonly trouble: {
-    readonly offset: bigint;
-    readonly attempt: number;
-    readonly code: string;
-    readonly cause: string;
-    readonly since: Date;
-    readonly nextTryAt: Date;
-  } | null;
+  readonly trouble: Trouble | null;
+};
+
+/** Why the changes from an offset on are handed over again. */
+export type Trouble = {
+  readonly offset: bigint;
+  /** How often it failed. */
+  readonly attempt: number;
+  readonly code: string;
+  readonly cause: string;
+  readonly since: Date;
+  readonly nextTryAt: Date;
 };
 
 export type ConsumerState = 'waiting for topics' | 'joining' | 'consuming' | 'ended';

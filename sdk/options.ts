@@ -45,7 +45,7 @@ export type Tables = Readonly<Record<string, AnyChange>>;
 /** A change with the service's own name of its table. */
 export type NamedChange<T extends Tables> = { [Name in keyof T]: T[Name] & { readonly name: Name } }[keyof T];
 
-/** What a handler is told beside its changes. */
+/** Of one call of a handler, beside its changes. */
 export type HandlerContext = {
   /** Aborted when the handler is not waited for any more: its time is over, or the consumer ends. */
   readonly signal: AbortSignal;

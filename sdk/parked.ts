@@ -19,7 +19,8 @@ import {
 } from '#read-model/engine/index.ts';
 import type { Pool } from 'pg';
 import type { Tx } from './apply/guard.ts';
-import { handlerPoison, type HandlerCall } from './apply/handler-sink.ts';
+import { handlerPoison } from './apply/handler-sink.ts';
+import type { HandlerContext } from './options.ts';
 import { HandlerFailedError, inHandlerTransaction } from './apply/handler-transaction.ts';
 import { Poison, type Change } from './changes/change.ts';
 import { decodeOne } from './changes/decode-changes.ts';
@@ -31,7 +32,7 @@ export type ParkedContext = {
   readonly decoder: EventDecoder;
   readonly tableOf: (topic: string) => string;
   readonly timeoutMs: number;
-  readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerCall) => Promise<void>;
+  readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerContext) => Promise<void>;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 };

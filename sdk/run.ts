@@ -3,7 +3,7 @@ import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
 import type { Logger } from '#pipeline/index.ts';
 import type { Pool } from 'pg';
 import type { Tx } from './apply/guard.ts';
-import type { HandlerCall } from './apply/handler-sink.ts';
+import type { HandlerContext } from './options.ts';
 import type { Troubles } from './apply/troubles.ts';
 import type { Change } from './changes/change.ts';
 import type { ConsumerState } from './consumer.ts';
@@ -20,6 +20,6 @@ export type Run = {
   readonly logger: Logger;
   readonly lifetime: Lifetime;
   readonly troubles: Troubles;
-  readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerCall) => Promise<void>;
+  readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerContext) => Promise<void>;
   state: ConsumerState;
 };

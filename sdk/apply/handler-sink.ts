@@ -27,14 +27,12 @@ import { planBatch } from './plan-batch.ts';
 import { afterFailure, afterPassing, afterSuccess, firstTry, type Tries, type TryPolicy } from './tries.ts';
 import type { Troubles } from './troubles.ts';
 import type { Lifetime } from '../lifetime.ts';
+import type { HandlerContext } from '../options.ts';
 import type { Tx } from './guard.ts';
-
-/** What a handler is told of its call, beside the changes. */
-export type HandlerCall = { readonly signal: AbortSignal; readonly attempt: number };
 
 export type SinkContext = Pick<HandlerTransaction, 'pool' | 'schema' | 'timeoutMs' | 'signal'> &
   TryPolicy & {
-    readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerCall) => Promise<void>;
+    readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerContext) => Promise<void>;
     readonly decoder: EventDecoder;
     /** `schema.table` of a topic. */
     readonly tableOf: (topic: string) => string;

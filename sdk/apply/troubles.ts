@@ -1,16 +1,6 @@
 import type { TopicPartition } from '#kafka/port.ts';
 import { nameOf } from '#read-model/engine/index.ts';
-
-/** Why a partition is handed over again. */
-export type Trouble = {
-  readonly offset: bigint;
-  /** How often it failed. */
-  readonly attempt: number;
-  readonly code: string;
-  readonly cause: string;
-  readonly since: Date;
-  readonly nextTryAt: Date;
-};
+import type { Trouble } from '../consumer.ts';
 
 /** The partitions of this process whose handler fails, or whose database refuses. */
 export type Troubles = {
