@@ -186,6 +186,18 @@ test('a live stream that breaks off goes on by itself at another instance: the p
   assert.equal(await page.evaluate(`globalThis.sinceTheStart`), true);
 });
 
+test('while the read model is away the page says that the orders may be old, and goes on by itself', async () => {
+  const accept = await scene.apis.model.read.refuseConnections();
+  const notice = page.getByText('The read model is away');
+  try {
+    await notice.waitFor();
+    assert.equal(await row(5).count(), 1, 'what was there is there');
+  } finally {
+    await accept();
+  }
+  await notice.waitFor({ state: 'hidden' });
+});
+
 test('while nobody answers the page says that the orders may be old, and goes on by itself', async () => {
   const { port } = new URL(gateway.url);
   await gateway[Symbol.asyncDispose]();

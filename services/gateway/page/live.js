@@ -4,7 +4,7 @@ const askEveryMs = 5000;
 
 /**
  * Follows a list. `onNews` gets what belongs together at once: whether all rows before are to be forgotten, the rows that are new or have changed, the keys that
- * have gone. `onState`: live, reconnecting, ended.
+ * have gone. `onState`: live, away (the read model cannot be read: the rows stay as they were), reconnecting, ended.
  */
 export function followList(url, { onNews, onState }) {
   const source = new EventSource(url);
@@ -19,6 +19,7 @@ export function followList(url, { onNews, onState }) {
     onState('live');
     news = { whole: false, rows: [], gone: [] };
   });
+  source.addEventListener('away', () => onState('away'));
   source.addEventListener('error', () => {
     // What has come in part comes again.
     news = { whole: false, rows: [], gone: [] };

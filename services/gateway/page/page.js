@@ -26,6 +26,7 @@ async function start() {
     },
     async onState(state) {
       if (state === 'live') return showNotice(null);
+      if (state === 'away') return showNotice('The read model is away: these orders may be old. Waiting for it…');
       if (state === 'reconnecting') return undefined;
       // The stream was refused: by a login that has ended, or by a service that does not answer.
       list.close();
