@@ -1,6 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { CdcError, describeError } from './errors.ts';
+
+/** Not by `import`: that reads every export of node:http, and among them the WebSocket of undici, which takes 40 ms of each start to load. */
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** What a process shows of itself. Each is asked again for each request. */
 export type Monitored = {

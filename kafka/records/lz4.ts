@@ -1,5 +1,8 @@
-import lz4 from 'lz4-napi';
+import { createRequire } from 'node:module';
+import type lz4 from 'lz4-napi';
 import { TooLargeError } from './too-large.ts';
+
+const require = createRequire(import.meta.url);
 
 const frameMagic = 0x18_4d_22_04;
 /** Frames that carry no data: sixteen magics in a row. */
@@ -24,7 +27,9 @@ export function unpackLz4(bytes: Buffer, limit: number): Buffer {
   let total = 0;
   for (const frame of framesOf(bytes)) {
     if (total + frame.most > limit) throw new TooLargeError();
-    const part = lz4.decompressFrameSync(frame.bytes);
+    // Loaded with the first frame: most topics have none, and native code takes its time at every start.
+    const { decompressFrameSync }: Pick<typeof lz4, 'decompressFrameSync'> = require('lz4-napi');
+    const part = decompressFrameSync(frame.bytes);
     total += part.length;
     parts.push(part);
   }

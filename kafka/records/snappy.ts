@@ -1,5 +1,8 @@
-import snappy from 'snappy';
+import { createRequire } from 'node:module';
+import type snappy from 'snappy';
 import { TooLargeError } from './too-large.ts';
+
+const require = createRequire(import.meta.url);
 
 /** How Java's snappy writes a stream: a magic and two versions, then blocks with their lengths. Other clients write one bare block. */
 const streamMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
@@ -48,6 +51,8 @@ function unpackedLength(block: Buffer): number {
 }
 
 function unpackBlock(block: Buffer): Buffer {
-  const unpacked = snappy.uncompressSync(block, { asBuffer: true });
+  // Loaded with the first block: most topics have none, and native code takes its time at every start.
+  const { uncompressSync }: Pick<typeof snappy, 'uncompressSync'> = require('snappy');
+  const unpacked = uncompressSync(block, { asBuffer: true });
   return Buffer.isBuffer(unpacked) ? unpacked : Buffer.from(unpacked);
 }

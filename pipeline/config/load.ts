@@ -43,7 +43,8 @@ export function parseConfig(text: string, file: string, environment: Environment
   if (syntaxError !== undefined) throw invalidYaml(file, lines.linePos(syntaxError.pos[0]).line, withoutSource(syntaxError.message));
   const lastAlias = refuseUnfitAliases(document, file, lines);
   interpolateScalars(document, file, lines, environment);
-  const parsed = pipelineSchema.safeParse(toPlain(document, file, lastAlias));
+  // One value is parsed: code compiled for many would take longer than it saves.
+  const parsed = pipelineSchema.safeParse(toPlain(document, file, lastAlias), { jitless: true });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues
     .flatMap(flattenUnion)
