@@ -21,7 +21,7 @@ const schema = 'upgraded';
 const skip = (await whyNoVersionBefore()) ?? false;
 
 /** Only what the version before knows. */
-function settings(database: LegacyDatabase, read: ReadDatabase, brokers: readonly string[], name: string): unknown {
+function settings(database: LegacyDatabase, read: ReadDatabase, brokers: string, name: string): unknown {
   return {
     legacyDb: { ...database.location, roles: database.config.roles },
     kafka: { brokers, partitions: 4, replicationFactor: 1 },
