@@ -162,7 +162,7 @@ test('a process that was away (SIGSTOP) finds its tables taken, publishes nothin
   await untilShared([zombie, other], [3, 3]);
   await untilPublished(kafka, config, database);
   const had = tablesOf(zombie);
-  const before = zombie.log().length;
+  const logged = zombie.log().length;
   zombie.child.kill('SIGSTOP');
   try {
     await untilShared([other], [6]);
@@ -173,7 +173,7 @@ test('a process that was away (SIGSTOP) finds its tables taken, publishes nothin
   await untilShared([zombie, other], [3, 3]);
   // Kafka refuses what it writes late, or its old connection is dead by then: which of the two comes first is Kafka's affair. Either ends the table's session.
   for (const table of had) {
-    assert.ok(hasLost(zombie.log().slice(before), table), `the zombie went on with ${table} as if nothing had happened:\n${zombie.log()}`);
+    assert.ok(hasLost(zombie.log().slice(logged), table), `the zombie went on with ${table} as if nothing had happened:\n${zombie.log()}`);
   }
   await untilPublished(kafka, config, database);
   await assertSettled([zombie, other]);
