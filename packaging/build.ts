@@ -12,7 +12,7 @@ const target = resolve(process.argv[2] ?? join(root, 'dist', 'package'));
 const manifest = readManifest(root);
 const folders = Object.keys(manifest.imports)
   .map((name) => name.slice(1).split('/', 1).join(''))
-  .filter((folder) => folder !== 'test');
+  .filter((folder) => folder !== 'test' && folder !== 'bench');
 const entries = Object.values(manifest.exports).filter((file) => extname(file) === '.ts');
 
 rmSync(target, { recursive: true, force: true });
