@@ -91,6 +91,11 @@ export const consumerErrors = {
     remedy: 'Take an id from parked.list().',
     exitCode: 64,
   },
+  CONSUMER_SKIP_REFUSED: {
+    cause: 'No partition of this process halts at the range that skip was given.',
+    remedy: 'Take the range from the remedy that status() shows, of the instance that has the partition.',
+    exitCode: 64,
+  },
   CONSUMER_NOT_REACHED: {
     cause: 'The consumer did not reach the position in time.',
     remedy: 'Wait longer (timeoutMs), or look at status() for what holds it up.',
