@@ -1,10 +1,11 @@
 import type { BatchControl, KafkaAdmin } from '#kafka/index.ts';
 import type { TopicPartition } from '#kafka/port.ts';
+import type { Logger } from '#pipeline/index.ts';
 import { lost, replaced } from './wording.ts';
 import type { Place, Places } from './places.ts';
 
 /** What Kafka says of a partition. */
-export type Known = {
+type Known = {
   readonly topicId: string | null;
   readonly low: bigint;
   readonly high: bigint;
@@ -12,7 +13,7 @@ export type Known = {
   readonly committed: bigint | null;
 };
 
-export async function askKafka(admin: KafkaAdmin, groupId: string, { topic, partition }: TopicPartition): Promise<Known> {
+async function askKafka(admin: KafkaAdmin, groupId: string, { topic, partition }: TopicPartition): Promise<Known> {
   const ids = await admin.topicIds([topic]);
   const committed = (await admin.committedOffsets(groupId, topic)).get(partition) ?? null;
   const offsets = (await admin.offsetsOf(topic)).find((one) => one.partition === partition);
@@ -27,15 +28,26 @@ export async function begin(
   where: TopicPartition,
   place: Place,
   control: BatchControl,
-  { places, admin, groupId }: { readonly places: Places; readonly admin: KafkaAdmin; readonly groupId: string },
+  {
+    places,
+    admin,
+    groupId,
+    logger,
+  }: { readonly places: Places; readonly admin: KafkaAdmin; readonly groupId: string; readonly logger: Logger },
 ): Promise<void> {
   const { topicId, low, high, committed } = await askKafka(admin, groupId, where);
   if (!control.isCurrent()) return;
-  const next = committed ?? low;
+  // Deleted and made again. Kafka has forgotten what was committed of the old one; what is committed of the new one is by whoever was still at the old.
   const isOther = place.topicId !== null && topicId !== null && place.topicId !== topicId;
-  if (isOther || next > high) {
-    place.next = isOther ? (place.next ?? next) : next;
-    return places.halt(where, replaced(where, { offset: place.next, nextOffset: low }));
+  if (isOther)
+    logger.warn(
+      { topic: where.topic, partition: where.partition },
+      'the topic is another one than before: it is handed over from its beginning',
+    );
+  const next = isOther ? low : (committed ?? low);
+  if (next > high) {
+    place.next = next;
+    return places.halt(where, replaced(where, { offset: next, nextOffset: low }));
   }
   if (next !== place.next) {
     place.failures = 0;
@@ -47,6 +59,6 @@ export async function begin(
   if (next < low) return places.halt(where, lost(where, { offset: next, nextOffset: low }));
   // Poison still halts before its change.
   if (place.halt !== null && (place.halt.offset !== next || !place.poisons.has(next))) place.halt = null;
-  if (committed === null) await control.commit(low);
+  if (committed !== next) await control.commit(next);
   place.isChecked = true;
 }

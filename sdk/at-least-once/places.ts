@@ -39,7 +39,7 @@ export type Places = {
   skip(range: UnreadableRange): Promise<void>;
   /** Kafka's id of each topic, as it was when it was asked. */
   topicIds(): ReadonlyMap<string, string | null>;
-  /** Kafka is asked again where the topic's partitions go on. */
+  /** The topic was made again: its partitions are read from the beginning, and Kafka is asked where they go on. */
   recheck(topic: string): void;
 };
 
@@ -86,7 +86,12 @@ export function createPlaces(logger: Logger): Places {
     },
     topicIds: () => new Map([...places].map(([name, { topicId }]) => [topicOf(name), topicId])),
     recheck(topic) {
-      for (const [name, place] of places) if (topicOf(name) === topic) place.isChecked = false;
+      for (const [name, place] of places) {
+        if (topicOf(name) !== topic) continue;
+        place.isChecked = false;
+        // Nothing may come behind what was read of the old one.
+        place.control?.seek(0n);
+      }
     },
   };
 }

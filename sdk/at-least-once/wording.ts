@@ -46,7 +46,7 @@ export function replaced(place: TopicPartition, range: Range): Halt {
     'CONSUMER_TOPIC_REPLACED',
     place,
     range,
-    'the topic is another one than the one that was handled up to here',
-    (skip) => `Correct what the handler has done with the old topic. Then begin at the beginning of the new one: ${skip}`,
+    'the topic ends before it: it is another one than the one that was handled, or has lost its end',
+    (skip) => `Correct what the handler has done with the old topic. Then begin at its beginning: ${skip}`,
   );
 }
