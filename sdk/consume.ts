@@ -16,6 +16,7 @@ import { openAdmin, untilEnded, type Reading } from './membership.ts';
 import type { ConsumeOptions, HandlerContext, Tables } from './options.ts';
 import type { Run } from './run.ts';
 import { parkedChanges } from './parked.ts';
+import { takeRetryRequests } from './retry-requests.ts';
 import { onePrefix, partsOf, readSettings, tableOf, type Settings } from './settings.ts';
 import { watchConsumer } from './watch.ts';
 import { ensureTables } from './tables/migrate.ts';
@@ -79,13 +80,15 @@ async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer
     state: 'joining',
   };
   const stack = opening.move();
-  const finished = untilEnded(run, readingOf(run), follow(run), stack);
-  finished.catch(() => undefined);
   const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, tableOf, signal: lifetime.signal };
+  const parked = parkedChanges(context);
+  const beside = Promise.all([follow(run), takeRetryRequests(context, parked, logger, lifetime.signal)]);
+  const finished = untilEnded(run, readingOf(run), beside, stack);
+  finished.catch(() => undefined);
   return {
     finished,
     ...watchConsumer(run),
-    parked: parkedChanges(context),
+    parked,
     async [Symbol.asyncDispose]() {
       await end();
       await finished.catch(() => undefined);

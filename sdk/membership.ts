@@ -31,7 +31,7 @@ const tryAgainMs = 2000;
  *
  * @throws what it failed with
  */
-export async function untilEnded(run: Membership, reading: Reading, beside: Promise<void>, stack: AsyncDisposableStack): Promise<void> {
+export async function untilEnded(run: Membership, reading: Reading, beside: Promise<unknown>, stack: AsyncDisposableStack): Promise<void> {
   const { lifetime, logger } = run;
   try {
     await keepMembership(run, reading);
