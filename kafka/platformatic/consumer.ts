@@ -173,7 +173,7 @@ async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, Parti
   const topics = [...new Set(lost.map(({ topic }) => topic))];
   const low = await edges(consumer, topics, 'earliest');
   if (member === null) {
-    for (const { topic, partition, startAt } of lost) startAt(low(topic, partition));
+    for (const reader of lost) reader.startAt(low(reader.topic, reader.partition));
     return;
   }
   const high = await edges(consumer, topics, 'latest');
@@ -182,9 +182,10 @@ async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, Parti
     partitions: wanted.map(({ partition }) => partition),
   }));
   const committed = await member.listCommittedOffsets({ topics: byTopic });
-  for (const { topic, partition, startAt } of lost) {
+  for (const reader of lost) {
+    const { topic, partition } = reader;
     const at = committed.get(topic)?.[partition] ?? -1n;
-    startAt(at < low(topic, partition) || at > high(topic, partition) ? low(topic, partition) : at);
+    reader.startAt(at < low(topic, partition) || at > high(topic, partition) ? low(topic, partition) : at);
   }
 }
 

@@ -7,7 +7,7 @@ export type { PositionMove } from '../apply/partition-batch.ts';
 export { appliedOffsets, movePositions, nameOf, StalePositionError } from '../apply/positions.ts';
 export { byteBudget } from '../consume/byte-budget.ts';
 export { joinUntilMoreTopics } from '../consume/membership.ts';
-export { PartitionReader, retryAfterMs, type Assignment, type EventSink, type Reader } from '../consume/partition-reader.ts';
+export { PartitionReader, retryAfterMs, type EventSink, type Reader } from '../consume/partition-reader.ts';
 export { reportedSchemaWaits, schemaWaits } from '../consume/schema-waits.ts';
 export { watchTopicIds } from '../consume/topic-ids.ts';
 export { waitForNewTopics } from '../consume/topics.ts';

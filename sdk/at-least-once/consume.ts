@@ -8,9 +8,10 @@ import type { Change } from '../changes/change.ts';
 import { createLifetime } from '../lifetime.ts';
 import { openAdmin, untilEnded, type Membership } from '../membership.ts';
 import { readSettings, tableOf } from '../settings.ts';
+import type { AtLeastOnce } from './context.ts';
 import type { AtLeastOnceConsumer, AtLeastOnceOptions } from './options.ts';
 import { createPlaces } from './places.ts';
-import { atLeastOnceReader, type AtLeastOnce } from './reader.ts';
+import { atLeastOnceReader } from './reader.ts';
 import { watchAtLeastOnce } from './watch.ts';
 
 type AnyTables = Readonly<Record<string, Change>>;
@@ -40,7 +41,6 @@ export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyTables>)
   });
   const places = createPlaces(logger);
   const troubles = createTroubles();
-  const { onPoison } = options;
   const context: AtLeastOnce = {
     ...settings,
     groupId: settings.group,
@@ -50,9 +50,9 @@ export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyTables>)
     slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
     handle: async (changes, call) => options.handle(changes.map(named), call),
     onPoison:
-      onPoison === undefined
+      options.onPoison === undefined
         ? null
-        : async (poison, call) => onPoison.call(options, { ...poison, change: poison.change === null ? null : named(poison.change) }, call),
+        : async (poison, call) => options.onPoison?.({ ...poison, change: poison.change === null ? null : named(poison.change) }, call),
     places,
     troubles,
     lifetime,

@@ -53,7 +53,7 @@ export function createPlaces(logger: Logger): Places {
   return {
     assign(assigned) {
       const names = new Set(assigned.map(nameOf));
-      for (const name of [...places.keys()]) if (!names.has(name)) places.delete(name);
+      for (const name of places.keys()) if (!names.has(name)) places.delete(name);
       for (const place of places.values()) place.isChecked = false;
     },
     of,

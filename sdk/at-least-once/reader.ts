@@ -1,41 +1,16 @@
-import type { EventDecoder } from '#change-events/index.ts';
-import type { BatchControl, ConsumedBatch, KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, describeError, unlessAborted, type Logger } from '#pipeline/index.ts';
+import type { BatchControl, ConsumedBatch } from '#kafka/index.ts';
+import { CdcError, describeError } from '#pipeline/index.ts';
 import { reportedSchemaWaits, retryAfterMs, sliceBatch, type Reader } from '#read-model/engine/index.ts';
 import { waitAfter } from '../apply/tries.ts';
-import type { Troubles } from '../apply/troubles.ts';
-import { Poison, type Change } from '../changes/change.ts';
+import { Poison } from '../changes/change.ts';
 import { decodeChanges } from '../changes/decode-changes.ts';
-import type { Lifetime } from '../lifetime.ts';
-import type { HandlerContext } from '../options.ts';
 import { begin } from './begin.ts';
+import { call, CallFailedError, LeftError } from './call.ts';
+import type { AtLeastOnce } from './context.ts';
 import { keepingMembership } from './keeping-membership.ts';
-import type { PoisonedChange } from './options.ts';
 import { splitAtPoisons, type Part } from './parts.ts';
-import type { Place, Places } from './places.ts';
+import type { Place } from './places.ts';
 import { poisoned, unreadable } from './wording.ts';
-
-export type AtLeastOnce = {
-  readonly groupId: string;
-  readonly admin: KafkaAdmin;
-  readonly decoder: EventDecoder;
-  /** `schema.table` of a topic. */
-  readonly tableOf: (topic: string) => string;
-  readonly slices: { readonly bytes: number; readonly messages: number };
-  readonly handlerTimeoutMs: number;
-  readonly retryMaxMs: number;
-  readonly handle: (changes: readonly Change[], call: HandlerContext) => Promise<void>;
-  readonly onPoison:
-    | ((poison: Omit<PoisonedChange, 'change'> & { readonly change: Change | null }, call: HandlerContext) => Promise<void>)
-    | null;
-  readonly places: Places;
-  readonly troubles: Troubles;
-  readonly lifetime: Lifetime;
-  readonly logger: Logger;
-};
-
-/** How long a handler at work is waited for when its partition goes to another instance, in ms: shorter than the group waits for this one. */
-const leaveAfterMs = 10_000;
 
 /**
  * Hands the batches of the assigned partitions over, and commits behind each call once it has resolved: never before. Nothing is read ahead of that.
@@ -47,25 +22,20 @@ export function atLeastOnceReader(context: AtLeastOnce, signal: AbortSignal): Re
     troubles.report(where, { offset, attempt: 1, code: error.code, cause: error.message, waitMs: retryAfterMs });
   });
 
-  const rest = (place: Place, control: BatchControl, ms: number): void => {
-    control.pause(ms);
-    if (place.next !== null) control.seek(place.next);
-  };
-
   const read = async (batch: ConsumedBatch, control: BatchControl, leaving: AbortSignal): Promise<void> => {
     const place = places.of(batch);
     place.control = control;
     await place.moving;
     if (!place.isChecked) await begin(batch, place, control, context);
     if (!control.isCurrent()) return;
-    if (place.next === null || !place.isChecked || place.halt !== null) return rest(place, control, retryAfterMs);
+    if (place.next === null || !place.isChecked || place.halt !== null) return rest(place, control);
     const from = place.next;
     // It was asked for somewhere else: Kafka says whether what comes next is there still.
     if (batch.fetchedFrom > from) place.isChecked = false;
     if (batch.fetchedFrom > from || batch.nextOffset < from) return control.seek(from);
     const messages = batch.messages.filter(({ offset }) => offset >= from);
     for (const slice of sliceBatch(messages, batch.nextOffset, slices)) {
-      if (!(await schemas.ready(batch, slice.messages))) return rest(place, control, retryAfterMs);
+      if (!(await schemas.ready(batch, slice.messages))) return rest(place, control);
       const decoded = await decodeChanges(decoder, batch, slice.messages, tableOf(batch.topic));
       for (const part of splitAtPoisons(decoded, slice.nextOffset, place.lastDeleted, place.poisons)) {
         if (leaving.aborted || !control.isCurrent()) return;
@@ -158,50 +128,6 @@ async function hand(
   return true;
 }
 
-/** @throws CallFailedError; LeftError when it was not waited for, since the partition goes to another instance; the lifetime's reason */
-async function call(context: AtLeastOnce, part: Part, attempt: number, batch: ConsumedBatch, leaving: AbortSignal): Promise<void> {
-  const { handle, onPoison, lifetime, handlerTimeoutMs, decoder } = context;
-  const over = new AbortController();
-  const until = AbortSignal.any([lifetime.signal, over.signal]);
-  const last = part.changes.at(-1)?.offset ?? part.poison?.read.message.offset;
-  const late = setTimeout(
-    () =>
-      over.abort(
-        new CdcError(
-          'CONSUMER_HANDLER_TIMEOUT',
-          `the handler did not end within ${handlerTimeoutMs} ms (topic ${batch.topic}, partition ${batch.partition}, up to offset ${last})`,
-        ),
-      ),
-    handlerTimeoutMs,
-  );
-  let leave: NodeJS.Timeout | undefined;
-  const onLeaving = (): void => {
-    leave = setTimeout(() => over.abort(new LeftError('the partition goes to another instance')), leaveAfterMs);
-  };
-  if (leaving.aborted) onLeaving();
-  leaving.addEventListener('abort', onLeaving, { once: true });
-  const textOf = (bytes: Buffer | null): string | null => (bytes === null ? null : (decoder.text(bytes) ?? `\\x${bytes.toString('hex')}`));
-  const work = async (): Promise<void> => {
-    const handed = { signal: until, attempt };
-    if (part.poison === null) return handle(part.changes, handed);
-    const { message, change } = part.poison.read;
-    const { topic, partition } = batch;
-    const { code, cause } = part.poison.why;
-    const place = { topic, partition, offset: message.offset, key: textOf(message.key), value: textOf(message.value) };
-    await onPoison?.({ ...place, code, cause, change: 'op' in change ? change : null }, handed);
-  };
-  try {
-    await unlessAborted(work(), until);
-  } catch (error) {
-    if (lifetime.signal.aborted || error instanceof LeftError) throw error;
-    throw new CallFailedError('the handler failed', { cause: error });
-  } finally {
-    clearTimeout(late);
-    clearTimeout(leave);
-    leaving.removeEventListener('abort', onLeaving);
-  }
-}
-
 /** The same changes come again, after a growing pause. */
 function report(context: AtLeastOnce, batch: ConsumedBatch, place: Place, part: Part, error: unknown, control: BatchControl): void {
   const { troubles, logger, retryMaxMs } = context;
@@ -230,12 +156,8 @@ function report(context: AtLeastOnce, batch: ConsumedBatch, place: Place, part: 
   control.seek(offset);
 }
 
-/** The handler, or onPoison, threw, or did not end in time. `cause` says with what. */
-class CallFailedError extends Error {
-  override readonly name = 'CallFailedError';
-}
-
-/** The partition is not this instance's any more: whoever has it hands the changes over again. */
-class LeftError extends Error {
-  override readonly name = 'LeftError';
+/** The partition comes again from where it goes on, after a pause. */
+function rest(place: Place, control: BatchControl): void {
+  control.pause(retryAfterMs);
+  if (place.next !== null) control.seek(place.next);
 }

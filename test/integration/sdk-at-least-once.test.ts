@@ -7,6 +7,8 @@ import { order, remove, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
 import { killed } from '#test/support/read-model.ts';
 
+const idle = async (): Promise<void> => undefined;
+
 /** As the remedy of a halt names it. */
 function rangeOf(remedy: string): UnreadableRange {
   const found = /topic: '([^']+)', partition: (\d+), offset: (\d+)n, nextOffset: (\d+)n/.exec(remedy);
@@ -310,8 +312,7 @@ test(
     assert.ok(aborted > 0);
     await consumer[Symbol.asyncDispose]();
     assert.equal((await scene.committed()).get(0), 0n);
-    const started = async (): Promise<void> => undefined;
-    await assert.rejects(scene.start(started, JSON.parse('{ "schema": "other" }')), { code: 'CONSUMER_INVALID' });
-    await assert.rejects(scene.start(started, JSON.parse('{ "onError": "park" }')), { code: 'CONSUMER_INVALID' });
+    await assert.rejects(scene.start(idle, JSON.parse('{ "schema": "other" }')), { code: 'CONSUMER_INVALID' });
+    await assert.rejects(scene.start(idle, JSON.parse('{ "onError": "park" }')), { code: 'CONSUMER_INVALID' });
   },
 );
