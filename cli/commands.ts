@@ -17,6 +17,7 @@ export const folderCommands: Readonly<Record<string, (context: CliContext) => Pr
     (await import('#read-model/commands.ts')).readModelCommand(context, async (topicPrefix) =>
       (await import('#project/index.ts')).capturedUnder(await context.config(), context.configFolder(), topicPrefix),
     ),
+  consumer: async (context) => (await import('#sdk/commands.ts')).consumerCommand(context),
   services: async (context) => (await import('#services/commands.ts')).servicesCommand(context),
   events: async (context) => (await import('#tail/index.ts')).eventsCommand(context),
   verify: async (context) => (await import('#verify/index.ts')).verifyCommand(context),

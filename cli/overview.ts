@@ -27,6 +27,7 @@ export const overview: readonly { readonly name: string; readonly words?: string
     about: 'check the legacy database and Connect, read-only, and list each problem with the SQL to fix it',
   },
   { name: 'read-model', about: 'read models: mirrors and views that follow the topics' },
+  { name: 'consumer', about: "consumers of services, by their own tables in the service's database" },
   { name: 'services', about: 'services around the pipeline: the query API, the order service, the gateway' },
   { name: 'events', about: 'events of a table, as a person reads them' },
   {

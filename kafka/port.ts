@@ -117,6 +117,8 @@ export type KafkaAdmin = AsyncDisposable & {
    * (before Kafka 2.8). A topic that does not exist is left out.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string | null>>;
+  /** What a consumer group has committed of a topic, by partition; a partition of which it has committed nothing is left out. @throws CdcError TOPIC_MISSING */
+  committedOffsets(groupId: string, topic: string): Promise<ReadonlyMap<number, bigint>>;
 };
 
 export type ConsumerOptions = {
@@ -138,6 +140,11 @@ export type ConsumerOptions = {
   /** Most bytes of one fetch, of each partition and of all together, as they are in the log (compressed); a batch of records that is larger still comes. */
   readonly maxBytesPerPartition?: number;
   readonly maxBytes?: number;
+  /**
+   * Where a partition begins that is not sought: at its first offset, or where the group has committed that it goes on, as far as the log reaches back.
+   * (A group that never commits has nothing there.) Default `beginning`.
+   */
+  readonly startAt?: 'beginning' | 'committed';
   /** Longest wait for a fetch to fill, in ms; default 100. */
   readonly maxWaitMs?: number;
   /**
@@ -153,7 +160,7 @@ export type ConsumerOptions = {
   /** Called with how far a partition has been read: also past what onBatch never sees (control records, aborted messages). */
   readonly onProgress?: (topic: string, partition: number, nextOffset: bigint) => void;
   /** Called with what onBatch never sees. It may have been asked for before a seek: `from` shows whether it follows what was handed over. */
-  readonly onPassed?: (passed: PassedOffsets) => void;
+  readonly onPassed?: (passed: PassedOffsets, control: Pick<BatchControl, 'commit' | 'isCurrent'>) => void;
   /** Called when this member joined (again), with its partitions by topic. Forget the state of partitions that are not listed. */
   readonly onAssigned?: (assignment: Readonly<Record<string, readonly number[]>>) => void;
   /** Called when the group has confirmed, by a heartbeat, that this member's assignment still holds. */
@@ -169,9 +176,17 @@ export type BatchControl = {
   heartbeat(): Promise<void>;
   /** False once the partition is not this member's any more or the consumer stops. */
   isCurrent(): boolean;
+  /**
+   * Stores in the group that the partition goes on at `offset`. Rejects when Kafka is away, or the group was shared without this member; what
+   * it rejects with may be thrown on by onBatch, and the member then joins again.
+   */
+  commit(offset: bigint): Promise<void>;
 };
 
-/** A running member of a consumer group. Commits no offsets to Kafka: whoever applies the messages stores them with the effects. */
+/**
+ * A running member of a consumer group. Commits no offsets to Kafka by itself: whoever applies the messages stores them with the effects, or calls
+ * `commit` after them.
+ */
 export type GroupConsumer = AsyncDisposable & {
   /** Resolves when the consumer was disposed; rejects with what stopped it. */
   readonly closed: Promise<void>;

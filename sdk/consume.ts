@@ -1,27 +1,22 @@
 import { eventDecoder } from '#change-events/index.ts';
 import { addDisposableStacks } from '#pipeline/disposable-stacks.ts';
-import { connectKafka, type Kafka, type KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, createLogger, describeError, pause, type Logger } from '#pipeline/index.ts';
+import { connectKafka } from '#kafka/index.ts';
+import { CdcError, createLogger, describeError, type Logger } from '#pipeline/index.ts';
 import { Pool, type PoolConfig } from 'pg';
-import {
-  faultOf,
-  fingerprintOf,
-  followFreshness,
-  joinUntilMoreTopics,
-  PartitionReader,
-  retrying,
-  schemaWaits,
-  waitForNewTopics,
-} from '#read-model/engine/index.ts';
+import { faultOf, fingerprintOf, followFreshness, PartitionReader, retrying, schemaWaits } from '#read-model/engine/index.ts';
 import { handlerSink } from './apply/handler-sink.ts';
 import { createTroubles } from './apply/troubles.ts';
 import type { Tx } from './apply/guard.ts';
 import type { Change } from './changes/change.ts';
 import type { Consumer } from './consumer.ts';
+import { consumeAtLeastOnce } from './at-least-once/consume.ts';
+import type { AtLeastOnceConsumer, AtLeastOnceOptions } from './at-least-once/options.ts';
 import { createLifetime } from './lifetime.ts';
+import { openAdmin, untilEnded, type Reading } from './membership.ts';
 import type { ConsumeOptions, HandlerContext, Tables } from './options.ts';
 import type { Run } from './run.ts';
 import { parkedChanges } from './parked.ts';
+import { takeRetryRequests } from './retry-requests.ts';
 import { onePrefix, partsOf, readSettings, tableOf, type Settings } from './settings.ts';
 import { watchConsumer } from './watch.ts';
 import { ensureTables } from './tables/migrate.ts';
@@ -38,7 +33,19 @@ type AnyTables = Readonly<Record<string, Change>>;
  *   kafka.whenUnavailable is `exit`)
  */
 export async function consume<T extends Tables = AnyTables>(options: ConsumeOptions<T>): Promise<Consumer>;
-export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consumer> {
+/**
+ * Without a database: each change is handed over at least once, and the position is committed to Kafka after the handler has resolved. A change may come
+ * again after a crash, or when partitions move to another instance. Nothing is parked. Resolves when Kafka has answered; topics may come later. Ends when
+ * it is disposed or its signal is aborted, and commits what was handled.
+ *
+ * @throws CdcError CONSUMER_INVALID, KAFKA_UNREACHABLE (when kafka.whenUnavailable is `exit`)
+ */
+export async function consume<T extends Tables = AnyTables>(options: AtLeastOnceOptions<T>): Promise<AtLeastOnceConsumer>;
+export async function consume(options: ConsumeOptions<AnyTables> | AtLeastOnceOptions<AnyTables>): Promise<Consumer | AtLeastOnceConsumer> {
+  return options.database === undefined ? consumeAtLeastOnce(options) : consumeOnce(options);
+}
+
+async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer> {
   addDisposableStacks();
   const settings = readSettings(options);
   const logger = (options.logger ?? createLogger('cdc-consumer')).child({ group: settings.group });
@@ -73,13 +80,15 @@ export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consu
     state: 'joining',
   };
   const stack = opening.move();
-  const finished = finish(run, stack);
-  finished.catch(() => undefined);
   const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, tableOf, signal: lifetime.signal };
+  const parked = parkedChanges(context);
+  const beside = Promise.all([follow(run), takeRetryRequests(context, parked, logger, lifetime.signal)]);
+  const finished = untilEnded(run, readingOf(run), beside, stack);
+  finished.catch(() => undefined);
   return {
     finished,
     ...watchConsumer(run),
-    parked: parkedChanges(context),
+    parked,
     async [Symbol.asyncDispose]() {
       await end();
       await finished.catch(() => undefined);
@@ -87,84 +96,38 @@ export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consu
   };
 }
 
-/** Until the consumer has ended; lets go of what it opened. @throws what it failed with */
-async function finish(run: Run, stack: AsyncDisposableStack): Promise<void> {
-  const { lifetime, logger } = run;
-  const follower = follow(run);
-  try {
-    await keepMembership(run);
-  } catch (error) {
-    if (!lifetime.signal.aborted) {
-      const { code, remedy } = error instanceof CdcError ? error : { code: undefined, remedy: undefined };
-      logger.error({ code, remedy, err: error }, `the consumer has ended: ${describeError(error)}`);
-      throw error;
-    }
-  } finally {
-    run.state = 'ended';
-    lifetime.abort(new CdcError('CONSUMER_ENDED', 'the consumer has ended'));
-    await follower;
-    await stack.disposeAsync();
-  }
-}
-
-/** An unknown error begins the membership again after so long. */
-const tryAgainMs = 2000;
-
-async function keepMembership(run: Run): Promise<void> {
-  const { settings, pool, kafka, admin, decoder, logger, lifetime, troubles, handle } = run;
-  const { signal } = lifetime;
-  const { schema, group: groupId, concurrency } = settings;
-  const topics = Object.values(settings.topics);
-  let present: readonly string[] = [];
-  while (!signal.aborted) {
-    if (present.length === 0) {
-      run.state = 'waiting for topics';
-      present = await waitForNewTopics(admin, topics, [], logger, signal);
-    }
-    run.state = 'joining';
-    const membership = {
-      name: schema,
-      groupId,
-      topics,
-      concurrency,
-      kafka,
-      admin,
-      logger,
-      onJoined: (joined: boolean): void => {
-        run.state = joined ? 'consuming' : 'joining';
-      },
-      reader: (until: AbortSignal, onFailure: (error: unknown) => void): PartitionReader<unknown> => {
-        const context = { pool, schema, decoder, logger, signal: until };
-        const sink = handlerSink({
-          ...context,
-          ...settings,
-          handle,
-          tableOf,
-          timeoutMs: settings.handlerTimeoutMs,
-          slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
-          troubles,
-          work: (piece) => lifetime.work(piece),
-        });
-        const reading = {
-          ...context,
-          fingerprint: fingerprintOf([]),
-          admin,
-          schemas: schemaWaits(context),
-          onPoison: 'park',
-          wording: consumerWording,
-          haltsTogether: false,
-          onFailure,
-        } as const;
-        return new PartitionReader(reading, sink);
-      },
-    };
-    present = await joinUntilMoreTopics(membership, present, signal).catch(async (error: unknown) => {
-      if (signal.aborted || error instanceof CdcError) throw error;
-      logger.error({ err: error }, `${describeError(error)}; the consumer joins again`);
-      await pause(tryAgainMs, signal);
-      return [];
-    });
-  }
+/** Batches go to the handler, in transactions of the service's database. */
+function readingOf(run: Run): Reading {
+  const { settings, pool, admin, decoder, logger, lifetime, troubles, handle } = run;
+  const { schema } = settings;
+  return {
+    name: schema,
+    startAt: 'beginning',
+    reader: (until, onFailure) => {
+      const context = { pool, schema, decoder, logger, signal: until };
+      const sink = handlerSink({
+        ...context,
+        ...settings,
+        handle,
+        tableOf,
+        timeoutMs: settings.handlerTimeoutMs,
+        slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
+        troubles,
+        work: (piece) => lifetime.work(piece),
+      });
+      const reading = {
+        ...context,
+        fingerprint: fingerprintOf([]),
+        admin,
+        schemas: schemaWaits(context),
+        onPoison: 'park',
+        wording: consumerWording,
+        haltsTogether: false,
+        onFailure,
+      } as const;
+      return new PartitionReader(reading, sink);
+    },
+  };
 }
 
 /** Keeps the freshness of the topics, where they are of one capture: others' heartbeats have other clocks. */
@@ -204,9 +167,4 @@ async function readyDatabase(pool: Pool, settings: Settings, logger: Logger, sig
     if (error instanceof CdcError || signal.aborted || faultOf(error) === 'passing') throw error;
     throw new CdcError('CONSUMER_DATABASE_REFUSED', describeError(error), { cause: error });
   }
-}
-
-async function openAdmin(kafka: Kafka, { kafkaConfig }: Settings, logger: Logger, signal: AbortSignal): Promise<KafkaAdmin> {
-  if (kafkaConfig.whenUnavailable === 'exit') return kafka.admin();
-  return retrying('connecting to Kafka', logger, signal, () => kafka.admin());
 }

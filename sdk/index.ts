@@ -2,7 +2,7 @@
  * The consumer of a service: changes of the legacy database's tables, handed to the service's own function in its own Postgres transaction.
  *
  * Promises: each change has its effect exactly once, through crashes, rebalances and stale instances; the changes of a key come in their order; none is
- * left out silently: it is handled, parked, or its partition halts by name. Uses the read model's engine, and leaves capture to others.
+ * left out silently: it is handled, parked, or its partition halts by name. Without a database each change is handed over at least once (at-least-once/). Uses the read model's engine, and leaves capture to others.
  */
 export { consume } from './consume.ts';
 export type { Tx } from './apply/guard.ts';
@@ -18,6 +18,13 @@ export type {
   PartitionState,
   UnreadableRange,
 } from './consumer.ts';
+export type {
+  AtLeastOnceConsumer,
+  AtLeastOnceOptions,
+  AtLeastOncePartition,
+  AtLeastOnceStatus,
+  PoisonedChange,
+} from './at-least-once/options.ts';
 export type {
   CommonOptions,
   ConsumeOptions,

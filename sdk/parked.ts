@@ -39,13 +39,13 @@ export type ParkedContext = {
 
 const listMost = 10_000;
 
+/** What needs no handler. */
+export type ParkedStore = Omit<Parked, 'retry'>;
+
 /** The parked changes of a consumer's schema. Works beside any number of running consumers: the database decides the order. */
-export function parkedChanges(context: ParkedContext): Parked {
-  const { pool, schema, decoder, logger, signal } = context;
-  const textOf = (bytes: Buffer | null): string | null => (bytes === null ? null : (decoder.text(bytes) ?? `\\x${bytes.toString('hex')}`));
-  const toChange = ({ id, topic, partition, message, state, code, cause, parkedAt }: ParkedEvent): ParkedChange => {
-    return { id, topic, partition, offset: message.offset, key: textOf(message.key), state, code, cause, parkedAt };
-  };
+export function parkedStore(context: Pick<ParkedContext, 'pool' | 'schema' | 'decoder' | 'logger' | 'signal'>): ParkedStore {
+  const { pool, schema, decoder, logger } = context;
+  const toChange = (event: ParkedEvent): ParkedChange => shown(event, decoder);
   /** What is parked can be shown without the registry too. */
   const prepare = async (events: readonly ParkedEvent[]): Promise<void> => {
     await decoder
@@ -62,8 +62,21 @@ export function parkedChanges(context: ParkedContext): Parked {
       const event = await inTransaction(pool, schema, (client) => findParked(client, asId(id)));
       if (event === undefined) throw unknown(schema, [id]);
       await prepare([event]);
-      return { ...toChange(event), value: textOf(event.message.value) };
+      return { ...toChange(event), value: textOf(event.message.value, decoder) };
     },
+    async discard(ids) {
+      const missing = await discardParked(pool, schema, ids.map(asId));
+      if (missing.length > 0) throw unknown(schema, missing);
+      logger.info({ schema, ids }, 'parked changes are given up');
+    },
+  };
+}
+
+/** {@link parkedStore} of a consumer, whose handler can be asked again. */
+export function parkedChanges(context: ParkedContext): Parked {
+  const { pool, schema, decoder, signal } = context;
+  return {
+    ...parkedStore(context),
     async retry({ ids, topic } = {}) {
       const queues = await inTransaction(pool, schema, (client) => queuesOf(client, { ids: ids?.map(asId), topic }));
       if (ids !== undefined && queues.length === 0) throw unknown(schema, ids);
@@ -75,17 +88,20 @@ export function parkedChanges(context: ParkedContext): Parked {
           topic: queue.topic,
           partition: queue.partition,
           applied,
-          stoppedBy: stoppedBy === null ? null : toChange(stoppedBy),
+          stoppedBy: stoppedBy === null ? null : shown(stoppedBy, decoder),
         });
       }
       return results;
     },
-    async discard(ids) {
-      const missing = await discardParked(pool, schema, ids.map(asId));
-      if (missing.length > 0) throw unknown(schema, missing);
-      logger.info({ schema, ids }, 'parked changes are given up');
-    },
   };
+}
+
+function textOf(bytes: Buffer | null, decoder: EventDecoder): string | null {
+  return bytes === null ? null : (decoder.text(bytes) ?? `\\x${bytes.toString('hex')}`);
+}
+
+function shown({ id, topic, partition, message, state, code, cause, parkedAt }: ParkedEvent, decoder: EventDecoder): ParkedChange {
+  return { id, topic, partition, offset: message.offset, key: textOf(message.key, decoder), state, code, cause, parkedAt };
 }
 
 /** Hands the changes of one key over, each in a transaction of its own, up to the first that still fails. Live ones of the key wait behind them. */

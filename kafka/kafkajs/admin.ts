@@ -97,6 +97,13 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .toSorted((a, b) => a.partition - b.partition);
       }),
+    committedOffsets: (groupId, topic) =>
+      attempt(`read what group ${groupId} has committed of topic ${topic}`, async (admin) => {
+        await requireTopic(admin, topic);
+        const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
+        const offsets = (found?.partitions ?? []).map(({ partition, offset }) => [partition, BigInt(offset)] as const);
+        return new Map(offsets.filter(([, offset]) => offset >= 0n));
+      }),
     topicIds: (topics) => topicIds.ask(topics, () => attempt('list topics', (admin) => admin.listTopics())),
     async [Symbol.asyncDispose]() {
       closed = true;

@@ -87,7 +87,9 @@ export async function startMember(
     if (unreadablePartitions.delete(`${topic}/${partition}`)) return;
     const to = BigInt(lastOffset) + 1n;
     options.onProgress?.(topic, partition, to);
-    if (batchSize === 0) options.onPassed?.({ topic, partition, from: BigInt(firstOffset), to });
+    if (batchSize > 0) return;
+    const commit = async (offset: bigint): Promise<void> => consumer.commitOffsets([{ topic, partition, offset: offset.toString() }]);
+    options.onPassed?.({ topic, partition, from: BigInt(firstOffset), to }, { commit, isCurrent: () => !over });
   });
 
   const pause = createPauses(consumer);
@@ -100,6 +102,7 @@ export async function startMember(
       },
       heartbeat: () => payload.heartbeat(),
       isCurrent: () => payload.isRunning() && !payload.isStale() && !over,
+      commit: (offset) => payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: offset.toString() }] }] }),
     };
     try {
       const unreadable = unreadableOf(payload);

@@ -44,6 +44,18 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async () => (await describeTopic(admin, topic)).partitionsCount),
     offsetsOf: (topic) => attempt(`read the offsets of topic ${topic}`, () => readOffsets(admin, topic)),
+    committedOffsets: (groupId, topic) =>
+      attempt(`read what group ${groupId} has committed of topic ${topic}`, async () => {
+        const { partitionsCount } = await describeTopic(admin, topic);
+        const partitionIndexes = Array.from({ length: partitionsCount }, (_, partition) => partition);
+        const groups = await admin.listConsumerGroupOffsets({ groups: [{ groupId, topics: [{ name: topic, partitionIndexes }] }] });
+        const found = groups.flatMap((group) => group.topics).flatMap(({ partitions }) => partitions);
+        return new Map(
+          found
+            .filter(({ committedOffset }) => committedOffset >= 0n)
+            .map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
+        );
+      }),
     topicIds: (topics) => attempt(`read the ids of topics ${topics.join(', ')}`, () => readTopicIds(admin, topics)),
     async [Symbol.asyncDispose]() {
       await close(admin);

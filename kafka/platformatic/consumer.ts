@@ -85,7 +85,9 @@ export async function runConsumer(
       for (const partition of partitions) {
         const name = `${topic}/${partition}`;
         kept.add(name);
-        if (!readers.has(name)) readers.set(name, createReader({ topic, partition, options, slots, wake, fail, signal: stopping.signal }));
+        if (readers.has(name)) continue;
+        const commit = (offset: bigint): Promise<void> => consumer.commit({ offsets: [{ topic, partition, offset, leaderEpoch: -1 }] });
+        readers.set(name, createReader({ topic, partition, options, slots, commit, wake, fail, signal: stopping.signal }));
       }
     }
     for (const [name, reader] of readers) {
@@ -100,7 +102,7 @@ export async function runConsumer(
   const fetchLoop = async (): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted;) {
       try {
-        await findStarts(fetcher, readers);
+        await findStarts(fetcher, readers, options.startAt === 'committed' ? consumer : null);
         const ready = [...readers.values()].filter((reader) => reader.fetchFrom !== null && !reader.isAhead);
         if (ready.length === 0) {
           await changed.promise;
@@ -164,12 +166,27 @@ export async function runConsumer(
   };
 }
 
-/** Readers that nobody has seeked begin where the options say. */
-async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, PartitionReader>): Promise<void> {
+/** Readers that nobody has seeked begin where the options say: with a `member`, at what its group has committed, as far as the log has it. */
+async function findStarts(consumer: Consumer, readers: ReadonlyMap<string, PartitionReader>, member: Consumer | null): Promise<void> {
   const lost = [...readers.values()].filter(({ fetchFrom }) => fetchFrom === null);
   if (lost.length === 0) return;
-  const edge = await edges(consumer, [...new Set(lost.map(({ topic }) => topic))], 'earliest');
-  for (const reader of lost) reader.startAt(edge(reader.topic, reader.partition));
+  const topics = [...new Set(lost.map(({ topic }) => topic))];
+  const low = await edges(consumer, topics, 'earliest');
+  if (member === null) {
+    for (const reader of lost) reader.startAt(low(reader.topic, reader.partition));
+    return;
+  }
+  const high = await edges(consumer, topics, 'latest');
+  const byTopic = [...Map.groupBy(lost, ({ topic }) => topic)].map(([topic, wanted]) => ({
+    topic,
+    partitions: wanted.map(({ partition }) => partition),
+  }));
+  const committed = await member.listCommittedOffsets({ topics: byTopic });
+  for (const reader of lost) {
+    const { topic, partition } = reader;
+    const at = committed.get(topic)?.[partition] ?? -1n;
+    reader.startAt(at < low(topic, partition) || at > high(topic, partition) ? low(topic, partition) : at);
+  }
 }
 
 /** Retention has overtaken a reader, or the topic was made again: it starts like a new one. */

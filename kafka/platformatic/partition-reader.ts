@@ -28,6 +28,8 @@ export type ReaderContext = {
   readonly partition: number;
   readonly options: ConsumerOptions;
   readonly slots: Slots;
+  /** Stores in the group where the partition goes on. */
+  readonly commit: (offset: bigint) => Promise<void>;
   /** Tells the fetch loop to look again. */
   readonly wake: () => void;
   readonly fail: (error: unknown) => void;
@@ -40,7 +42,7 @@ type Fetched = { readonly from: bigint; readonly run: Run; readonly highWatermar
 /** How long a partition pauses before a batch that cannot be read, in ms. */
 const unreadablePauseMs = 1000;
 
-export function createReader({ topic, partition, options, slots, wake, fail, signal }: ReaderContext): PartitionReader {
+export function createReader({ topic, partition, options, slots, commit, wake, fail, signal }: ReaderContext): PartitionReader {
   let fetchFrom: bigint | null = null;
   let waiting: Fetched | null = null;
   let working: Promise<void> | null = null;
@@ -66,6 +68,11 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
         if (!isCurrent()) throw new RevokedError();
       },
       isCurrent,
+      async commit(offset) {
+        // The library would join again, and then commit for whoever has the partition.
+        if (!isCurrent()) throw new RevokedError();
+        await commit(offset);
+      },
     };
     if (unreadable !== null) {
       if (options.onUnreadable === undefined) throw unreadable.error;
@@ -76,7 +83,7 @@ export function createReader({ topic, partition, options, slots, wake, fail, sig
     if (messages.length > 0) await options.onBatch({ topic, partition, messages, nextOffset, highWatermark, fetchedFrom: from }, control);
     if (seeked || !isCurrent()) return;
     options.onProgress?.(topic, partition, nextOffset);
-    if (messages.length === 0) options.onPassed?.({ topic, partition, from, to: nextOffset });
+    if (messages.length === 0) options.onPassed?.({ topic, partition, from, to: nextOffset }, control);
   };
 
   const work = async (): Promise<void> => {

@@ -78,7 +78,7 @@ export const consumerErrors = {
   },
   CONSUMER_POISON: {
     cause: 'The handler said that it can never handle this change. The change is parked, and the later changes of its key behind it.',
-    remedy: 'Correct the handler and call parked.retry(), or give the change up with parked.discard().',
+    remedy: 'Correct the handler and call parked.retry() (or cdc consumer parked retry), or give the change up with parked.discard().',
     exitCode: 65,
   },
   CONSUMER_PARKED_FULL: {
@@ -90,6 +90,17 @@ export const consumerErrors = {
     cause: 'There is no parked change with this id.',
     remedy: 'Take an id from parked.list().',
     exitCode: 64,
+  },
+  CONSUMER_SKIP_REFUSED: {
+    cause: 'No partition of this process halts at the range that skip was given.',
+    remedy: 'Take the range from the remedy that status() shows, of the instance that has the partition.',
+    exitCode: 64,
+  },
+  CONSUMER_RETRY_WAITS: {
+    cause:
+      'No running consumer has finished the retry that was asked for. The request stays: a consumer that runs takes it up within seconds.',
+    remedy: 'See that the service runs, with this version of the package. Then look at what is still parked: cdc consumer parked list.',
+    exitCode: 75,
   },
   CONSUMER_NOT_REACHED: {
     cause: 'The consumer did not reach the position in time.',

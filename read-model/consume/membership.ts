@@ -20,6 +20,8 @@ export type MembershipOptions = {
   readonly logger: Logger;
   /** Makes what reads. `onFailure` ends the membership with an error; `signal` is aborted when it ends. */
   readonly reader: (signal: AbortSignal, onFailure: (error: unknown) => void) => Reader;
+  /** Where partitions begin that the reader does not place itself. Default `beginning`. */
+  readonly startAt?: 'beginning' | 'committed';
   /** Hears that the group was joined, and that the membership ends. */
   readonly onJoined: (joined: boolean) => void;
 };
@@ -36,7 +38,7 @@ export class PositionsMovedError extends Error {
  * @throws what ended it, but for a Kafka that is away; the signal's reason
  */
 export async function joinUntilMoreTopics(
-  { name, groupId, topics, concurrency, kafka, admin, logger, reader, onJoined }: MembershipOptions,
+  { name, groupId, topics, concurrency, kafka, admin, logger, reader, startAt = 'beginning', onJoined }: MembershipOptions,
   present: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
@@ -50,6 +52,7 @@ export async function joinUntilMoreTopics(
         groupId,
         topics: present,
         concurrency,
+        startAt,
         ...fetchBounds,
         ...handlersOf(reader(membership, failed.reject)),
       });
@@ -81,7 +84,7 @@ function handlersOf(reader: Reader): Reader {
     onAssigned: (assignment) => reader.onAssigned(assignment),
     onBatch: (batch, control) => reader.onBatch(batch, control),
     onUnreadable: (batch, control) => reader.onUnreadable(batch, control),
-    onPassed: (passed) => reader.onPassed(passed),
+    onPassed: (passed, control) => reader.onPassed(passed, control),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Pool } from 'pg';
 import type { TopicPartition } from '#kafka/port.ts';
 import { retrying } from '../retry.ts';
 import { isWait, recordHalt } from '../faults/halts.ts';
+import type { Mismatch } from '../mirrors/mismatch.ts';
 
 /** Partitions that wait for a schema which the registry cannot give for now. */
 export type SchemaWaits = {
@@ -17,8 +18,6 @@ export type SchemaWaits = {
 };
 
 type Context = {
-  readonly pool: Pool;
-  readonly schema: string;
   readonly decoder: EventDecoder;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -31,7 +30,16 @@ function isPlain(message: ConsumedMessage | undefined): boolean {
   return message !== undefined && message.value !== null && !isFramed(message.value);
 }
 
-export function schemaWaits({ pool, schema, decoder, logger, signal }: Context): SchemaWaits {
+export function schemaWaits({ pool, schema, ...context }: Context & { readonly pool: Pool; readonly schema: string }): SchemaWaits {
+  return reportedSchemaWaits(context, (halt) =>
+    retrying(`making it known that ${halt.topic}/${halt.partition} of ${schema} waits`, context.logger, context.signal, () =>
+      recordHalt(pool, schema, halt),
+    ),
+  );
+}
+
+/** {@link schemaWaits} of whoever has no database; `report` makes a wait known, once. */
+export function reportedSchemaWaits({ decoder, logger, signal }: Context, report: (wait: Mismatch) => Promise<void>): SchemaWaits {
   /** By partition, the first offset that waits. */
   const waiting = new Map<string, { readonly offset: bigint; readonly since: number }>();
   /** Topics of which plain JSON was read. */
@@ -58,9 +66,7 @@ export function schemaWaits({ pool, schema, decoder, logger, signal }: Context):
         if (known?.offset === offset) return false;
         waiting.set(name, { offset, since });
         logger.error({ topic, partition, code: error.code, remedy: error.remedy }, `${error.message}; the partition waits`);
-        await retrying(`making it known that ${name} of ${schema} waits`, logger, signal, () =>
-          recordHalt(pool, schema, { topic, partition, offset, error }),
-        );
+        await report({ topic, partition, offset, error });
         return false;
       }
     },

@@ -38,13 +38,13 @@ export function afterSuccess({ to, length, failsTo }: Tries): Tries | null {
 
 /** Something failed that no change is at fault for: a server that is away, a deadlock. The same again, after a growing pause. */
 export function afterPassing(tries: Tries, failures: number, { retryMaxMs }: TryPolicy): TryAgain {
-  return { tries, waitMs: growing(failures, retryMaxMs), park: null };
+  return { tries, waitMs: waitAfter(failures, retryMaxMs), park: null };
 }
 
 /** The handler failed. */
 export function afterFailure(now: Tries, policy: TryPolicy): TryAgain {
   const { from, to, attempt, length, failsTo } = now;
-  const again: TryAgain = { tries: { ...now, attempt: attempt + 1 }, waitMs: growing(attempt, policy.retryMaxMs), park: null };
+  const again: TryAgain = { tries: { ...now, attempt: attempt + 1 }, waitMs: waitAfter(attempt, policy.retryMaxMs), park: null };
   if (policy.onError === 'retry') return again;
   if (to - from > 1) {
     // Parts of what has failed so often are tried once.
@@ -59,6 +59,7 @@ function middle(from: number, to: number): number {
   return from + Math.ceil((to - from) / 2);
 }
 
-function growing(failures: number, most: number): number {
+/** The pause after so many failures, in ms. */
+export function waitAfter(failures: number, most: number): number {
   return Math.min(most, firstWaitMs * 2 ** Math.min(failures - 1, 20));
 }

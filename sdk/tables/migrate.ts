@@ -13,7 +13,7 @@ export const engineFiles: readonly string[] = [
   '009-heard.sql',
   '009-topic-identity.sql',
 ];
-const ownFiles: readonly string[] = ['consumer-001.sql'];
+const ownFiles: readonly string[] = ['consumer-001.sql', 'consumer-002.sql'];
 const files = [...engineFiles, ...ownFiles];
 
 const listTable = 'consumer_files';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Client } from 'pg';
-import type { ConsumedBatch, ConsumerOptions, Kafka } from '#kafka/index.ts';
+import type { BatchControl, ConsumedBatch, ConsumerOptions, Kafka } from '#kafka/index.ts';
 import { testKafka, withConsumers } from '#test/support/kafka.ts';
 import { order, upsert } from '#test/support/order-events.ts';
 import { eventually } from '#test/support/read-database.ts';
@@ -10,14 +10,14 @@ import { runWith } from '#test/support/run-model.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
 /** What a client does that hands over the first five messages of its first long batch only. */
-type Skip = (batch: ConsumedBatch, options: ConsumerOptions) => void;
+type Skip = (batch: ConsumedBatch, options: ConsumerOptions, control: BatchControl) => void;
 
 /** Goes on behind the batch, as if it had handed it over. */
 const goesOn: Skip = () => undefined;
 
 /** The same, and where it goes on it finds no message. */
-const passes: Skip = ({ topic, partition, nextOffset }, options) =>
-  options.onPassed?.({ topic, partition, from: nextOffset - 1n, to: nextOffset });
+const passes: Skip = ({ topic, partition, nextOffset }, options, control) =>
+  options.onPassed?.({ topic, partition, from: nextOffset - 1n, to: nextOffset }, control);
 
 function skippingOnce(kafka: Kafka, skip: Skip, onSkip: () => void): Kafka {
   let skipped = false;
@@ -27,7 +27,7 @@ function skippingOnce(kafka: Kafka, skip: Skip, onSkip: () => void): Kafka {
       if (skipped || sixth === undefined) return options.onBatch(batch, control);
       skipped = true;
       await options.onBatch({ ...batch, messages: batch.messages.slice(0, 5), nextOffset: sixth.offset }, control);
-      skip(batch, options);
+      skip(batch, options, control);
       onSkip();
     },
   }));
@@ -69,8 +69,8 @@ function observed(kafka: Kafka, onBatch: () => void, onPassed: () => void): Kafk
       if (!handedOver) onBatch();
       handedOver = true;
     },
-    onPassed: (passed) => {
-      options.onPassed?.(passed);
+    onPassed: (passed, control) => {
+      options.onPassed?.(passed, control);
       if (handedOver) onPassed();
     },
   }));

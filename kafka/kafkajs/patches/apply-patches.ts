@@ -1,3 +1,4 @@
+import { patchDefaultOffset } from './default-offset.ts';
 import { patchEndOfTopic } from './end-of-topic.ts';
 import { replaceWithFaster } from './faster-internals.ts';
 import { patchFetchedOffsets } from './fetched-offset.ts';
@@ -23,5 +24,6 @@ export function applyPatches(): void {
   patchProduce();
   patchEndOfTopic();
   patchFetchedOffsets();
+  patchDefaultOffset();
   applied = true;
 }
