@@ -17,12 +17,13 @@ import { handlerSink } from './apply/handler-sink.ts';
 import { createTroubles } from './apply/troubles.ts';
 import type { Tx } from './apply/guard.ts';
 import type { Change } from './changes/change.ts';
+import { messageReader, type Delivered } from './changes/message-reader.ts';
 import type { Consumer } from './consumer.ts';
 import { createLifetime } from './lifetime.ts';
 import type { ConsumeOptions, HandlerContext, Tables } from './options.ts';
 import type { Run } from './run.ts';
 import { parkedChanges } from './parked.ts';
-import { onePrefix, partsOf, readSettings, tableOf, type Settings } from './settings.ts';
+import { onePrefix, partsOf, readSettings, type Settings } from './settings.ts';
 import { watchConsumer } from './watch.ts';
 import { ensureTables } from './tables/migrate.ts';
 import { consumerWording } from './wording.ts';
@@ -38,7 +39,7 @@ type AnyTables = Readonly<Record<string, Change>>;
  *   kafka.whenUnavailable is `exit`)
  */
 export async function consume<T extends Tables = AnyTables>(options: ConsumeOptions<T>): Promise<Consumer>;
-export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consumer> {
+export async function consume(options: ConsumeOptions<Readonly<Record<string, Delivered>>>): Promise<Consumer> {
   addDisposableStacks();
   const settings = readSettings(options);
   const logger = (options.logger ?? createLogger('cdc-consumer')).child({ group: settings.group });
@@ -53,19 +54,21 @@ export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consu
   await readyDatabase(pool, settings, logger, lifetime.signal);
   const kafka = connectKafka(settings.kafkaConfig, logger);
   const admin = opening.use(await openAdmin(kafka, settings, logger, lifetime.signal));
-  const names = new Map(Object.entries(settings.topics).map(([name, topic]) => [topic, name]));
-  const handle = async (changes: readonly Change[], tx: Tx, call: HandlerContext): Promise<void> =>
+  const names = new Map(Object.entries(settings.topics).map(([name, { topic }]) => [topic, name]));
+  const handle = async (changes: readonly Delivered[], tx: Tx, call: HandlerContext): Promise<void> =>
     options.handle(
       changes.map((change) => ({ ...change, name: names.get(change.topic) ?? change.topic })),
       tx,
       call,
     );
+  const decoder = eventDecoder(settings.registry);
   const run: Run = {
     settings,
     pool,
     kafka,
     admin,
-    decoder: eventDecoder(settings.registry),
+    decoder,
+    readMessage: messageReader(decoder, Object.values(settings.topics)),
     logger,
     lifetime,
     troubles: createTroubles(),
@@ -75,7 +78,7 @@ export async function consume(options: ConsumeOptions<AnyTables>): Promise<Consu
   const stack = opening.move();
   const finished = finish(run, stack);
   finished.catch(() => undefined);
-  const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, tableOf, signal: lifetime.signal };
+  const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, signal: lifetime.signal };
   return {
     finished,
     ...watchConsumer(run),
@@ -111,10 +114,10 @@ async function finish(run: Run, stack: AsyncDisposableStack): Promise<void> {
 const tryAgainMs = 2000;
 
 async function keepMembership(run: Run): Promise<void> {
-  const { settings, pool, kafka, admin, decoder, logger, lifetime, troubles, handle } = run;
+  const { settings, pool, kafka, admin, decoder, readMessage, logger, lifetime, troubles, handle } = run;
   const { signal } = lifetime;
   const { schema, group: groupId, concurrency } = settings;
-  const topics = Object.values(settings.topics);
+  const topics = Object.values(settings.topics).map(({ topic }) => topic);
   let present: readonly string[] = [];
   while (!signal.aborted) {
     if (present.length === 0) {
@@ -139,7 +142,7 @@ async function keepMembership(run: Run): Promise<void> {
           ...context,
           ...settings,
           handle,
-          tableOf,
+          readMessage,
           timeoutMs: settings.handlerTimeoutMs,
           slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
           troubles,
@@ -169,7 +172,10 @@ async function keepMembership(run: Run): Promise<void> {
 
 /** Keeps the freshness of the topics, where they are of one capture: others' heartbeats have other clocks. */
 async function follow({ settings, kafka, admin, decoder, pool, logger, lifetime }: Run): Promise<void> {
-  const topics = Object.values(settings.topics);
+  const followed = Object.values(settings.topics);
+  // An outbox's topics have no heartbeats.
+  if (followed.some(({ value }) => value === 'outbox')) return;
+  const topics = followed.map(({ topic }) => topic);
   const topicPrefix = onePrefix(topics);
   if (topicPrefix === null) return;
   const { schema, clockAheadMs } = settings;
