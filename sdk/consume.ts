@@ -8,6 +8,7 @@ import { handlerSink } from './apply/handler-sink.ts';
 import { createTroubles } from './apply/troubles.ts';
 import type { Tx } from './apply/guard.ts';
 import type { Change } from './changes/change.ts';
+import { messageReader, type Delivered } from './changes/message-reader.ts';
 import type { Consumer } from './consumer.ts';
 import { consumeAtLeastOnce } from './at-least-once/consume.ts';
 import type { AtLeastOnceConsumer, AtLeastOnceOptions } from './at-least-once/options.ts';
@@ -17,12 +18,14 @@ import type { ConsumeOptions, HandlerContext, Tables } from './options.ts';
 import type { Run } from './run.ts';
 import { parkedChanges } from './parked.ts';
 import { takeRetryRequests } from './retry-requests.ts';
-import { onePrefix, partsOf, readSettings, tableOf, type Settings } from './settings.ts';
+import { onePrefix, partsOf, readSettings, type Settings } from './settings.ts';
 import { watchConsumer } from './watch.ts';
 import { ensureTables } from './tables/migrate.ts';
 import { consumerWording } from './wording.ts';
 
 type AnyTables = Readonly<Record<string, Change>>;
+/** What the options are inside: any topic may be an outbox's. */
+type AnyDelivered = Readonly<Record<string, Delivered>>;
 
 /**
  * Joins the group and hands the changes of its topics to `handle`, batch by batch, each batch of one partition and in its order. Resolves when the
@@ -41,11 +44,13 @@ export async function consume<T extends Tables = AnyTables>(options: ConsumeOpti
  * @throws CdcError CONSUMER_INVALID, KAFKA_UNREACHABLE (when kafka.whenUnavailable is `exit`)
  */
 export async function consume<T extends Tables = AnyTables>(options: AtLeastOnceOptions<T>): Promise<AtLeastOnceConsumer>;
-export async function consume(options: ConsumeOptions<AnyTables> | AtLeastOnceOptions<AnyTables>): Promise<Consumer | AtLeastOnceConsumer> {
+export async function consume(
+  options: ConsumeOptions<AnyDelivered> | AtLeastOnceOptions<AnyDelivered>,
+): Promise<Consumer | AtLeastOnceConsumer> {
   return options.database === undefined ? consumeAtLeastOnce(options) : consumeOnce(options);
 }
 
-async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer> {
+async function consumeOnce(options: ConsumeOptions<AnyDelivered>): Promise<Consumer> {
   addDisposableStacks();
   const settings = readSettings(options);
   const logger = (options.logger ?? createLogger('cdc-consumer')).child({ group: settings.group });
@@ -60,19 +65,21 @@ async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer
   await readyDatabase(pool, settings, logger, lifetime.signal);
   const kafka = connectKafka(settings.kafkaConfig, logger);
   const admin = opening.use(await openAdmin(kafka, settings, logger, lifetime.signal));
-  const names = new Map(Object.entries(settings.topics).map(([name, topic]) => [topic, name]));
-  const handle = async (changes: readonly Change[], tx: Tx, call: HandlerContext): Promise<void> =>
+  const names = new Map(Object.entries(settings.topics).map(([name, { topic }]) => [topic, name]));
+  const handle = async (changes: readonly Delivered[], tx: Tx, call: HandlerContext): Promise<void> =>
     options.handle(
       changes.map((change) => ({ ...change, name: names.get(change.topic) ?? change.topic })),
       tx,
       call,
     );
+  const decoder = eventDecoder(settings.registry);
   const run: Run = {
     settings,
     pool,
     kafka,
     admin,
-    decoder: eventDecoder(settings.registry),
+    decoder,
+    readMessage: messageReader(decoder, Object.values(settings.topics)),
     logger,
     lifetime,
     troubles: createTroubles(),
@@ -80,7 +87,7 @@ async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer
     state: 'joining',
   };
   const stack = opening.move();
-  const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, tableOf, signal: lifetime.signal };
+  const context = { ...run, schema: settings.schema, timeoutMs: settings.handlerTimeoutMs, signal: lifetime.signal };
   const parked = parkedChanges(context);
   const beside = Promise.all([follow(run), takeRetryRequests(context, parked, logger, lifetime.signal)]);
   const finished = untilEnded(run, readingOf(run), beside, stack);
@@ -98,7 +105,7 @@ async function consumeOnce(options: ConsumeOptions<AnyTables>): Promise<Consumer
 
 /** Batches go to the handler, in transactions of the service's database. */
 function readingOf(run: Run): Reading {
-  const { settings, pool, admin, decoder, logger, lifetime, troubles, handle } = run;
+  const { settings, pool, admin, decoder, readMessage, logger, lifetime, troubles, handle } = run;
   const { schema } = settings;
   return {
     name: schema,
@@ -109,7 +116,7 @@ function readingOf(run: Run): Reading {
         ...context,
         ...settings,
         handle,
-        tableOf,
+        readMessage,
         timeoutMs: settings.handlerTimeoutMs,
         slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
         troubles,
@@ -132,7 +139,10 @@ function readingOf(run: Run): Reading {
 
 /** Keeps the freshness of the topics, where they are of one capture: others' heartbeats have other clocks. */
 async function follow({ settings, kafka, admin, decoder, pool, logger, lifetime }: Run): Promise<void> {
-  const topics = Object.values(settings.topics);
+  const followed = Object.values(settings.topics);
+  // An outbox's topics have no heartbeats.
+  if (followed.some(({ value }) => value === 'outbox')) return;
+  const topics = followed.map(({ topic }) => topic);
   const topicPrefix = onePrefix(topics);
   if (topicPrefix === null) return;
   const { schema, clockAheadMs } = settings;

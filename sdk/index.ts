@@ -7,6 +7,7 @@
 export { consume } from './consume.ts';
 export type { Tx } from './apply/guard.ts';
 export { Poison, type AnyChange, type Change, type ChangePlace, type ChangeRow, type ChangeValue } from './changes/change.ts';
+export type { AnyOutboxEvent, OutboxEvent } from './changes/outbox-event.ts';
 export type {
   Consumer,
   ConsumerFreshness,
@@ -31,6 +32,7 @@ export type {
   HandlerContext,
   KafkaSettings,
   NamedChange,
+  OutboxTopic,
   RegistrySettings,
   Tables,
   TlsFiles,

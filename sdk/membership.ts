@@ -53,7 +53,7 @@ async function keepMembership(run: Membership, { name, startAt, reader }: Readin
   const { settings, kafka, admin, logger, lifetime } = run;
   const { signal } = lifetime;
   const { group: groupId, concurrency } = settings;
-  const topics = Object.values(settings.topics);
+  const topics = Object.values(settings.topics).map(({ topic }) => topic);
   let present: readonly string[] = [];
   while (!signal.aborted) {
     if (present.length === 0) {

@@ -2,6 +2,7 @@ import type { Logger } from '#pipeline/index.ts';
 import type { Pool, PoolConfig } from 'pg';
 import type { Tx } from './apply/guard.ts';
 import type { AnyChange } from './changes/change.ts';
+import type { AnyOutboxEvent } from './changes/outbox-event.ts';
 
 /** The files of a TLS connection, PEM. */
 export type TlsFiles = {
@@ -39,10 +40,16 @@ export type RegistrySettings = {
   readonly requestTimeoutMs?: number;
 };
 
-/** The tables that a service follows: a name of its own for each, and the type of its changes. */
-export type Tables = Readonly<Record<string, AnyChange>>;
+/** What a service follows: a name of its own for each table or outbox, and the type of its changes or events. */
+export type Tables = Readonly<Record<string, AnyChange | AnyOutboxEvent>>;
 
-/** A change with the service's own name of its table. */
+/** A topic that Debezium's outbox event router writes to. */
+export type OutboxTopic = { readonly topic: string; readonly value: 'outbox' };
+
+/** How the topic of such changes or events is named. */
+export type TopicOf<D> = D extends AnyOutboxEvent ? OutboxTopic : string;
+
+/** A change or event with the service's own name of where it is from. */
 export type NamedChange<T extends Tables> = { [Name in keyof T]: T[Name] & { readonly name: Name } }[keyof T];
 
 /** Of one call of a handler, beside its changes. */
@@ -59,8 +66,11 @@ export type CommonOptions<T extends Tables> = {
   readonly schemaRegistry?: RegistrySettings | undefined;
   /** Kafka's consumer group. All instances of the service share it, and the partitions. */
   readonly group: string;
-  /** The topic of each table: `log.public.orders` for example. A topic that does not exist yet is waited for. */
-  readonly topics: { readonly [Name in keyof NoInfer<T>]: string };
+  /**
+   * The topic of each table, `log.public.orders` for example; of an outbox `{ topic: 'outbox.event.order', value: 'outbox' }`. A topic that does not
+   * exist yet is waited for.
+   */
+  readonly topics: { readonly [Name in keyof NoInfer<T>]: TopicOf<NoInfer<T>[Name]> };
   /** Most bytes (as they are in Kafka) and changes of one call of the handler. Default: 1 MiB and 500. */
   readonly batch?: { readonly bytes?: number; readonly changes?: number };
   /** Partitions handed over at the same time. With a database each takes a connection. Default: 4. */

@@ -22,17 +22,18 @@ import type { Tx } from './apply/guard.ts';
 import { handlerPoison } from './apply/handler-sink.ts';
 import type { HandlerContext } from './options.ts';
 import { HandlerFailedError, inHandlerTransaction } from './apply/handler-transaction.ts';
-import { Poison, type Change } from './changes/change.ts';
+import { Poison } from './changes/change.ts';
 import { decodeOne } from './changes/decode-changes.ts';
+import type { Delivered, MessageReader } from './changes/message-reader.ts';
 import type { Parked, ParkedChange, ParkedRetry } from './consumer.ts';
 
 export type ParkedContext = {
   readonly pool: Pool;
   readonly schema: string;
   readonly decoder: EventDecoder;
-  readonly tableOf: (topic: string) => string;
+  readonly readMessage: MessageReader;
   readonly timeoutMs: number;
-  readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerContext) => Promise<void>;
+  readonly handle: (changes: readonly Delivered[], tx: Tx, call: HandlerContext) => Promise<void>;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 };
@@ -122,7 +123,7 @@ async function applyNext(
   context: ParkedContext,
   queue: Queue,
 ): Promise<{ readonly event: ParkedEvent; readonly why: ParkedPoison | null } | null> {
-  const { decoder, tableOf, handle } = context;
+  const { decoder, readMessage, handle } = context;
   let event: ParkedEvent | undefined;
   try {
     await inHandlerTransaction(
@@ -132,7 +133,7 @@ async function applyNext(
         [event] = await eventsOfQueue(client, queue);
         if (event === undefined) return [];
         await decoder.prepare([event.message]);
-        const { change } = decodeOne(decoder, queue, event.message, tableOf(queue.topic));
+        const { change } = decodeOne(readMessage, queue, event.message);
         if ('code' in change) throw new StillPoisonError(change);
         // Before the handler: a COMMIT inside it is refused by this.
         await resolveEvents(client, [event.id], 'applied');

@@ -6,11 +6,24 @@ import type { CommonOptions, Tables } from './options.ts';
 const count = z.number().int().min(1);
 const ms = z.number().int().min(1).max(2_147_483_647);
 
+const topicName = z.string().regex(/^[\w.-]{1,249}$/);
+
 /** The options that are plain values, with their defaults. */
 const plain = z.object({
   group: z.string().min(1),
   topics: z
-    .record(z.string(), z.string().regex(/^[\w.-]{1,249}$/, 'expected the name of a topic'))
+    .record(
+      z.string(),
+      z.union(
+        [
+          topicName.transform((topic) => ({ topic, value: 'change' as const })),
+          z.strictObject({ topic: topicName, value: z.literal('outbox') }),
+        ],
+        {
+          error: "expected the name of a topic, or { topic, value: 'outbox' }",
+        },
+      ),
+    )
     .refine((topics) => Object.keys(topics).length > 0, 'expected a topic'),
   batch: z.object({ bytes: count.default(2 ** 20), changes: count.default(500) }).prefault({}),
   concurrency: count.default(4),
@@ -26,6 +39,9 @@ const plain = z.object({
   clockAheadMs: z.number().int().min(0).default(0),
 });
 
+/** A topic that is followed, and what its messages are: Debezium's envelope, or what its outbox event router makes. */
+export type TopicSettings = { readonly topic: string; readonly value: 'change' | 'outbox' };
+
 export type Settings = z.output<typeof plain> & {
   readonly kafkaConfig: KafkaConfig;
   readonly registry: SchemaRegistryConfig | undefined;
@@ -34,7 +50,7 @@ export type Settings = z.output<typeof plain> & {
 /** @throws CdcError CONSUMER_INVALID that names the option */
 export function readSettings(options: CommonOptions<Tables>): Settings {
   const settings = read('', plain, options);
-  const names = Object.values(settings.topics);
+  const names = Object.values(settings.topics).map(({ topic }) => topic);
   const twice = names.find((topic, index) => names.indexOf(topic) !== index);
   if (twice !== undefined) throw new CdcError('CONSUMER_INVALID', `topics: ${twice} is named twice`);
   return {

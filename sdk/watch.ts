@@ -23,7 +23,7 @@ const defaultWaitMs = 10_000;
 export function watchConsumer(run: Run): Pick<Consumer, 'status' | 'freshness' | 'waitFor' | 'skip'> {
   const { settings, pool, admin, troubles, lifetime } = run;
   const { schema, group, staleAfterMs } = settings;
-  const topics = new Set(Object.values(settings.topics));
+  const topics = new Set(Object.values(settings.topics).map(({ topic }) => topic));
   const requireRunning = (): void => {
     if (run.state === 'ended') throw new CdcError('CONSUMER_ENDED', `the consumer of group ${group} has ended`);
   };

@@ -80,7 +80,8 @@ export const generalErrors = {
   },
   EVENT_UNDECODABLE: {
     cause: 'A message is not a change event.',
-    remedy: 'docs/change-event.md describes the format. Find out who else writes to the topic.',
+    remedy:
+      "docs/change-event.md describes the format. Find out who else writes to the topic. A service that follows an outbox names its topic with value: 'outbox' (docs/sdk.md).",
     exitCode: 65,
   },
   WAIT_TIMEOUT: {

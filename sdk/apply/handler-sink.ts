@@ -19,8 +19,9 @@ import {
   type PositionMove,
 } from '#read-model/engine/index.ts';
 import type { PoolClient } from 'pg';
-import { Poison, type Change } from '../changes/change.ts';
+import { Poison } from '../changes/change.ts';
 import { decodeChanges, type ReadMessage } from '../changes/decode-changes.ts';
+import type { Delivered, MessageReader } from '../changes/message-reader.ts';
 import { consumerWording } from '../wording.ts';
 import { HandlerFailedError, inHandlerTransaction, type HandlerTransaction } from './handler-transaction.ts';
 import { planBatch } from './plan-batch.ts';
@@ -32,10 +33,9 @@ import type { Tx } from './guard.ts';
 
 export type SinkContext = Pick<HandlerTransaction, 'pool' | 'schema' | 'timeoutMs' | 'signal'> &
   TryPolicy & {
-    readonly handle: (changes: readonly Change[], tx: Tx, call: HandlerContext) => Promise<void>;
+    readonly handle: (changes: readonly Delivered[], tx: Tx, call: HandlerContext) => Promise<void>;
     readonly decoder: EventDecoder;
-    /** `schema.table` of a topic. */
-    readonly tableOf: (topic: string) => string;
+    readonly readMessage: MessageReader;
     readonly parkedMax: number;
     readonly slices: { readonly bytes: number; readonly messages: number };
     /** Transactions at once. */
@@ -48,10 +48,10 @@ export type SinkContext = Pick<HandlerTransaction, 'pool' | 'schema' | 'timeoutM
 
 /** Events go to the handler, in transactions of the service's database. */
 export function handlerSink(context: SinkContext): EventSink<readonly ReadMessage[]> {
-  const { decoder, tableOf, slices, concurrency, logger } = context;
+  const { readMessage, slices, concurrency, logger } = context;
   const slots = byteBudget(concurrency);
   return {
-    decode: async (place, messages) => ({ events: await decodeChanges(decoder, place, messages, tableOf(place.topic)), mismatch: null }),
+    decode: async (place, messages) => ({ events: await decodeChanges(readMessage, place, messages), mismatch: null }),
     none: () => [],
     submit: (move, messages) => submit(context, slots, move, messages),
     reload: () => Promise.resolve(),

@@ -1,7 +1,7 @@
 import { escapeIdentifier, type Pool, type PoolClient } from 'pg';
 import { CdcError, unlessAborted } from '#pipeline/index.ts';
 import { beginning, queryText, text, transaction } from '#read-model/engine/index.ts';
-import type { Change } from '../changes/change.ts';
+import type { Delivered } from '../changes/message-reader.ts';
 import { guardClient, type Tx } from './guard.ts';
 
 /** The handler threw, or left its transaction in a state that cannot commit. `cause` says with what. */
@@ -21,7 +21,7 @@ export type HandlerTransaction = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** Hands changes over; the signal is aborted when the handler is not waited for any more. */
-  readonly handle: (changes: readonly Change[], tx: Tx, signal: AbortSignal) => Promise<void>;
+  readonly handle: (changes: readonly Delivered[], tx: Tx, signal: AbortSignal) => Promise<void>;
 };
 
 /** By when the server ends a transaction whose process has stopped without a word, after its handler should have ended. */
@@ -36,7 +36,7 @@ const frozenMs = 5000;
  */
 export async function inHandlerTransaction(
   context: HandlerTransaction,
-  prepare: (client: PoolClient) => Promise<readonly Change[]>,
+  prepare: (client: PoolClient) => Promise<readonly Delivered[]>,
 ): Promise<void> {
   const { pool, schema, signal } = context;
   let own: Own | undefined;
@@ -87,7 +87,7 @@ async function runHandler(
   { timeoutMs, signal, handle }: HandlerTransaction,
   client: PoolClient,
   own: Own,
-  changes: readonly Change[],
+  changes: readonly Delivered[],
 ): Promise<void> {
   await queryText(
     client,
@@ -116,7 +116,7 @@ async function runHandler(
   await requireOpen(client, own, changes, null);
 }
 
-function requireKept(taken: string | null, changes: readonly Change[]): void {
+function requireKept(taken: string | null, changes: readonly Delivered[]): void {
   if (taken !== null) throw new CdcError('CONSUMER_CONNECTION_TAKEN', `${taken} (${placeText(changes)}); its transaction was rolled back`);
 }
 
@@ -125,7 +125,7 @@ function requireKept(taken: string | null, changes: readonly Change[]): void {
  *
  * @param thrown what the handler threw; null when it returned
  */
-async function requireOpen(client: PoolClient, own: Own, changes: readonly Change[], thrown: unknown): Promise<void> {
+async function requireOpen(client: PoolClient, own: Own, changes: readonly Delivered[], thrown: unknown): Promise<void> {
   let row;
   try {
     [row] = await queryText(client, 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text');
@@ -143,7 +143,7 @@ function isEndedInside(error: unknown): boolean {
   return error instanceof Error && (('code' in error && error.code === 'CDC01') || isEndedInside(error.cause));
 }
 
-function ended(changes: readonly Change[], cause: unknown): CdcError {
+function ended(changes: readonly Delivered[], cause: unknown): CdcError {
   const options = cause === null ? {} : { cause };
   return new CdcError(
     'CONSUMER_TRANSACTION_ENDED',
@@ -166,7 +166,7 @@ async function endBackend(pool: Pool, { pid, began }: Own): Promise<void> {
   );
 }
 
-function placeText(changes: readonly Change[]): string {
+function placeText(changes: readonly Delivered[]): string {
   const [first, last] = [changes[0], changes.at(-1)];
   return `topic ${first?.topic}, partition ${first?.partition}, offsets ${first?.offset} to ${last?.offset}`;
 }

@@ -1,6 +1,6 @@
 import type { TopicPartition } from '#kafka/port.ts';
 import { behindCode, queueName, type Parking, type ParkedPoison, type Queue } from '#read-model/engine/index.ts';
-import type { Change } from '../changes/change.ts';
+import type { Delivered } from '../changes/message-reader.ts';
 import type { ReadMessage } from '../changes/decode-changes.ts';
 
 export type BatchState = {
@@ -14,7 +14,7 @@ export type BatchState = {
 
 export type BatchPlan = {
   /** Handed over, in the order of the log. */
-  readonly live: readonly Change[];
+  readonly live: readonly Delivered[];
   readonly parked: readonly Parking[];
   /** {@link BatchState.lastDeleted} after the batch. */
   readonly lastDeleted: string | null;
@@ -33,7 +33,7 @@ export function planBatch(
   queuesOf: (key: Buffer | null) => readonly string[],
 ): BatchPlan {
   const open = new Set(state.open);
-  const live: Change[] = [];
+  const live: Delivered[] = [];
   const parked: Parking[] = [];
   let { lastDeleted } = state;
   for (const { message, change } of messages) {

@@ -4,23 +4,23 @@ import { connectKafka } from '#kafka/index.ts';
 import { CdcError, createLogger } from '#pipeline/index.ts';
 import { watchTopicIds } from '#read-model/engine/index.ts';
 import { createTroubles } from '../apply/troubles.ts';
-import type { Change } from '../changes/change.ts';
+import { messageReader, type Delivered } from '../changes/message-reader.ts';
 import { createLifetime } from '../lifetime.ts';
 import { openAdmin, untilEnded, type Membership } from '../membership.ts';
-import { readSettings, tableOf } from '../settings.ts';
+import { readSettings } from '../settings.ts';
 import type { AtLeastOnce } from './context.ts';
 import type { AtLeastOnceConsumer, AtLeastOnceOptions } from './options.ts';
 import { createPlaces } from './places.ts';
 import { atLeastOnceReader } from './reader.ts';
 import { watchAtLeastOnce } from './watch.ts';
 
-type AnyTables = Readonly<Record<string, Change>>;
+type AnyDelivered = Readonly<Record<string, Delivered>>;
 
 /** What only a database can keep. */
 const needDatabase = ['schema', 'migrate', 'tries', 'parkedMax', 'staleAfterMs', 'clockAheadMs'];
 
 /** `consume` without a database. */
-export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyTables>): Promise<AtLeastOnceConsumer> {
+export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyDelivered>): Promise<AtLeastOnceConsumer> {
   addDisposableStacks();
   requireNoDatabase(options);
   const settings = readSettings(options);
@@ -34,8 +34,9 @@ export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyTables>)
   opening.defer(() => options.signal?.removeEventListener('abort', onAbort));
   const kafka = connectKafka(settings.kafkaConfig, logger);
   const admin = opening.use(await openAdmin(kafka, settings, logger, lifetime.signal));
-  const names = new Map(Object.entries(settings.topics).map(([name, topic]) => [topic, name]));
-  const named = <C extends Change>(change: C): C & { readonly name: string } => ({
+  const decoder = eventDecoder(settings.registry);
+  const names = new Map(Object.entries(settings.topics).map(([name, { topic }]) => [topic, name]));
+  const named = <C extends Delivered>(change: C): C & { readonly name: string } => ({
     ...change,
     name: names.get(change.topic) ?? change.topic,
   });
@@ -45,8 +46,8 @@ export async function consumeAtLeastOnce(options: AtLeastOnceOptions<AnyTables>)
     ...settings,
     groupId: settings.group,
     admin,
-    decoder: eventDecoder(settings.registry),
-    tableOf,
+    decoder,
+    readMessage: messageReader(decoder, Object.values(settings.topics)),
     slices: { bytes: settings.batch.bytes, messages: settings.batch.changes },
     handle: async (changes, call) => options.handle(changes.map(named), call),
     onPoison:

@@ -1,10 +1,10 @@
 import type { ParkedPoison } from '#read-model/engine/index.ts';
-import type { Change } from '../changes/change.ts';
 import type { ReadMessage } from '../changes/decode-changes.ts';
+import type { Delivered } from '../changes/message-reader.ts';
 
 /** A run of messages that is handed over as one, or the one message that is not handed over. Afterwards the partition goes on at `nextOffset`. */
 export type Part = {
-  readonly changes: readonly Change[];
+  readonly changes: readonly Delivered[];
   readonly poison: { readonly read: ReadMessage; readonly why: ParkedPoison } | null;
   readonly nextOffset: bigint;
   /** {@link splitAtPoisons}'s `lastDeleted` after the part. */
@@ -26,7 +26,7 @@ export function splitAtPoisons(
   poisons: ReadonlyMap<bigint, string>,
 ): readonly Part[] {
   const parts: Part[] = [];
-  let changes: Change[] = [];
+  let changes: Delivered[] = [];
   let deleted = lastDeleted;
   for (const [at, read] of messages.entries()) {
     const { message, change } = read;

@@ -17,7 +17,7 @@ import { poisoned, unreadable } from './wording.ts';
  * What a call meets makes its partition rest and come again, and no other wait.
  */
 export function atLeastOnceReader(context: AtLeastOnce, signal: AbortSignal): Reader {
-  const { places, troubles, logger, lifetime, decoder, tableOf, slices } = context;
+  const { places, troubles, logger, lifetime, decoder, readMessage, slices } = context;
   const schemas = reportedSchemaWaits({ decoder, logger, signal }, async ({ offset, error, ...where }) => {
     troubles.report(where, { offset, attempt: 1, code: error.code, cause: error.message, waitMs: retryAfterMs });
   });
@@ -36,7 +36,7 @@ export function atLeastOnceReader(context: AtLeastOnce, signal: AbortSignal): Re
     const messages = batch.messages.filter(({ offset }) => offset >= from);
     for (const slice of sliceBatch(messages, batch.nextOffset, slices)) {
       if (!(await schemas.ready(batch, slice.messages))) return rest(place, control);
-      const decoded = await decodeChanges(decoder, batch, slice.messages, tableOf(batch.topic));
+      const decoded = await decodeChanges(readMessage, batch, slice.messages);
       for (const part of splitAtPoisons(decoded, slice.nextOffset, place.lastDeleted, place.poisons)) {
         if (leaving.aborted || !control.isCurrent()) return;
         if (!(await hand(context, batch, place, part, control, leaving))) return;

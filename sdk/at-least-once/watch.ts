@@ -43,7 +43,9 @@ export function watchAtLeastOnce(watched: Watched): Pick<AtLeastOnceConsumer, 's
 async function partitionsOf({ run: { settings, admin }, places, troubles }: Watched): Promise<readonly AtLeastOncePartition[]> {
   const existing = new Set(await admin.listTopics());
   const partitions: AtLeastOncePartition[] = [];
-  for (const topic of Object.values(settings.topics).filter((one) => existing.has(one))) {
+  for (const topic of Object.values(settings.topics)
+    .map((one) => one.topic)
+    .filter((one) => existing.has(one))) {
     const committed = await admin.committedOffsets(settings.group, topic);
     for (const { partition, low, high } of await admin.offsetsOf(topic)) {
       const place = { topic, partition };
