@@ -1,7 +1,7 @@
 /**
- * `npm run bench:capacity [-- <tables> <processes> <connections> <seconds>]`: that many small tables, really polled by one group of processes on a
- * stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
- * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity.md. Asserts nothing.
+ * `npm run bench:capacity [-- <tables> <processes> <connections> <seconds> <shortest interval, ms> <longest>]`: that many small tables, really polled
+ * by one group of processes on a stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
+ * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity-<tables>.md. Asserts nothing.
  */
 import { once } from 'node:events';
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -19,7 +19,7 @@ import { describeLoad, describeMachine } from '../harness/machine.ts';
 import { cpuOfServer, usageOf } from '../harness/process-usage.ts';
 import { withBenchStack } from '../harness/stack.ts';
 
-const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60] = process.argv.slice(2).map(Number);
+const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60, minIntervalMs = 1000, maxIntervalMs = 5000] = process.argv.slice(2).map(Number);
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => controller.abort(new Error(`stopped by ${name}`)));
 const { signal } = controller;
@@ -27,7 +27,9 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 const changed = Math.min(100, tables);
-const intervalMs = { minIntervalMs: 1000, maxIntervalMs: 5000 };
+const intervalMs = { minIntervalMs, maxIntervalMs };
+/** BENCH_NODE_FLAGS adds flags (`--cpu-prof --cpu-prof-dir=…`). */
+const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const statusOf = z.object({ tables: z.array(z.object({ table: z.string(), phase: z.string() })) });
 
 await withBenchStack(signal, say, main);
@@ -84,7 +86,7 @@ async function main(): Promise<void> {
     { ...database.superuser, database: database.name },
     "SELECT count(*)::text AS sessions FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()",
   );
-  const memory = await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).peakRssMib));
+  const memory = await Promise.all([...pollers.map(({ child }) => child.pid ?? 0), ...pids.map(({ pid }) => pid)].map(async (pid) => (await usageOf(pid)).peakRssMib));
 
   say(`one row in each of ${changed} tables`);
   const latencyMs = await changeAndSee(database, name, kafka.brokers);
@@ -97,20 +99,23 @@ async function main(): Promise<void> {
     [`CPU of each process while nobody writes, cores`, cores.slice(0, processes).map(fixed).join(', ')],
     ...pids.map(({ name: server }, index) => [`CPU of ${server} meanwhile, cores`, fixed(cores[processes + index] ?? 0)]),
     ['connections to the legacy database', sessions[0]?.['sessions'] ?? ''],
-    ['peak RSS of each process, MiB', memory.map((mib) => mib.toFixed(0)).join(', ')],
+    ['CPU of each process until then, its start and all first loads, s', before.slice(0, processes).map((cpu) => cpu.toFixed(1)).join(', ')],
+    ...pids.map(({ name: server }, index) => [`CPU of ${server} until then, s`, (before[processes + index] ?? 0).toFixed(1)]),
+    ['peak RSS of each process, MiB', memory.slice(0, processes).map((mib) => mib.toFixed(0)).join(', ')],
+    ...pids.map(({ name: server }, index) => [`peak RSS of ${server}'s first process, MiB`, (memory[processes + index] ?? 0).toFixed(0)]),
     [`commit of a row in each of ${changed} tables → the last is in Kafka`, `${Math.round(latencyMs)} ms`],
     ['orderly end', `${stopSeconds} s`],
   ];
   const text = `# Many tables, one group
 
-${new Date().toISOString().slice(0, 16)}Z; ${describeMachine()}; load average ${describeLoad()} at the end. Written by \`npm run bench:capacity -- ${[tables, processes, connections, idleSeconds].join(' ')}\`.
+${new Date().toISOString().slice(0, 16)}Z; ${describeMachine()}; load average ${describeLoad()} at the end. Written by \`npm run bench:capacity -- ${[tables, processes, connections, idleSeconds, minIntervalMs, maxIntervalMs].join(' ')}\`.
 Interval ${intervalMs.minIntervalMs} to ${intervalMs.maxIntervalMs} ms. Each table has ten rows; Postgres and Kafka share the processors.
 
 | | |
 |---|---|
 ${rows.map(([what, value]) => `| ${what} | ${value} |`).join('\n')}
 `;
-  await writeFile(join(import.meta.dirname, '../results/capacity.md'), text);
+  await writeFile(join(import.meta.dirname, `../results/capacity-${tables}.md`), text);
   process.stdout.write(text);
 }
 
@@ -131,7 +136,7 @@ async function makeTables({ query }: LegacyDatabase, from: number, to: number): 
 type Poller = AsyncDisposable & { readonly child: ChildProcess; readonly port: number; readonly log: () => string };
 
 function startPoller(file: string, port: number): Poller {
-  const child = spawn(process.execPath, [...nodeFlags, 'cli.ts', '--config', file, 'poller', 'start'], {
+  const child = spawn(process.execPath, [...nodeFlags, ...flags, 'cli.ts', '--config', file, 'poller', 'start'], {
     cwd: join(import.meta.dirname, '../..'),
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LOG_LEVEL: 'warn' },
