@@ -25,6 +25,10 @@ import { createTopicGuard } from './supervisor/topic-guard.ts';
 import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 import { sessionOf } from './supervisor/table-session.ts';
+import { takeTurns } from './supervisor/turns.ts';
+
+/** With 2,000 tables at once, the broker left requests unanswered, all were tried again, and no table was ever taken over. */
+const takenOverAtOnce = 32;
 
 export type PollerOptions = {
   readonly config: PipelineConfig;
@@ -64,6 +68,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     registrar,
     topics,
     refused: new Map(),
+    takingOver: takeTurns(takenOverAtOnce),
     readPositions: shareReading(() => readPositionTopic(kafka, poller.name, signal, (text) => logger.info(text))),
   };
   const sharing = once ? 'takeover' : poller.sharing;

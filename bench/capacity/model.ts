@@ -12,7 +12,7 @@ export type Load = {
   readonly rowBytes: number;
   /** Row versions a second, over all tables. */
   readonly changesPerSecond: number;
-  /** Share (0 to 1) of the changes that the busiest table has. */
+  /** Share (0 to 1) of the changes, and of the bytes, that the largest table has. */
   readonly busiestShare: number;
   readonly pollIntervalSeconds: number;
   readonly capture: 'query' | 'log';
@@ -23,7 +23,7 @@ export type Load = {
   readonly retentionDays: number | null;
 };
 
-/** A part that can be full. `use` 1: one unit of it has no more to give; above, more units or another cut are needed. */
+/** A part of which there cannot be two. `use` 1: it has no more to give within what is planned. */
 export type Limit = { readonly part: string; readonly use: number; readonly why: string; readonly then: string };
 
 export type Need = {
@@ -44,12 +44,14 @@ export type Need = {
   };
   /** Hours of the first load, by the processes or slots above. */
   readonly firstLoadHours: number;
-  /** Fullest first. */
+  /** What more units do not help, the fullest first: that part stops scaling first. */
   readonly limits: readonly Limit[];
 };
 
 /** CPU of `count` units at a cost given per 100,000. */
 const per100k = (count: number, cpuSeconds: number): number => (count * cpuSeconds) / 100_000;
+/** Of a row that is loaded, per 100,000: Postgres and the broker were measured together, and are taken as half each. */
+const serverPerRows = (unitCosts.loadAll.value - unitCosts.loadPoller.value) / 2;
 const planned = (cores: number): number => Math.max(1, Math.ceil(cores / assumptions.plannedUse.value));
 
 /** Polls a second, and how many of them find rows: no table is asked more often than it is polled, and none has more polls with rows than changes. */
@@ -71,21 +73,19 @@ export function pollingCores(load: Pick<Load, 'tables' | 'changesPerSecond' | 'p
   const { idle, busy } = pollsOf(load);
   const of = (perIdle: number, perBusy: number, rows: number): number =>
     (idle * perIdle + busy * perBusy) / 1000 + per100k(load.changesPerSecond, rows);
-  const servers = unitCosts.loadServers.value / 2;
   return {
     poller: of(unitCosts.idlePoller.value, unitCosts.busyPoller.value, unitCosts.loadPoller.value),
-    source: of(unitCosts.idleSource.value, unitCosts.busySource.value, servers),
-    broker: of(unitCosts.idleBroker.value, unitCosts.busyBroker.value, servers),
+    // A poll with rows asks one statement more than an idle one, which was not measured apart from the writer's own work.
+    source: of(unitCosts.idleSource.value, unitCosts.idleSource.value, serverPerRows),
+    broker: of(unitCosts.idleBroker.value, unitCosts.busyBroker.value, serverPerRows),
   };
 }
 
 function eventBytes({ format, rowBytes }: Load): number {
   const sample = { json: unitCosts.eventJson, avro: unitCosts.eventAvro, 'json-schema': unitCosts.eventJsonSchema }[format].value;
-  // The envelope's share of the sample's event stays; the rest grows with the row. An order's row has about 100 bytes.
-  return sample + Math.max(0, rowBytes - sampleRowBytes);
+  // The envelope stays as it is; the rest grows with the row.
+  return sample + Math.max(0, rowBytes - assumptions.sampleRowBytes.value);
 }
-
-const sampleRowBytes = 100;
 
 /** What the load needs. */
 export function needOf(load: Load): Need {
@@ -95,23 +95,33 @@ export function needOf(load: Load): Need {
   const use = assumptions.plannedUse.value;
 
   const applyRate = (views ? unitCosts.applyViewRate : unitCosts.applyRate).value * use;
-  const applyCores = per100k(changesPerSecond, (views ? unitCosts.applyView : unitCosts.applyMirror).value);
-  const databaseCores = per100k(changesPerSecond, (views ? unitCosts.applyViewDatabase : unitCosts.applyMirrorDatabase).value);
+  // With capture by log there are no polls that make batches; a batch for each would be the same work cut smaller, and is not counted.
+  const batches = capture === 'query' ? pollsOf(load).busy : 0;
+  const perChange = (views ? unitCosts.applyViewDatabase : unitCosts.applyMirrorDatabase).value;
+  const applyCores = per100k(changesPerSecond, (views ? unitCosts.applyView : unitCosts.applyMirror).value) + (batches * unitCosts.busyApply.value) / 1000;
+  const databaseCores = per100k(changesPerSecond, perChange) + (batches * unitCosts.busyDatabase.value) / 1000;
+  const databaseRoom = assumptions.databaseCores.value * use;
   const partitionsBusiest = Math.max(1, Math.ceil(busiest / applyRate));
   const readProcesses = Math.max(planned(applyCores), Math.ceil(changesPerSecond / applyRate));
-  const databases = Math.max(1, Math.ceil(databaseCores / (assumptions.databaseCores.value * use)));
+  const databases = Math.max(1, Math.ceil(databaseCores / databaseRoom));
 
   const polling = pollingCores(load);
   const tablesAProcess = Math.floor((assumptions.processRss.value - unitCosts.baseRss.value) / unitCosts.tableRss.value);
   const loadSeconds = assumptions.loadHours.value * 3600;
-  const pollerProcesses = Math.max(
-    planned(polling.poller),
-    Math.ceil(tables / tablesAProcess),
-    Math.ceil(rows / (unitCosts.loadRate.value * use * loadSeconds)),
+  // More processes or slots than tables help none of them.
+  const pollerProcesses = Math.min(
+    tables,
+    Math.max(planned(polling.poller), Math.ceil(tables / tablesAProcess), Math.ceil(rows / (unitCosts.loadRate.value * use * loadSeconds))),
   );
-  const slots = Math.max(1, Math.ceil(changesPerSecond / (unitCosts.debeziumRate.value * use)), Math.ceil(rows / (unitCosts.debeziumRate.value * use * loadSeconds)));
-  // A table is loaded by one process at a time, so that more processes than tables help none of them.
-  const loaders = Math.min(tables, capture === 'query' ? pollerProcesses : slots);
+  const slots = Math.min(
+    tables,
+    Math.max(
+      1,
+      Math.ceil(changesPerSecond / (unitCosts.debeziumRate.value * use)),
+      Math.ceil(rows / (unitCosts.debeziumRate.value * use * loadSeconds)),
+    ),
+  );
+  const loaders = capture === 'query' ? pollerProcesses : slots;
   const captureRate = (capture === 'query' ? unitCosts.loadRate : unitCosts.debeziumRate).value * use;
   const stored = eventBytes(load) / assumptions.compression.value;
   const kept = load.retentionDays === null ? rows : rows + changesPerSecond * 86_400 * load.retentionDays;
@@ -120,55 +130,37 @@ export function needOf(load: Load): Need {
     ...(capture === 'query'
       ? [
           {
-            part: 'one table’s poller',
-            use: (busiest * unitCosts.loadPoller.value) / 100_000 / use,
+            part: 'the poller of the largest table',
+            use: per100k(busiest, unitCosts.loadPoller.value) / use,
             why: 'one process polls a table, on one core',
-            then: 'poll less often changed columns apart, split the table in the source, or capture it by the log',
-          },
-          {
-            part: 'polls of idle tables',
-            use: polling.poller / pollerProcesses / use,
-            why: 'each poll costs the poller, the source and the broker something, whether it finds rows or not',
-            then: 'more processes of the same name, a longer interval, or the log',
+            then: 'split the table in the source, or capture it by the log',
           },
           {
             part: 'the source’s Postgres',
-            use: polling.source / (assumptions.databaseCores.value * use),
+            use: polling.source / databaseRoom,
             why: 'it answers every poll',
-            then: 'a longer interval, or the log',
+            then: 'poll less often, or capture by the log',
           },
         ]
       : [
           {
-            part: 'one Debezium task',
-            use: changesPerSecond / (unitCosts.debeziumRate.value * use),
-            why: 'a slot is read by one task, in order, on one core',
-            then: 'a connector and a slot for each part of the tables (each decodes the whole log)',
-          },
-          {
-            part: 'one table’s task',
-            use: busiest / (unitCosts.debeziumRate.value * use),
-            why: 'a table is in one slot',
-            then: 'split the table in the source: nothing here can',
+            part: 'the Debezium task of the largest table',
+            use: busiest / captureRate,
+            why: 'a table is in one slot, and one task reads a slot, in order',
+            then: 'split the table in the source',
           },
         ]),
     {
-      part: 'one read-model process',
-      use: changesPerSecond / applyRate,
-      why: 'it applies on one core',
-      then: 'more processes of the group, up to the partitions',
+      part: 'the mirror of the largest table',
+      use: per100k(busiest, perChange) / databaseRoom,
+      why: 'one Postgres writes it',
+      then: 'a read model for each tenant or part of it, in a database of its own',
     },
     {
-      part: 'one read database',
-      use: databaseCores / (assumptions.databaseCores.value * use),
-      why: 'one Postgres writes all mirrors and views',
-      then: 'read models by table or by tenant, each in a database of its own',
-    },
-    {
-      part: 'the first load',
-      use: rows / (loaders * captureRate * loadSeconds),
-      why: `it is to end within ${assumptions.loadHours.value} hours, and a table is loaded by one process`,
-      then: 'more processes (for more tables), more time, or split the largest table',
+      part: 'the first load of the largest table',
+      use: (rows * busiestShare) / (captureRate * loadSeconds),
+      why: `one process or task loads a table, and it is to end within ${assumptions.loadHours.value} hours`,
+      then: 'give it more time, or split the table in the source',
     },
   ];
 
@@ -195,7 +187,7 @@ export function needOf(load: Load): Need {
     sourceCores: capture === 'query' ? polling.source : null,
     kafka: {
       partitions: tables - 1 + partitionsBusiest,
-      cores: capture === 'query' ? polling.broker : per100k(changesPerSecond, unitCosts.loadServers.value / 2),
+      cores: capture === 'query' ? polling.broker : per100k(changesPerSecond, serverPerRows),
       diskBytes: kept * stored * assumptions.replicas.value,
     },
     readModel: {
@@ -206,7 +198,7 @@ export function needOf(load: Load): Need {
       databaseCores,
       diskBytes: bytes * assumptions.mirrorOverhead.value,
     },
-    firstLoadHours: rows / (loaders * captureRate) / 3600,
+    firstLoadHours: Math.max(rows / loaders, rows * busiestShare) / captureRate / 3600,
     limits: limits.toSorted((a, b) => b.use - a.use),
   };
 }

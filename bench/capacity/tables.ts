@@ -3,21 +3,19 @@
  * by one group of processes on a stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
  * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity-<tables>.md. Asserts nothing.
  */
-import { once } from 'node:events';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import getPort from 'get-port';
-import * as z from 'zod';
 import { connectKafka } from '#kafka/index.ts';
-import { nodeFlags, pipelineSchema, silentLogger } from '#pipeline/index.ts';
+import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { describeLoad, describeMachine } from '../harness/machine.ts';
 import { cpuOfServer, usageOf } from '../harness/process-usage.ts';
 import { withBenchStack } from '../harness/stack.ts';
+import { makeTables, polledTables, serverPids, startPoller, type Poller } from './many-tables.ts';
 
 const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60, minIntervalMs = 1000, maxIntervalMs = 5000] = process.argv.slice(2).map(Number);
 const controller = new AbortController();
@@ -28,9 +26,6 @@ const say = (line: string): void => {
 };
 const changed = Math.min(100, tables);
 const intervalMs = { minIntervalMs, maxIntervalMs };
-/** BENCH_NODE_FLAGS adds flags (`--cpu-prof --cpu-prof-dir=…`). */
-const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
-const statusOf = z.object({ tables: z.array(z.object({ table: z.string(), phase: z.string() })) });
 
 await withBenchStack(signal, say, main);
 
@@ -58,7 +53,7 @@ async function main(): Promise<void> {
     pollers.push(cleanup.use(startPoller(file, port)));
   }
   const polled = async (): Promise<number> => {
-    const answers = await Promise.all(pollers.map(({ port }) => figuresOf(port)));
+    const answers = await Promise.all(pollers.map(({ port }) => polledTables(port)));
     return answers.reduce((sum, count) => sum + count, 0);
   };
   for (let shown = -1; ;) {
@@ -73,7 +68,7 @@ async function main(): Promise<void> {
   const startSeconds = seconds(began);
 
   say(`measuring ${idleSeconds} s in which nobody writes`);
-  const pids = await serverPids();
+  const pids = await serverPids(['postgres-legacy', 'kafka']);
   const costs = async (): Promise<number[]> => [
     ...(await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).cpuSeconds))),
     ...(await Promise.all(pids.map(({ pid }) => cpuOfServer(pid)))),
@@ -119,54 +114,6 @@ ${rows.map(([what, value]) => `| ${what} | ${value} |`).join('\n')}
   process.stdout.write(text);
 }
 
-async function makeTables({ query }: LegacyDatabase, from: number, to: number): Promise<void> {
-  const statements: string[] = [];
-  for (let index = from; index < to; index += 1) {
-    const table = `t_${String(index).padStart(5, '0')}`;
-    statements.push(
-      `CREATE TABLE ${table} (id bigint PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
-      `CREATE INDEX ON ${table} (updated_at, id)`,
-      `GRANT SELECT ON ${table} TO cdc_poller`,
-      `INSERT INTO ${table} SELECT n, 'row ' || n FROM generate_series(1, 10) AS n`,
-    );
-  }
-  await query(statements.join(';\n'));
-}
-
-type Poller = AsyncDisposable & { readonly child: ChildProcess; readonly port: number; readonly log: () => string };
-
-function startPoller(file: string, port: number): Poller {
-  const child = spawn(process.execPath, [...nodeFlags, ...flags, 'cli.ts', '--config', file, 'poller', 'start'], {
-    cwd: join(import.meta.dirname, '../..'),
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, LOG_LEVEL: 'warn' },
-  });
-  let text = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    text = (text + chunk).slice(-4000);
-  });
-  return {
-    child,
-    port,
-    log: () => text,
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
-  };
-}
-
-/** How many tables a process has read to their end at least once; 0 while it does not answer. */
-async function figuresOf(port: number): Promise<number> {
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(10_000) });
-    return statusOf.parse(await answer.json()).tables.filter(({ phase }) => phase === 'polling').length;
-  } catch {
-    return 0;
-  }
-}
-
 async function changeAndSee(database: LegacyDatabase, name: string, brokers: string): Promise<number> {
   const { kafka } = pipelineSchema.parse({ legacyDb: database.config, kafka: { brokers } });
   await using admin = await connectKafka(kafka, silentLogger).admin();
@@ -183,14 +130,6 @@ async function changeAndSee(database: LegacyDatabase, name: string, brokers: str
     if (now.every((end, index) => end > (before[index] ?? 0n))) return performance.now() - written;
     await delay(50, undefined, { signal });
   }
-}
-
-async function serverPids(): Promise<readonly { readonly name: string; readonly pid: number }[]> {
-  const { processes: running } = await testStack();
-  return ['postgres-legacy', 'kafka'].flatMap((wanted) => {
-    const found = running.find(({ name }) => name === wanted);
-    return found === undefined ? [] : [{ name: wanted, pid: found.pid }];
-  });
 }
 
 function seconds(since: number): number {

@@ -17,7 +17,7 @@ function cost(value: number, unit: string, what: string, from: string): UnitCost
 /** CPU in seconds of one core of the machine that the benchmarks ran on. */
 export const unitCosts = {
   loadPoller: cost(0.66, 'CPU s per 100,000 rows', 'a load: the poller reads, encodes and sends', 'poller.md'),
-  loadServers: cost(0.48, 'CPU s per 100,000 rows', 'a load: the source’s Postgres and the broker together', 'poller.md'),
+  loadAll: cost(1.14, 'CPU s per 100,000 rows', 'a load: the poller, the source’s Postgres and the broker together', 'poller.md'),
   loadRate: cost(143_926, 'rows/s', 'one table’s load by one process, beside its servers on two cores', 'poller.md'),
   loadRss: cost(232, 'MiB', 'a poller that loads', 'poller.md'),
 
@@ -26,11 +26,11 @@ export const unitCosts = {
   idleBroker: cost(4, 'CPU ms per poll', 'the same: the broker', 'capacity-model.md'),
   tableRss: cost(0.7, 'MiB per table', 'a poller that polls it', 'capacity-model.md'),
   baseRss: cost(170, 'MiB', 'a poller without tables', 'capacity-model.md'),
-  judgeSource: cost(3, 'CPU ms per table', 'one look at a table of a pattern: the source’s Postgres', 'capacity-2000.md'),
 
   busyPoller: cost(4, 'CPU ms per poll', 'a poll that finds rows, without the rows: the poller', 'capacity-model.md'),
-  busySource: cost(2, 'CPU ms per poll', 'the same: the source’s Postgres', 'capacity-model.md'),
-  busyBroker: cost(4, 'CPU ms per poll', 'the same: the broker', 'capacity-model.md'),
+  busyBroker: cost(4, 'CPU ms per poll', 'the same, and the fetches of its reader: the broker', 'capacity-model.md'),
+  busyApply: cost(4, 'CPU ms per poll', 'a batch that such a poll gives the read model, without the rows: the process', 'capacity-model.md'),
+  busyDatabase: cost(4, 'CPU ms per poll', 'the same: its Postgres', 'capacity-model.md'),
 
   applyMirror: cost(0.81, 'CPU s per 100,000 changes', 'the read model, a mirror alone, mixed changes', 'read-model.md'),
   applyMirrorDatabase: cost(0.49, 'CPU s per 100,000 changes', 'the same: its Postgres', 'read-model.md'),
@@ -60,5 +60,6 @@ export const assumptions = {
   processRss: { value: 1024, what: 'MiB that a poller process is planned to take, which limits its tables' },
   loadHours: { value: 24, what: 'hours in which everything is to be loaded for the first time' },
   replicas: { value: 3, what: 'copies of a topic in the cluster' },
+  sampleRowBytes: { value: 100, what: 'bytes of a row of the sample, whose events were measured; a longer row makes a longer event' },
   mirrorOverhead: { value: 2, what: 'bytes of a mirror with its indexes for a byte of the source' },
 } as const;

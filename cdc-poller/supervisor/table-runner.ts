@@ -99,7 +99,7 @@ async function keepAfter(error: unknown, publisher: TablePublisher | null): Prom
 }
 
 function publisherOptions(
-  { kafka, poller, owner, logger, readPositions }: PollerContext,
+  { kafka, poller, owner, logger, readPositions, takingOver }: PollerContext,
   { table, signal, monitor }: TableAssignment,
   reclaim: boolean,
 ): Parameters<typeof openTablePublisher>[0] {
@@ -112,6 +112,7 @@ function publisherOptions(
     reclaim,
     signal,
     readPositions,
+    inTurn: takingOver,
     progress: (text) => logger.info({ table: table.table }, text),
     onCommitted: (events) => monitor.published(events),
     onLeftOut: (rows) => monitor.leftOut(rows),

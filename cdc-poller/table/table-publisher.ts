@@ -18,6 +18,8 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
+  /** When the transactional id may be taken, where many tables do so at once. */
+  readonly inTurn?: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
   /** How positions are read once the table is taken over; alone, where it is left out. */
   readonly readPositions?: PositionReading;
   /** Called with what taking over waits for, when it lasts; a shared reading reports its own waits. */
@@ -67,7 +69,9 @@ export async function openTablePublisher(options: PublisherOptions): Promise<Tab
       );
     }
   }
-  const producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+  const { inTurn = (work) => work() } = options;
+  // The reading has no turn: it may wait for a transaction that ends only when another table has had its own.
+  const producer = await inTurn(() => kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}`, topic: positionTopic(pollerName) }), signal);
   try {
     const { readPositions = (until) => readPositionTopic(kafka, pollerName, until, options.progress) } = options;
     const stored = (await readPositions(signal)).get(table);

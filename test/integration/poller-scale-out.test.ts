@@ -187,6 +187,7 @@ test('a table that was taken is not taken back before the group has confirmed th
       governor: null,
       sessions: null,
       registrar: null,
+      takingOver: (work) => work(),
       readPositions: (until) => readPositionTopic(kafka, poller.name, until),
       topics: createTopicGuard(kafka, positionTopic(poller.name)),
       refused: new Map(),
