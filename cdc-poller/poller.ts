@@ -15,7 +15,8 @@ import { shareInGroup, takeAll, type Share } from './membership/share.ts';
 import type { Metrics, ProcessFigures } from './metrics/prometheus.ts';
 import { readinessOf } from './metrics/readiness.ts';
 import { createGovernor } from './pace/governor.ts';
-import { positionTopic } from './position/position-topic.ts';
+import { positionTopic, readPositionTopic } from './position/position-topic.ts';
+import { shareReading } from './position/shared-reading.ts';
 import { createRegistrar } from './schemas/registration.ts';
 import { shareSessions } from './source/shared-sessions.ts';
 import type { PollerContext } from './supervisor/context.ts';
@@ -24,6 +25,10 @@ import { createTopicGuard } from './supervisor/topic-guard.ts';
 import { eventTopic } from './supervisor/topics.ts';
 import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
 import { sessionOf } from './supervisor/table-session.ts';
+import { takeTurns } from './supervisor/turns.ts';
+
+/** With 2,000 tables at once, the broker left requests unanswered, all were tried again, and no table was ever taken over. */
+const takenOverAtOnce = 32;
 
 export type PollerOptions = {
   readonly config: PipelineConfig;
@@ -63,6 +68,8 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     registrar,
     topics,
     refused: new Map(),
+    takingOver: takeTurns(takenOverAtOnce),
+    readPositions: shareReading(() => readPositionTopic(kafka, poller.name, signal, (text) => logger.info(text))),
   };
   const sharing = once ? 'takeover' : poller.sharing;
   const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
@@ -139,11 +146,15 @@ async function watchTables(
   const { poller, logger, signal, once } = context;
   if (once || !poller.tables.some(({ table }) => isTablePattern(table))) return;
   let known = begun;
+  let tookMs = 0;
   for (;;) {
-    await pause(poller.discoveryIntervalMs, signal);
+    // A look asks the server about each table: however many there are, it is busy with that for a tenth of the time at most.
+    await pause(Math.max(poller.discoveryIntervalMs, 9 * tookMs), signal);
     if (signal.aborted) return;
+    const startedAt = performance.now();
     try {
       const tables = await findTables();
+      tookMs = performance.now() - startedAt;
       const names = new Set(tables.map(({ table }) => table));
       if (names.size === known.length && known.every(({ table }) => names.has(table))) continue;
       logger.info({ tables: [...names] }, 'other tables match than before');

@@ -230,6 +230,8 @@ export type Kafka = {
   transactionalProducer(options: {
     readonly transactionalId: string;
     readonly transactionTimeoutMs?: number;
+    /** A topic that exists and that it will write to. Without it, a client may ask for all topics of the cluster first. */
+    readonly topic?: string;
   }): Promise<TransactionalProducer>;
   consumer(options: ConsumerOptions): Promise<GroupConsumer>;
   /** @throws CdcError KAFKA_UNREACHABLE */

@@ -1,107 +1,168 @@
-/** `npm run docs:capacity` writes docs/reference/capacity.md: the model's answers for round sizes. */
-import { writeFileSync } from 'node:fs';
+/** The tables of docs/capacity.md, from the model. `npm run docs` writes them; a test keeps page and model equal. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { markdownTable } from '#pipeline/index.ts';
-import { needOf, type Load } from './model.ts';
-import { planned, unitCosts } from './unit-costs.ts';
+import { markdownTable } from '#pipeline/markdown.ts';
+import { needOf, type Load, type Need } from './model.ts';
+import { assumptions, unitCosts } from './unit-costs.ts';
 
-const base: Load = { tables: 10, rows: 0, changesPerSecond: 0, strategy: 'query', pollSeconds: 5, view: false };
-/** An order row in the legacy table. */
-const bytesPerRow = 100;
+const file = join(import.meta.dirname, '../../docs/capacity.md');
+const [begin, end] = ['<!-- Written by npm run docs. -->\n', '<!-- Until here. -->\n'];
 
-export function capacityPage(): string {
-  return `# Capacity, computed
+const common = { rowBytes: 200, format: 'json', views: false, retentionDays: null } as const;
+const few = { tables: 10, busiestShare: 0.5 };
+const many = { tables: 10_000, busiestShare: 0.01 };
+const small = { bytes: 1e9 };
+const large = { bytes: 1e13 };
 
-Written by \`npm run docs:capacity\` from [the measured costs](../../bench/capacity/unit-costs.ts). What the figures
-mean, and where they end: [capacity.md](../capacity.md).
+/** The corners: tables, bytes, changes a second. Many tables are polled once a minute, few once a second. */
+const corners: readonly Omit<Load, 'capture' | 'pollIntervalSeconds'>[] = [
+  { ...common, ...few, ...small, changesPerSecond: 1000 },
+  { ...common, ...many, ...small, changesPerSecond: 1000 },
+  { ...common, ...few, ...large, changesPerSecond: 1000 },
+  { ...common, ...many, ...large, changesPerSecond: 1000 },
+  { ...common, ...few, ...small, changesPerSecond: 1_000_000 },
+  { ...common, ...many, ...large, changesPerSecond: 1_000_000 },
+];
 
-## Tables that nobody writes to, polled
-
-${markdownTable(
-  ['tables', 'asked every, s', 'poller processes', 'their cores', 'MiB each', "source's cores", "broker's cores"],
-  [10, 100, 1000, 10_000].flatMap((tables) =>
-    [5, 60].map((pollSeconds) => {
-      const need = needOf({ ...base, tables, pollSeconds });
-      const cores = [need.captureCores, need.sourceCores, need.brokerCores].map(figure);
-      return [digits(tables), String(pollSeconds), String(need.captures), cores[0] ?? '', figure(need.captureMemoryMiB), ...cores.slice(1)];
-    }),
-  ),
-)}
-## First load, one table after the other
-
-Rows of ${bytesPerRow} bytes, as the order table has.
-
-${markdownTable(
-  ['data', 'rows', 'by query', 'by Debezium’s snapshot', "poller's CPU, core hours"],
-  (
-    [
-      ['1 GB', 1e9],
-      ['100 GB', 1e11],
-      ['1 TB', 1e12],
-      ['10 TB', 1e13],
-    ] as const
-  ).map(([name, bytes]) => {
-    const rows = bytes / bytesPerRow;
-    const hours = (strategy: Load['strategy']): string => duration(needOf({ ...base, rows, strategy }).firstLoadHours);
-    return [name, digits(rows), hours('query'), hours('log'), figure((rows * unitCosts.load.pollerCpuPerRow) / 3600)];
-  }),
-)}
-## Changes
-
-Ten tables; mixed changes; one read model. Each process is planned to ${planned * 100} % of what it can.
-
-${markdownTable(
-  [
-    'changes a second',
-    'strategy',
-    'view',
-    'captures',
-    'their cores',
-    'read models',
-    'their cores',
-    "read database's cores",
-    'partitions',
-    'log, GiB a day: as measured; uncompressed',
-  ],
-  [1000, 10_000, 100_000, 1_000_000].flatMap((changesPerSecond) =>
-    (['query', 'log'] as const).flatMap((strategy) =>
-      [false, true].map((view) => {
-        const need = needOf({ ...base, changesPerSecond, strategy, view });
+/** All that is generated of the page. */
+export function capacityTables(): string {
+  const loads = (capture: Load['capture']): readonly Load[] =>
+    corners.map((corner) => ({ ...corner, capture, pollIntervalSeconds: corner.tables > 100 ? 60 : 1 }));
+  return [
+    '### Captured by query\n',
+    markdownTable(
+      [
+        'tables; bytes; changes/s',
+        'poller processes',
+        'their cores',
+        'their memory',
+        'sessions in the source',
+        'cores of the source',
+        'first load, hours',
+      ],
+      loads('query').map((load) => {
+        const { pollers, sourceCores, firstLoadHours } = needOf(load);
         return [
-          digits(changesPerSecond),
-          strategy,
-          view ? 'yes' : 'no',
-          String(need.captures),
-          figure(need.captureCores),
-          String(need.models),
-          figure(need.modelCores),
-          figure(need.readDatabaseCores),
-          String(need.partitions),
-          need.logGibPerDay.map(figure).join('; '),
+          nameOf(load),
+          ...(pollers === null ? [] : [whole(pollers.processes), cores(pollers.cores), mib(pollers.memoryMib), whole(pollers.sessions)]),
+          cores(sourceCores ?? 0),
+          hours(firstLoadHours),
         ];
       }),
     ),
-  ),
-)}`;
+    '### Captured by the log\n',
+    markdownTable(
+      ['tables; bytes; changes/s', 'slots, tasks', 'Connect workers', 'their cores', 'their memory', 'first load, hours'],
+      loads('log').map((load) => {
+        const { connect, firstLoadHours } = needOf(load);
+        return [
+          nameOf(load),
+          ...(connect === null ? [] : [whole(connect.slots), whole(connect.workers), cores(connect.cores), mib(connect.memoryMib)]),
+          hours(firstLoadHours),
+        ];
+      }),
+    ),
+    '### After capture: Kafka and the read model\n',
+    markdownTable(
+      [
+        'tables; bytes; changes/s',
+        'partitions',
+        'cores of the brokers: query; log',
+        'disk of the brokers',
+        'read-model processes: query; log',
+        'their memory',
+        'databases',
+        'their cores',
+        'their disk',
+      ],
+      corners.map((_, index) => rest(loads('query'), loads('log'), index)),
+    ),
+    '### What stops scaling first\n',
+    'Of the parts of which there cannot be two. 100 % is all that is planned of one.\n',
+    markdownTable(
+      ['tables; bytes; changes/s', 'capture', 'part', 'used', 'why', 'then'],
+      [...loads('query'), ...loads('log')].map((load) => {
+        const [first] = needOf(load).limits;
+        return [
+          nameOf(load),
+          load.capture,
+          first?.part ?? '',
+          percent(first?.use ?? 0),
+          first?.why ?? '',
+          (first?.use ?? 0) > 1 ? (first?.then ?? '') : '',
+        ];
+      }),
+    ),
+    '### Unit costs\n',
+    markdownTable(
+      ['what', 'cost', 'from'],
+      Object.values(unitCosts).map(({ what, value, unit, from }) => [what, `${value.toLocaleString('en-US')} ${unit}`, linkOf(from)]),
+    ),
+    '### Assumed, not measured\n',
+    markdownTable(
+      ['what', 'figure'],
+      Object.values(assumptions).map(({ what, value }) => [what, value.toLocaleString('en-US')]),
+    ),
+  ].join('\n');
 }
 
-function digits(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
+/** `page` with the tables as the model has them now. @throws Error where the page has no place for them */
+export function withTables(page: string): string {
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`docs/capacity.md has lost the lines ${begin.trim()} and ${end.trim()}`);
+  return `${page.slice(0, from)}${begin}\n${capacityTables()}\n${page.slice(to)}`;
 }
 
-/** Two digits that mean something; whole numbers from ten on. */
-function figure(value: number | null): string {
-  if (value === null) return 'not measured';
-  return value >= 10 ? digits(value) : Number(value.toPrecision(2)).toString();
+function rest(byQuery: readonly Load[], byLog: readonly Load[], index: number): readonly string[] {
+  const [queried, logged] = [byQuery[index], byLog[index]];
+  if (queried === undefined || logged === undefined) throw new RangeError(`no load ${index}`);
+  const [query, log]: readonly [Need, Need] = [needOf(queried), needOf(logged)];
+  const { kafka, readModel } = query;
+  return [
+    nameOf(queried),
+    whole(kafka.partitions),
+    `${cores(kafka.cores)}; ${cores(log.kafka.cores)}`,
+    bytes(kafka.diskBytes),
+    `${readModel.processes}; ${log.readModel.processes}`,
+    mib(readModel.memoryMib),
+    whole(readModel.databases),
+    cores(readModel.databaseCores),
+    bytes(readModel.diskBytes),
+  ];
 }
 
-function duration(hours: number): string {
-  if (hours < 1 / 60) return `${figure(hours * 3600)} s`;
-  if (hours < 1) return `${figure(hours * 60)} min`;
-  return hours < 48 ? `${figure(hours)} h` : `${figure(hours / 24)} days`;
+function nameOf({ tables, bytes: size, changesPerSecond }: Omit<Load, 'capture' | 'pollIntervalSeconds'>): string {
+  return `${whole(tables)}; ${bytes(size)}; ${whole(changesPerSecond)}`;
 }
 
-/** Where the page is kept: a test fails when it is not this one. */
-export const capacityFile = join(import.meta.dirname, '..', '..', 'docs', 'reference', 'capacity.md');
+function whole(value: number): string {
+  return Math.ceil(value).toLocaleString('en-US');
+}
 
-if (import.meta.main) writeFileSync(capacityFile, capacityPage());
+function cores(value: number): string {
+  return value.toLocaleString('en-US', { maximumSignificantDigits: 2 });
+}
+
+function hours(value: number): string {
+  return value < 0.1 ? 'below 0.1' : value.toLocaleString('en-US', { maximumSignificantDigits: 2 });
+}
+
+function percent(value: number): string {
+  return `${(value * 100).toLocaleString('en-US', { maximumSignificantDigits: 2 })} %`;
+}
+
+function mib(value: number): string {
+  return value < 1024 ? `${Math.round(value)} MiB` : `${(value / 1024).toLocaleString('en-US', { maximumSignificantDigits: 2 })} GiB`;
+}
+
+function bytes(value: number): string {
+  const [divisor, unit] = value < 1e12 ? [1e9, 'GB'] : [1e12, 'TB'];
+  return `${(value / divisor).toLocaleString('en-US', { maximumSignificantDigits: 2 })} ${unit}`;
+}
+
+function linkOf(from: string): string {
+  if (from.startsWith('assumed')) return from;
+  return from.startsWith('docs/') ? `[${from.slice(5)}](${from.slice(5)})` : `[${from}](../bench/results/${from})`;
+}
+
+if (import.meta.main) writeFileSync(file, withTables(readFileSync(file, 'utf8')));

@@ -1,25 +1,25 @@
 /**
- * `npm run bench:capacity [-- <tables> <processes> <connections> <seconds>]`: that many small tables, really polled by one group of processes on a
- * stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
- * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity.md. Asserts nothing.
+ * `npm run bench:capacity [-- <tables> <processes> <connections> <seconds> <shortest interval, ms> <longest>]`: that many small tables, really polled
+ * by one group of processes on a stack of its own. How long until each table has been read, and what they cost while nobody writes: CPU of pollers, Postgres and broker, memory,
+ * connections. Then one row in each of 100 tables: how long until the last of them is in Kafka. Writes bench/results/capacity-<tables>.md. Asserts nothing.
  */
-import { once } from 'node:events';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import getPort from 'get-port';
-import * as z from 'zod';
 import { connectKafka } from '#kafka/index.ts';
-import { nodeFlags, pipelineSchema, silentLogger } from '#pipeline/index.ts';
+import { pipelineSchema, silentLogger } from '#pipeline/index.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testStack, uniqueName } from '#test/support/stack.ts';
 import { describeLoad, describeMachine } from '../harness/machine.ts';
 import { cpuOfServer, usageOf } from '../harness/process-usage.ts';
 import { withBenchStack } from '../harness/stack.ts';
+import { makeTables, polledTables, serverPids, startPoller, type Poller } from './many-tables.ts';
 
-const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60] = process.argv.slice(2).map(Number);
+const [tables = 2000, processes = 2, connections = 10, idleSeconds = 60, minIntervalMs = 1000, maxIntervalMs = 5000] = process.argv
+  .slice(2)
+  .map(Number);
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => controller.abort(new Error(`stopped by ${name}`)));
 const { signal } = controller;
@@ -27,8 +27,7 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 const changed = Math.min(100, tables);
-const intervalMs = { minIntervalMs: 1000, maxIntervalMs: 5000 };
-const statusOf = z.object({ tables: z.array(z.object({ table: z.string(), phase: z.string() })) });
+const intervalMs = { minIntervalMs, maxIntervalMs };
 
 await withBenchStack(signal, say, main);
 
@@ -56,7 +55,7 @@ async function main(): Promise<void> {
     pollers.push(cleanup.use(startPoller(file, port)));
   }
   const polled = async (): Promise<number> => {
-    const answers = await Promise.all(pollers.map(({ port }) => figuresOf(port)));
+    const answers = await Promise.all(pollers.map(({ port }) => polledTables(port)));
     return answers.reduce((sum, count) => sum + count, 0);
   };
   for (let shown = -1; ;) {
@@ -71,7 +70,7 @@ async function main(): Promise<void> {
   const startSeconds = seconds(began);
 
   say(`measuring ${idleSeconds} s in which nobody writes`);
-  const pids = await serverPids();
+  const pids = await serverPids(['postgres-legacy', 'kafka']);
   const costs = async (): Promise<number[]> => [
     ...(await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).cpuSeconds))),
     ...(await Promise.all(pids.map(({ pid }) => cpuOfServer(pid)))),
@@ -84,7 +83,9 @@ async function main(): Promise<void> {
     { ...database.superuser, database: database.name },
     "SELECT count(*)::text AS sessions FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()",
   );
-  const memory = await Promise.all(pollers.map(async ({ child }) => (await usageOf(child.pid ?? 0)).peakRssMib));
+  const memory = await Promise.all(
+    [...pollers.map(({ child }) => child.pid ?? 0), ...pids.map(({ pid }) => pid)].map(async (pid) => (await usageOf(pid)).peakRssMib),
+  );
 
   say(`one row in each of ${changed} tables`);
   const latencyMs = await changeAndSee(database, name, kafka.brokers);
@@ -97,69 +98,36 @@ async function main(): Promise<void> {
     [`CPU of each process while nobody writes, cores`, cores.slice(0, processes).map(fixed).join(', ')],
     ...pids.map(({ name: server }, index) => [`CPU of ${server} meanwhile, cores`, fixed(cores[processes + index] ?? 0)]),
     ['connections to the legacy database', sessions[0]?.['sessions'] ?? ''],
-    ['peak RSS of each process, MiB', memory.map((mib) => mib.toFixed(0)).join(', ')],
+    [
+      'CPU of each process until then, its start and all first loads, s',
+      before
+        .slice(0, processes)
+        .map((cpu) => cpu.toFixed(1))
+        .join(', '),
+    ],
+    ...pids.map(({ name: server }, index) => [`CPU of ${server} until then, s`, (before[processes + index] ?? 0).toFixed(1)]),
+    [
+      'peak RSS of each process, MiB',
+      memory
+        .slice(0, processes)
+        .map((mib) => mib.toFixed(0))
+        .join(', '),
+    ],
+    ...pids.map(({ name: server }, index) => [`peak RSS of ${server}'s first process, MiB`, (memory[processes + index] ?? 0).toFixed(0)]),
     [`commit of a row in each of ${changed} tables → the last is in Kafka`, `${Math.round(latencyMs)} ms`],
     ['orderly end', `${stopSeconds} s`],
   ];
   const text = `# Many tables, one group
 
-${new Date().toISOString().slice(0, 16)}Z; ${describeMachine()}; load average ${describeLoad()} at the end. Written by \`npm run bench:capacity -- ${[tables, processes, connections, idleSeconds].join(' ')}\`.
+${new Date().toISOString().slice(0, 16)}Z; ${describeMachine()}; load average ${describeLoad()} at the end. Written by \`npm run bench:capacity -- ${[tables, processes, connections, idleSeconds, minIntervalMs, maxIntervalMs].join(' ')}\`.
 Interval ${intervalMs.minIntervalMs} to ${intervalMs.maxIntervalMs} ms. Each table has ten rows; Postgres and Kafka share the processors.
 
 | | |
 |---|---|
 ${rows.map(([what, value]) => `| ${what} | ${value} |`).join('\n')}
 `;
-  await writeFile(join(import.meta.dirname, '../results/capacity.md'), text);
+  await writeFile(join(import.meta.dirname, `../results/capacity-${tables}.md`), text);
   process.stdout.write(text);
-}
-
-async function makeTables({ query }: LegacyDatabase, from: number, to: number): Promise<void> {
-  const statements: string[] = [];
-  for (let index = from; index < to; index += 1) {
-    const table = `t_${String(index).padStart(5, '0')}`;
-    statements.push(
-      `CREATE TABLE ${table} (id bigint PRIMARY KEY, value text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
-      `CREATE INDEX ON ${table} (updated_at, id)`,
-      `GRANT SELECT ON ${table} TO cdc_poller`,
-      `INSERT INTO ${table} SELECT n, 'row ' || n FROM generate_series(1, 10) AS n`,
-    );
-  }
-  await query(statements.join(';\n'));
-}
-
-type Poller = AsyncDisposable & { readonly child: ChildProcess; readonly port: number; readonly log: () => string };
-
-function startPoller(file: string, port: number): Poller {
-  const child = spawn(process.execPath, [...nodeFlags, 'cli.ts', '--config', file, 'poller', 'start'], {
-    cwd: join(import.meta.dirname, '../..'),
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, LOG_LEVEL: 'warn' },
-  });
-  let text = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    text = (text + chunk).slice(-4000);
-  });
-  return {
-    child,
-    port,
-    log: () => text,
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
-  };
-}
-
-/** How many tables a process has read to their end at least once; 0 while it does not answer. */
-async function figuresOf(port: number): Promise<number> {
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(10_000) });
-    return statusOf.parse(await answer.json()).tables.filter(({ phase }) => phase === 'polling').length;
-  } catch {
-    return 0;
-  }
 }
 
 async function changeAndSee(database: LegacyDatabase, name: string, brokers: string): Promise<number> {
@@ -178,14 +146,6 @@ async function changeAndSee(database: LegacyDatabase, name: string, brokers: str
     if (now.every((end, index) => end > (before[index] ?? 0n))) return performance.now() - written;
     await delay(50, undefined, { signal });
   }
-}
-
-async function serverPids(): Promise<readonly { readonly name: string; readonly pid: number }[]> {
-  const { processes: running } = await testStack();
-  return ['postgres-legacy', 'kafka'].flatMap((wanted) => {
-    const found = running.find(({ name }) => name === wanted);
-    return found === undefined ? [] : [{ name: wanted, pid: found.pid }];
-  });
 }
 
 function seconds(since: number): number {

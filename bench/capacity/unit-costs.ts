@@ -1,33 +1,70 @@
 /**
- * What one unit of work costs, as it was measured: two cores (AMD EPYC), Node 24, all servers beside each other on one machine. The capacity model has no other
- * figures. Each names where it is from: measure again, change it here, and `npm run docs:capacity` writes the page.
+ * What one unit of work costs: each figure once, with the page that it was measured on (a file of bench/results, unless it names another). The model
+ * (model.ts) multiplies these and nothing else. After a new run of a benchmark, its figures are put here by hand, so that a change is seen in review.
  */
-export const unitCosts = {
-  /** bench/results/poller.md, kafkajs, 1,000,000 order rows of one table. */
-  load: {
-    rowsPerSecond: 143_926,
-    pollerCpuPerRow: 0.66 / 100_000,
-    /** 1.14 of all processes less the poller's. Half each is an assumption: the bench does not part them. */
-    sourceCpuPerRow: 0.24 / 100_000,
-    brokerCpuPerRow: 0.24 / 100_000,
-  },
-  /**
-   * bench/results/capacity-20.md and capacity.md: 20 tables in one process, 200 in two, that nobody writes to, each asked every five seconds. Two runs, two
-   * unknowns: what a process takes, and what a poll takes. capacity-60.md was left out, to check with. Of the source, the run with 200 alone: a line through both
-   * runs would begin below nothing.
-   */
-  poll: { processCpu: 0.0514, pollerCpu: 0.00716, sourceCpu: 0.387 / 40, brokerCpu: 0.00275, brokerBaseCpu: 0.164 },
-  /** MiB. The same two runs; bench/results/poller.md for a process that loads. */
-  pollerMemory: { process: 108, table: 2.19, loading: 232 },
-  /** bench/results/read-model.md, mixed changes, kafkajs. One process with three partitions. */
-  apply: { changesPerSecond: 108_648, cpuPerChange: 0.81 / 100_000, databaseCpuPerChange: 0.49 / 100_000, memory: 301 },
-  /** The same with a view over three tables. */
-  applyWithView: { changesPerSecond: 61_562, cpuPerChange: 0.89 / 100_000, databaseCpuPerChange: 1.49 / 100_000, memory: 315 },
-  /** docs/benchmarks.md, "Other tools": one task, single-row transactions. CPU of its snapshot, for want of a figure while streaming. */
-  debezium: { changesPerSecond: 24_000, snapshotRowsPerSecond: 40_000, cpuPerChange: 3.9 / 100_000 },
-  /** bench/results/formats.md, JSON: before compression, and in the log with zstd. Order rows repeat themselves more than yours do. */
-  event: { bytes: 437, bytesInLog: 26.7 },
-} as const;
+export type UnitCost = {
+  readonly value: number;
+  readonly unit: string;
+  readonly what: string;
+  /** A file of bench/results; of docs; or `assumed`, with the reason. */
+  readonly from: string;
+};
 
-/** How much of a core, or of a process' rate, is planned with. The rest is for peaks, catching up and what else the machine does. */
-export const planned = 0.6;
+function cost(value: number, unit: string, what: string, from: string): UnitCost {
+  return { value, unit, what, from };
+}
+
+/** CPU in seconds of one core of the machine that the benchmarks ran on. */
+export const unitCosts = {
+  loadPoller: cost(0.66, 'CPU s per 100,000 rows', 'a load: the poller reads, encodes and sends', 'poller.md'),
+  loadAll: cost(1.14, 'CPU s per 100,000 rows', 'a load: the poller, the source’s Postgres and the broker together', 'poller.md'),
+  loadRate: cost(143_926, 'rows/s', 'one table’s load by one process, beside its servers on two cores', 'poller.md'),
+  loadRss: cost(232, 'MiB', 'a poller that loads', 'poller.md'),
+
+  idlePoller: cost(4, 'CPU ms per poll', 'a poll of an idle table, with the write of its position: the poller', 'capacity-model.md'),
+  idleSource: cost(1.5, 'CPU ms per poll', 'the same: the source’s Postgres', 'capacity-model.md'),
+  idleBroker: cost(4, 'CPU ms per poll', 'the same: the broker', 'capacity-model.md'),
+  tableRss: cost(0.7, 'MiB per table', 'a poller that polls it', 'capacity-model.md'),
+  baseRss: cost(170, 'MiB', 'a poller without tables', 'capacity-model.md'),
+
+  busyPoller: cost(4, 'CPU ms per poll', 'a poll that finds rows, without the rows: the poller', 'capacity-model.md'),
+  busyBroker: cost(4, 'CPU ms per poll', 'the same, and the fetches of its reader: the broker', 'capacity-model.md'),
+  busyApply: cost(
+    4,
+    'CPU ms per poll',
+    'a batch that such a poll gives the read model, without the rows: the process',
+    'capacity-model.md',
+  ),
+  busyDatabase: cost(4, 'CPU ms per poll', 'the same: its Postgres', 'capacity-model.md'),
+
+  applyMirror: cost(0.81, 'CPU s per 100,000 changes', 'the read model, a mirror alone, mixed changes', 'read-model.md'),
+  applyMirrorDatabase: cost(0.49, 'CPU s per 100,000 changes', 'the same: its Postgres', 'read-model.md'),
+  applyView: cost(0.89, 'CPU s per 100,000 changes', 'the read model, a mirror and the order view, mixed changes', 'read-model.md'),
+  applyViewDatabase: cost(1.49, 'CPU s per 100,000 changes', 'the same: its Postgres', 'read-model.md'),
+  applyRate: cost(108_648, 'changes/s', 'one process, a mirror alone, beside its servers on two cores', 'read-model.md'),
+  applyViewRate: cost(61_562, 'changes/s', 'one process, a mirror and the order view, the same', 'read-model.md'),
+  applyRss: cost(315, 'MiB', 'a read-model process', 'read-model.md'),
+
+  eventJson: cost(437, 'bytes', 'key and value of an order’s event, JSON, before compression', 'formats.md'),
+  eventAvro: cost(181, 'bytes', 'the same, Avro', 'formats.md'),
+  eventJsonSchema: cost(447, 'bytes', 'the same, JSON Schema', 'formats.md'),
+
+  debeziumRate: cost(40_000, 'changes/s', 'one task, measured in a snapshot; streaming was not measured apart', 'docs/benchmarks.md'),
+  debeziumCpu: cost(2.5, 'CPU s per 100,000 changes', 'one task', 'assumed: one core, busy throughout, at its measured rate'),
+  debeziumRss: cost(1024, 'MiB', 'a Connect worker', 'assumed: the heap that the stack gives it'),
+} as const satisfies Readonly<Record<string, UnitCost>>;
+
+/** What the model takes for granted, so that a reader can put other figures in. */
+export const assumptions = {
+  /** Share of one core that a process is planned to use: the rest is for catching up. */
+  plannedUse: { value: 0.6, what: 'share of its one core that a process of Node is planned to use' },
+  /** Cores of one database server. */
+  databaseCores: { value: 16, what: 'cores of one Postgres, of which the same share is planned' },
+  /** The sample's events shrink to a sixteenth, because its rows are alike. */
+  compression: { value: 4, what: 'how many times zstd makes the events of ordinary rows smaller (the sample’s: 16, its rows are alike)' },
+  processRss: { value: 1024, what: 'MiB that a poller process is planned to take, which limits its tables' },
+  loadHours: { value: 24, what: 'hours in which everything is to be loaded for the first time' },
+  replicas: { value: 3, what: 'copies of a topic in the cluster' },
+  sampleRowBytes: { value: 100, what: 'bytes of a row of the sample, whose events were measured; a longer row makes a longer event' },
+  mirrorOverhead: { value: 2, what: 'bytes of a mirror with its indexes for a byte of the source' },
+} as const;

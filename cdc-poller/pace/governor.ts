@@ -55,6 +55,7 @@ export function governed(session: SourceSession, governors: readonly Governor[],
     }
   };
   const copyPage = session.copyPage?.bind(session);
+  const prepared = session.prepared?.bind(session);
   return {
     ...session,
     ...(copyPage === undefined
@@ -67,6 +68,7 @@ export function governed(session: SourceSession, governors: readonly Governor[],
               ({ rows }) => rows,
             ),
         }),
+    ...(prepared === undefined ? {} : { prepared: (text, values) => within(() => prepared(text, values), 1, none) }),
     query: (text, values, rowsOf = none) => within(() => session.query(text, values), 1, rowsOf),
     observe: (watch, settled) => within(() => session.observe(watch, settled), 2, none),
     page: (query) => within(() => session.page(query), 1, count),

@@ -18,7 +18,8 @@ export async function readCatalog(source: CatalogSource, config: CatalogRequest)
   const id = parseTableId(config.table);
   if (config.query !== undefined)
     return { ...missingTable(id), exists: true, kind: 'q', readable: true, columns: await queryColumns(source, config, config.query) };
-  const { query } = source;
+  // To plan these takes the server many times as long as to run them, and a pattern asks them of each table again and again.
+  const query = source.prepared ?? source.query;
   const [relation] = await query(relationQuery, [id.schema, id.table]);
   if (relation === undefined) {
     const similar = await query(similarQuery, [id.table]);
@@ -152,6 +153,12 @@ const similarQuery = `
   ORDER BY 1 LIMIT 3`;
 
 /**
+ * The type of this oid, looked up by its index. The server cannot foresee how few types a table has, and would read all of pg_type, in which each
+ * table of the database has two rows.
+ */
+const typeOf = (oid: string): string => `(SELECT * FROM pg_type WHERE oid = ${oid} OFFSET 0)`;
+
+/**
  * A domain counts as its base type, an array as its element, domains and arrays among elements too: `delimiters` has what parts each level's elements.
  * A type of pg_catalog is identified by its name, any other by its schema too. `outermost` is what the column's own values are, for a cast.
  */
@@ -162,7 +169,7 @@ const typed = `
     SELECT b.attnum, b.attname, b.attnotnull OR (t.typnotnull AND b.delimiters = ''), CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE b.modifier END,
            coalesce(e.oid, t.typbasetype), b.readable, b.collation_oid,
            CASE WHEN b.delimiters = '' AND e.oid IS NULL THEN t.typbasetype ELSE b.outermost END, b.delimiters || coalesce(e.typdelim::text, '')
-    FROM typed b JOIN pg_type t ON t.oid = b.type LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+    FROM typed b CROSS JOIN LATERAL ${typeOf('b.type')} AS t LEFT JOIN LATERAL ${typeOf('t.typelem')} AS e ON e.typarray = t.oid
     WHERE t.typtype = 'd' OR e.oid IS NOT NULL
   )
   SELECT b.attname, CASE WHEN n.nspname = 'pg_catalog' THEN t.typname::text ELSE quote_ident(n.nspname) || '.' || quote_ident(t.typname) END,
@@ -170,20 +177,23 @@ const typed = `
          CASE WHEN n.nspname = 'pg_catalog' AND (t.typtype IN ('r', 'm') OR t.typname = ANY (${knownTypesSql})) OR t.typtype = 'e' THEN NULL
               ELSE ${unknownPartSql('t.oid')} END,
          coalesce((to_jsonb(l) ->> 'collisdeterministic')::bool, true)
-  FROM typed b JOIN pg_type t ON t.oid = b.type JOIN pg_namespace n ON n.oid = t.typnamespace
-  JOIN pg_type own ON own.oid = b.outermost JOIN pg_namespace own_schema ON own_schema.oid = own.typnamespace
+  FROM typed b CROSS JOIN LATERAL ${typeOf('b.type')} AS t JOIN pg_namespace n ON n.oid = t.typnamespace
+  CROSS JOIN LATERAL ${typeOf('b.outermost')} AS own JOIN pg_namespace own_schema ON own_schema.oid = own.typnamespace
   LEFT JOIN pg_collation l ON l.oid = b.collation_oid
-  WHERE t.typtype <> 'd' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)
+  WHERE t.typtype <> 'd' AND NOT EXISTS (SELECT FROM ${typeOf('t.typelem')} AS e WHERE e.typarray = t.oid)
   ORDER BY b.attnum`;
 
-/** A column is of use only with the row's xmin, which wants a right of its own where the table's is missing. */
+/**
+ * A column is of use only with the row's xmin, which wants a right of its own where the table's is missing. The oid is asked for by a SELECT of its own: a plan
+ * for this one table would then be no cheaper than the one for all, which the server keeps.
+ */
 const columnsQuery = `
   WITH RECURSIVE base AS (
     SELECT a.attnum, a.attname, a.attnotnull, a.atttypmod AS modifier, a.atttypid AS type, a.attcollation AS collation_oid,
            has_column_privilege(c.oid, a.attnum, 'SELECT')
              AND (c.relkind NOT IN ('r', 'p') OR has_column_privilege(c.oid, 'xmin', 'SELECT')) AS readable
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-    WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = (SELECT $1::oid) AND a.attnum > 0 AND NOT a.attisdropped
   ), ${typed}`;
 
 const describedColumnsQuery = `

@@ -80,6 +80,7 @@ export async function openSourceSession(config: LegacyDbConfig, applicationName:
   };
   return {
     query: (text, values) => query(text, values),
+    prepared: (text, values) => query(text, values, nameOf(text)),
     page: ({ text, values, isUsers }) =>
       isUsers === true ? asUsers(() => query(text, values, nameOf(text))) : query(text, values, nameOf(text)),
     copyPage: (text) => answered(copy(text)),

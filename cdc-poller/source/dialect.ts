@@ -75,6 +75,8 @@ export type SourceSession = OpenSession & { readonly dialect: Dialect };
 export type OpenSession = AsyncDisposable & {
   /** `rowsOf`: how many of the table's rows the server read for the answer, where its load is to be governed; none by default. */
   query(text: string, values?: readonly string[], rowsOf?: (rows: TextRows) => number): Promise<TextRows>;
+  /** A statement that is the same for every table, with other values: the server may plan it once per connection. Where it is not there, `query` does. */
+  prepared?: TextQuery;
   /** A page, as a prepared statement. */
   page(query: PageQuery): Promise<TextRows>;
   /** A page as bytes: whole rows as {@link CopyRows} reads them, which are valid until the page after the next is read. */
@@ -109,6 +111,8 @@ export type DescribedColumn = { readonly name: string; readonly typeOid: string;
 /** What the catalogue is read through: a SourceSession. */
 export type CatalogSource = {
   query: TextQuery;
+  /** As {@link OpenSession} has it. */
+  prepared?: TextQuery;
   /** The columns that a SELECT gives; reads no row. */
   describe(text: string): Promise<readonly DescribedColumn[]>;
   /** Runs an EXPLAIN of a page; where it is not there, `query` does. */

@@ -116,6 +116,7 @@ function turnsOf(first: SourceSession, { acquire, giveBack, end }: Lending): Sou
   return {
     dialect: first.dialect,
     query: (...asked) => use((session) => session.query(...asked)),
+    ...(first.prepared === undefined ? {} : { prepared: (...asked) => use((session) => session.prepared?.(...asked) ?? differs()) }),
     page: (query) => use((session) => session.page(query)),
     describe: (text) => use((session) => session.describe(text)),
     observe: (...asked) => use((session) => session.observe(...asked)),

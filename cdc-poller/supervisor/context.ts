@@ -2,9 +2,11 @@ import type { Kafka } from '#kafka/index.ts';
 import type { CdcError, Logger, PipelineConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { TableMonitor } from '../metrics/table-monitor.ts';
 import type { Governor } from '../pace/governor.ts';
+import type { PositionReading } from '../position/shared-reading.ts';
 import type { Registrar } from '../schemas/registration.ts';
 import type { SharedSessions } from '../source/shared-sessions.ts';
 import type { TopicGuard } from './topic-guard.ts';
+import type { Turns } from './turns.ts';
 
 /** What the tables of one poller process have in common. */
 export type PollerContext = {
@@ -25,6 +27,10 @@ export type PollerContext = {
   readonly registrar: Registrar | null;
   /** Tables that must not be published, with why: their topics are not theirs alone. Found out by whoever finds the tables. */
   readonly refused: Map<string, CdcError>;
+  /** Turns of the tables that are taken over: each has connections to Kafka of its own to open. */
+  readonly takingOver: Turns;
+  /** Reads the positions for all tables that are taken over at about the same time. */
+  readonly readPositions: PositionReading;
   /** The topics of the process, by Kafka's own ids. */
   readonly topics: TopicGuard;
 };

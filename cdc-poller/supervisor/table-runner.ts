@@ -99,7 +99,7 @@ async function keepAfter(error: unknown, publisher: TablePublisher | null): Prom
 }
 
 function publisherOptions(
-  { kafka, poller, owner, logger }: PollerContext,
+  { kafka, poller, owner, logger, readPositions, takingOver }: PollerContext,
   { table, signal, monitor }: TableAssignment,
   reclaim: boolean,
 ): Parameters<typeof openTablePublisher>[0] {
@@ -111,6 +111,8 @@ function publisherOptions(
     owner,
     reclaim,
     signal,
+    readPositions,
+    inTurn: takingOver,
     progress: (text) => logger.info({ table: table.table }, text),
     onCommitted: (events) => monitor.published(events),
     onLeftOut: (rows) => monitor.leftOut(rows),

@@ -3,6 +3,7 @@ import { CdcError } from '#pipeline/index.ts';
 import type { LeftOutRows } from '../metrics/table-monitor.ts';
 import { TableJournal } from '../position/table-journal.ts';
 import { ownerKey, positionTopic, readOwner, readPositionTopic } from '../position/position-topic.ts';
+import type { PositionReading } from '../position/shared-reading.ts';
 import type { Position } from '../position/position.ts';
 import type { Progress } from '../position/explain-wait.ts';
 
@@ -17,7 +18,11 @@ export type PublisherOptions = {
   /** True when this process owned the table before and lost the broker: then a newer owner is left in peace. */
   readonly reclaim: boolean;
   readonly signal: AbortSignal;
-  /** Called with what taking over waits for, when it lasts. */
+  /** When the transactional id may be taken, where many tables do so at once. */
+  readonly inTurn?: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+  /** How positions are read once the table is taken over; alone, where it is left out. */
+  readonly readPositions?: PositionReading;
+  /** Called with what taking over waits for, when it lasts; a shared reading reports its own waits. */
   readonly progress?: Progress;
   /** Called with how many events each commit published to the table's topic. */
   readonly onCommitted?: (events: number) => void;
@@ -64,9 +69,12 @@ export async function openTablePublisher(options: PublisherOptions): Promise<Tab
       );
     }
   }
-  const producer = await kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}` });
+  const { inTurn = (work) => work() } = options;
+  // The reading has no turn: it may wait for a transaction that ends only when another table has had its own.
+  const producer = await inTurn(() => kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}`, topic: positionTopic(pollerName) }), signal);
   try {
-    const stored = (await readPositionTopic(kafka, pollerName, signal, options.progress)).get(table);
+    const { readPositions = (until) => readPositionTopic(kafka, pollerName, until, options.progress) } = options;
+    const stored = (await readPositions(signal)).get(table);
     if (stored?.invalid) throw stored.invalid;
     if (stored?.owner !== owner) await claim(producer, pollerName, table, owner);
     return createPublisher(producer, new TableJournal(table, stored), options);

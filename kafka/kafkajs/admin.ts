@@ -63,7 +63,11 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
           if (missing.length === 0) return;
           // False means that somebody else made one of them at the same moment; then they are to appear.
           await admin.createTopics({ topics: missing.map(toKafkaJs), waitForLeaders: true });
-          for (const { topic } of missing) await requireTopic(admin, topic);
+          // Asked once for all: the answer grows with the topics.
+          await requireTopics(
+            admin,
+            missing.map(({ topic }) => topic),
+          );
         }),
       ),
     listTopics: () => attempt('list topics', (admin) => admin.listTopics()),
@@ -121,9 +125,14 @@ function isUnknownGroup(error: unknown): boolean {
 const groupIdNotFound = 69;
 
 /** Asking kafkajs about a topic that does not exist is retried for long, and may create it where the broker allows that. */
-async function requireTopic(admin: Admin, topic: string): Promise<void> {
-  const topics = await admin.listTopics();
-  if (!topics.includes(topic)) throw new CdcError('TOPIC_MISSING', `topic ${topic} does not exist`);
+async function requireTopics(admin: Admin, topics: readonly string[]): Promise<void> {
+  const present = new Set(await admin.listTopics());
+  const missing = topics.find((topic) => !present.has(topic));
+  if (missing !== undefined) throw new CdcError('TOPIC_MISSING', `topic ${missing} does not exist`);
+}
+
+function requireTopic(admin: Admin, topic: string): Promise<void> {
+  return requireTopics(admin, [topic]);
 }
 
 function toKafkaJs({ topic, partitions, replicationFactor, config }: TopicSpec): {

@@ -5,6 +5,7 @@ import kafkajs, { type Kafka as KafkaJs, type KafkaConfig as KafkaJsConfig, type
 import type { ConsumerOptions, Kafka, KafkaAdmin } from '../port.ts';
 import { openAdmin, type AdminConnection } from './admin.ts';
 import { runConsumer } from './consumer.ts';
+import { askForTopic } from './patches/cluster.ts';
 import { limitBatches } from './patches/fetch-answer.ts';
 import type { KafkaJsMember } from './member.ts';
 import { openReader } from './topic-reader.ts';
@@ -52,8 +53,9 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
 
   return {
     admin,
-    async transactionalProducer({ transactionalId, transactionTimeoutMs = 60_000 }) {
+    async transactionalProducer({ transactionalId, transactionTimeoutMs = 60_000, topic }) {
       const { client, sockets } = makeClient();
+      if (topic !== undefined) askForTopic(client, topic);
       const producer = client.producer({
         transactionalId,
         transactionTimeout: transactionTimeoutMs,

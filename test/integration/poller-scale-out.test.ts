@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createTableMonitor, type TableMonitor, type TablePhase } from '#cdc-poller/metrics/table-monitor.ts';
 import { createTopicGuard } from '#cdc-poller/supervisor/topic-guard.ts';
-import { positionTopic } from '#cdc-poller/position/position-topic.ts';
+import { positionTopic, readPositionTopic } from '#cdc-poller/position/position-topic.ts';
 import type { PollerContext } from '#cdc-poller/supervisor/context.ts';
 import { runTable } from '#cdc-poller/supervisor/table-runner.ts';
 import type { Kafka } from '#kafka/index.ts';
@@ -205,6 +205,8 @@ test('a table that was taken is not taken back before the group has confirmed th
       governor: null,
       sessions: null,
       registrar: null,
+      takingOver: (work) => work(),
+      readPositions: (until) => readPositionTopic(kafka, poller.name, until),
       topics: createTopicGuard(kafka, positionTopic(poller.name)),
       refused: new Map(),
     };

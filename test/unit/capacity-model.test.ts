@@ -1,68 +1,100 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { assert as check, constantFrom, integer, property, record, boolean } from 'fast-check';
-import { needOf, type Load } from '#bench/capacity/model.ts';
-import { capacityFile, capacityPage } from '#bench/capacity/page.ts';
-import { planned, unitCosts } from '#bench/capacity/unit-costs.ts';
+import { needOf, pollingCores, pollsOf, type Load } from '../../bench/capacity/model.ts';
+import { withTables } from '../../bench/capacity/page.ts';
+import { unitCosts } from '../../bench/capacity/unit-costs.ts';
+import { repositoryRoot } from '#test/support/house-repository.ts';
 
-const loads = record<Load>({
-  tables: integer({ min: 1, max: 20_000 }),
-  rows: integer({ min: 0, max: 10 ** 11 }),
-  changesPerSecond: integer({ min: 0, max: 2_000_000 }),
-  strategy: constantFrom('query', 'log'),
-  pollSeconds: integer({ min: 1, max: 3600 }),
-  view: boolean(),
+const load: Load = {
+  tables: 100,
+  bytes: 1e10,
+  rowBytes: 200,
+  changesPerSecond: 1000,
+  busiestShare: 0.1,
+  pollIntervalSeconds: 1,
+  capture: 'query',
+  format: 'json',
+  views: false,
+  retentionDays: null,
+};
+
+const about = (value: number, expected: number): void => {
+  assert.ok(Math.abs(value - expected) <= 1e-9 * Math.max(1, Math.abs(expected)), `${value} instead of ${expected}`);
+};
+
+test('docs/capacity.md has the tables of the model as it is; npm run docs writes them', () => {
+  const page = readFileSync(join(repositoryRoot, 'docs/capacity.md'), 'utf8');
+  assert.equal(page, withTables(page));
 });
 
-test('docs/reference/capacity.md is what the model says (npm run docs:capacity)', async () => {
-  assert.equal(await readFile(capacityFile, 'utf8'), capacityPage());
+test('each unit cost is on the page that it names', () => {
+  const missing = Object.entries(unitCosts).flatMap(([name, { value, from }]) => {
+    if (from.startsWith('assumed')) return [];
+    const path = from.startsWith('docs/') ? from : `bench/results/${from}`;
+    const page = readFileSync(join(repositoryRoot, path), 'utf8');
+    // docs/benchmarks.md writes 40k.
+    const forms = [value.toLocaleString('en-US'), value.toFixed(2), `${value / 1000}k`];
+    return forms.some((form) => page.includes(form)) ? [] : [`${name}: ${value} is not in ${path}`];
+  });
+  assert.deepEqual(missing, []);
 });
 
-test('no process is planned to do more than it was seen to do, less the reserve; and one fewer would have too much', () => {
-  check(
-    property(loads, (load) => {
-      const { captures, captureCores, models } = needOf(load);
-      const applied = load.view ? unitCosts.applyWithView : unitCosts.apply;
-      const capture = load.strategy === 'query' ? captureCores : load.changesPerSecond / unitCosts.debezium.changesPerSecond;
-      // One process fewer takes its own part with it.
-      const own = unitCosts.poll.processCpu;
-      for (const [processes, work] of [
-        [captures, capture],
-        [models, load.changesPerSecond / applied.changesPerSecond],
-      ] as const) {
-        assert.ok(work <= processes * planned * (1 + 1e-9), `${work} of work by ${processes}`);
-        assert.ok(processes === 1 || work > (processes - 1) * planned * (1 - 1e-9) - own, `${processes} are too many for ${work}`);
-      }
-    }),
+test('polls cost by their number: twice the tables at twice the interval cost the same, and changes never make more polls', () => {
+  const idle = { tables: 100, changesPerSecond: 0, pollIntervalSeconds: 10 };
+  assert.deepEqual(pollingCores({ ...idle, tables: 200, pollIntervalSeconds: 20 }), pollingCores(idle));
+  about(pollingCores(idle).poller, (10 * unitCosts.idlePoller.value) / 1000);
+  assert.deepEqual(pollsOf({ ...idle, changesPerSecond: 4 }), { idle: 6, busy: 4 });
+  assert.deepEqual(pollsOf({ ...idle, changesPerSecond: 1_000_000 }), { idle: 0, busy: 10 });
+});
+
+test('a row costs what it was measured to cost, however many there are in a poll', () => {
+  const busy = { tables: 10, changesPerSecond: 1000, pollIntervalSeconds: 1 };
+  const more = pollingCores({ ...busy, changesPerSecond: 101_000 });
+  about(more.poller - pollingCores(busy).poller, unitCosts.loadPoller.value);
+  about(
+    more.poller + more.source + more.broker - Object.values(pollingCores(busy)).reduce((sum, value) => sum + value, 0),
+    unitCosts.loadAll.value,
   );
 });
 
-test('more of anything never needs less', () => {
-  check(
-    property(loads, constantFrom('tables', 'rows', 'changesPerSecond'), (load, what) => {
-      const [need, more] = [needOf(load), needOf({ ...load, [what]: load[what] * 2 + 1 })];
-      for (const part of [
-        'captures',
-        'captureCores',
-        'brokerCores',
-        'models',
-        'readDatabaseCores',
-        'partitions',
-        'firstLoadHours',
-      ] as const)
-        assert.ok(more[part] >= need[part], `${part} with twice the ${what}`);
-    }),
-  );
+test('a larger load never needs less', () => {
+  const figures = (one: Load): readonly number[] => {
+    const { pollers, connect, sourceCores, kafka, readModel } = needOf(one);
+    // How long a load takes is no such figure: where more processes are needed, they load sooner.
+    return [...[pollers, connect, kafka, readModel].flatMap((part) => Object.values(part ?? {})), sourceCores ?? 0];
+  };
+  for (const capture of ['query', 'log'] as const) {
+    const base = { ...load, capture };
+    for (const larger of [
+      { tables: 1000 },
+      { bytes: 1e11 },
+      { changesPerSecond: 50_000 },
+      { views: true },
+    ] satisfies readonly Partial<Load>[]) {
+      const [before, after] = [figures(base), figures({ ...base, ...larger })];
+      const less = before.flatMap((value, index) =>
+        (after[index] ?? 0) < value - 1e-9 ? [`figure ${index}: ${value} became ${after[index]}`] : [],
+      );
+      assert.deepEqual(less, [], `${capture}, ${JSON.stringify(larger)}`);
+    }
+  }
 });
 
-test('what was measured comes out again: 20 and 200 idle tables, and a load of 1,000,000 rows', () => {
-  const idle = { rows: 1_000_000, changesPerSecond: 0, strategy: 'query', pollSeconds: 5, view: false } as const;
-  const [small, large] = [needOf({ ...idle, tables: 20 }), needOf({ ...idle, tables: 200 })];
-  assert.equal(small.captureCores.toFixed(2), '0.08');
-  // Two processes ran; the model would take one.
-  assert.equal((large.captureCores + unitCosts.poll.processCpu).toFixed(2), '0.39');
-  assert.deepEqual([small.brokerCores.toFixed(3), large.brokerCores.toFixed(3)], ['0.175', '0.274']);
-  assert.equal(large.sourceCores?.toFixed(3), '0.387');
-  assert.equal((large.firstLoadHours * 3600).toFixed(2), (1_000_000 / 143_926).toFixed(2));
+test('the part that is full first is named: the source where it is asked too often, the task of a table that changes too fast, the load of one that is too large', () => {
+  const firstOf = (one: Partial<Load>): string => needOf({ ...load, ...one }).limits[0]?.part ?? '';
+  assert.equal(firstOf({ tables: 10_000, pollIntervalSeconds: 0.1, changesPerSecond: 0, bytes: 1e9 }), 'the source’s Postgres');
+  assert.equal(firstOf({ capture: 'log', changesPerSecond: 1_000_000, bytes: 1e9 }), 'the Debezium task of the largest table');
+  assert.equal(firstOf({ bytes: 1e14, changesPerSecond: 0 }), 'the first load of the largest table');
+  assert.equal(firstOf({ changesPerSecond: 5_000_000, busiestShare: 1, bytes: 1e9 }), 'the poller of the largest table');
+});
+
+test('a partition is read by one process: the largest table has as many as processes must share it', () => {
+  const rate = unitCosts.applyRate.value;
+  const { kafka, readModel } = needOf({ ...load, tables: 1, busiestShare: 1, changesPerSecond: 10 * rate });
+  assert.ok(
+    kafka.partitions >= 10 && kafka.partitions <= readModel.processes,
+    `${kafka.partitions} partitions, ${readModel.processes} processes`,
+  );
 });

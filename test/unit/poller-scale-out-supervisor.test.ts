@@ -41,6 +41,8 @@ function createScene({ once = false, shared = true } = {}): Scene {
     governor: null,
     sessions: null,
     registrar: null,
+    takingOver: (work) => work(),
+    readPositions: () => Promise.resolve(new Map()),
     topics: createTopicGuard(kafka, 'none'),
     refused: new Map(),
   };

@@ -28,10 +28,33 @@ type Exchange<T> = {
   readonly response: { readonly decode: (raw: Buffer) => Promise<T>; readonly parse: (decoded: T) => Promise<T> };
 };
 
-/** kafkajs keeps the maker of its connections behind a symbol. @throws Error when it is built otherwise */
-export function clusterOf(client: object): Cluster {
+/** kafkajs keeps the maker of its connections behind a symbol. */
+function makerOf(client: object): { readonly symbol: symbol | undefined; readonly create: unknown } {
   const symbol = Object.getOwnPropertySymbols(client).find(({ description }) => description === 'private:Kafka:createCluster');
-  const create: unknown = symbol === undefined ? undefined : Reflect.get(client, symbol);
+  return { symbol, create: symbol === undefined ? undefined : Reflect.get(client, symbol) };
+}
+
+/**
+ * What the client makes from now on asks the cluster about this topic, and those that are named later. A connection that knows none yet asks about all topics,
+ * and keeps the answer: thousands of producers of as many tables would take gigabytes for it.
+ *
+ * @throws Error when kafkajs is built otherwise
+ */
+export function askForTopic(client: object, topic: string): void {
+  const { symbol, create } = makerOf(client);
+  if (symbol === undefined || typeof create !== 'function') throw builtOtherwise('clusters');
+  Reflect.set(client, symbol, (options: unknown): unknown => {
+    const cluster: unknown = Reflect.apply(create, client, [options]);
+    const topics: unknown = typeof cluster === 'object' && cluster !== null ? Reflect.get(cluster, 'targetTopics') : undefined;
+    if (!(topics instanceof Set)) throw builtOtherwise('clusters');
+    topics.add(topic);
+    return cluster;
+  });
+}
+
+/** @throws Error when kafkajs is built otherwise */
+export function clusterOf(client: object): Cluster {
+  const { create } = makerOf(client);
   const options = { allowAutoTopicCreation: false, maxInFlightRequests: null, metadataMaxAge: 300_000 };
   const cluster: unknown = typeof create === 'function' ? Reflect.apply(create, client, [options]) : undefined;
   if (!isCluster(cluster)) throw builtOtherwise('clusters');
