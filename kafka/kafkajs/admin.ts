@@ -7,10 +7,13 @@ import type { TopicIds } from './topic-ids.ts';
 
 type Translate = (error: unknown, doing: string) => unknown;
 
+/** A minute: a broker that makes thousands of partitions needs that long. */
+const patience = { maxAttempts: 120, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) };
+
 /** kafkajs's admin does not bridge what the broker calls passing: a topic just made has no leader yet, a coordinator still loads. */
 const whilePassing = retry(
   handleWhen((error) => error instanceof kafkajs.KafkaJSProtocolError && error.retriable && error.type !== 'UNKNOWN_TOPIC_OR_PARTITION'),
-  { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
+  patience,
 );
 
 /** A topic that was just made, here or by somebody else, is not known to every broker at once. */
@@ -19,7 +22,7 @@ const whileAppearing = retry(
     (error) =>
       (error instanceof CdcError && error.code === 'TOPIC_MISSING') || (error instanceof kafkajs.KafkaJSProtocolError && error.retriable),
   ),
-  { maxAttempts: 20, backoff: new ExponentialBackoff({ initialDelay: 20, maxDelay: 500 }) },
+  patience,
 );
 
 /** A connected kafkajs admin, over sockets of its own. */
@@ -54,27 +57,33 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
     last = mine.catch(() => undefined);
     return mine;
   };
+  /** Asks about these alone: the answer about all topics of a cluster grows with them, and would come again for each. */
+  const existing = (topics: readonly string[]): ReturnType<KafkaAdmin['topicIds']> =>
+    topicIds.ask(topics, async () => (await current()).admin.listTopics());
+  /** Asking kafkajs about a topic that does not exist is retried for long, and may create it where the broker allows that. */
+  const requireTopics = async (topics: readonly string[]): Promise<void> => {
+    const present = await existing(topics);
+    const missing = topics.find((topic) => !present.has(topic));
+    if (missing !== undefined) throw new CdcError('TOPIC_MISSING', `topic ${missing} does not exist`);
+  };
   return {
     ensureTopics: (specs) =>
       attempt(`create topics ${specs.map(({ topic }) => topic).join(', ')}`, (admin) =>
         whileAppearing.execute(async () => {
-          const present = new Set(await admin.listTopics());
+          const present = await existing(specs.map(({ topic }) => topic));
           const missing = specs.filter(({ topic }) => !present.has(topic));
           if (missing.length === 0) return;
           // False means that somebody else made one of them at the same moment; then they are to appear.
           await admin.createTopics({ topics: missing.map(toKafkaJs), waitForLeaders: true });
           // Asked once for all: the answer grows with the topics.
-          await requireTopics(
-            admin,
-            missing.map(({ topic }) => topic),
-          );
+          await requireTopics(missing.map(({ topic }) => topic));
         }),
       ),
     listTopics: () => attempt('list topics', (admin) => admin.listTopics()),
     deleteTopics: (topics) => attempt('delete topics', (admin) => admin.deleteTopics({ topics: [...topics] })),
     ensurePartitions: (topic, partitions) =>
       attempt(`add partitions to topic ${topic}`, async (admin) => {
-        await requireTopic(admin, topic);
+        await requireTopics([topic]);
         const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
         if ((metadata.topics[0]?.partitions.length ?? 0) >= partitions) return;
         await admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
@@ -89,13 +98,13 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
       }),
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async (admin) => {
-        await requireTopic(admin, topic);
+        await requireTopics([topic]);
         const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
         return metadata.topics[0]?.partitions.length ?? 0;
       }),
     offsetsOf: (topic) =>
       attempt(`read the offsets of topic ${topic}`, async (admin) => {
-        await requireTopic(admin, topic);
+        await requireTopics([topic]);
         const offsets = await admin.fetchTopicOffsets(topic);
         return offsets
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
@@ -103,7 +112,7 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
       }),
     committedOffsets: (groupId, topic) =>
       attempt(`read what group ${groupId} has committed of topic ${topic}`, async (admin) => {
-        await requireTopic(admin, topic);
+        await requireTopics([topic]);
         const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
         const offsets = (found?.partitions ?? []).map(({ partition, offset }) => [partition, BigInt(offset)] as const);
         return new Map(offsets.filter(([, offset]) => offset >= 0n));
@@ -123,17 +132,6 @@ function isUnknownGroup(error: unknown): boolean {
 }
 
 const groupIdNotFound = 69;
-
-/** Asking kafkajs about a topic that does not exist is retried for long, and may create it where the broker allows that. */
-async function requireTopics(admin: Admin, topics: readonly string[]): Promise<void> {
-  const present = new Set(await admin.listTopics());
-  const missing = topics.find((topic) => !present.has(topic));
-  if (missing !== undefined) throw new CdcError('TOPIC_MISSING', `topic ${missing} does not exist`);
-}
-
-function requireTopic(admin: Admin, topic: string): Promise<void> {
-  return requireTopics(admin, [topic]);
-}
 
 function toKafkaJs({ topic, partitions, replicationFactor, config }: TopicSpec): {
   topic: string;

@@ -8,6 +8,7 @@ import { runConsumer } from './consumer.ts';
 import { askForTopic } from './patches/cluster.ts';
 import { limitBatches } from './patches/fetch-answer.ts';
 import type { KafkaJsMember } from './member.ts';
+import { shareWhileUsed } from './share-while-used.ts';
 import { openReader } from './topic-reader.ts';
 import { translateKafkaError } from './errors.ts';
 import { createSockets, unanswered, type Sockets } from './patches/sockets.ts';
@@ -50,6 +51,7 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
     return { admin, sockets };
   };
   const admin = (): Promise<KafkaAdmin> => openAdmin(connectAdmin, translate, createTopicIds(makeClient, translate));
+  const withAdmin = shareWhileUsed(admin);
 
   return {
     admin,
@@ -73,17 +75,13 @@ export function connectKafkaJs(config: KafkaConfig, logger: Logger): Kafka {
         compression: config.compression,
         transactionalId,
         translate,
-        partitionsOf: async (topic) => {
-          await using asking = await admin();
-          return await asking.partitionsOf(topic);
-        },
+        partitionsOf: (of) => withAdmin((asking) => asking.partitionsOf(of)),
       });
     },
     async consumer(options) {
       const sticky = options.assignment === 'sticky' ? stickyAssigner() : null;
       const requireTopics = async (): Promise<void> => {
-        await using asking = await admin();
-        const present = new Set(await asking.listTopics());
+        const present = await withAdmin((asking) => asking.topicIds(options.topics));
         const missing = options.topics.filter((topic) => !present.has(topic));
         // kafkajs's subscribe on a missing topic fails late and with another name's error.
         if (missing.length > 0) throw new CdcError('TOPIC_MISSING', `topic ${missing.join(', ')} does not exist`);
