@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8
+#!/usr/bin/env -S node --max-semi-space-size=8
 /**
  * cdc: one program for the whole pipeline. This file only wires: each folder brings its own commands. Exit codes: 0 done; 1 the answer is
  * bad news (a status that is not well, errors of doctor); 2 there is a difference (connectors plan), or doctor has warnings or unknowns;

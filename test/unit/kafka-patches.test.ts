@@ -59,3 +59,80 @@ test('a batch with messages still names its first record', () => {
   assert.equal(batch.firstOffset(), '7');
   assert.equal(fetchedOffset(batch), 5n);
 });
+
+type Queue = {
+  push(request: object): void;
+  fulfillRequest(answer: object): void;
+  maybeThrottle(ms: number): void;
+  scheduleRequestTimeoutCheck(): void;
+  destroy(): void;
+  throttleCheckTimeoutId: unknown;
+  requestTimeoutIntervalId: unknown;
+};
+
+/** A connection's queue with one request in flight at a time, and what was sent. */
+function queueOf(
+  sent: number[],
+  rejected: unknown[],
+  requestTimeout = 60_000,
+): { readonly queue: Queue; readonly request: (id: number) => void } {
+  const made: unknown = require('kafkajs/src/network/requestQueue');
+  assert.ok(typeof made === 'function');
+  const queue: Queue = Reflect.construct(made, [
+    {
+      maxInFlightRequests: 1,
+      requestTimeout,
+      enforceRequestTimeout: true,
+      clientId: 'unit',
+      broker: 'none',
+      logger: { debug: () => undefined, error: () => undefined },
+      isConnected: () => true,
+    },
+  ]);
+  const request = (correlationId: number): void =>
+    queue.push({
+      entry: {
+        correlationId,
+        apiKey: 3,
+        apiVersion: 6,
+        apiName: 'Metadata',
+        resolve: () => undefined,
+        reject: (error: unknown) => rejected.push(error),
+      },
+      expectResponse: true,
+      sendRequest: () => sent.push(correlationId),
+    });
+  return { queue, request };
+}
+
+test('a connection of kafkajs looks at its queue only while requests wait in it, and sends them when it may', async (context) => {
+  const sent: number[] = [];
+  const { queue, request } = queueOf(sent, []);
+  context.after(() => queue.destroy());
+  request(1);
+  assert.deepEqual([sent, queue.throttleCheckTimeoutId], [[1], null]);
+  request(2);
+  assert.notEqual(queue.throttleCheckTimeoutId, null);
+  const answer = (correlationId: number): void => queue.fulfillRequest({ correlationId, payload: Buffer.alloc(0), size: 0 });
+  answer(1);
+  assert.deepEqual(sent, [1, 2]);
+  answer(2);
+  // The look that was under way finds nothing, and is the last.
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(queue.throttleCheckTimeoutId, null);
+  // A broker that asks for a pause gets one, and then what waited.
+  queue.maybeThrottle(50);
+  request(3);
+  assert.deepEqual(sent, [1, 2]);
+  while (sent.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+test('a request that is not answered in its time is given up', async () => {
+  const rejected: unknown[] = [];
+  const { queue, request } = queueOf([], rejected, 50);
+  queue.scheduleRequestTimeoutCheck();
+  request(1);
+  while (rejected.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.match(String(rejected[0]), /timed out/);
+  queue.destroy();
+});

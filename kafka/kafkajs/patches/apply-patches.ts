@@ -4,6 +4,7 @@ import { replaceWithFaster } from './faster-internals.ts';
 import { patchFetchedOffsets } from './fetched-offset.ts';
 import { patchFetch } from './fetch-answer.ts';
 import { patchProduce } from './packed-produce.ts';
+import { patchRequestQueue } from './request-queue.ts';
 
 /**
  * The one place where the kafkajs of this process is changed. What is only faster must be there before kafkajs is imported, so it comes with
@@ -25,5 +26,6 @@ export function applyPatches(): void {
   patchEndOfTopic();
   patchFetchedOffsets();
   patchDefaultOffset();
+  patchRequestQueue();
   applied = true;
 }
