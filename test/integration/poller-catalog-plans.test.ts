@@ -29,7 +29,12 @@ test('what is asked of each table is planned a few times, not for each table; an
     const catalog = await readCatalog(session, { table: `public.t_${index}`, incrementingColumn: 'id' });
     assert.deepEqual(
       catalog.columns.map(({ name, type }) => [name, type.name]),
-      [['id', 'int8'], ['value', 'text'], ['tags', 'text'], ['updated_at', 'timestamptz']],
+      [
+        ['id', 'int8'],
+        ['value', 'text'],
+        ['tags', 'text'],
+        ['updated_at', 'timestamptz'],
+      ],
     );
   }
   const [[scans] = []] = await session.query("SELECT seq_scan FROM pg_stat_xact_sys_tables WHERE relname = 'pg_type'");
