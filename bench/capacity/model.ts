@@ -24,7 +24,7 @@ export type Load = {
 };
 
 /** A part of which there cannot be two. `use` 1: it has no more to give within what is planned. */
-export type Limit = { readonly part: string; readonly use: number; readonly why: string; readonly then: string };
+export type Limit = { readonly part: string; readonly use: number; readonly why: string; readonly remedy: string };
 
 export type Need = {
   /** Null with capture by log. */
@@ -138,13 +138,13 @@ export function needOf(load: Load): Need {
             part: 'the poller of the largest table',
             use: per100k(busiest, unitCosts.loadPoller.value) / use,
             why: 'one process polls a table, on one core',
-            then: 'split the table in the source, or capture it by the log',
+            remedy: 'split the table in the source, or capture it by the log',
           },
           {
             part: 'the source’s Postgres',
             use: polling.source / databaseRoom,
             why: 'it answers every poll',
-            then: 'poll less often, or capture by the log',
+            remedy: 'poll less often, or capture by the log',
           },
         ]
       : [
@@ -152,20 +152,20 @@ export function needOf(load: Load): Need {
             part: 'the Debezium task of the largest table',
             use: busiest / captureRate,
             why: 'a table is in one slot, and one task reads a slot, in order',
-            then: 'split the table in the source',
+            remedy: 'split the table in the source',
           },
         ]),
     {
       part: 'the mirror of the largest table',
       use: per100k(busiest, perChange) / databaseRoom,
       why: 'one Postgres writes it',
-      then: 'a read model for each tenant or part of it, in a database of its own',
+      remedy: 'a read model for each tenant or part of it, in a database of its own',
     },
     {
       part: 'the first load of the largest table',
       use: (rows * busiestShare) / (captureRate * loadSeconds),
       why: `one process or task loads a table, and it is to end within ${assumptions.loadHours.value} hours`,
-      then: 'give it more time, or split the table in the source',
+      remedy: 'give it more time, or split the table in the source',
     },
   ];
 
@@ -211,4 +211,4 @@ export function needOf(load: Load): Need {
 }
 
 /** `poller.connections` as the tables of the page have it. */
-export const sessionsAProcess = 10;
+const sessionsAProcess = 10;

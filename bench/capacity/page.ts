@@ -1,7 +1,7 @@
 /** The tables of docs/capacity.md, from the model. `npm run docs` writes them; a test keeps page and model equal. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { markdownTable } from '#pipeline/markdown.ts';
+import { markdownTable } from '#pipeline/index.ts';
 import { needOf, type Load, type Need } from './model.ts';
 import { assumptions, unitCosts } from './unit-costs.ts';
 
@@ -89,7 +89,7 @@ export function capacityTables(): string {
           first?.part ?? '',
           percent(first?.use ?? 0),
           first?.why ?? '',
-          (first?.use ?? 0) > 1 ? (first?.then ?? '') : '',
+          (first?.use ?? 0) > 1 ? (first?.remedy ?? '') : '',
         ];
       }),
     ),

@@ -71,7 +71,10 @@ export async function openTablePublisher(options: PublisherOptions): Promise<Tab
   }
   const { inTurn = (work) => work() } = options;
   // The reading has no turn: it may wait for a transaction that ends only when another table has had its own.
-  const producer = await inTurn(() => kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}`, topic: positionTopic(pollerName) }), signal);
+  const producer = await inTurn(
+    () => kafka.transactionalProducer({ transactionalId: `${pollerName}/${table}`, topic: positionTopic(pollerName) }),
+    signal,
+  );
   try {
     const { readPositions = (until) => readPositionTopic(kafka, pollerName, until, options.progress) } = options;
     const stored = (await readPositions(signal)).get(table);

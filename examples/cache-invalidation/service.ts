@@ -57,7 +57,7 @@ while (!stop.signal.aborted) {
   } catch (error) {
     if (stop.signal.aborted) break;
     // Redis is away while a generation begins: what is cached is read again when it is back.
-    console.error(error);
+    process.stderr.write(`${String(error)}\n`);
   }
   await delay(1000, undefined, { signal: stop.signal }).catch(() => undefined);
 }

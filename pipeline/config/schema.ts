@@ -158,7 +158,11 @@ const poller = z.strictObject({
       'A row that is larger than its topic allows. fail: the table waits. skip: leave the row out. dead-letter: leave it out and report it in <topicPrefix>.dead-letter.',
     ),
   maskSecret: z.string().default('').describe('Salt for mask: hash. As ${NAME}: never in the file.'),
-  discoveryIntervalMs: int(1000).default(30_000).describe('How often to look for new tables that match a pattern. Less often where a look takes more than a tenth of that: with thousands of tables.'),
+  discoveryIntervalMs: int(1000)
+    .default(30_000)
+    .describe(
+      'How often to look for new tables that match a pattern. Less often where a look takes more than a tenth of that: with thousands of tables.',
+    ),
   pageRows: int(1, 100_000).default(5000).describe('Most rows that one query reads. Large rows: fewer.'),
   clockMarginMs: int(0)
     .default(1000)

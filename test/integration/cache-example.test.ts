@@ -14,22 +14,23 @@ import { startRedis, whyNoRedis } from '#test/support/redis.ts';
 
 const skip = (await whyNoRedis()) ?? false;
 
+const placeAt = (offset: bigint): { partition: number; offset: bigint } => ({ partition: 0, offset });
+
 test('an older change never puts its value over a newer one, and does not bring back what was deleted', { skip }, async () => {
   await using redis = await startRedis();
   await using cache = await openCache(redis.url);
   const generation = await cache.generation();
   assert.equal(await cache.generation(), generation);
-  const at = (offset: bigint): { partition: number; offset: bigint } => ({ partition: 0, offset });
-  assert.equal(await cache.put(generation, 'order:1', 'second', at(9n)), true);
-  assert.equal(await cache.put(generation, 'order:1', 'first', at(8n)), false);
-  assert.equal(await cache.put(generation, 'order:1', 'second', at(9n)), false);
+  assert.equal(await cache.put(generation, 'order:1', 'second', placeAt(9n)), true);
+  assert.equal(await cache.put(generation, 'order:1', 'first', placeAt(8n)), false);
+  assert.equal(await cache.put(generation, 'order:1', 'second', placeAt(9n)), false);
   assert.equal(await cache.get('order:1'), 'second');
-  assert.equal(await cache.put(generation, 'order:1', null, at(10n)), true);
-  assert.equal(await cache.put(generation, 'order:1', 'second', at(9n)), false);
+  assert.equal(await cache.put(generation, 'order:1', null, placeAt(10n)), true);
+  assert.equal(await cache.put(generation, 'order:1', 'second', placeAt(9n)), false);
   assert.equal(await cache.get('order:1'), null);
-  assert.equal(await cache.put(generation, 'order:1', 'made again', at(11n)), true);
+  assert.equal(await cache.put(generation, 'order:1', 'made again', placeAt(11n)), true);
   assert.equal(await cache.get('order:1'), 'made again');
-  await assert.rejects(cache.put('another', 'order:2', 'x', at(12n)), { name: 'ColdCacheError' });
+  await assert.rejects(cache.put('another', 'order:2', 'x', placeAt(12n)), { name: 'ColdCacheError' });
 });
 
 test(

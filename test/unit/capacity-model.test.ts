@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { needOf, pollingCores, pollsOf, type Load } from '../../bench/capacity/model.ts';
-import { withTables } from '../../bench/capacity/page.ts';
-import { unitCosts } from '../../bench/capacity/unit-costs.ts';
+import { needOf, pollingCores, pollsOf, type Load } from '#bench/capacity/model.ts';
+import { withTables } from '#bench/capacity/page.ts';
+import { unitCosts } from '#bench/capacity/unit-costs.ts';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 
 const load: Load = {
@@ -23,6 +23,14 @@ const load: Load = {
 const about = (value: number, expected: number): void => {
   assert.ok(Math.abs(value - expected) <= 1e-9 * Math.max(1, Math.abs(expected)), `${value} instead of ${expected}`);
 };
+
+const figures = (one: Load): readonly number[] => {
+  const { pollers, connect, sourceCores, kafka, readModel } = needOf(one);
+  // How long a load takes is no such figure: where more processes are needed, they load sooner.
+  return [...[pollers, connect, kafka, readModel].flatMap((part) => Object.values(part ?? {})), sourceCores ?? 0];
+};
+
+const firstOf = (one: Partial<Load>): string => needOf({ ...load, ...one }).limits[0]?.part ?? '';
 
 test('docs/capacity.md has the tables of the model as it is; npm run docs writes them', () => {
   const page = readFileSync(join(repositoryRoot, 'docs/capacity.md'), 'utf8');
@@ -60,11 +68,6 @@ test('a row costs what it was measured to cost, however many there are in a poll
 });
 
 test('a larger load never needs less', () => {
-  const figures = (one: Load): readonly number[] => {
-    const { pollers, connect, sourceCores, kafka, readModel } = needOf(one);
-    // How long a load takes is no such figure: where more processes are needed, they load sooner.
-    return [...[pollers, connect, kafka, readModel].flatMap((part) => Object.values(part ?? {})), sourceCores ?? 0];
-  };
   for (const capture of ['query', 'log'] as const) {
     const base = { ...load, capture };
     for (const larger of [
@@ -83,7 +86,6 @@ test('a larger load never needs less', () => {
 });
 
 test('the part that is full first is named: the source where it is asked too often, the task of a table that changes too fast, the load of one that is too large', () => {
-  const firstOf = (one: Partial<Load>): string => needOf({ ...load, ...one }).limits[0]?.part ?? '';
   assert.equal(firstOf({ tables: 10_000, pollIntervalSeconds: 0.1, changesPerSecond: 0, bytes: 1e9 }), 'the source’s Postgres');
   assert.equal(firstOf({ capture: 'log', changesPerSecond: 1_000_000, bytes: 1e9 }), 'the Debezium task of the largest table');
   assert.equal(firstOf({ bytes: 1e14, changesPerSecond: 0 }), 'the first load of the largest table');
