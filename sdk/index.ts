@@ -6,7 +6,15 @@
  */
 export { consume } from './consume.ts';
 export type { Tx } from './apply/guard.ts';
-export { Poison, type AnyChange, type Change, type ChangePlace, type ChangeRow, type ChangeValue } from './changes/change.ts';
+export {
+  Poison,
+  type AnyChange,
+  type Change,
+  type ChangePlace,
+  type ChangeRow,
+  type ChangeValue,
+  type WithPlace,
+} from './changes/change.ts';
 export type { AnyOutboxEvent, OutboxEvent } from './changes/outbox-event.ts';
 export type {
   Consumer,

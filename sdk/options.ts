@@ -1,7 +1,7 @@
 import type { Logger } from '#pipeline/index.ts';
 import type { Pool, PoolConfig } from 'pg';
 import type { Tx } from './apply/guard.ts';
-import type { AnyChange } from './changes/change.ts';
+import type { AnyChange, WithPlace } from './changes/change.ts';
 import type { AnyOutboxEvent } from './changes/outbox-event.ts';
 
 /** The files of a TLS connection, PEM. */
@@ -50,7 +50,9 @@ export type OutboxTopic = { readonly topic: string; readonly value: 'outbox' };
 export type TopicOf<D> = D extends AnyOutboxEvent ? OutboxTopic : string;
 
 /** A change or event with the service's own name of where it is from. */
-export type NamedChange<T extends Tables> = { [Name in keyof T]: T[Name] & { readonly name: Name } }[keyof T];
+export type NamedChange<T extends Tables> = { [Name in keyof T]: Whole<T[Name]> & { readonly name: Name } }[keyof T];
+
+type Whole<D> = D extends AnyChange ? WithPlace<D> : D;
 
 /** Of one call of a handler, beside its changes. */
 export type HandlerContext = {

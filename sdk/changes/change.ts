@@ -41,8 +41,18 @@ export type Change<Row extends object = ChangeRow, Key extends object | null = C
     | { readonly op: 'truncate'; readonly key: null; readonly before: null; readonly after: null }
   );
 
-/** A change of a table with any row and key. */
-export type AnyChange = Change<object, object | null>;
+/** The least that the type of a table's changes says: a {@link Change}, or what `cdc types` makes of the table. */
+export type AnyChange = {
+  readonly op: Change['op'];
+  readonly key: object | null;
+  readonly before: object | null;
+  readonly after: object | null;
+};
+
+/** A change with all that every change has. */
+export type WithPlace<C extends AnyChange> = C extends { readonly after: null }
+  ? C & ChangePlace
+  : C & ChangePlace & { readonly unchanged: readonly string[] };
 
 /** Thrown by a handler for a change that it can never handle: the change is parked, and the later changes of its key behind it. */
 export class Poison extends Error {

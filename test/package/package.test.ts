@@ -5,6 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { repositoryRoot } from '#test/support/house-repository.ts';
 import { installPackage, type InstalledPackage } from '#test/support/installed-package.ts';
 import { AsyncStack, SyncStack } from '#pipeline/disposable-stacks.ts';
+import { memberOf } from '#types/field-shape.ts';
+import { printFile } from '#types/print.ts';
+import type { TableTypes, TypedMember } from '#types/table-types.ts';
 
 const minimal = `legacyDb:
   host: localhost
@@ -52,6 +55,57 @@ if (typeof start !== 'function') throw new TypeError('unreachable');
 // @ts-expect-error Types are there: a topic's name is no number.
 const wrong: number = topicName('log', { schema: 'public', table: 'orders' });
 process.stdout.write(\`\${typeof wrong} \${formatTableId({ schema: 'public', table: 'orders' })} \${String(event?.after?.['id'])} \${code} \${manifest.version} \${typeof schema}\`);
+`;
+
+const member = (name: string, base: 'long' | 'string', nullable = false): TypedMember =>
+  memberOf({ name, type: { base }, nullable, declared: undefined, labels: name === 'status' ? ['new', 'paid'] : null, masked: false });
+
+/** The file that `cdc types` makes of a table of orders. */
+function ordersTypes(strategy: 'query' | 'log'): string {
+  const source = { schema: 'public', table: 'orders' };
+  const known: TableTypes['before'] = strategy === 'query' ? { kind: 'none' } : { kind: 'columns', columns: ['id'], inUpdates: false };
+  const table: TableTypes = {
+    source,
+    topic: 'log.public.orders',
+    strategy,
+    row: [member('id', 'long'), member('status', 'string'), member('note', 'string', true)],
+    key: [member('id', 'long')],
+    before: known,
+    apart: [],
+  };
+  return printFile([table], [source], strategy);
+}
+
+/** A handler for them, and what it may not take for granted. */
+const typedService = (strategy: string): string => `import { consume, Poison, type NamedChange } from 'legacy-cdc-bridge/sdk';
+import type { OrdersChange, OrdersRow } from './orders-${strategy}.ts';
+type Changes = { readonly orders: OrdersChange };
+export const rows: OrdersRow[] = [];
+async function keep(change: NamedChange<Changes>): Promise<void> {
+  const at: [string, number, bigint, string] = [change.topic, change.partition, change.offset, change.position];
+  if (change.op === 'delete') {
+    // @ts-expect-error A delete has no row after it.
+    if (change.after.status === 'new') throw new Poison(change, String(at));
+    return;
+  }
+  if (change.op === 'update') {
+    rows.push(change.after);
+    const unchanged: readonly string[] = change.unchanged;
+    // @ts-expect-error No such status.
+    if (change.after.status === 'sent') throw new Poison(change, String(unchanged));
+  }
+}
+export const exactly = () =>
+  consume<Changes>({
+    kafka: { brokers: 'localhost:9092' }, group: 'a', topics: { orders: 'log.public.orders' }, database: { host: 'localhost' },
+    async handle(changes, tx) { for (const change of changes) { await keep(change); await tx.query('SELECT $1', [change.key?.id]); } },
+  });
+export const atLeast = () =>
+  consume<Changes>({
+    kafka: { brokers: 'localhost:9092' }, group: 'b', topics: { orders: 'log.public.orders' },
+    async handle(changes) { for (const change of changes) await keep(change); },
+    async onPoison({ change }) { if (change !== null) await keep(change); },
+  });
 `;
 
 describe('the package, installed from its tarball in an empty folder', () => {
@@ -176,6 +230,18 @@ describe('the package, installed from its tarball in an empty folder', () => {
         const { output, errors } = await installed.node(node, `${file}.js`);
         assert.equal(output, `string public.orders 9007199254740993 EVENT_UNDECODABLE ${version} object`, errors);
       }
+    });
+  }
+
+  for (const strategy of ['query', 'log'] as const) {
+    test(`the file of \`cdc types\` (${strategy}) types what a handler of the SDK gets, with a database and without`, async () => {
+      await writeFile(join(installed.folder, `orders-${strategy}.ts`), ordersTypes(strategy));
+      await writeFile(join(installed.folder, `typed-${strategy}.ts`), typedService(strategy));
+      const tsc = join(repositoryRoot, 'node_modules', 'typescript', 'bin', 'tsc');
+      const options = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--types', 'node'];
+      const strict = ['--strict', '--exactOptionalPropertyTypes', '--allowImportingTsExtensions', '--noEmit'];
+      const compiled = await installed.node(process.execPath, tsc, `typed-${strategy}.ts`, '--ignoreConfig', ...options, ...strict);
+      assert.equal(compiled.output, '');
     });
   }
 
