@@ -25,12 +25,16 @@ export function createTopicIds(
   translate: (error: unknown, doing: string) => unknown,
 ): TopicIds {
   let opened: Promise<Opened> | undefined;
+  let closed = false;
   const forget = async (one: Promise<Opened> | undefined): Promise<void> => {
     if (opened === one) opened = undefined;
     await one?.then(({ cluster, sockets }) => close(cluster, sockets)).catch(() => undefined);
   };
   return {
     ask: async (topics, listTopics) => {
+      const doing = `read the ids of topics ${topics.join(', ')}`;
+      // Whoever asks on after the end makes no new connection, which nobody would close.
+      if (closed) throw translate(new Error('the client was closed'), doing);
       const mine = (opened ??= open(makeClient()));
       try {
         const { cluster, sockets } = await mine;
@@ -39,12 +43,15 @@ export function createTopicIds(
       } catch (error) {
         // The next question makes another one.
         await forget(mine);
-        throw translate(error, `read the ids of topics ${topics.join(', ')}`);
+        throw translate(error, doing);
       }
       const present = new Set(await listTopics());
       return new Map(topics.filter((topic) => present.has(topic)).map((topic) => [topic, null]));
     },
-    close: () => forget(opened),
+    close: async () => {
+      closed = true;
+      await forget(opened);
+    },
   };
 }
 
