@@ -16,11 +16,12 @@ const whilePassing = retry(
   patience,
 );
 
-/** A topic that was just made, here or by somebody else, is not known to every broker at once. */
+/** A topic that was just made, here or by somebody else, is not known to every broker at once. What else passes is for {@link whilePassing}, around it. */
 const whileAppearing = retry(
   handleWhen(
     (error) =>
-      (error instanceof CdcError && error.code === 'TOPIC_MISSING') || (error instanceof kafkajs.KafkaJSProtocolError && error.retriable),
+      (error instanceof CdcError && error.code === 'TOPIC_MISSING') ||
+      (error instanceof kafkajs.KafkaJSProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION'),
   ),
   patience,
 );
