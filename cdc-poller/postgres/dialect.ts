@@ -9,7 +9,7 @@ import { readCatalog, readServerIdentity } from './catalog.ts';
 import { readColumnDetails } from './column-details.ts';
 import type { Dialect, PageQuery } from '../source/dialect.ts';
 import { extensionType, postgresMirrorType, writtenAsBytes, writtenAsStructure } from './mirror-type.ts';
-import { copyQuery, highestIdQuery, pageQuery } from './page-query.ts';
+import { copyQuery, endsQuery, highestIdQuery, pageQuery } from './page-query.ts';
 import { openSourceSession } from './session.ts';
 import { readWatch, watchSql } from './table-watch.ts';
 import { postgresWords } from './words.ts';
@@ -20,7 +20,7 @@ export const postgres: Dialect = {
   readCatalog,
   listTables: ({ query }) => query(tablesQuery),
   pageQuery: usersPageQuery,
-  bytes: { copyQuery, valueOf: ({ type }) => byteValueOf(type) },
+  bytes: { copyQuery, endsQuery, valueOf: ({ type }) => byteValueOf(type) },
   highestIdQuery,
   watchSql,
   readWatch,

@@ -3,7 +3,7 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { earliestReading } from '../fence/local-time.ts';
 import type { Mark } from '../fence/floor.ts';
 import { formatMicros } from '../fence/micros.ts';
-import type { Pass } from '../fence/pass.ts';
+import type { Cursor, Pass } from '../fence/pass.ts';
 import { narrowXid } from '../fence/xid.ts';
 import { drawnSql, pageStateSql } from './relation-state.ts';
 import { createFragments, type Fragments } from '../source/sql-fragments.ts';
@@ -28,30 +28,60 @@ export function pageQuery(shape: TableShape, pass: Pass, limit: number): PageQue
 }
 
 /** The same page as a COPY, which takes no parameters: values are literals, each quoted by pg's escapeLiteral. */
-export function copyQuery(shape: TableShape, pass: Pass, limit: number): string {
-  const { query, fragments } = buildPage(shape, pass, limit);
+export function copyQuery(shape: TableShape, pass: Pass, limit: number, until: Cursor | null = null): string {
+  const { query, fragments } = buildPage(shape, pass, limit, until);
   const { sql, bindings } = query.toSQL();
   const literals = bindings.map(String).map((value) => escapeLiteral(value));
   return `COPY (${fragments.fill(sql, (index) => literals[index] ?? '')}) TO STDOUT`;
 }
 
-function buildPage(shape: TableShape, pass: Pass, limit: number): { readonly query: Knex.QueryBuilder; readonly fragments: Fragments } {
-  const { columns, order, relation } = shape;
+/** Where the next pages end: each `rows`th row of the order, `count` at most. The inner LIMIT ends the walk along the index. */
+export function endsQuery(shape: TableShape, pass: Pass, rows: number, count: number): PageQuery {
   const fragments = createFragments();
-  const isFenced = shape.capture === 'time' || shape.capture === 'id';
+  const terms = shape.order.map((term) => fragments.of(termSql(shape, term)));
+  const names = terms.map((_, index) => `end_${index}`);
+  const walk = rowsOf(shape, pass, rows * count, fragments, null)
+    .select(terms.map((term, index) => builder.raw(`${term} as end_${index}`)))
+    .select(builder.raw(`row_number() over (order by ${terms.join(', ')}) as place`));
+  const { sql, bindings } = builder
+    .select(names)
+    .from(walk.as('ends'))
+    .whereRaw('place % ? = 0', [rows])
+    .orderBy('place')
+    .toSQL()
+    .toNative();
+  return { text: fragments.fill(sql), values: bindings.map(String) };
+}
+
+function buildPage(
+  shape: TableShape,
+  pass: Pass,
+  limit: number,
+  until: Cursor | null = null,
+): { readonly query: Knex.QueryBuilder; readonly fragments: Fragments } {
+  const { columns, relation } = shape;
+  const fragments = createFragments();
   const seen =
     relation === null
       ? 'NULL AS seen'
       : `(SELECT pg_snapshot_xmax(pg_current_snapshot()) || '/' || ${fragments.of(pageStateSql(shape.id))}) AS seen`;
-  const query = from(shape, fragments)
+  const query = rowsOf(shape, pass, limit, fragments, until)
     .select(builder.raw(shape.hasXmin ? 'xmin' : 'NULL AS xmin'), builder.raw(seen))
-    .select(columns.map(({ name }) => builder.raw(fragments.of(columnSql(name)))))
-    .limit(limit);
+    .select(columns.map(({ name }) => builder.raw(fragments.of(columnSql(name)))));
+  return { query, fragments };
+}
+
+/** The rows of a page, in their order; nothing is selected yet. */
+function rowsOf(shape: TableShape, pass: Pass, limit: number, fragments: Fragments, until: Cursor | null): Knex.QueryBuilder {
+  const { order } = shape;
+  const isFenced = shape.capture === 'time' || shape.capture === 'id';
+  const query = from(shape, fragments).limit(limit);
   const terms = order.map((term) => fragments.of(termSql(shape, term)));
   for (const term of terms) void query.orderByRaw(`${term} asc`);
   const [first] = terms;
+  const right = order.map(({ sqlType }) => `?::${fragments.of(sqlType)}`).join(', ');
+  if (until !== null) void query.whereRaw(`(${terms.join(', ')}) <= (${right})`, [...until]);
   if (pass.cursor !== null) {
-    const right = order.map(({ sqlType }) => `?::${fragments.of(sqlType)}`).join(', ');
     void query.whereRaw(`(${terms.join(', ')}) > (${right})`, [...pass.cursor]);
   } else if (pass.from !== null && first !== undefined) {
     void query.whereRaw(`${first} >= ?::${fragments.of(markType(shape))}`, [markText(shape, pass.from)]);
@@ -60,7 +90,7 @@ function buildPage(shape: TableShape, pass: Pass, limit: number): { readonly que
     void query.whereRaw(`${first} < ?::${fragments.of(markType(shape))}`, [markText(shape, pass.below)]);
   }
   if (isFenced && pass.horizon !== null) void query.whereRaw('age(xmin) <= age(?::xid)', [narrowXid(pass.horizon)]);
-  return { query, fragments };
+  return query;
 }
 
 /** The highest id there is; no higher than the sequence is, where that may be asked: ids written by hand say nothing of those to come. */

@@ -2,7 +2,7 @@ import type { LegacyDbConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { ByteValue } from '../encoding/bytes/byte-value.ts';
 import type { EncodeColumn, EventColumn, KeyText } from '../encoding/event-encoder.ts';
 import type { Observation } from '../fence/floor.ts';
-import type { Pass } from '../fence/pass.ts';
+import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Snapshot } from '../fence/xid.ts';
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { FieldTypes } from '../schemas/table-fields.ts';
@@ -23,7 +23,10 @@ export type Dialect = {
   readonly pageQuery: (shape: TableShape, pass: Pass, limit: number) => PageQuery;
   /** Where pages may be read as bytes (CopyRows): the page's statement, and the quick way of a column's values. */
   readonly bytes?: {
-    readonly copyQuery: (shape: TableShape, pass: Pass, limit: number) => string;
+    /** `until`: where the page ends at the latest, that place included. */
+    readonly copyQuery: (shape: TableShape, pass: Pass, limit: number, until?: Cursor | null) => string;
+    /** Where the next pages of so many rows end, `count` at most, in order: a page's last row as its cursor. Reads no other column, so that an index may do. */
+    readonly endsQuery: (shape: TableShape, pass: Pass, rows: number, count: number) => PageQuery;
     readonly valueOf: (column: EventColumn) => ByteValue | null;
   };
   readonly highestIdQuery: (shape: TableShape) => string;

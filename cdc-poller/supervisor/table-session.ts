@@ -1,5 +1,6 @@
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
+import { createCrews, defaultLoadWorkers, type Crews } from '../load/crew.ts';
 import { createHeartbeat } from '../table/heartbeat.ts';
 import type { Oversize } from '../table/oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
@@ -108,6 +109,7 @@ export async function pollWithSession(
     encoder,
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,
+    crews: crewsFor(context, table, governors.length === 1, meter),
     rememberedKeysMax: poller.rememberedKeysMax,
     once,
     logger,
@@ -119,6 +121,18 @@ export async function pollWithSession(
 export function sessionOf({ config, poller }: Pick<PollerContext, 'config' | 'poller'>, table?: string): Promise<SourceSession> {
   const application = ['cdc-poller', poller.name, ...(table === undefined ? [] : [table])].join(' ');
   return dialectOf(config.legacyDb).openSession(config.legacyDb, application, poller.statementTimeoutMs);
+}
+
+/** Threads for the table's load; none where its connections or its speed are limited, which threads would not know of. */
+function crewsFor(
+  { config, poller, registrar, sessions, crewPlace }: PollerContext,
+  table: PollerTableConfig,
+  isFree: boolean,
+  meter: Governor,
+): Crews | null {
+  const threads = poller.loadWorkers ?? defaultLoadWorkers();
+  if (registrar !== null || sessions !== null || !isFree) return null;
+  return createCrews({ config, table }, threads, crewPlace, (rows) => meter.charge({ startedAt: 0, endedAt: 0, rows }, 1));
 }
 
 /** Positions that were lost show by it; after a reset it is as it should be. */

@@ -35,7 +35,8 @@ export async function runPass(
   finish: (cursor: Cursor | null) => Position,
 ): Promise<PassResult> {
   const { publisher, oversize, signal } = context;
-  const reader = pageReader(context);
+  const hasRepair = position.repair !== null;
+  const reader = pageReader(context, pass, hasRepair);
   const sendQueue = createSendQueue(jobsAhead);
   let remembered: (readonly [bigint, string])[] = [];
   /** Of this pass, in commits that are not done yet too. */
@@ -62,11 +63,11 @@ export async function runPass(
   try {
     while (next !== null) {
       const page: ReadPage = await next;
-      const whole = page.rows < limit;
+      const whole = page.isLast;
       cursor = page.cursor ?? cursor;
       limit = nextPageSize(limit, page, context.pageRows);
       next = whole || signal.aborted ? null : readPage(reader, { ...pass, cursor }, limit);
-      const encoded = await page.encode({ pass, hasRepair: position.repair !== null, fresh: uncommittedKeys });
+      const encoded = await page.encode({ pass, hasRepair, fresh: uncommittedKeys });
       remembered.push(...encoded.remembered);
       uncommittedKeys += encoded.remembered.length;
       read += page.rows;
@@ -95,6 +96,7 @@ export async function runPass(
     // Neither a page that is still being read nor one that is being sent must meet a session or a transaction that others use.
     await sendQueue.settled();
     await next?.catch(() => undefined);
+    await reader.close?.();
   }
 }
 

@@ -19,10 +19,12 @@ export class RecordBuffers {
   /** Sends batches; their memory is used again once they are sent. After a failure somebody may still read it: it is then left alone. */
   async whileSent(batches: readonly EncodedRecords[], send: () => Promise<void>): Promise<void> {
     await send();
-    for (const { records } of batches) {
-      // Each batch has a memory of its own, of which its records are the beginning.
-      const { buffer } = records;
-      if (buffer.byteLength <= largestKept && this.#free.length < mostKept) this.#free.push(Buffer.from(buffer));
-    }
+    // Each batch has a memory of its own, of which its records are the beginning.
+    this.giveBack(batches.map(({ records }) => records.buffer));
+  }
+
+  /** Memory of batches that are sent: nobody reads it any more. */
+  giveBack(memory: readonly ArrayBufferLike[]): void {
+    for (const one of memory) if (one.byteLength <= largestKept && this.#free.length < mostKept) this.#free.push(Buffer.from(one));
   }
 }

@@ -1,5 +1,7 @@
 import type { PassContext } from '../pass-context.ts';
 import { isWindow } from '../../position/position.ts';
+import type { Pass } from '../../fence/pass.ts';
+import { loadPages } from '../../load/load-pages.ts';
 import { bytePages } from './byte-pages.ts';
 import type { PageReader } from './page.ts';
 import { textPages } from './text-pages.ts';
@@ -8,7 +10,7 @@ import { textPages } from './text-pages.ts';
  * The one place that decides how the pages of a pass are read: as bytes where nothing asks for the texts of each row. That is so of a Postgres table with xmin
  * (no view, no query, no window, which goes by the content of its rows), written as JSON without schemas, while no row is known to be too large for its topic.
  */
-export function pageReader(context: PassContext): PageReader {
+export function pageReader(context: PassContext, pass: Pass, hasRepair: boolean): PageReader {
   const { session, shape, encoder, oversize, logger } = context;
   const { dialect } = session;
   const copyPage = session.copyPage?.bind(session);
@@ -19,5 +21,7 @@ export function pageReader(context: PassContext): PageReader {
     return textPages(context);
   }
   logger.debug({ pages: 'bytes' }, 'pages are read as bytes');
-  return bytePages(context, { copyPage, copyQuery: dialect.bytes.copyQuery, bytes: encoder.bytes });
+  const alone = bytePages(context, { copyPage, copyQuery: dialect.bytes.copyQuery, bytes: encoder.bytes });
+  const { crews = null } = context;
+  return pass.kind !== 'load' || crews === null ? alone : loadPages({ ...context, crews }, alone, dialect.bytes.endsQuery, hasRepair);
 }

@@ -2,8 +2,13 @@ import type { Mark } from '../../fence/floor.ts';
 import type { Cursor, Pass } from '../../fence/pass.ts';
 import type { Witness } from '../../position/position.ts';
 
-/** A page on its way from the server to the table's topic: read as texts or as bytes, which the pass need not know. */
-export type PageReader = { read(pass: Pass, limit: number): Promise<ReadPage> };
+/** A page on its way from the server to the table's topic: read as texts or as bytes, by one connection or several, which the pass need not know. */
+export type PageReader = {
+  /** The page behind the pass' cursor, of about `limit` rows. Asked for one after the other, each behind where the one before it ended. */
+  read(pass: Pass, limit: number): Promise<ReadPage>;
+  /** Ends what reads ahead. No page is asked for afterwards, and none is being sent any more. */
+  close?(): Promise<void>;
+};
 
 /** How a page's rows are judged. */
 export type Judgement = {
@@ -16,6 +21,8 @@ export type Judgement = {
 
 export type ReadPage = {
   readonly rows: number;
+  /** Nothing comes behind it. */
+  readonly isLast: boolean;
   /** How large its values are, in characters or bytes. */
   readonly characters: number;
   /** Where it ended; null for an empty one. */

@@ -18,6 +18,7 @@ export function textPages(context: PassContext): PageReader {
       const rows = await session.page(session.dialect.pageQuery(shape, pass, limit));
       return {
         rows: rows.length,
+        isLast: rows.length < limit,
         characters: charactersOf(rows),
         cursor: cursorAfter(shape, rows),
         encode: async (judgement) => encodePage(context, rows, judgement),
