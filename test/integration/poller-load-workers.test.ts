@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readPublished } from '#test/support/published.ts';
+import { readStatus } from '#cdc-poller/index.ts';
+import { spawnPoller, untilPublished, untilStatus, type PollerProcess } from '#test/support/poller.ts';
+import { assertExactTable, createPollerScene, type PollerScene } from '#test/support/poller-scene.ts';
+import { race } from '#test/support/race.ts';
+
+/** More than one connection reads before threads are started. */
+const rows = 120_000;
+const byThreads = /further pages of the load are read by threads/;
+
+/** Names and orders that a load meets: two timestamps of which one may be null, a key of several columns in the database's own collation. */
+const oddTable = `
+  CREATE TABLE odd_orders (
+    "Group" text NOT NULL, "order?" int NOT NULL, value numeric, "created at" timestamptz NOT NULL, changed timestamptz, note text,
+    PRIMARY KEY ("Group", "order?"));
+  CREATE INDEX ON odd_orders ((coalesce(changed, "created at")), "Group", "order?");
+  INSERT INTO odd_orders
+    SELECT chr(97 + n % 7) || chr(228) || '''\\', n, n / 7.0, timestamptz '2026-03-29 01:00:00Z' - make_interval(secs => n % 900), CASE WHEN n % 3 = 0 THEN timestamptz '2026-03-29 01:00:00Z' - make_interval(secs => n % 50) END,
+           CASE WHEN n % 5 > 0 THEN repeat('x', n % 90) || E'\\t"\\n' END
+    FROM generate_series(1, ${rows}) AS n`;
+const oddColumns = { table: 'public.odd_orders', timestampColumn: ['changed', 'created at'], incrementingColumn: 'order?' };
+
+const raceTable = `
+  CREATE TABLE race (id bigserial PRIMARY KEY, value text NOT NULL, updated_at timestamptz NOT NULL DEFAULT now());
+  CREATE INDEX ON race (updated_at, id);
+  CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at := now(); RETURN NEW; END';
+  CREATE TRIGGER stamp BEFORE UPDATE ON race FOR EACH ROW EXECUTE FUNCTION stamp();
+  INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n % 5000) FROM generate_series(1, ${rows}) AS n`;
+
+/** Waits until the poller's threads read; false where the load had ended before. */
+async function threadsRead(scene: PollerScene, poller: PollerProcess): Promise<boolean> {
+  const deadline = performance.now() + 60_000;
+  while (!byThreads.test(poller.log())) {
+    assert.equal(poller.child.exitCode, null, poller.log());
+    assert.ok(performance.now() < deadline, `no threads read:\n${poller.log()}`);
+    const [status] = scene.config.poller === undefined ? [] : await readStatus(scene.config.kafka, scene.config.poller);
+    if (status?.phase === 'polling') return byThreads.test(poller.log());
+  }
+  return true;
+}
+
+/** Waits until all is published that has been committed, and stops the poller. */
+async function publishAll(scene: PollerScene, poller: PollerProcess, config = scene.config): Promise<void> {
+  try {
+    await untilPublished(scene.kafka, config, scene.database, 60_000);
+  } catch (error) {
+    throw new Error(`the poller said:\n${poller.log()}`, { cause: error });
+  }
+  assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+}
+
+/** Events as texts, without what differs from database to database: the transaction. */
+async function eventsOf(scene: PollerScene, table: string): Promise<readonly string[]> {
+  const published = await readPublished(scene.kafka, scene.topic(table));
+  return published.map(({ key, event: { after, op, source } }) =>
+    JSON.stringify([key, op, after, source.ts_ms, source.snapshot], (_, value: unknown) =>
+      typeof value === 'bigint' ? value.toString() : value,
+    ),
+  );
+}
+
+test('a load by threads publishes what a load by one connection does, whatever its order is made of', async () => {
+  const scenes = [1, 3].map((loadWorkers) => createPollerScene(oddTable, [oddColumns], { loadWorkers, pageRows: 3000 }));
+  const loads: (readonly string[])[] = [];
+  for (const made of scenes) {
+    await using scene = await made;
+    await using poller = await spawnPoller(scene.config);
+    await publishAll(scene, poller);
+    assert.equal(byThreads.test(poller.log()), scene.config.poller?.loadWorkers === 3, poller.log());
+    await assertExactTable(scene, 'odd_orders', `'{"Group":' || to_json("Group") || ',"order?":' || "order?" || '}'`);
+    loads.push(await eventsOf(scene, 'odd_orders'));
+  }
+  const [alone = [], threads = []] = loads;
+  assert.equal(alone.length, rows);
+  assert.equal(threads.length, rows);
+  assert.deepEqual([...new Set(alone).symmetricDifference(new Set(threads))].slice(0, 4), []);
+});
+
+for (const client of ['kafkajs', 'platformatic'] as const) {
+  test(`${client}: killed again and again while threads load and others write, no final row version is lost and none is published twice`, async () => {
+    await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 3, pageRows: 2000 });
+    const config = { ...scene.config, kafka: { ...scene.config.kafka, client } };
+    const over = new AbortController();
+    const load = (async () => {
+      while (!over.signal.aborted) await race(scene.database, { writers: 4, seconds: 1 });
+    })();
+    let amidThreads = 0;
+    try {
+      for (let kill = 0; kill < 4; kill += 1) {
+        await using poller = await spawnPoller(config);
+        if (await threadsRead(scene, poller)) amidThreads += 1;
+        await delay(Math.random() * 60);
+        await poller.kill('SIGKILL');
+      }
+    } finally {
+      over.abort();
+      await load;
+    }
+    assert.ok(amidThreads > 0, 'no kill met threads');
+    await using poller = await spawnPoller(config);
+    await publishAll(scene, poller, config);
+    await assertExactTable(scene, 'race');
+  });
+}
+
+test('a thread whose connection is cut ends none of the load: one connection goes on from where the pages have come', async () => {
+  await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 500 });
+  await using poller = await spawnPoller(scene.config);
+  assert.ok(await threadsRead(scene, poller), poller.log());
+  await scene.database.queryAs(
+    scene.database.superuser,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '% load' AND datname = current_database()`,
+  );
+  await publishAll(scene, poller);
+  assert.match(poller.log(), /the load goes on with one connection, for one of its threads failed: /);
+  await assertExactTable(scene, 'race');
+});
+
+test('by ids, and told to stop while threads load: it ends at once and goes on where it was; no connection is left', async () => {
+  await using scene = await createPollerScene(raceTable, [{ table: 'public.race', mode: 'incrementing' }], {
+    loadWorkers: 3,
+    pageRows: 1000,
+  });
+  {
+    await using poller = await spawnPoller(scene.config);
+    assert.ok(await threadsRead(scene, poller), poller.log());
+    assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
+  }
+  const left = await scene.database.query(
+    `SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()`,
+  );
+  assert.deepEqual(left, []);
+  await using poller = await spawnPoller(scene.config);
+  await untilStatus(scene.config, ({ phase }) => phase === 'polling');
+  await publishAll(scene, poller);
+  await assertExactTable(scene, 'race');
+});
