@@ -114,7 +114,7 @@ Server ${spread(
 `;
 }
 
-/** Memory does not grow with the table. With BENCH_TREE, another checkout's poller loads the same rows in turn. BENCH_ROWS takes fewer. */
+/** Memory does not grow with the table. With BENCH_TREE, another checkout's poller loads the same rows in turn. BENCH_ROWS takes fewer. Without it, threads for the load are compared with the default. */
 export async function loadMillion(say: Say): Promise<Section> {
   const many = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
   const other = process.env['BENCH_TREE'];
@@ -122,7 +122,8 @@ export async function loadMillion(say: Say): Promise<Section> {
   const contenders: Record<string, () => Promise<SnapshotRound>> = {};
   for (const client of clients) {
     contenders[client] = () => measureSnapshot(database, many, client);
-    if (other !== undefined) contenders[`${client}, other checkout`] = () => measureSnapshot(database, many, client, other);
+    if (other !== undefined) contenders[`${client}, other checkout`] = () => measureSnapshot(database, many, client, { tree: other });
+    else contenders[`${client}, loadWorkers: 2`] = () => measureSnapshot(database, many, client, { poller: { loadWorkers: 2 } });
   }
   const taken = await inTurn(say, contenders, ({ rowsPerSecond, cpuSecondsPer100k, allCpuSecondsPer100k, peakRssMib }) => {
     const speed = Math.round(rowsPerSecond).toLocaleString('en-US');

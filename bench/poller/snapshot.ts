@@ -15,9 +15,14 @@ export type SnapshotRound = Usage & {
 };
 
 /** Loads the table with `cdc poller start --once`, and counts what a read_committed consumer sees of it: each row once. `tree`: of another checkout. */
-export async function measureSnapshot(database: LegacyDatabase, rows: number, client: string, tree?: string): Promise<SnapshotRound> {
+export async function measureSnapshot(
+  database: LegacyDatabase,
+  rows: number,
+  client: string,
+  { tree, poller = {} }: { readonly tree?: string; readonly poller?: Readonly<Record<string, unknown>> } = {},
+): Promise<SnapshotRound> {
   const kafka = await testKafka();
-  await using config = await writeBenchConfig(database, { client });
+  await using config = await writeBenchConfig(database, { client, poller });
   await using admin = await kafka.admin();
   // The broker's clock at each append gives first and last record; the poller leaves a topic that exists as it is.
   const spec = { topic: config.topic, partitions: 3, replicationFactor: 1, config: { 'message.timestamp.type': 'LogAppendTime' } };
