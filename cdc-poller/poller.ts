@@ -65,7 +65,7 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     owner: randomUUID(),
     governor,
     sessions,
-    crewPlace: { taken: false },
+    loadThreadsPlace: { taken: false },
     registrar,
     topics,
     refused: new Map(),

@@ -5,7 +5,7 @@ import { pageStateOf } from '../source/relation-state.ts';
 import { sendPageRecords } from '../table/oversize.ts';
 import type { PassContext } from '../table/pass-context.ts';
 import type { PageReader, ReadPage } from '../table/pages/page.ts';
-import type { Crew, Crews } from './crew.ts';
+import type { LoadThreads, LoadThreadStarter } from './load-threads.ts';
 import type { LoadedPage } from './messages.ts';
 
 /** Rows that one connection has read before threads are started: a smaller table is loaded by then. */
@@ -18,7 +18,7 @@ const growth = 2;
 type Range = { readonly until: Cursor | null; readonly limit: number; readonly page: Promise<LoadedPage> };
 
 export type LoadContext = Pick<PassContext, 'session' | 'shape' | 'publisher' | 'oversize'> & {
-  readonly crews: Crews;
+  readonly loadThreads: LoadThreadStarter;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 };
 
@@ -28,7 +28,7 @@ export type LoadContext = Pick<PassContext, 'session' | 'shape' | 'publisher' | 
  * Where the next pages end is looked up first; each is then read by its own thread, from one end to the next. Rows that come into a page or leave it in
  * between change nothing: a page's snapshot is its own in any case, and what is written after the load began is published by what follows it (fence/pass.ts).
  *
- * @param alone reads while threads start, where another table has them, and for the rest of the pass when one fails: it then meets the cause, or not
+ * @param alone reads until the threads have started, and the rest of the pass when one fails. What lasts, such as a value that cannot be read, it meets itself
  */
 export function loadPages(
   context: LoadContext,
@@ -37,32 +37,33 @@ export function loadPages(
   hasRepair: boolean,
   worthwhile: number = worthwhileRows,
 ): PageReader {
-  const { session, shape, publisher, crews, logger } = context;
-  let crew: Crew | null = null;
+  const { session, shape, publisher, loadThreads, logger } = context;
+  let threads: LoadThreads | null = null;
   let starting: Promise<void> | null = null;
   let readAlone = 0;
+  let readByThreads = 0;
   let ranges: Range[] = [];
   let lookup: Promise<void> | null = null;
   /** Where the last range ends; null for one that goes to the end of the table. */
   let reached: Cursor | null = null;
   let toTheEnd = false;
 
-  const start = async (started: Promise<Crew>): Promise<void> => {
+  const start = async (started: Promise<LoadThreads>): Promise<void> => {
     try {
-      crew = await started;
-      logger.info({ loadWorkers: crew.threads }, 'further pages of the load are read by threads');
+      threads = await started;
+      logger.info({ loadWorkers: threads.threads }, 'further pages of the load are read by threads');
     } catch (error) {
       logger.warn(`the load goes on with one connection, for its threads did not start: ${describeError(error)}`);
     }
   };
-  const range = (by: Crew, pass: Pass, until: Cursor | null, limit: number, partitions: number): Range => {
+  const range = (by: LoadThreads, pass: Pass, until: Cursor | null, limit: number, partitions: number): Range => {
     const task = { pass, until, limit, hasRepair, partitions, wantsKeys: publisher.wantsKeys };
     const page = by.read(task);
     // Awaited in its turn.
     page.catch(() => undefined);
     return { until, limit, page };
   };
-  const lookAhead = async (by: Crew, pass: Pass, rows: number): Promise<void> => {
+  const lookAhead = async (by: LoadThreads, pass: Pass, rows: number): Promise<void> => {
     const count = by.threads * pagesAhead;
     const from = { ...pass, cursor: reached };
     const { text, values } = endsQuery(shape, from, rows, count);
@@ -74,7 +75,7 @@ export function loadPages(
       toTheEnd = end === null;
     }
   };
-  const fromCrew = async (by: Crew, pass: Pass, rows: number): Promise<ReadPage> => {
+  const byThreads = async (by: LoadThreads, pass: Pass, rows: number): Promise<ReadPage> => {
     if (ranges.length <= by.threads && !toTheEnd) {
       lookup ??= lookAhead(by, pass, rows).finally(() => {
         lookup = null;
@@ -85,7 +86,8 @@ export function loadPages(
     const next = ranges.shift();
     if (next === undefined) throw new RangeError('no page of the load');
     const page = await next.page;
-    crews.onRead(page.rows);
+    loadThreads.onRead(page.rows);
+    readByThreads += page.rows;
     const isCut = page.rows >= next.limit;
     if (isCut) ranges.unshift(range(by, { ...pass, cursor: page.cursor }, next.until, next.limit, await publisher.partitions()));
     return {
@@ -96,9 +98,9 @@ export function loadPages(
       encode: () => Promise.resolve({ ...page, remembered: [], late: 0n, send: () => send(context, by, page) }),
     };
   };
-  const giveUp = async (by: Crew, error: unknown): Promise<void> => {
+  const giveUp = async (by: LoadThreads, error: unknown): Promise<void> => {
     logger.warn(`the load goes on with one connection, for one of its threads failed: ${describeError(error)}`);
-    crew = null;
+    threads = null;
     ranges = [];
     await lookup?.catch(() => undefined);
     await by[Symbol.asyncDispose]();
@@ -106,11 +108,11 @@ export function loadPages(
 
   return {
     async read(pass, limit) {
-      if (crew !== null) {
-        const by = crew;
+      if (threads !== null) {
+        const by = threads;
         reached ??= pass.cursor;
         try {
-          return await fromCrew(by, pass, limit);
+          return await byThreads(by, pass, limit);
         } catch (error) {
           await giveUp(by, error);
         }
@@ -118,7 +120,7 @@ export function loadPages(
       const page = await alone.read(pass, limit);
       readAlone += page.rows;
       if (starting === null && shape.relation !== null && !page.isLast && readAlone >= worthwhile) {
-        const started = crews.start(pageStateOf(shape.relation));
+        const started = loadThreads.start(pageStateOf(shape.relation));
         if (started !== null) starting = start(started);
       }
       return page;
@@ -126,15 +128,16 @@ export function loadPages(
     async close() {
       await lookup?.catch(() => undefined);
       await starting;
-      await crew?.[Symbol.asyncDispose]();
+      await threads?.[Symbol.asyncDispose]();
+      if (threads !== null) logger.info({ rows: readByThreads }, 'the threads of the load have ended');
     },
   };
 }
 
-async function send({ publisher, oversize }: LoadContext, crew: Crew, page: LoadedPage): Promise<void> {
+async function send({ publisher, oversize }: LoadContext, threads: LoadThreads, page: LoadedPage): Promise<void> {
   const batches = page.batches.map(({ partition, count, bytes, memory }) => ({ partition, count, records: Buffer.from(memory, 0, bytes) }));
   await sendPageRecords(publisher, batches, page.keys, page.largest, oversize);
-  crew.sent(page);
+  threads.sent(page);
 }
 
 function asCursor(row: readonly (string | null)[]): Cursor {

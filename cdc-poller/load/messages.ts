@@ -1,10 +1,11 @@
-import type { PipelineConfig, PollerTableConfig } from '#pipeline/index.ts';
+import type { LegacyDbConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Witness } from '../position/position.ts';
 
 /** What a thread is started with. */
 export type ThreadSetup = {
-  readonly config: PipelineConfig;
+  readonly legacyDb: LegacyDbConfig;
+  readonly poller: PollerConfig;
   readonly table: PollerTableConfig;
   /** The table as the poller knows it (`pageStateOf`): a thread that finds it otherwise reads nothing. */
   readonly state: string;

@@ -1,4 +1,4 @@
-/** A thread of a load: a connection of its own, and pages from it that are records when they leave. Started by crew.ts. */
+/** A thread of a load: a connection of its own, and pages from it that are records when they leave. Started by load-threads.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ByteWriter, RecordBuffers } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
@@ -10,25 +10,24 @@ import { CopyRows } from '../source/copy-rows.ts';
 import { pagePrefix } from '../source/dialect.ts';
 import { cursorAfter } from '../source/page-rows.ts';
 import { pageStateOf } from '../source/relation-state.ts';
+import { eventShapeOf } from '../source/table-shape.ts';
 import { TableReshaped } from '../source/table-reshaped.ts';
 import { encodeRows, lastRow, type Work } from '../table/pages/encode-rows.ts';
 import type { FromThread, LoadedPage, PageTask, ThreadSetup, ToThread } from './messages.ts';
 
 type Reader = AsyncDisposable & { readonly work: Work; read(task: PageTask): Promise<LoadedPage> };
 
-async function openReader({ config, table, state }: ThreadSetup): Promise<Reader> {
-  const { poller, legacyDb } = config;
+async function openReader({ legacyDb, poller, table, state }: ThreadSetup): Promise<Reader> {
   const dialect = dialectOf(legacyDb);
-  const session = await dialect.openSession(legacyDb, `cdc-poller ${poller?.name} ${table.table} load`, poller?.statementTimeoutMs ?? 0);
+  const session = await dialect.openSession(legacyDb, `cdc-poller ${poller.name} ${table.table} load`, poller.statementTimeoutMs);
   try {
     const identity = await dialect.readIdentity(session);
-    const { shape } = await judgeTable(session, identity, table, poller?.maskSecret);
+    const { shape } = await judgeTable(session, identity, table, poller.maskSecret);
     const { bytes } = dialect;
     const copyPage = session.copyPage?.bind(session);
     if (bytes === undefined || copyPage === undefined) throw new TypeError('pages of this database are not read as bytes');
     if (shape === null || shape.relation === null || pageStateOf(shape.relation) !== state) throw new TableReshaped();
-    const { encodeColumn, keyText } = dialect;
-    const event = { ...shape, encodeColumn, keyText, database: identity.database, table: shape.id, prefix: poller?.topicPrefix ?? '' };
+    const event = eventShapeOf(shape, dialect, identity.database, poller.topicPrefix);
     const encoder = createByteEncoder(event, pagePrefix, bytes.valueOf);
     const work: Work = { key: new ByteWriter(), buffers: new RecordBuffers() };
     // A load remembers nothing: its rows are published, or wait for a repair.

@@ -1,5 +1,6 @@
 import type { TableId } from '#change-events/index.ts';
 import { keyColumns, publishedColumns, readColumns, tieBreakers, timestampColumns, type PollerTableConfig } from '#pipeline/index.ts';
+import type { EventShape } from '../encoding/event-encoder.ts';
 import type { Mask } from '../encoding/masks.ts';
 import { wallClock, type WallClock } from '../fence/local-time.ts';
 import type { Basis, Capture } from '../position/position.ts';
@@ -101,6 +102,16 @@ export function shapeOf(table: CatalogTable, config: PollerTableConfig, maskSecr
     sequence: capture === 'id' && table.sequence?.readable === true ? table.sequence.oid : null,
     nextId: capture === 'id-window' ? (table.sequence?.next ?? null) : null,
   };
+}
+
+/** What the events of the table are made of. `prefix` is the topic prefix. */
+export function eventShapeOf(
+  shape: TableShape,
+  { encodeColumn, keyText }: Pick<EventShape, 'encodeColumn' | 'keyText'>,
+  database: string,
+  prefix: string,
+): EventShape {
+  return { ...shape, encodeColumn, keyText, database, table: shape.id, prefix };
 }
 
 function isWitnessed({ kind, primaryKey, uniqueKeys, columns }: CatalogTable, key: readonly string[], { orderedTypes }: Words): boolean {

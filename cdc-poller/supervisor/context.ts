@@ -3,7 +3,7 @@ import type { CdcError, Logger, PipelineConfig, PollerConfig, PollerTableConfig 
 import type { TableMonitor } from '../metrics/table-monitor.ts';
 import type { Governor } from '../pace/governor.ts';
 import type { PositionReading } from '../position/shared-reading.ts';
-import type { CrewPlace } from '../load/crew.ts';
+import type { LoadThreadsPlace } from '../load/load-threads.ts';
 import type { Registrar } from '../schemas/registration.ts';
 import type { SharedSessions } from '../source/shared-sessions.ts';
 import type { TopicGuard } from './topic-guard.ts';
@@ -25,7 +25,7 @@ export type PollerContext = {
   /** Connections for all tables; null where each has its own. */
   readonly sessions: SharedSessions | null;
   /** Whether a table's load has the process' threads. */
-  readonly crewPlace: CrewPlace;
+  readonly loadThreadsPlace: LoadThreadsPlace;
   /** Where the tables' schemas are registered; null for JSON without schemas. */
   readonly registrar: Registrar | null;
   /** Tables that must not be published, with why: their topics are not theirs alone. Found out by whoever finds the tables. */

@@ -1,6 +1,6 @@
 import type { Kafka } from '#kafka/index.ts';
 import { CdcError, type Logger, type PipelineConfig, type PollerTableConfig } from '#pipeline/index.ts';
-import { createCrews, defaultLoadWorkers, type Crews } from '../load/crew.ts';
+import { loadThreadStarter, defaultLoadWorkers, type LoadThreadStarter } from '../load/load-threads.ts';
 import { createHeartbeat } from '../table/heartbeat.ts';
 import type { Oversize } from '../table/oversize.ts';
 import { createGovernor, governed, type Governor } from '../pace/governor.ts';
@@ -15,7 +15,7 @@ import { problemsError } from '../source/judge/judge-table.ts';
 import type { MissingIndex } from '../source/judge/missing-index.ts';
 import { dialectOf } from '../dialects.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import { eventShapeOf, type TableShape } from '../source/table-shape.ts';
 import { goOnFrom } from '../source/go-on.ts';
 import { sweepViewOf } from '../sweep/sweep-view.ts';
 import type { TableSweeper } from '../sweep/table-sweeper.ts';
@@ -42,8 +42,8 @@ export async function pollWithSession(
   const topic = eventTopic(poller, table);
   await using opened = await (context.sessions?.take(signal) ?? sessionOf(context, table.table));
   const meter: Governor = { waitMs: () => 0, charge: ({ rows }, statements) => monitor.queried(statements, rows) };
-  const governors = [createGovernor(table), context.governor, meter].filter((governor) => governor !== null);
-  const session = governed(opened, governors, signal);
+  const limits = [createGovernor(table), context.governor].filter((governor) => governor !== null);
+  const session = governed(opened, [...limits, meter], signal);
   const { identity, shape, missingIndex } = await inspect(session, context, table);
   const { systemIdentifier, timeline } = identity;
   const { basis, relation } = shape;
@@ -60,14 +60,7 @@ export async function pollWithSession(
     context.registrar,
     session,
     shape,
-    {
-      ...shape,
-      encodeColumn: session.dialect.encodeColumn,
-      keyText: session.dialect.keyText,
-      database: identity.database,
-      table: shape.id,
-      prefix: poller.topicPrefix,
-    },
+    eventShapeOf(shape, session.dialect, identity.database, poller.topicPrefix),
     topic,
     signal,
   );
@@ -109,7 +102,7 @@ export async function pollWithSession(
     encoder,
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,
-    crews: crewsFor(context, table, governors.length === 1, meter),
+    loadThreads: threadsFor(context, { table, monitor }, limits.length > 0),
     rememberedKeysMax: poller.rememberedKeysMax,
     once,
     logger,
@@ -123,16 +116,15 @@ export function sessionOf({ config, poller }: Pick<PollerContext, 'config' | 'po
   return dialectOf(config.legacyDb).openSession(config.legacyDb, application, poller.statementTimeoutMs);
 }
 
-/** Threads for the table's load; none where its connections or its speed are limited, which threads would not know of. */
-function crewsFor(
-  { config, poller, registrar, sessions, crewPlace }: PollerContext,
-  table: PollerTableConfig,
-  isFree: boolean,
-  meter: Governor,
-): Crews | null {
+/** Threads for the table's load; none where connections are shared or the speed is limited, since threads would keep to neither, nor with schemas. */
+function threadsFor(
+  { config: { legacyDb }, poller, registrar, sessions, loadThreadsPlace }: PollerContext,
+  { table, monitor }: Pick<TableAssignment, 'table' | 'monitor'>,
+  isLimited: boolean,
+): LoadThreadStarter | null {
+  if (registrar !== null || sessions !== null || isLimited) return null;
   const threads = poller.loadWorkers ?? defaultLoadWorkers();
-  if (registrar !== null || sessions !== null || !isFree) return null;
-  return createCrews({ config, table }, threads, crewPlace, (rows) => meter.charge({ startedAt: 0, endedAt: 0, rows }, 1));
+  return loadThreadStarter({ legacyDb, poller, table }, threads, loadThreadsPlace, (rows) => monitor.queried(1, rows));
 }
 
 /** Positions that were lost show by it; after a reset it is as it should be. */

@@ -1,7 +1,7 @@
 import type { Logger } from '#pipeline/index.ts';
 import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark } from '../fence/floor.ts';
-import type { Crews } from '../load/crew.ts';
+import type { LoadThreadStarter } from '../load/load-threads.ts';
 import type { SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
 import type { Oversize } from './oversize.ts';
@@ -19,7 +19,7 @@ export type PassContext = {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Threads that may read a load's pages; null where one connection reads them all. */
-  readonly crews?: Crews | null;
+  readonly loadThreads?: LoadThreadStarter | null;
   /** Of a window: the clock or the highest id at the poll before, which should have shown what is below it. */
   readonly shownBefore?: Mark | null;
   /** Called after each page with the number of rows read and published in the pass so far. */

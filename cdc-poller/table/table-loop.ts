@@ -1,7 +1,7 @@
 import { pause, type Logger } from '#pipeline/index.ts';
 import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark, Micros } from '../fence/floor.ts';
-import type { Crews } from '../load/crew.ts';
+import type { LoadThreadStarter } from '../load/load-threads.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { findHolder } from '../metrics/held-back-by.ts';
 import { followLoad } from '../metrics/load-progress.ts';
@@ -29,7 +29,7 @@ export type TableLoopOptions = {
   readonly heartbeat: Heartbeat;
   readonly pageRows: number;
   /** Threads for the load; null for none. */
-  readonly crews: Crews | null;
+  readonly loadThreads: LoadThreadStarter | null;
   readonly rememberedKeysMax: number;
   /** For a table without a position; its margin is that of every poll. */
   readonly start: StartOptions;

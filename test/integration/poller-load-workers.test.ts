@@ -7,8 +7,8 @@ import { spawnPoller, untilPublished, untilStatus, type PollerProcess } from '#t
 import { assertExactTable, createPollerScene, type PollerScene } from '#test/support/poller-scene.ts';
 import { race } from '#test/support/race.ts';
 
-/** More than one connection reads before threads are started. */
-const rows = 120_000;
+/** Many more than one connection reads before threads are started, and while they start. */
+const rows = 250_000;
 const byThreads = /further pages of the load are read by threads/;
 
 /** Names and orders that a load meets: two timestamps of which one may be null, a key of several columns in the database's own collation. */
@@ -23,23 +23,30 @@ const oddTable = `
     FROM generate_series(1, ${rows}) AS n`;
 const oddColumns = { table: 'public.odd_orders', timestampColumn: ['changed', 'created at'], incrementingColumn: 'order?' };
 
-const raceTable = `
+const raceTable = (count: number = rows): string => `
   CREATE TABLE race (id bigserial PRIMARY KEY, value text NOT NULL, updated_at timestamptz NOT NULL DEFAULT now());
   CREATE INDEX ON race (updated_at, id);
   CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at := now(); RETURN NEW; END';
   CREATE TRIGGER stamp BEFORE UPDATE ON race FOR EACH ROW EXECUTE FUNCTION stamp();
-  INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n % 5000) FROM generate_series(1, ${rows}) AS n`;
+  INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n % 5000) FROM generate_series(1, ${count}) AS n`;
 
 /** Waits until the poller's threads read; false where the load had ended before. */
 async function threadsRead(scene: PollerScene, poller: PollerProcess): Promise<boolean> {
   const deadline = performance.now() + 60_000;
-  while (!byThreads.test(poller.log())) {
+  for (let look = 1; !byThreads.test(poller.log()); look += 1) {
     assert.equal(poller.child.exitCode, null, poller.log());
     assert.ok(performance.now() < deadline, `no threads read:\n${poller.log()}`);
-    const [status] = scene.config.poller === undefined ? [] : await readStatus(scene.config.kafka, scene.config.poller);
+    await delay(5);
+    if (look % 50 > 0 || scene.config.poller === undefined) continue;
+    const [status] = await readStatus(scene.config.kafka, scene.config.poller);
     if (status?.phase === 'polling') return byThreads.test(poller.log());
   }
   return true;
+}
+
+/** How many rows the threads have read, as the log says when they end. */
+function rowsByThreads(poller: PollerProcess): number {
+  return Number(/"rows":(?<rows>\d+),"msg":"the threads of the load have ended"/.exec(poller.log())?.groups?.['rows'] ?? 0);
 }
 
 /** Waits until all is published that has been committed, and stops the poller. */
@@ -69,7 +76,7 @@ test('a load by threads publishes what a load by one connection does, whatever i
     await using scene = await made;
     await using poller = await spawnPoller(scene.config);
     await publishAll(scene, poller);
-    assert.equal(byThreads.test(poller.log()), scene.config.poller?.loadWorkers === 3, poller.log());
+    assert.equal(rowsByThreads(poller) > 0, scene.config.poller?.loadWorkers === 3, poller.log());
     await assertExactTable(scene, 'odd_orders', `'{"Group":' || to_json("Group") || ',"order?":' || "order?" || '}'`);
     loads.push(await eventsOf(scene, 'odd_orders'));
   }
@@ -81,7 +88,7 @@ test('a load by threads publishes what a load by one connection does, whatever i
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`${client}: killed again and again while threads load and others write, no final row version is lost and none is published twice`, async () => {
-    await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 3, pageRows: 2000 });
+    await using scene = await createPollerScene(raceTable(), [{ table: 'public.race' }], { loadWorkers: 3, pageRows: 2000 });
     const config = { ...scene.config, kafka: { ...scene.config.kafka, client } };
     const over = new AbortController();
     const load = (async () => {
@@ -106,8 +113,9 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
   });
 }
 
-test('a thread whose connection is cut ends none of the load: one connection goes on from where the pages have come', async () => {
-  await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 500 });
+test('when the connection of a thread is cut, one connection goes on behind the last page that came', async () => {
+  // Small pages: the load must still run when the test has seen that it is read by threads.
+  await using scene = await createPollerScene(raceTable(400_000), [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 100 });
   await using poller = await spawnPoller(scene.config);
   assert.ok(await threadsRead(scene, poller), poller.log());
   await scene.database.queryAs(
@@ -119,8 +127,8 @@ test('a thread whose connection is cut ends none of the load: one connection goe
   await assertExactTable(scene, 'race');
 });
 
-test('by ids, and told to stop while threads load: it ends at once and goes on where it was; no connection is left', async () => {
-  await using scene = await createPollerScene(raceTable, [{ table: 'public.race', mode: 'incrementing' }], {
+test('by ids, and told to stop while threads load: it ends, leaves no connection, and goes on where it was', async () => {
+  await using scene = await createPollerScene(raceTable(), [{ table: 'public.race', mode: 'incrementing' }], {
     loadWorkers: 3,
     pageRows: 1000,
   });
@@ -129,10 +137,10 @@ test('by ids, and told to stop while threads load: it ends at once and goes on w
     assert.ok(await threadsRead(scene, poller), poller.log());
     assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
   }
-  const left = await scene.database.query(
-    `SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()`,
-  );
-  assert.deepEqual(left, []);
+  const deadline = performance.now() + 10_000;
+  const sessions = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'cdc-poller%' AND datname = current_database()";
+  // A server process has still to end when its connection is closed.
+  while ((await scene.database.query(sessions)).length > 0) assert.ok(performance.now() < deadline, 'a connection is left');
   await using poller = await spawnPoller(scene.config);
   await untilStatus(scene.config, ({ phase }) => phase === 'polling');
   await publishAll(scene, poller);

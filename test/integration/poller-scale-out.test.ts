@@ -206,7 +206,7 @@ test('a table that was taken is not taken back before the group has confirmed th
       sessions: null,
       registrar: null,
       takingOver: (work) => work(),
-      crewPlace: { taken: false },
+      loadThreadsPlace: { taken: false },
       readPositions: (until) => readPositionTopic(kafka, poller.name, until),
       topics: createTopicGuard(kafka, positionTopic(poller.name)),
       refused: new Map(),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { array, asyncProperty, assert as check, boolean, constantFrom, integer, option, record } from 'fast-check';
-import { defaultLoadWorkers, type Crew } from '#cdc-poller/load/crew.ts';
+import { defaultLoadWorkers, type LoadThreads } from '#cdc-poller/load/load-threads.ts';
 import { loadPages, type LoadContext } from '#cdc-poller/load/load-pages.ts';
 import type { LoadedPage, PageTask } from '#cdc-poller/load/messages.ts';
 import type { Cursor, Pass } from '#cdc-poller/fence/pass.ts';
@@ -13,7 +13,7 @@ function after(cursor: Cursor | null): number {
   return cursor === null ? -Infinity : Number(cursor[0]);
 }
 
-/** A table of numbers that changes while it is read, and a crew that reads it; a page answers when it likes. */
+/** A table of numbers that changes while it is read, and threads that read it; a page answers when it likes. */
 function scene(present: Set<number>, options: { readonly threads: number; readonly failsAt: number; readonly change: () => void }) {
   const given: number[] = [];
   const returned = new Set<LoadedPage>();
@@ -24,7 +24,7 @@ function scene(present: Set<number>, options: { readonly threads: number; readon
       .filter((row) => row > after(cursor) && (until === null || row <= after(until)))
       .toSorted((a, b) => a - b)
       .slice(0, limit);
-  const crew: Crew = {
+  const loading: LoadThreads = {
     threads: options.threads,
     async read({ pass, until, limit }: PageTask) {
       asked += 1;
@@ -70,7 +70,7 @@ function scene(present: Set<number>, options: { readonly threads: number; readon
       };
     },
   };
-  return { given, returned, crew, alone, slice, counts: () => ({ asked, ended }) };
+  return { given, returned, loading, alone, slice, counts: () => ({ asked, ended }) };
 }
 
 test('whatever comes and goes meanwhile, a load by threads gives each row that stays once, in order, also when a thread fails', async () => {
@@ -98,14 +98,14 @@ test('whatever comes and goes meanwhile, a load by threads gives each row that s
           if (next.isDelete) for (const set of [present, stays]) set.delete(next.row * 100);
           else for (let at = 1; at <= next.burst; at += 1) present.add(next.row * 100 + at);
         };
-        const { given, returned, crew, alone, slice, counts } = scene(present, { threads, failsAt, change });
+        const { given, returned, loading, alone, slice, counts } = scene(present, { threads, failsAt, change });
         let lookups = 0;
-        const context: Pick<LoadContext, 'crews' | 'logger'> & {
+        const context: Pick<LoadContext, 'loadThreads' | 'logger'> & {
           readonly session: unknown;
           readonly shape: unknown;
           readonly publisher: unknown;
         } = {
-          crews: { start: () => Promise.resolve(crew), onRead: () => undefined },
+          loadThreads: { start: () => Promise.resolve(loading), onRead: () => undefined },
           logger: { info: () => undefined, warn: () => undefined },
           shape: { relation: { oid: '1', file: '1', columnsHash: '', keyIndex: '' } },
           session: {

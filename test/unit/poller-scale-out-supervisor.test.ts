@@ -42,7 +42,7 @@ function createScene({ once = false, shared = true } = {}): Scene {
     sessions: null,
     registrar: null,
     takingOver: (work) => work(),
-    crewPlace: { taken: false },
+    loadThreadsPlace: { taken: false },
     readPositions: () => Promise.resolve(new Map()),
     topics: createTopicGuard(kafka, 'none'),
     refused: new Map(),

@@ -22,6 +22,8 @@ export function pageReader(context: PassContext, pass: Pass, hasRepair: boolean)
   }
   logger.debug({ pages: 'bytes' }, 'pages are read as bytes');
   const alone = bytePages(context, { copyPage, copyQuery: dialect.bytes.copyQuery, bytes: encoder.bytes });
-  const { crews = null } = context;
-  return pass.kind !== 'load' || crews === null ? alone : loadPages({ ...context, crews }, alone, dialect.bytes.endsQuery, hasRepair);
+  const { loadThreads = null } = context;
+  return pass.kind !== 'load' || loadThreads === null
+    ? alone
+    : loadPages({ ...context, loadThreads }, alone, dialect.bytes.endsQuery, hasRepair);
 }

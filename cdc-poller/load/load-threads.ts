@@ -4,7 +4,7 @@ import { atMost } from '#pipeline/index.ts';
 import type { FromThread, LoadedPage, PageTask, ThreadSetup, ToThread } from './messages.ts';
 
 /** Threads that read and encode pages of one table. */
-export type Crew = AsyncDisposable & {
+export type LoadThreads = AsyncDisposable & {
   readonly threads: number;
   /** Reads a page by the thread with the least to do. @throws Error when a thread has failed: then all that was asked for has */
   read(task: PageTask): Promise<LoadedPage>;
@@ -13,9 +13,9 @@ export type Crew = AsyncDisposable & {
 };
 
 /** What starts the threads of a table's load. */
-export type Crews = {
+export type LoadThreadStarter = {
   /** Null where another table of the process has them. @throws Error when one cannot begin */
-  start(state: string): Promise<Crew> | null;
+  start(state: string): Promise<LoadThreads> | null;
   /** Called with the rows of each page that a thread has read. */
   readonly onRead: (rows: number) => void;
 };
@@ -25,23 +25,23 @@ export function defaultLoadWorkers(processors: number = availableParallelism()):
   return Math.min(4, Math.max(1, Math.floor(processors / 2)));
 }
 
-/** One crew at a time in a process: its threads and connections stay as many as were asked for, however many tables are loaded. */
-export type CrewPlace = { taken: boolean };
+/** One table at a time has threads: they and their connections stay as many as were asked for, however many tables are loaded. */
+export type LoadThreadsPlace = { taken: boolean };
 
 /** @param threads as many connections to the database */
-export function createCrews(
+export function loadThreadStarter(
   setup: Omit<ThreadSetup, 'state'>,
   threads: number,
-  place: CrewPlace,
+  place: LoadThreadsPlace,
   onRead: (rows: number) => void,
-): Crews | null {
+): LoadThreadStarter | null {
   if (threads < 2) return null;
   return {
     onRead,
     start(state) {
       if (place.taken) return null;
       place.taken = true;
-      return startCrew({ ...setup, state }, threads, () => {
+      return startThreads({ ...setup, state }, threads, () => {
         place.taken = false;
       });
     },
@@ -54,7 +54,7 @@ const endGraceMs = 5000;
 type Asked = { readonly resolve: (page: LoadedPage) => void; readonly reject: (error: Error) => void };
 type Thread = { readonly worker: Worker; readonly asked: Map<number, Asked>; readonly exited: Promise<void> };
 
-async function startCrew(setup: ThreadSetup, count: number, onEnd: () => void): Promise<Crew> {
+async function startThreads(setup: ThreadSetup, count: number, onEnd: () => void): Promise<LoadThreads> {
   let failure: Error | null = null;
   let nextId = 0;
   const owners = new WeakMap<LoadedPage, Thread>();
@@ -112,7 +112,7 @@ async function startCrew(setup: ThreadSetup, count: number, onEnd: () => void): 
     async read(task) {
       if (failure !== null) throw failure;
       const [thread] = threads.toSorted((a, b) => a.asked.size - b.asked.size);
-      if (thread === undefined) throw new RangeError('a crew without threads');
+      if (thread === undefined) throw new RangeError('no threads');
       const id = nextId;
       nextId += 1;
       const { promise, resolve, reject } = Promise.withResolvers<LoadedPage>();
