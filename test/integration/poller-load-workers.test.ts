@@ -146,3 +146,20 @@ test('by ids, and told to stop while threads load: it ends, leaves no connection
   await publishAll(scene, poller);
   await assertExactTable(scene, 'race');
 });
+
+test('what a repair is to publish, threads leave to it: rows that were written while a transaction was open when the load began', async () => {
+  await using scene = await createPollerScene(raceTable(), [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 2000 });
+  const open = await scene.connect();
+  await open.query("BEGIN; INSERT INTO race (value, updated_at) VALUES ('late', now() - interval '1 hour')");
+  // Of later transactions than the open one, and everywhere in the order of the load.
+  await scene.query(
+    'INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n) FROM generate_series(1, 4000) AS n',
+  );
+  await using poller = await spawnPoller(scene.config);
+  assert.ok(await threadsRead(scene, poller), poller.log());
+  await untilStatus(scene.config, ({ phase }) => phase !== 'loading');
+  await open.query('COMMIT');
+  await publishAll(scene, poller);
+  assert.ok(rowsByThreads(poller) > 0, poller.log());
+  await assertExactTable(scene, 'race');
+});
