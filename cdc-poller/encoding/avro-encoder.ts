@@ -1,19 +1,8 @@
-import { formatTableId, queryConnector, type TableId } from '#change-events/index.ts';
-import { CdcError } from '#pipeline/index.ts';
-import type { ColumnField, FieldTypes, TableFields } from '../schemas/table-fields.ts';
-import { DeepArray, unquoted, writeFixed, type AvroValue } from './avro-value.ts';
+import { frameOf, queryConnector } from '#change-events/index.ts';
+import type { FieldTypes, TableFields } from '../schemas/table-fields.ts';
+import { avroField } from './avro-field.ts';
 import { AvroWriter } from './avro-writer.ts';
-import {
-  changedAtMillis,
-  createEventEncoder,
-  formatVersion,
-  unreadableValue,
-  type EventEncoder,
-  type EventShape,
-  type KeyText,
-  type RawRow,
-} from './event-encoder.ts';
-import { maskEncoder } from './masks.ts';
+import { changedAtMillis, createEventEncoder, formatVersion, type EventEncoder, type EventShape } from './event-encoder.ts';
 
 /** Of all tables: a record is written at one go. */
 const writer = new AvroWriter();
@@ -21,59 +10,85 @@ const writer = new AvroWriter();
 /** Ids that the registry gave to a table's schemas. */
 export type SchemaIds = { readonly key: number; readonly value: number };
 
+/** The parts of a record that are the same in all of a table's, each as its bytes. */
+export type AvroParts = {
+  /** Confluent's header. */
+  readonly key: Buffer;
+  /** The header, and that there is no `before`. */
+  readonly value: Buffer;
+  /** Before and behind `source.ts_ms`; `sourceEnd` comes behind `snapshot`. */
+  readonly sourceStart: Buffer;
+  readonly sourceEnd: Buffer;
+  /** `source.snapshot` */
+  readonly snapshot: { readonly r: Buffer; readonly other: Buffer };
+};
+
+export function avroParts({ database, table, prefix }: EventShape, ids: SchemaIds): AvroParts {
+  return {
+    key: frameOf(ids.key),
+    value: Buffer.concat([frameOf(ids.value), Buffer.from([0])]),
+    sourceStart: strings(formatVersion, queryConnector, prefix),
+    sourceEnd: strings(database, table.schema, table.table),
+    snapshot: { r: strings('true'), other: strings('false') },
+  };
+}
+
+/** What a record ends with: no `lsn`, no `transaction`, then `op` and `ts_ms`. */
+export function writeTail(to: AvroWriter, op: string, publishedAt: number): void {
+  to.byte(0);
+  to.byte(0);
+  to.string(op);
+  to.byte(2);
+  to.long(publishedAt);
+}
+
 /** Writes events as Avro behind Confluent's header, straight from the database's texts: schemas/avro-schema.ts says in which order. */
 export function createAvroEncoder(shape: EventShape, fields: TableFields, types: FieldTypes, ids: SchemaIds): EventEncoder {
-  const { database, table, prefix, timestamps, clock } = shape;
+  const { timestamps, clock } = shape;
   const json = createEventEncoder(shape);
-  const keyFields = fields.key.map((field) => fieldWriter(shape, field, types, shape.keyText));
-  const rowFields = fields.row.map((field) => fieldWriter(shape, field, types));
-  const sourceStart = strings(formatVersion, queryConnector, prefix);
-  const sourceEnd = strings(database, table.schema, table.table);
-  const [snapshot, stream] = [strings('true'), strings('false')];
+  const keyFields = fields.key.map((field) => avroField(shape, field, types, shape.keyText));
+  const rowFields = fields.row.map((field) => avroField(shape, field, types));
+  const parts = avroParts(shape, ids);
 
   /** From `source` to the end. */
   const rest = (changedAt: number | bigint | null, txId: string | null, op: string, publishedAt: number): void => {
-    writer.raw(sourceStart);
+    writer.raw(parts.sourceStart);
     if (changedAt === null) writer.byte(0);
     else {
       writer.byte(2);
       if (typeof changedAt === 'number') writer.long(changedAt);
       else writer.integer(changedAt.toString());
     }
-    writer.raw(op === 'r' ? snapshot : stream);
-    writer.raw(sourceEnd);
+    writer.raw(op === 'r' ? parts.snapshot.r : parts.snapshot.other);
+    writer.raw(parts.sourceEnd);
     if (txId === null) writer.byte(0);
     else {
       writer.byte(2);
       writer.integer(txId);
     }
-    // No lsn, no transaction.
-    writer.byte(0);
-    writer.byte(0);
-    writer.string(op);
-    writer.byte(2);
-    writer.long(publishedAt);
+    writeTail(writer, op, publishedAt);
   };
 
   return {
     key: json.key,
     after: json.after,
     wireKey(row) {
-      writer.begin(ids.key);
-      for (const write of keyFields) write(row);
+      writer.begin();
+      writer.raw(parts.key);
+      for (const { index, write } of keyFields) write(writer, row[index] ?? null);
       return writer.end();
     },
     value(row, { op, txId, publishedAt }) {
-      writer.begin(ids.value);
-      writer.byte(0);
+      writer.begin();
+      writer.raw(parts.value);
       writer.byte(2);
-      for (const write of rowFields) write(row);
+      for (const { index, write } of rowFields) write(writer, row[index] ?? null);
       rest(changedAtMillis(row, timestamps, clock), txId, op, publishedAt);
       return writer.end();
     },
     deletion(seenAt) {
-      writer.begin(ids.value);
-      writer.byte(0);
+      writer.begin();
+      writer.raw(parts.value);
       writer.byte(0);
       rest(seenAt, null, 'd', seenAt);
       return writer.end();
@@ -86,54 +101,4 @@ function strings(...texts: readonly string[]): Buffer {
   const writing = new AvroWriter();
   for (const text of texts) writing.string(text);
   return writing.end();
-}
-
-function fieldWriter(
-  { columns, table }: EventShape,
-  { index, field, mask }: ColumnField,
-  types: FieldTypes,
-  keyText?: KeyText,
-): (row: RawRow) => void {
-  if (mask?.kind === 'fixed') {
-    const { value } = mask;
-    if (value === null) return () => writer.byte(0);
-    const write = writeFixed(value, field.type);
-    return () => write(writer);
-  }
-  const column = columns[index];
-  if (column === undefined) throw new RangeError(`column ${index} of ${columns.length}`);
-  const { write: plain, isNull }: AvroValue = mask === null ? types.avroValue(column, field.type) : { write: unquoted(maskEncoder(mask)) };
-  const checked: AvroValue['write'] =
-    field.type.base === 'array' ? (to, text) => writeArray(() => plain(to, text), table, column.name) : plain;
-  const canonical = keyText?.(column) ?? null;
-  const write: AvroValue['write'] = canonical === null ? checked : (to, text) => checked(to, canonical(text));
-  const [none, some] = field.default === undefined ? ([0, 2] as const) : ([2, 0] as const);
-  const { nullable } = field;
-  return (row) => {
-    const text = row[index] ?? null;
-    if (text === null || (isNull !== undefined && isNull(text))) {
-      if (!nullable) throw new TypeError(`column "${field.column}" is null, though the catalogue says that it never is`);
-      writer.byte(none);
-      return;
-    }
-    if (nullable) writer.byte(some);
-    try {
-      write(writer, text);
-    } catch (error) {
-      throw unreadableValue(error, table, column);
-    }
-  };
-}
-
-/** @throws CdcError SCHEMA_INVALID: the server does not hold arrays to the dimensions that they were declared with, but a schema has to */
-function writeArray(write: () => void, table: TableId, column: string): void {
-  try {
-    write();
-  } catch (error) {
-    if (!(error instanceof DeepArray)) throw error;
-    throw new CdcError('SCHEMA_INVALID', `column "${column}" of table ${formatTableId(table)} holds ${error.message}`, {
-      cause: error,
-      remedy: 'Declare the column with its dimensions (int[][]), leave it out (excludeColumns), or write the table as json.',
-    });
-  }
 }

@@ -29,7 +29,7 @@ async function openReader({ legacyDb, poller, table, state }: ThreadSetup): Prom
     if (shape === null || shape.relation === null || pageStateOf(shape.relation) !== state) throw new TableReshaped();
     const event = eventShapeOf(shape, dialect, identity.database, poller.topicPrefix);
     const encoder = createByteEncoder(event, pagePrefix, bytes.valueOf);
-    const work: Work = { key: new ByteWriter(), buffers: new RecordBuffers() };
+    const work: Work = { key: new ByteWriter(), wireKey: new ByteWriter(), buffers: new RecordBuffers() };
     // A load remembers nothing: its rows are published, or wait for a repair.
     const known = new RememberedKeys();
     return {

@@ -1,5 +1,6 @@
 import { escapeLiteral } from 'pg';
 import * as z from 'zod';
+import { avroByteValueOf } from './values/avro-byte-values.ts';
 import { byteValueOf } from './values/byte-values.ts';
 import { postgresAvroValue } from './values/avro-values.ts';
 import { encoderFor } from './values/value-encoders.ts';
@@ -20,7 +21,7 @@ export const postgres: Dialect = {
   readCatalog,
   listTables: ({ query }) => query(tablesQuery),
   pageQuery: usersPageQuery,
-  bytes: { copyQuery, endsQuery, valueOf: ({ type }) => byteValueOf(type) },
+  bytes: { copyQuery, endsQuery, valueOf: ({ type }) => byteValueOf(type), avroValueOf: ({ type }, field) => avroByteValueOf(type, field) },
   highestIdQuery,
   watchSql,
   readWatch,

@@ -4,6 +4,7 @@ import { formatTableId } from '#change-events/index.ts';
 import { createAvroEncoder } from '../encoding/avro-encoder.ts';
 import { createEventEncoder, type EventEncoder, type EventShape } from '../encoding/event-encoder.ts';
 import { createFramedJsonEncoder } from '../encoding/framed-json-encoder.ts';
+import { createAvroByteEncoder } from '../encoding/bytes/avro-byte-encoder.ts';
 import { createByteEncoder } from '../encoding/bytes/byte-encoder.ts';
 import { pagePrefix, type SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table-shape.ts';
@@ -28,9 +29,10 @@ export async function wireEncoder(
   signal: AbortSignal,
 ): Promise<EventEncoder> {
   const { dialect } = session;
+  const { bytes } = dialect;
   if (registrar === null) {
     const plain = createEventEncoder(event);
-    return dialect.bytes === undefined ? plain : { ...plain, bytes: createByteEncoder(event, pagePrefix, dialect.bytes.valueOf) };
+    return bytes === undefined ? plain : { ...plain, bytes: createByteEncoder(event, pagePrefix, bytes.valueOf) };
   }
   const details = await dialect.readColumnDetails(session, shape);
   const fields = tableFields(event, details, dialect.fieldTypes, dialect.encodeColumn);
@@ -43,7 +45,8 @@ export async function wireEncoder(
       key: await register('key', { schemaType: 'JSON', schema: jsonKeySchema(topic, key ?? []) }),
       value: await register('value', { schemaType: 'JSON', schema: jsonValueSchema(topic, row ?? []) }),
     };
-    return createFramedJsonEncoder(event, ids);
+    const framed = createFramedJsonEncoder(event, ids);
+    return bytes === undefined ? framed : { ...framed, bytes: createByteEncoder(event, pagePrefix, bytes.valueOf, ids) };
   }
   requireDistinctNames(table, fields.key);
   requireDistinctNames(table, fields.row);
@@ -51,5 +54,8 @@ export async function wireEncoder(
     key: await register('key', { schemaType: 'AVRO', schema: avroKeySchema(topic, key ?? []) }),
     value: await register('value', { schemaType: 'AVRO', schema: avroValueSchema(topic, row ?? []) }),
   };
-  return createAvroEncoder(event, fields, dialect.fieldTypes, ids);
+  const avro = createAvroEncoder(event, fields, dialect.fieldTypes, ids);
+  if (bytes === undefined) return avro;
+  const names = createByteEncoder(event, pagePrefix, bytes.valueOf);
+  return { ...avro, bytes: createAvroByteEncoder(names, event, fields, dialect.fieldTypes, ids, pagePrefix, bytes.avroValueOf) };
 }

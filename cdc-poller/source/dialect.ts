@@ -4,7 +4,7 @@ import type { EncodeColumn, EventColumn, KeyText } from '../encoding/event-encod
 import type { Observation } from '../fence/floor.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Snapshot } from '../fence/xid.ts';
-import type { ColumnDetails } from '../schemas/field-type.ts';
+import type { ColumnDetails, FieldType } from '../schemas/field-type.ts';
 import type { FieldTypes } from '../schemas/table-fields.ts';
 import type { CatalogColumn, CatalogTable } from './catalog-table.ts';
 import type { TableShape } from './table-shape.ts';
@@ -28,6 +28,7 @@ export type Dialect = {
     /** Where the next pages of so many rows end, `count` at most, in order: a page's last row as its cursor. Reads no other column, so that an index may do. */
     readonly endsQuery: (shape: TableShape, pass: Pass, rows: number, count: number) => PageQuery;
     readonly valueOf: (column: EventColumn) => ByteValue | null;
+    readonly avroValueOf: (column: EventColumn, type: FieldType) => ByteValue | null;
   };
   readonly highestIdQuery: (shape: TableShape) => string;
   /** An SQL scalar for `observe`, and what its text says: how far the table's sequence is. `high` is the position's. @throws TableReshaped */

@@ -13,7 +13,7 @@ export class ByteWriter {
 
   /** Makes room for so many bytes more. */
   reserve(room: number): void {
-    if (this.at + room > this.bytes.length) this.#grow(room);
+    if (this.at + room > this.bytes.length) this.grow(room);
   }
 
   raw(piece: Uint8Array): void {
@@ -34,11 +34,11 @@ export class ByteWriter {
   }
 
   text(text: string): void {
-    this.reserve(text.length * 3);
+    this.reserve(text.length < 4096 ? text.length * 3 : Buffer.byteLength(text));
     this.at += this.bytes.write(text, this.at);
   }
 
-  #grow(room: number): void {
+  protected grow(room: number): void {
     const { length } = this.bytes;
     const larger = Buffer.allocUnsafeSlow(Math.max(length * (length < quickGrowth ? 4 : 2), this.at + room));
     this.bytes.copy(larger, 0, 0, this.at);

@@ -3,8 +3,21 @@ import { isUtf8 } from 'node:buffer';
 import { test } from 'node:test';
 import { escapeLiteral } from 'pg';
 import * as fc from 'fast-check';
+import { createAvroEncoder } from '#cdc-poller/encoding/avro-encoder.ts';
+import { createAvroByteEncoder } from '#cdc-poller/encoding/bytes/avro-byte-encoder.ts';
 import { createByteEncoder } from '#cdc-poller/encoding/bytes/byte-encoder.ts';
-import { createEventEncoder, type EventColumn, type EventShape, type RawRow } from '#cdc-poller/encoding/event-encoder.ts';
+import type { ByteEncoder } from '#cdc-poller/encoding/bytes/byte-events.ts';
+import type { ByteValue } from '#cdc-poller/encoding/bytes/byte-value.ts';
+import {
+  createEventEncoder,
+  type EventColumn,
+  type EventEncoder,
+  type EventShape,
+  type RawRow,
+} from '#cdc-poller/encoding/event-encoder.ts';
+import { createFramedJsonEncoder } from '#cdc-poller/encoding/framed-json-encoder.ts';
+import { avroByteValueOf } from '#cdc-poller/postgres/values/avro-byte-values.ts';
+import { tableFields } from '#cdc-poller/schemas/table-fields.ts';
 import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { byteValueOf } from '#cdc-poller/postgres/values/byte-values.ts';
 import { CopyRows } from '#cdc-poller/source/copy-rows.ts';
@@ -63,11 +76,11 @@ const real = fc.oneof(
 ); // prettier-ignore
 const decimal = fc.oneof(
   fc
-    .tuple(fc.constantFrom('', '-'), digits(30), fc.option(digits(20)))
+    .tuple(fc.constantFrom('', '-'), digits(60), fc.option(digits(20)))
     .map(([sign, whole, part]) => `${sign}${whole}${part === null ? '' : `.${part}`}`),
-  fc.constantFrom('NaN', 'Infinity', '-Infinity'),
+  fc.constantFrom('NaN', 'Infinity', '-Infinity', '1'.repeat(63), '1'.repeat(64)),
 );
-const integer = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String);
+const integer = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger()).map(String);
 const stamp = fc.oneof({ weight: 8, arbitrary: fc.tuple(day, clock, era).map(([d, c, e]) => [d, c, e] as const) });
 
 const plain = (name: string, modifier = -1): EventColumn['type'] => ({ name, isArray: false, modifier });
@@ -125,6 +138,23 @@ function shapeWith(key: readonly number[], masked: boolean): EventShape {
   };
 } // prettier-ignore
 
+const ids = { key: 7, value: 0x01_02_03_04 };
+
+const valueOf = ({ type }: EventColumn): ByteValue | null => byteValueOf(type);
+
+function encodersOf(format: 'json' | 'json-schema' | 'avro', shape: EventShape): { readonly texts: EventEncoder; readonly bytes: ByteEncoder } {
+  if (format === 'json') return { texts: createEventEncoder(shape), bytes: createByteEncoder(shape, 2, valueOf) };
+  if (format === 'json-schema') return { texts: createFramedJsonEncoder(shape, ids), bytes: createByteEncoder(shape, 2, valueOf, ids) };
+  const { fieldTypes } = postgres;
+  const read = tableFields(shape, new Map(), fieldTypes, postgres.encodeColumn);
+  // With a default, a union's branches are the other way round.
+  const fields = { ...read, row: read.row.map((one, index) => (index % 2 === 0 ? one : { ...one, field: { ...one.field, default: 'x' } })) };
+  return {
+    texts: createAvroEncoder(shape, fields, fieldTypes, ids),
+    bytes: createAvroByteEncoder(createByteEncoder(shape, 2, valueOf), shape, fields, fieldTypes, ids, 2, ({ type }, field) => avroByteValueOf(type, field)),
+  };
+} // prettier-ignore
+
 test('rows as bytes give the keys, values and partitions that the same rows give as texts', () => {
   const page = fc.array(keyed, { minLength: 1, maxLength: 6 });
   fc.assert(
@@ -133,16 +163,16 @@ test('rows as bytes give the keys, values and partitions that the same rows give
       fc.constantFrom([0], [1], [0, 1, 2, 3]),
       fc.boolean(),
       fc.integer({ min: 1, max: 7 }),
-      (rows, key, masked, partitions) => {
+      fc.constantFrom('json', 'json-schema', 'avro'),
+      (rows, key, masked, partitions, format) => {
         const shape = shapeWith(key, masked);
-        const texts = createEventEncoder(shape);
-        const bytes = createByteEncoder(shape, 2, ({ type }) => byteValueOf(type));
+        const { texts, bytes } = encodersOf(format, shape);
         const raw = rows.map(({ row, key: keyTexts, xid }) => [xid, '9/state', ...keyTexts, ...row]);
         const sent = Buffer.from(raw.map((row) => `${row.map(copied).join('\t')}\n`).join(''));
         assert.ok(isUtf8(sent));
         const read = new CopyRows(sent, all.length + 2);
         const facts = { op: 'r', publishedAt: 1_764_547_200_000 } as const;
-        const [keyTo, valueTo] = [new ByteWriter(), new ByteWriter()];
+        const [keyTo, wireKeyTo, valueTo] = [new ByteWriter(), new ByteWriter(), new ByteWriter()];
         const encoder = bytes.page(facts);
         for (const expected of raw) {
           assert.ok(read.next());
@@ -152,21 +182,25 @@ test('rows as bytes give the keys, values and partitions that the same rows give
           bytes.key(read, keyTo, true);
           const wanted = texts.key(row);
           assert.equal(keyTo.bytes.toString('utf8', 0, keyTo.at), wanted);
+          const message = { key: texts.wireKey(row, wanted), value: texts.value(row, { ...facts, txId: expected[0] ?? null }) };
+          wireKeyTo.at = 0;
+          if (bytes.wireKey === null) wireKeyTo.raw(Buffer.from(wanted));
+          else bytes.wireKey(read, keyTo, wireKeyTo, true);
+          assert.deepEqual(wireKeyTo.bytes.subarray(0, wireKeyTo.at), Buffer.from(message.key));
           valueTo.at = 0;
           encoder.value(read, valueTo, true);
-          assert.equal(valueTo.bytes.toString('utf8', 0, valueTo.at), texts.value(row, { ...facts, txId: expected[0] ?? null }));
+          assert.deepEqual(valueTo.bytes.subarray(0, valueTo.at), Buffer.from(message.value));
           const builder = createRecordBuilder(partitions);
           const partition = builder.partitionOf(keyTo.bytes, keyTo.at);
           assert.equal(partition, partitionForKey(wanted, partitions));
-          encoder.value(read, builder.begin(partition, keyTo.bytes, keyTo.at), true);
+          encoder.value(read, builder.begin(partition, wireKeyTo.bytes, wireKeyTo.at), true);
           assert.equal(builder.end(), valueTo.at);
-          const message = { key: wanted, value: texts.value(row, { ...facts, txId: expected[0] ?? null }) };
           assert.deepEqual(builder.take(), [{ partition, ...writeRecords([message]) }]);
         }
         assert.equal(read.next(), false);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 300 },
   );
 });
 
@@ -178,6 +212,9 @@ test('the common types take the quick way in their usual form', () => {
   for (const [name, text] of Object.entries(usual)) {
     const bytes = Buffer.from(text);
     assert.equal(byteValueOf(plain(name))?.(bytes, 0, bytes.length, new ByteWriter()), true, name);
+    // Longer integers go beyond what a number holds.
+    const asAvro = avroByteValueOf(plain(name), postgres.fieldTypes.typeOf(plain(name), undefined));
+    assert.equal(asAvro?.(bytes, 0, bytes.length, new ByteWriter()), bytes.length < 16 || name !== 'int8', name);
   }
 });
 
@@ -191,9 +228,13 @@ test('bytes that are no UTF-8 are read as they are as texts', () => {
   const sent = Buffer.concat([Buffer.from('7\t9/s\t1\ta'), Buffer.from([0xff, 0xe9]), Buffer.from('z\t1\t1\n')]);
   const rows = new CopyRows(sent, 6);
   assert.ok(rows.next());
-  const to = new ByteWriter();
-  createByteEncoder(shape, 2, ({ type }) => byteValueOf(type)).key(rows, to, isUtf8(sent));
-  assert.equal(to.bytes.toString('utf8', 0, to.at), createEventEncoder(shape).key(['1', 'a\ufffd\ufffdz', '1', '1']));
+  const row = ['1', 'a\ufffd\ufffdz', '1', '1'];
+  const [key, wireKey] = [new ByteWriter(), new ByteWriter()];
+  const { texts, bytes } = encodersOf('avro', shape);
+  bytes.key(rows, key, isUtf8(sent));
+  assert.equal(key.bytes.toString('utf8', 0, key.at), texts.key(row));
+  bytes.wireKey?.(rows, key, wireKey, isUtf8(sent));
+  assert.deepEqual(wireKey.bytes.subarray(0, wireKey.at), texts.wireKey(row, texts.key(row)));
 });
 
 test('bytes that are no rows of the page are refused', () => {

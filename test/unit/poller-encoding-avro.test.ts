@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { avroReader } from '#change-events/framed/avro/reader.ts';
-import { decodeChangeEvent, decodeKey, type ChangeEvent, type Row } from '#change-events/index.ts';
+import { decodeChangeEvent, decodeKey, frameOf, type ChangeEvent, type Row } from '#change-events/index.ts';
 import { createAvroEncoder } from '#cdc-poller/encoding/avro-encoder.ts';
 import { AvroWriter } from '#cdc-poller/encoding/avro-writer.ts';
 import {
@@ -304,7 +304,8 @@ test("the bytes are those of the registry client's Avro library for the same eve
 test('records share slabs and leave one another alone, also one that outgrows its slab', () => {
   const writer = new AvroWriter();
   const written = Array.from({ length: 3000 }, (_, index) => {
-    writer.begin(index);
+    writer.begin();
+    writer.raw(frameOf(index));
     const text = `${index}-`.repeat(index % 50 === 0 ? 20_000 : 10);
     writer.string(text);
     return { text, index, bytes: writer.end() };

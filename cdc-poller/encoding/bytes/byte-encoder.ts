@@ -1,8 +1,10 @@
+import { frameOf } from '#change-events/index.ts';
 import type { CopyRows } from '../../source/copy-rows.ts';
 import { eventParts, type EventColumn, type EventMember, type EventShape } from '../event-encoder.ts';
 import { longestByteValue, type ByteValue } from './byte-value.ts';
 import type { ByteEncoder } from './byte-events.ts';
-import { changedAtWriter } from './changed-at.ts';
+import type { SchemaIds } from '../avro-encoder.ts';
+import { changedAtReader, putMillis } from './changed-at.ts';
 import type { ByteWriter } from '#kafka/index.ts';
 
 type ByteMember = {
@@ -17,12 +19,18 @@ const nullBytes = Buffer.from('null');
 const end = Buffer.from('}');
 
 /**
- * Events as JSON without schemas, as {@link createEventEncoder} writes them.
+ * Events as JSON, as {@link createEventEncoder} writes them; with schemas, as {@link createFramedJsonEncoder} does.
  *
  * @param prefix columns of a page that come before the table's own, the transaction first
  * @param byteValue the quick way for a column's values; what it does not take goes the plain way, which decides
+ * @param ids null for JSON without schemas
  */
-export function createByteEncoder(shape: EventShape, prefix: number, byteValue: (column: EventColumn) => ByteValue | null): ByteEncoder {
+export function createByteEncoder(
+  shape: EventShape,
+  prefix: number,
+  byteValue: (column: EventColumn) => ByteValue | null,
+  ids: SchemaIds | null = null,
+): ByteEncoder {
   const parts = eventParts(shape);
   const membersOf = (members: readonly EventMember[], first: string): readonly ByteMember[] =>
     members.map((member, position) => {
@@ -36,10 +44,12 @@ export function createByteEncoder(shape: EventShape, prefix: number, byteValue: 
     });
   const keyMembers = membersOf(parts.key, '{');
   const valueMembers = membersOf(parts.after, '{"before":null,"after":{');
+  const keyHeader = ids === null ? null : frameOf(ids.key);
+  const valueHeader = ids === null ? Buffer.alloc(0) : frameOf(ids.value);
   const emptyKey = Buffer.from(keyMembers.length === 0 ? '{' : '');
   const emptyRow = Buffer.from(valueMembers.length === 0 ? '{"before":null,"after":{' : '');
   const source = Buffer.from(`},${parts.sourceStart}`);
-  const changedAt = changedAtWriter(
+  const changedAt = changedAtReader(
     shape.timestamps.map((index) => index + prefix),
     shape.clock,
   );
@@ -49,15 +59,23 @@ export function createByteEncoder(shape: EventShape, prefix: number, byteValue: 
       for (const member of keyMembers) write(member, rows, to, isUtf8);
       to.raw(end);
     },
+    wireKey:
+      keyHeader === null
+        ? null
+        : (_rows, key, to) => {
+            to.raw(keyHeader);
+            to.raw(key.bytes.subarray(0, key.at));
+          },
     page({ op, publishedAt }) {
       const middle = Buffer.from(`,"snapshot":"${op === 'r' ? 'true' : 'false'}"${parts.sourceEnd}`);
       const tail = Buffer.from(`,"lsn":null},"transaction":null,"op":"${op}","ts_ms":${publishedAt}}`);
       return {
         value(rows, to, isUtf8) {
+          to.raw(valueHeader);
           to.raw(emptyRow);
           for (const member of valueMembers) write(member, rows, to, isUtf8);
           to.raw(source);
-          changedAt(rows, to);
+          putMillis(changedAt(rows), to);
           to.raw(middle);
           digits(rows, 0, to);
           to.raw(tail);

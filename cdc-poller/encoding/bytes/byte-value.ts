@@ -1,13 +1,33 @@
 import type { ByteWriter } from '#kafka/index.ts';
 
 /**
- * Writes a value's JSON, straight from its bytes as COPY gives them (UTF-8), where the value has the usual form: then the very bytes that the type's ValueEncoder
- * gives. False for any other value: that encoder then decides, and what was written is taken back. The writer has room for six times the bytes, and 64 more.
+ * Writes a value, as JSON or as Avro, straight from its bytes as COPY gives them (UTF-8), where the value has the usual form: then the very bytes that the type's
+ * ValueEncoder or AvroValue gives. False for any other value: that one then decides, and what was written is taken back. The writer has room for six times the
+ * bytes (as Avro: for the bytes), and 64 more.
  */
 export type ByteValue = (from: Buffer, start: number, end: number, to: ByteWriter) => boolean;
 
 /** Larger values take the plain way: it is quick enough for them, and they need no room six times their size. */
 export const longestByteValue = 8192;
+
+/** Writes a long of Avro's that a number holds: up to 2^52 either way. The writer has room for ten bytes. */
+export function putLong(value: number, to: ByteWriter): void {
+  const { bytes } = to;
+  let { at } = to;
+  let zigzag = value < 0 ? value * -2 - 1 : value * 2;
+  while (zigzag > 0x7f_ff_ff_ff) {
+    bytes[at] = (zigzag % 128) | 0x80;
+    at += 1;
+    zigzag = Math.floor(zigzag / 128);
+  }
+  while (zigzag > 0x7f) {
+    bytes[at] = (zigzag & 0x7f) | 0x80;
+    at += 1;
+    zigzag >>>= 7;
+  }
+  bytes[at] = zigzag;
+  to.at = at + 1;
+}
 
 const hex = Buffer.from('0123456789ABCDEF');
 /** The letter behind a backslash in JSON, of the control characters that have one; 0 for the others. */

@@ -5,8 +5,8 @@ import { millisOf } from '../event-encoder.ts';
 
 const [zero, plus, minus, dot, colon, blank] = [48, 43, 45, 46, 58, 32];
 
-/** As {@link changedAtMillis} gives it, as bytes: of the first of these columns that is not null. Rows of a day follow each other: its midnight is kept. */
-export function changedAtWriter(columns: readonly number[], clock: WallClock | null): (rows: CopyRows, to: ByteWriter) => void {
+/** As {@link changedAtMillis}: of the first of these columns that is not null. Rows of a day follow each other: its midnight is kept. */
+export function changedAtReader(columns: readonly number[], clock: WallClock | null): (rows: CopyRows) => number | bigint | null {
   let day = -1;
   let midnight = 0;
   /** Of `2026-11-22 15:00:00.123456+00`; -1 for any other text, of which {@link millisOf} knows more. */
@@ -38,17 +38,23 @@ export function changedAtWriter(columns: readonly number[], clock: WallClock | n
     }
     return midnight + ((hour * 60 + minute) * 60 + second) * 1000 + fraction;
   };
-  return (rows, to) => {
+  return (rows) => {
     const column = columns.find((one) => !rows.isNull(one));
-    const millis = column === undefined || clock !== null ? -1 : plainMillis(rows, column);
-    // Beyond 2001 and this side of 2286: of 13 digits.
-    if (millis >= 1e12 && millis < 1e13) putMillis(millis, to);
-    else to.text(String(column === undefined ? null : millisOf(rows.text(column), clock)));
+    if (column === undefined) return null;
+    const millis = clock === null ? plainMillis(rows, column) : -1;
+    return millis < 0 ? millisOf(rows.text(column), clock) : millis;
   };
 }
 
+/** As JSON. */
+export function putMillis(millis: number | bigint | null, to: ByteWriter): void {
+  // Beyond 2001 and this side of 2286: of 13 digits.
+  if (typeof millis === 'number' && millis >= 1e12 && millis < 1e13) putDigits(millis, to);
+  else to.text(String(millis));
+}
+
 /** Two halves, as numbers of 32 bits: of larger ones, every division is one of floats. */
-function putMillis(millis: number, to: ByteWriter): void {
+function putDigits(millis: number, to: ByteWriter): void {
   to.reserve(13);
   const { bytes, at } = to;
   let high = Math.floor(millis / 1e6);

@@ -15,7 +15,7 @@ export function mariadbAvroValue(column: EventColumn, { base }: FieldType): Avro
   if (base === 'boolean') return { write: (writer, text) => writer.byte(/^0*$/.test(text) ? 0 : 1) };
   if (base === 'bytes') {
     return name === 'bit'
-      ? { write: (writer, text) => writer.bytes(bytesOfBits(text, modifier)) }
+      ? { write: (writer, text) => writer.sized(bytesOfBits(text, modifier)) }
       : { write: (writer, text) => writer.hex(text) };
   }
   if (temporal.has(name)) {

@@ -25,7 +25,7 @@ function scalar(name: string, modifier: number, { base }: FieldType): Write {
   if (base === 'double') return double;
   if (base === 'float') return float;
   if (base === 'boolean') return (writer, text) => writer.byte(text === 't' || text === '1' ? 1 : 0);
-  if (base === 'bytes') return name === 'bytea' ? (writer, text) => writer.hex(text, 2) : (writer, text) => writer.bytes(bytesOfBits(text));
+  if (base === 'bytes') return name === 'bytea' ? (writer, text) => writer.hex(text, 2) : (writer, text) => writer.sized(bytesOfBits(text));
   const quoted = quotedTypes.has(name) ? encoderFor({ name, isArray: false, modifier }) : null;
   if (quoted === null) return asIs;
   const write = unquoted(quoted);
@@ -41,6 +41,11 @@ function scalar(name: string, modifier: number, { base }: FieldType): Write {
 
 /** Types whose JSON text is their own, in quotes and with nothing to escape. */
 const quotedTypes: ReadonlySet<string> = new Set(['numeric', 'timestamp', 'timestamptz', 'interval', 'date', 'time', 'timetz', 'money']);
+
+/** Whether such a type's values are quoted in JSON with nothing to escape. */
+export function isQuotedInJson(name: string): boolean {
+  return quotedTypes.has(name);
+}
 
 const zeros = ['', '0', '00', '000', '0000', '00000', '000000'] as const;
 

@@ -17,7 +17,7 @@ export type ByteSource = {
 /** Pages that go from the server's bytes to those of Kafka's records, row by row; texts are made of a page's last rows alone, for cursor and witnesses. */
 export function bytePages(context: PassContext, source: ByteSource): PageReader {
   const { shape } = context;
-  const work: Work = { key: new ByteWriter(), buffers: new RecordBuffers() };
+  const work: Work = { key: new ByteWriter(), wireKey: new ByteWriter(), buffers: new RecordBuffers() };
   return {
     async read(pass, limit) {
       const { bytes, rows } = await source.copyPage(source.copyQuery(shape, pass, limit));

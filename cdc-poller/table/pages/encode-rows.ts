@@ -12,7 +12,7 @@ import type { TableShape } from '../../source/table-shape.ts';
 import { witnessesOf, witnessRows } from '../../source/witness.ts';
 
 /** What all pages of a pass are written in. */
-export type Work = { readonly key: ByteWriter; readonly buffers: RecordBuffers };
+export type Work = { readonly key: ByteWriter; readonly wireKey: ByteWriter; readonly buffers: RecordBuffers };
 
 export type RowsContext = {
   readonly shape: TableShape;
@@ -48,6 +48,8 @@ export type EncodedRows = {
 export function encodeRows(rows: CopyRows, context: RowsContext): EncodedRows {
   const { shape, encoder, work, pass, hasRepair, known, rememberedMax, wantsKeys } = context;
   const { key, buffers } = work;
+  const { wireKey } = encoder;
+  const recordKey = wireKey === null ? key : work.wireKey;
   const builder = createRecordBuilder(context.partitions, buffers);
   const op = pass.kind === 'load' || pass.kind === 'whole' ? 'r' : 'u';
   const page = encoder.page({ op, publishedAt: Date.now() });
@@ -94,7 +96,11 @@ export function encodeRows(rows: CopyRows, context: RowsContext): EncodedRows {
     if (verdict === 'skip' || verdict === 'wait') continue;
     if (verdict === 'publish-and-remember') remembered.push([judged.xid, keyText()]);
     encodeKey();
-    page.value(rows, builder.begin(builder.partitionOf(key.bytes, key.at), key.bytes, key.at), utf8);
+    if (wireKey !== null) {
+      recordKey.at = 0;
+      wireKey(rows, key, recordKey, utf8);
+    }
+    page.value(rows, builder.begin(builder.partitionOf(key.bytes, key.at), recordKey.bytes, recordKey.at), utf8);
     const size = builder.end();
     if (wantsKeys) keys.push(keyText());
     if (size > largest) largest = size;

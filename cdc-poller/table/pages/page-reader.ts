@@ -8,7 +8,7 @@ import { textPages } from './text-pages.ts';
 
 /**
  * The one place that decides how the pages of a pass are read: as bytes where nothing asks for the texts of each row. That is so of a Postgres table with xmin
- * (no view, no query, no window, which goes by the content of its rows), written as JSON without schemas, while no row is known to be too large for its topic.
+ * (no view, no query, no window, which goes by the content of its rows), while no row is known to be too large for its topic.
  */
 export function pageReader(context: PassContext, pass: Pass, hasRepair: boolean): PageReader {
   const { session, shape, encoder, oversize, logger } = context;
