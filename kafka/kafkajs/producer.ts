@@ -5,6 +5,7 @@ import { packRecords, writeRecords } from '../write/record-batch.ts';
 import { countRecords, describeRequest, planRequests, requestsOf } from '../write/request-plan.ts';
 import { placeholders } from './patches/packed-produce.ts';
 import { close, type Sockets } from './patches/sockets.ts';
+import { closeTransaction, openTransaction, planPartitions } from './patches/transaction-requests.ts';
 
 /** What the producer needs of the connection it belongs to. */
 export type ProducerContext = {
@@ -49,7 +50,9 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
     },
     async begin() {
       try {
-        return wrapTransaction(await sockets.whileOpen(producer.transaction()), partitionsOf, context);
+        const transaction = await sockets.whileOpen(producer.transaction());
+        openTransaction(transactionalId);
+        return wrapTransaction(transaction, partitionsOf, context);
       } catch (error) {
         throw translate(error, `begin a transaction of ${transactionalId}`);
       }
@@ -67,6 +70,11 @@ function wrapTransaction(
 ): KafkaTransaction {
   const sendRequest = async (topic: string, batches: readonly EncodedRecords[], doing: string): Promise<void> => {
     const now = Date.now();
+    planPartitions(
+      transactionalId,
+      topic,
+      batches.map(({ partition }) => partition),
+    );
     // A request has one partition: of one to several leaders, kafkajs's own retry repeats (under new sequence numbers, so twice in the
     // log) or leaves out (lost) what belongs to a partition whose leader has moved in between.
     const sent = await Promise.allSettled(
@@ -90,6 +98,7 @@ function wrapTransaction(
       for (const request of requestsOf(batches)) await sendRequest(topic, request, doing);
     },
     async commit() {
+      closeTransaction(transactionalId);
       try {
         await sockets.whileOpen(transaction.commit());
       } catch (error) {
@@ -97,6 +106,7 @@ function wrapTransaction(
       }
     },
     async abort() {
+      closeTransaction(transactionalId);
       try {
         await sockets.whileOpen(transaction.abort());
       } catch (error) {

@@ -6,6 +6,7 @@ import { connectKafkaJs } from '#kafka/kafkajs/connect-kafka.ts';
 import { groupMessages } from '#kafka/kafkajs/patches/faster-internals.ts';
 import { fetchedOffset } from '#kafka/kafkajs/patches/fetched-offset.ts';
 import { hasFasterInternals } from '#kafka/kafkajs/patches/apply-patches.ts';
+import { closeTransaction, openTransaction, planPartitions } from '#kafka/kafkajs/patches/transaction-requests.ts';
 import { silentLogger } from '#pipeline/index.ts';
 
 const require = createRequire(import.meta.url);
@@ -135,4 +136,97 @@ test('a request that is not answered in its time is given up', async () => {
   while (rejected.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.match(String(rejected[0]), /timed out/);
   queue.destroy();
+});
+
+const t = (...partitions: readonly number[]): unknown => ({ topic: 't', partitions });
+
+/** A broker of kafkajs' that is asked for nothing but the partitions of transactions, and who coordinates them. */
+function coordinators(): {
+  readonly asked: { readonly producerEpoch: number; readonly topics: unknown }[];
+  readonly add: (id: string, epoch: number, topic: string, ...partitions: readonly number[]) => Promise<unknown>;
+  readonly find: (id: string) => Promise<unknown>;
+  readonly brokers: { isConnected: () => boolean }[];
+} {
+  const [broker, cluster]: unknown[] = [require('kafkajs/src/broker'), require('kafkajs/src/cluster')];
+  assert.ok(typeof broker === 'function' && typeof cluster === 'function');
+  const asked: { readonly producerEpoch: number; readonly topics: unknown }[] = [];
+  const brokers: { isConnected: () => boolean }[] = [];
+  const made: object = Object.create(broker.prototype);
+  // Requests are made by what has a symbol for a name.
+  const sends = Object.getOwnPropertySymbols(broker.prototype).find((symbol) => symbol.description?.includes('sendRequest') === true);
+  assert.ok(sends !== undefined);
+  Reflect.set(made, 'lookupRequest', () => (question: unknown) => question);
+  Reflect.set(made, sends, async ({ producerEpoch, topics }: (typeof asked)[number]) => {
+    asked.push({ producerEpoch, topics });
+    if (JSON.stringify(topics).includes('refused')) throw new Error('refused');
+    return await Promise.resolve(asked.length);
+  });
+  const looking: object = Object.create(cluster.prototype);
+  Reflect.set(looking, 'retrier', async () => {
+    const found = { isConnected: () => true };
+    brokers.push(found);
+    return await Promise.resolve(found);
+  });
+  const [addPartitions, findCoordinator]: unknown[] = [
+    Reflect.get(made, 'addPartitionsToTxn'),
+    Reflect.get(looking, 'findGroupCoordinator'),
+  ];
+  assert.ok(typeof addPartitions === 'function' && typeof findCoordinator === 'function');
+  return {
+    asked,
+    brokers,
+    add: async (transactionalId, producerEpoch, topic, ...partitions) =>
+      await Reflect.apply(addPartitions, made, [{ transactionalId, producerId: 7n, producerEpoch, topics: [{ topic, partitions }] }]),
+    find: async (groupId) => await Reflect.apply(findCoordinator, looking, [{ groupId, coordinatorType: 1 }]),
+  };
+}
+
+test('the coordinator is told once of all partitions that a transaction plans; what it does not know, it is told of', async () => {
+  const { asked, add } = coordinators();
+  openTransaction('a');
+  planPartitions('a', 't', [0, 1]);
+  await add('a', 0, 't', 0);
+  await add('a', 0, 't', 1);
+  planPartitions('a', 'u', [3]);
+  await add('a', 0, 't', 2);
+  await add('a', 0, 'u', 3);
+  // Another owner's epoch knows of none of it.
+  await add('a', 1, 't', 0);
+  closeTransaction('a');
+  openTransaction('a');
+  await add('a', 1, 't', 0);
+  assert.deepEqual(asked, [
+    { producerEpoch: 0, topics: [t(0, 1)] },
+    { producerEpoch: 0, topics: [t(2), { topic: 'u', partitions: [3] }] },
+    { producerEpoch: 1, topics: [t(0)] },
+    { producerEpoch: 1, topics: [t(0)] },
+  ]);
+  closeTransaction('a');
+});
+
+test('what the coordinator refused, it is asked again, and looked up again; so is one that is gone, and at the end of the transaction', async () => {
+  const { asked, brokers, add, find } = coordinators();
+  openTransaction('a');
+  const first = await find('a');
+  assert.equal(await find('a'), first);
+  planPartitions('a', 'refused', [0]);
+  await assert.rejects(add('a', 0, 't', 0), /refused/);
+  const second = await find('a');
+  assert.notEqual(second, first);
+  await assert.rejects(add('a', 0, 't', 0), /refused/);
+  assert.equal(asked.length, 2);
+  const third = await find('a');
+  const gone = brokers.at(-1);
+  assert.ok(gone === third && gone !== undefined);
+  gone.isConnected = () => false;
+  const fourth = await find('a');
+  assert.notEqual(fourth, third);
+  closeTransaction('a');
+  assert.notEqual(await find('a'), fourth);
+  assert.notEqual(await find('b'), await find('b'));
+  openTransaction('a');
+  const own = await find('a');
+  // Another client of this process has connections of its own.
+  assert.notEqual(await coordinators().find('a'), own);
+  closeTransaction('a');
 });

@@ -5,6 +5,7 @@ import { patchFetchedOffsets } from './fetched-offset.ts';
 import { patchFetch } from './fetch-answer.ts';
 import { patchProduce } from './packed-produce.ts';
 import { patchRequestQueue } from './request-queue.ts';
+import { patchTransactionRequests } from './transaction-requests.ts';
 
 /**
  * The one place where the kafkajs of this process is changed. What is only faster must be there before kafkajs is imported, so it comes with
@@ -27,5 +28,6 @@ export function applyPatches(): void {
   patchFetchedOffsets();
   patchDefaultOffset();
   patchRequestQueue();
+  patchTransactionRequests();
   applied = true;
 }
