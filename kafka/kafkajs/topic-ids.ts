@@ -10,6 +10,9 @@ export type TopicIds = {
   readonly close: () => Promise<void>;
 };
 
+/** Null where the broker knows no ids. */
+type Answer = readonly AnsweredTopic[] | null;
+
 type Opened = { readonly cluster: Cluster; readonly sockets: Sockets };
 
 const unknownTopic = 3;
@@ -30,19 +33,32 @@ export function createTopicIds(
     if (opened === one) opened = undefined;
     await one?.then(({ cluster, sockets }) => close(cluster, sockets)).catch(() => undefined);
   };
+  const connection = (): Promise<Opened> => (opened ??= open(makeClient()));
+  const askOver = async (mine: Promise<Opened>, topics: readonly string[]): Promise<Answer> => {
+    try {
+      const { cluster, sockets } = await mine;
+      return await sockets.whileOpen(askBroker(cluster, topics));
+    } catch (error) {
+      // The next question makes another one.
+      await forget(mine);
+      throw error;
+    }
+  };
   return {
     ask: async (topics, listTopics) => {
       const doing = `read the ids of topics ${topics.join(', ')}`;
       // Whoever asks on after the end makes no new connection, which nobody would close.
       if (closed) throw translate(new Error('the client was closed'), doing);
-      const mine = (opened ??= open(makeClient()));
+      const kept = opened;
       try {
-        const { cluster, sockets } = await mine;
-        const answer = await sockets.whileOpen(askBroker(cluster, topics));
+        // The broker of a connection that was kept may be gone, while others are there.
+        const again = (error: unknown): Promise<Answer> => {
+          if (closed) throw error;
+          return askOver(connection(), topics);
+        };
+        const answer = await (kept === undefined ? askOver(connection(), topics) : askOver(kept, topics).catch(again));
         if (answer !== null) return idsOf(answer);
       } catch (error) {
-        // The next question makes another one.
-        await forget(mine);
         throw translate(error, doing);
       }
       const present = new Set(await listTopics());
@@ -66,8 +82,7 @@ async function open({ client, sockets }: { readonly client: object; readonly soc
   }
 }
 
-/** Null where the broker knows no ids. */
-async function askBroker({ brokerPool }: Cluster, topics: readonly string[]): Promise<readonly AnsweredTopic[] | null> {
+async function askBroker({ brokerPool }: Cluster, topics: readonly string[]): Promise<Answer> {
   if (topics.length === 0) return [];
   const { seedBroker } = brokerPool;
   if (seedBroker === undefined) throw builtOtherwise('connections');

@@ -47,3 +47,21 @@ test('kafkajs: a question about ids that finds no broker, or loses it, costs the
   way.to(broker);
   assert.deepEqual(await admin.topicIds([topic]), ids);
 });
+
+test('kafkajs: a question about ids whose broker is gone is asked of another one', async () => {
+  const config = await testKafkaConfig('kafkajs');
+  const [host = '', port = ''] = (config.brokers[0] ?? '').split(':');
+  const broker = { host, port: Number(port) };
+  // Whoever asks begins at the first.
+  const first = await createTcpSwitch(broker);
+  await using second = await createTcpSwitch(broker);
+  const brokers = [first, second].map((way) => `${way.host}:${way.port}`);
+  await using admin = await connectKafka({ ...config, brokers }, silentLogger).admin();
+  const topic = uniqueName('topic-id');
+  await admin.ensureTopics([{ topic, partitions: 1, replicationFactor: 1 }]);
+  const ids = await admin.topicIds([topic]);
+  assert.equal(ids.size, 1);
+  await first[Symbol.asyncDispose]();
+  assert.deepEqual(await admin.topicIds([topic]), ids);
+  assert.deepEqual(await admin.topicIds([topic]), ids);
+});
