@@ -110,10 +110,14 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
   const observed = (): typeof observer.messages => observer.messages;
   await database.query('DELETE FROM things WHERE id IN (1, 777, 2000)');
   const deletes = (): number => observed().filter(({ value }) => value === null).length;
-  await observer.until(
-    () => deletes() >= 3,
-    () => `${deletes()} of 3 tombstones`,
-  );
+  try {
+    await observer.until(
+      () => deletes() >= 3,
+      () => `${deletes()} of 3 tombstones among ${observed().length} messages`,
+    );
+  } catch (error) {
+    throw new Error(`the poller says ${(await endpoint.get('/status')).text}`, { cause: error });
+  }
   await database.query('INSERT INTO things (id) VALUES (777)');
   await untilPublished(kafka, config, database);
   // The delete of 777 and all before it are known by now, and the position says so.
