@@ -59,6 +59,15 @@ export class CopyRows {
     return this.ends[column] === -1;
   }
 
+  /** Of a column of digits that is not null, as a transaction id of 32 bits is. */
+  number(column: number): number {
+    const { bytes } = this;
+    const end = this.ends[column] ?? 0;
+    let number = 0;
+    for (let at = this.starts[column] ?? 0; at < end; at += 1) number = number * 10 + (bytes[at] ?? 0) - 48;
+    return number;
+  }
+
   /** The value as a query would give it; null is SQL's NULL. */
   text(column: number): string | null {
     const start = this.starts[column] ?? 0;

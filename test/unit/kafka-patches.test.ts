@@ -181,7 +181,7 @@ function coordinators(): {
   };
 }
 
-test('the coordinator is told once of all partitions that a transaction plans; what it does not know, it is told of', async () => {
+test('a transaction names all its planned partitions at once, and later only those that its coordinator does not know', async () => {
   const { asked, add } = coordinators();
   openTransaction('a');
   planPartitions('a', 't', [0, 1]);

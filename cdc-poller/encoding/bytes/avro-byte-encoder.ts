@@ -68,7 +68,7 @@ export function createAvroByteEncoder(
           to.raw(parts.sourceStart);
           putOptional(changedAt(rows), to);
           to.raw(middle);
-          putOptional(transactionOf(rows), to);
+          putOptional(rows.isNull(0) ? null : rows.number(0), to);
           to.raw(tail);
         },
       };
@@ -80,15 +80,6 @@ function tailOf(op: string, publishedAt: number): Buffer {
   const to = new AvroWriter();
   writeTail(to, op, publishedAt);
   return to.end();
-}
-
-/** The transaction in a page's first column, of 32 bits; null where there is none. */
-function transactionOf({ bytes, starts, ends }: CopyRows): number | null {
-  const end = ends[0] ?? -1;
-  if (end < 0) return null;
-  let id = 0;
-  for (let at = starts[0] ?? 0; at < end; at += 1) id = id * 10 + (bytes[at] ?? 0) - 48;
-  return id;
 }
 
 function putOptional(value: number | bigint | null, to: ByteWriter): void {

@@ -84,7 +84,7 @@ export function encodeRows(rows: CopyRows, context: RowsContext): EncodedRows {
   const bounds = { hasRepair, rememberedMax: 0 };
   while (rows.next()) {
     xmax ??= snapshotXmaxOf(shape, rows.text(1));
-    const written = numberAt(rows, 0);
+    const written = rows.number(0);
     // Rows of one transaction often follow each other.
     if (written !== xid) {
       xid = written;
@@ -125,11 +125,4 @@ export function lastRow(rows: CopyRows): readonly (string | null)[] | null {
 function rowAt(rows: CopyRows, row: number, version: bigint): PageRow {
   rows.at(row);
   return { row: rows.texts(pagePrefix), txId: rows.text(0), version };
-}
-
-/** A transaction id: 32 bits. */
-function numberAt({ bytes, starts, ends }: CopyRows, column: number): number {
-  let number = 0;
-  for (let at = starts[column] ?? 0; at < (ends[column] ?? 0); at += 1) number = number * 10 + (bytes[at] ?? 0) - 48;
-  return number;
 }
