@@ -104,7 +104,7 @@ export type KafkaAdmin = AsyncDisposable & {
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   listTopics(): Promise<readonly string[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
-  /** Adds partitions until the topic has at least this many. @throws CdcError TOPIC_MISSING */
+  /** Adds partitions until the topic has at least this many, and waits until a broker shows them. @throws CdcError TOPIC_MISSING */
   ensurePartitions(topic: string, partitions: number): Promise<void>;
   /** Forgets a consumer group; one that does not exist is forgotten. Throws while the group has members. */
   deleteGroup(groupId: string): Promise<void>;

@@ -26,6 +26,14 @@ const whileAppearing = retry(
   patience,
 );
 
+/** Says that partitions which were added are not all known yet. */
+class FewerPartitions extends Error {}
+
+const whileFewer = retry(
+  handleWhen((error) => error instanceof FewerPartitions),
+  patience,
+);
+
 /** A connected kafkajs admin, over sockets of its own. */
 export type AdminConnection = { readonly admin: Admin; readonly sockets: Sockets };
 
@@ -85,9 +93,12 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
     ensurePartitions: (topic, partitions) =>
       attempt(`add partitions to topic ${topic}`, async (admin) => {
         await requireTopics([topic]);
-        const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
-        if ((metadata.topics[0]?.partitions.length ?? 0) >= partitions) return;
+        if ((await countPartitions(admin, topic)) >= partitions) return;
         await admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
+        await whileFewer.execute(async () => {
+          if ((await countPartitions(admin, topic)) < partitions)
+            throw new FewerPartitions(`topic ${topic} has fewer than ${partitions} partitions`);
+        });
       }),
     deleteGroup: (groupId) =>
       attempt(`delete group ${groupId}`, async (admin) => {
@@ -100,8 +111,7 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
     partitionsOf: (topic) =>
       attempt(`read the partitions of topic ${topic}`, async (admin) => {
         await requireTopics([topic]);
-        const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
-        return metadata.topics[0]?.partitions.length ?? 0;
+        return await countPartitions(admin, topic);
       }),
     offsetsOf: (topic) =>
       attempt(`read the offsets of topic ${topic}`, async (admin) => {
@@ -125,6 +135,11 @@ export async function openAdmin(connect: () => Promise<AdminConnection>, transla
       await close(connection.admin, connection.sockets);
     },
   };
+}
+
+async function countPartitions(admin: Admin, topic: string): Promise<number> {
+  const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+  return metadata.topics[0]?.partitions.length ?? 0;
 }
 
 /** kafkajs puts the broker's answers for each group into one error. */

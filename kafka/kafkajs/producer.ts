@@ -1,6 +1,7 @@
 import type { Producer, Transaction } from 'kafkajs';
 import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../port.ts';
 import type { Compression } from '../write/compress.ts';
+import { enoughPartitions } from '../write/enough-partitions.ts';
 import { packRecords, writeRecords } from '../write/record-batch.ts';
 import { countRecords, describeRequest, planRequests, requestsOf } from '../write/request-plan.ts';
 import { placeholders } from './patches/packed-produce.ts';
@@ -34,8 +35,8 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
     throw translate(error, `take transactional id ${transactionalId}`);
   }
 
-  const partitionsOf = async (topic: string): Promise<number> => {
-    const known = counts.get(topic) ?? (await context.partitionsOf(topic));
+  const partitionsOf = async (topic: string, again = false): Promise<number> => {
+    const known = (again ? undefined : counts.get(topic)) ?? (await context.partitionsOf(topic));
     counts.set(topic, known);
     return known;
   };
@@ -65,7 +66,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
 
 function wrapTransaction(
   transaction: Transaction,
-  partitionsOf: (topic: string) => Promise<number>,
+  partitionsOf: (topic: string, again: boolean) => Promise<number>,
   { sockets, requestTimeoutMs, compression, transactionalId, translate }: ProducerContext,
 ): KafkaTransaction {
   const sendRequest = async (topic: string, batches: readonly EncodedRecords[], doing: string): Promise<void> => {
@@ -88,7 +89,8 @@ function wrapTransaction(
   };
   return {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
-      for (const request of planRequests(messages, await partitionsOf(topic))) {
+      const partitions = await enoughPartitions(messages, (again) => partitionsOf(topic, again));
+      for (const request of planRequests(messages, partitions)) {
         const batches = request.map(({ partition, messages: batch }) => ({ partition, ...writeRecords(batch) }));
         await sendRequest(topic, batches, `write ${describeRequest(request)} to topic ${topic}`);
       }

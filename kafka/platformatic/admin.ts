@@ -32,6 +32,8 @@ export function wrapAdmin(admin: Admin, translate: Translate): KafkaAdmin {
         const { partitionsCount } = await describeTopic(admin, topic);
         if (partitionsCount >= partitions) return;
         await admin.createPartitions({ topics: [{ name: topic, count: partitions, assignments: [] }] });
+        for (let tried = 0; tried < attempts && (await describeTopic(admin, topic)).partitionsCount < partitions; tried += 1)
+          await delay(backOffMs(tried));
       }),
     deleteGroup: (groupId) =>
       attempt(`delete group ${groupId}`, async () => {

@@ -16,19 +16,26 @@ const oddTable = `
   CREATE TABLE odd_orders (
     "Group" text NOT NULL, "order?" int NOT NULL, value numeric, "created at" timestamptz NOT NULL, changed timestamptz, note text,
     PRIMARY KEY ("Group", "order?"));
-  CREATE INDEX ON odd_orders ((coalesce(changed, "created at")), "Group", "order?");
+  CREATE INDEX ON odd_orders ((coalesce(changed, "created at")), "Group", "order?");`;
+const oddRows = `
   INSERT INTO odd_orders
     SELECT chr(97 + n % 7) || chr(228) || '''\\', n, n / 7.0, timestamptz '2026-03-29 01:00:00Z' - make_interval(secs => n % 900), CASE WHEN n % 3 = 0 THEN timestamptz '2026-03-29 01:00:00Z' - make_interval(secs => n % 50) END,
            CASE WHEN n % 5 > 0 THEN repeat('x', n % 90) || E'\\t"\\n' END
-    FROM generate_series(1, ${rows}) AS n`;
+    FROM generate_series($1::int, $2::int) AS n`;
 const oddColumns = { table: 'public.odd_orders', timestampColumn: ['changed', 'created at'], incrementingColumn: 'order?' };
 
-const raceTable = (count: number = rows): string => `
+const raceTable = `
   CREATE TABLE race (id bigserial PRIMARY KEY, value text NOT NULL, updated_at timestamptz NOT NULL DEFAULT now());
   CREATE INDEX ON race (updated_at, id);
   CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at := now(); RETURN NEW; END';
-  CREATE TRIGGER stamp BEFORE UPDATE ON race FOR EACH ROW EXECUTE FUNCTION stamp();
-  INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n % 5000) FROM generate_series(1, ${count}) AS n`;
+  CREATE TRIGGER stamp BEFORE UPDATE ON race FOR EACH ROW EXECUTE FUNCTION stamp();`;
+const raceRows =
+  'INSERT INTO race (value, updated_at) SELECT md5(n::text), now() - make_interval(secs => n % 5000) FROM generate_series($1::int, $2::int) AS n';
+
+/** Makes rows in short transactions: what is committed during a long one, the loads of other tests of the server leave to a repair. */
+async function fill(scene: PollerScene, insert: string, count: number = rows): Promise<void> {
+  for (let from = 1; from <= count; from += 10_000) await scene.database.query(insert, [from, Math.min(count, from + 9999)]);
+}
 
 /** Waits until the poller's threads read; false where the load had ended before. */
 async function threadsRead(scene: PollerScene, poller: PollerProcess): Promise<boolean> {
@@ -74,6 +81,7 @@ test('a load by threads publishes what a load by one connection does, whatever i
   const loads: (readonly string[])[] = [];
   for (const made of scenes) {
     await using scene = await made;
+    await fill(scene, oddRows);
     await using poller = await spawnPoller(scene.config);
     await publishAll(scene, poller);
     assert.equal(rowsByThreads(poller) > 0, scene.config.poller?.loadWorkers === 3, poller.log());
@@ -88,7 +96,8 @@ test('a load by threads publishes what a load by one connection does, whatever i
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`${client}: killed again and again while threads load and others write, no final row version is lost and none is published twice`, async () => {
-    await using scene = await createPollerScene(raceTable(), [{ table: 'public.race' }], { loadWorkers: 3, pageRows: 2000 });
+    await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 3, pageRows: 2000 });
+    await fill(scene, raceRows);
     const config = { ...scene.config, kafka: { ...scene.config.kafka, client } };
     const over = new AbortController();
     const load = (async () => {
@@ -115,7 +124,8 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
 
 test('when the connection of a thread is cut, one connection goes on behind the last page that came', async () => {
   // Small pages: the load must still run when the test has seen that it is read by threads.
-  await using scene = await createPollerScene(raceTable(400_000), [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 100 });
+  await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 100 });
+  await fill(scene, raceRows, 400_000);
   await using poller = await spawnPoller(scene.config);
   assert.ok(await threadsRead(scene, poller), poller.log());
   await scene.database.queryAs(
@@ -128,10 +138,11 @@ test('when the connection of a thread is cut, one connection goes on behind the 
 });
 
 test('by ids, and told to stop while threads load: it ends, leaves no connection, and goes on where it was', async () => {
-  await using scene = await createPollerScene(raceTable(), [{ table: 'public.race', mode: 'incrementing' }], {
+  await using scene = await createPollerScene(raceTable, [{ table: 'public.race', mode: 'incrementing' }], {
     loadWorkers: 3,
     pageRows: 1000,
   });
+  await fill(scene, raceRows);
   {
     await using poller = await spawnPoller(scene.config);
     assert.ok(await threadsRead(scene, poller), poller.log());
@@ -148,7 +159,8 @@ test('by ids, and told to stop while threads load: it ends, leaves no connection
 });
 
 test('what a repair is to publish, threads leave to it: rows that were written while a transaction was open when the load began', async () => {
-  await using scene = await createPollerScene(raceTable(), [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 2000 });
+  await using scene = await createPollerScene(raceTable, [{ table: 'public.race' }], { loadWorkers: 2, pageRows: 2000 });
+  await fill(scene, raceRows);
   const open = await scene.connect();
   await open.query("BEGIN; INSERT INTO race (value, updated_at) VALUES ('late', now() - interval '1 hour')");
   // Of later transactions than the open one, and everywhere in the order of the load.

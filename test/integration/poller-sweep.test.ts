@@ -14,7 +14,7 @@ import { pollerEndpoint } from '#test/support/poller-http.ts';
 import { terminal } from '#test/support/terminal.ts';
 import { eventually } from '#test/support/read-database.ts';
 import type { PipelineConfig, PollerConfig } from '#pipeline/index.ts';
-import { startTestPoller, untilPublished, untilStatus } from '#test/support/poller.ts';
+import { startTestPoller, untilPublished } from '#test/support/poller.ts';
 import { rawMember } from '#test/support/raw-json.ts';
 import { uniqueName } from '#test/support/stack.ts';
 
@@ -105,19 +105,16 @@ test('the poller publishes deletes that a sweep finds, with tombstone, once; a k
       .filter((message) => String(message.key) === key)
       .map(({ value }) => (value === null ? 'tombstone' : presence(value.toString())));
   await using poller = startTestPoller(config);
-  await untilStatus(config, ({ phase }) => phase === 'polling');
+  // With another test's transaction open, the load leaves rows to a repair; a key that is gone before it is published is not missed.
+  await untilPublished(kafka, config, database);
   await using observer = await observeTopics(kafka, [topic], uniqueName('group'));
   const observed = (): typeof observer.messages => observer.messages;
   await database.query('DELETE FROM things WHERE id IN (1, 777, 2000)');
   const deletes = (): number => observed().filter(({ value }) => value === null).length;
-  try {
-    await observer.until(
-      () => deletes() >= 3,
-      () => `${deletes()} of 3 tombstones among ${observed().length} messages`,
-    );
-  } catch (error) {
-    throw new Error(`the poller says ${(await endpoint.get('/status')).text}`, { cause: error });
-  }
+  await observer.until(
+    () => deletes() >= 3,
+    () => `${deletes()} of 3 tombstones among ${observed().length} messages`,
+  );
   await database.query('INSERT INTO things (id) VALUES (777)');
   await untilPublished(kafka, config, database);
   // The delete of 777 and all before it are known by now, and the position says so.

@@ -230,3 +230,18 @@ test('what the coordinator refused, it is asked again, and looked up again; so i
   assert.notEqual(await coordinators().find('a'), own);
   closeTransaction('a');
 });
+
+test('a partition that kafkajs has not read of is refused as the broker would, and not left out of a request', () => {
+  const made: unknown = require('kafkajs/src/cluster');
+  assert.ok(typeof made === 'function');
+  const cluster: object = Object.create(made.prototype);
+  Reflect.set(cluster, 'findTopicPartitionMetadata', () => [
+    { partitionId: 0, leader: 1 },
+    { partitionId: 1, leader: 2 },
+  ]);
+  const find: unknown = Reflect.get(cluster, 'findLeaderForPartitions');
+  assert.ok(typeof find === 'function');
+  // A producer asks with texts.
+  assert.deepEqual(Reflect.apply(find, cluster, ['t', ['0', '1']]), { 1: [0], 2: [1] });
+  assert.throws(() => Reflect.apply(find, cluster, ['t', ['1', '2']]), { type: 'UNKNOWN_TOPIC_OR_PARTITION', retriable: true });
+});

@@ -6,6 +6,7 @@ import { patchFetch } from './fetch-answer.ts';
 import { patchProduce } from './packed-produce.ts';
 import { patchRequestQueue } from './request-queue.ts';
 import { patchTransactionRequests } from './transaction-requests.ts';
+import { patchUnknownPartition } from './unknown-partition.ts';
 
 /**
  * The one place where the kafkajs of this process is changed. What is only faster must be there before kafkajs is imported, so it comes with
@@ -29,5 +30,6 @@ export function applyPatches(): void {
   patchDefaultOffset();
   patchRequestQueue();
   patchTransactionRequests();
+  patchUnknownPartition();
   applied = true;
 }

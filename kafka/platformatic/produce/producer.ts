@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4, type Base, type ClusterMetadata } from '@platformatic/kafka';
 import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../../port.ts';
 import type { Compression } from '../../write/compress.ts';
+import { enoughPartitions } from '../../write/enough-partitions.ts';
 import { packRecords, sealBatch, writeRecords, type RecordBody } from '../../write/record-batch.ts';
 import { describeRequest, countRecords, planRequests, requestsOf } from '../../write/request-plan.ts';
 import { attempts, backOffMs } from '../client-options.ts';
@@ -96,7 +97,8 @@ function createTransaction(owner: Owner): KafkaTransaction {
     async send(topic: string, messages: readonly OutgoingMessage[]) {
       let doing = `write to topic ${topic}`;
       try {
-        for (const request of planRequests(messages, await countPartitions(client, topic))) {
+        const partitions = await enoughPartitions(messages, (again) => countPartitions(client, topic, again));
+        for (const request of planRequests(messages, partitions)) {
           doing = `write ${describeRequest(request)} to topic ${topic}`;
           await sendRequest(
             topic,
@@ -119,8 +121,8 @@ function createTransaction(owner: Owner): KafkaTransaction {
   };
 }
 
-async function countPartitions(client: Base, topic: string): Promise<number> {
-  const metadata = await client.metadata({ topics: [topic] });
+async function countPartitions(client: Base, topic: string, again = false): Promise<number> {
+  const metadata = await client.metadata({ topics: [topic], forceUpdate: again });
   return metadata.topics.get(topic)?.partitionsCount ?? 0;
 }
 
