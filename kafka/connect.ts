@@ -19,6 +19,7 @@ async function load(config: KafkaConfig, logger: Logger): Promise<Kafka> {
     const { connectKafkaJs } = await import('./kafkajs/connect-kafka.ts');
     return connectKafkaJs(config, logger);
   }
-  const { connectPlatformatic } = await import('./platformatic/connect-kafka.ts');
+  const { withChecksWhenUsed } = await import('./platformatic/checks-when-used.ts');
+  const { connectPlatformatic } = await withChecksWhenUsed(() => import('./platformatic/connect-kafka.ts'));
   return connectPlatformatic(config, logger);
 }
