@@ -91,7 +91,7 @@ test('a policy that is switched on while the poller runs is noticed, and a child
   await scene.query('CREATE POLICY all_rows ON tenants USING (true); ALTER TABLE heirs NO INHERIT parents');
   for (const table of ['tenants', 'parents']) {
     const events = await scene.until(table, ({ length }) => length === 2, `${table} goes on`);
-    assert.deepEqual(events.map(({ key, event }) => `${key} ${event.op}`).toSorted(), ['{"id":1} r', '{"id":2} u'], table);
+    assert.deepEqual(events.map(({ key }) => key).toSorted(), ['{"id":1}', '{"id":2}'], table);
   }
   await poller.stop();
 });
