@@ -1,8 +1,15 @@
 import type { Database } from '../database.ts';
 
-/** Runs `work` so that it can fail alone: then the transaction is as it was before, and the error is given. */
-export async function attempt(client: Database, work: () => Promise<void>): Promise<{ readonly error: unknown } | null> {
-  await client.query('SAVEPOINT attempt');
+/** Begins an {@link attempt}; SQL that goes along with other statements, where a round trip counts. */
+export const savepoint = 'SAVEPOINT attempt';
+
+/**
+ * Runs `work` so that it can fail alone: then the transaction is as it was before, and the error is given.
+ *
+ * @param begun the savepoint is there already
+ */
+export async function attempt(client: Database, work: () => Promise<void>, begun = false): Promise<{ readonly error: unknown } | null> {
+  if (!begun) await client.query(savepoint);
   try {
     await work();
   } catch (error) {

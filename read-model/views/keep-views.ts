@@ -4,6 +4,7 @@ import { queryText, text, type Database, type TextRow } from '../database.ts';
 import { arrayLiteral } from '../decode/values/array-literal.ts';
 import type { Mirror } from '../mirrors/mirror.ts';
 import type { Projection, Touch } from './projection.ts';
+import { savepoint } from '../parking/savepoint.ts';
 import { makeRows, orHalts } from './projection-faults.ts';
 
 /** Rows of a mirror that a batch changes: their primary keys, and whether all older ones are removed besides. */
@@ -41,41 +42,52 @@ export async function beforeViews(client: Database, views: Views, changed: reado
   const early = hanging.some((projection) =>
     rows.some(({ mirror }) => touchesOf(projection, mirror).some((touch) => 'joins' in touch && touch.joins)),
   );
-  const halted = new Set((await queryText(client, 'SELECT projection FROM projection_faults')).map((row) => text(row, 0)));
+  const asking = hanging.filter((projection) => rows.some((row) => asksOfTouched(projection, row)));
+  const faults = asking.length === 0 ? [] : await queryText(client, 'SELECT projection FROM projection_faults');
+  const halted = new Set(faults.map((row) => text(row, 0)));
   if (early)
     for (const projection of hanging) halted[(await lockView(client, views.schema, projection)) ? 'add' : 'delete'](projection.name);
   const before = new Map<Projection, Keys>();
   for (const projection of hanging) {
     if (halted.has(projection.name)) continue;
     const keys: Keys = new Map();
-    const error = await orHalts(client, projection, null, () => addTouched(client, projection, rows, keys));
+    const find = (): Promise<void> => addTouched(client, projection, rows, keys);
+    // What asks nothing cannot fail, and finds the same whether the view is halted or not.
+    const error = asking.includes(projection) ? await orHalts(client, projection, null, find) : await find().then(() => null);
     if (error === null) before.set(projection, keys);
     else views.onFault?.(error);
   }
   return async () => {
     for (const projection of hanging) {
-      if (await lockView(client, views.schema, projection)) continue;
+      // A savepoint that is not used ends with the transaction.
+      if (await lockView(client, views.schema, projection, savepoint)) continue;
       const keys: Keys = before.get(projection) ?? new Map();
       const columns: string[] = [];
-      const error = await orHalts(client, projection, columns, async () => {
+      const make = async (): Promise<void> => {
         // It was halted when its rows were still as before, and was made again since, without what is not committed here.
         if (!before.has(projection)) addKeys(keys, await queryText(client, projection.allKeys));
         await addTouched(client, projection, rows, keys);
         columns.push(...keyArrays(projection, [...keys.values()]));
         if (keys.size > 0) await makeRows(client, projection, columns, keys.size);
-      });
+      };
+      const error = await orHalts(client, projection, columns, make, true);
       if (error !== null) views.onFault?.(error);
     }
   };
 }
 
-/** Waits until no other transaction keeps the view; returns whether it is halted. */
-export async function lockView(client: Database, schema: string, { name }: Projection): Promise<boolean> {
-  // Two statements at once: the second sees what was committed while the first waited.
+/**
+ * Waits until no other transaction keeps the view; returns whether it is halted. `then` is SQL that is run after that, in the same round trip. Each
+ * statement sees what was committed while the one before it waited.
+ */
+export async function lockView(client: Database, schema: string, { name }: Projection, then?: string): Promise<boolean> {
   const lock = `SELECT pg_advisory_xact_lock(hashtextextended(${escapeLiteral(`read-model ${schema}.${name}`)}, 0))`;
-  await client.query(lock);
-  const found = await queryText(client, 'SELECT FROM projection_faults WHERE projection = $1', [name]);
-  return found.length > 0;
+  const fault = `SELECT FROM projection_faults WHERE projection = ${escapeLiteral(name)}`;
+  // Of several statements, pg gives a list of results.
+  const results: unknown = await client.query([lock, fault, ...(then === undefined ? [] : [then])].join('; '));
+  const found: unknown = Array.isArray(results) ? results[1] : undefined;
+  if (typeof found !== 'object' || found === null || !('rowCount' in found)) throw new TypeError('pg gave no list of results');
+  return found.rowCount !== 0;
 }
 
 /** Keys as one array for each of their columns. */
@@ -89,6 +101,11 @@ function hangsOn({ reads }: Projection, { table }: Mirror): boolean {
 
 function touchesOf({ touchedBy }: Projection, { table }: Mirror): readonly Touch[] {
   return ownMember(touchedBy, table) ?? [];
+}
+
+/** Whether the database must be asked which rows of the view a change touches. */
+function asksOfTouched(projection: Projection, { mirror, truncated, keys }: ChangedRows): boolean {
+  return hangsOn(projection, mirror) && (truncated || (keys.length > 0 && touchesOf(projection, mirror).some((touch) => 'sql' in touch)));
 }
 
 /** The columns of the primary keys, as arrays. */

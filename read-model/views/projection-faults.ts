@@ -41,14 +41,16 @@ export async function projectionFaults(database: Database, schema: string): Prom
  * that pass are everybody's.
  *
  * @param keys of which the work was to make the rows; none for all
+ * @param begun the savepoint is there already
  */
 export async function orHalts(
   client: Database,
   projection: Projection,
   keys: readonly string[] | null,
   work: () => Promise<void>,
+  begun = false,
 ): Promise<CdcError | null> {
-  const failure = await attempt(client, work);
+  const failure = await attempt(client, work, begun);
   if (failure === null) return null;
   if (isRetryable(failure.error)) throw failure.error;
   const { error, key } = await explain(client, projection, keys, failure.error);
