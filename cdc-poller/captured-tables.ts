@@ -15,9 +15,9 @@ import {
 } from '#pipeline/index.ts';
 import { dialectOf } from './dialects.ts';
 import { judgeTable } from './judge.ts';
-import type { CatalogColumn } from './source/catalog-table.ts';
+import type { CatalogColumn } from './source/table/catalog-table.ts';
 import type { Dialect, SourceSession } from './source/dialect.ts';
-import { discoverTables } from './source/table-discovery.ts';
+import { discoverTables } from './source/table/table-discovery.ts';
 
 const application = 'cdc read-model';
 

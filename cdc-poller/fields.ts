@@ -8,10 +8,10 @@ import type { EventColumn } from './encoding/event-encoder.ts';
 import { judgeTable } from './judge.ts';
 import type { ColumnDetail, DeclaredAs, FieldType } from './schemas/field-type.ts';
 import { tableFields, type ColumnField, type FieldsShape } from './schemas/table-fields.ts';
-import type { CatalogColumn } from './source/catalog-table.ts';
+import type { CatalogColumn } from './source/table/catalog-table.ts';
 import type { Dialect, SourceSession } from './source/dialect.ts';
 import { problemsError } from './source/judge/judge-table.ts';
-import { discoverTables } from './source/table-discovery.ts';
+import { discoverTables } from './source/table/table-discovery.ts';
 import { eventTopic } from './supervisor/topics.ts';
 
 export { dialectOf } from './dialects.ts';

@@ -10,8 +10,8 @@ import { findProblems } from './source/judge/judge-table.ts';
 import type { ShapeFinding } from './source/judge/unfit-codes.ts';
 import { missingIndex, type MissingIndex } from './source/judge/missing-index.ts';
 import type { SourceSession } from './source/dialect.ts';
-import { shapeOf, type TableShape } from './source/table-shape.ts';
-import type { CatalogTable } from './source/catalog-table.ts';
+import { shapeOf, type TableShape } from './source/table/table-shape.ts';
+import type { CatalogTable } from './source/table/catalog-table.ts';
 import { isUnfitCode } from './source/judge/unfit-codes.ts';
 import { sweepKeyOf } from './sweep/sweep-view.ts';
 
@@ -21,8 +21,8 @@ export { dialectOf } from './dialects.ts';
 export type { ShapeFinding } from './source/judge/unfit-codes.ts';
 export type { SourceSession } from './source/dialect.ts';
 export type { Position } from './position/position.ts';
-export type { TableShape } from './source/table-shape.ts';
-export type { CatalogTable } from './source/catalog-table.ts';
+export type { TableShape } from './source/table/table-shape.ts';
+export type { CatalogTable } from './source/table/catalog-table.ts';
 export type { UnfitCode } from './source/judge/unfit-codes.ts';
 
 export type Judgement = {

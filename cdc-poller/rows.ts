@@ -7,12 +7,12 @@ import { isUnique, pipelineSchema, type PollerTableConfig } from '#pipeline/inde
 import type { ColumnType } from './encoding/column-type.ts';
 import { unreadableValue } from './encoding/event-encoder.ts';
 import type { Cursor, Pass } from './fence/pass.ts';
-import { isTable, type CatalogColumn, type CatalogTable } from './source/catalog-table.ts';
+import { isTable, type CatalogColumn, type CatalogTable } from './source/table/catalog-table.ts';
 import { pagePrefix, type SourceSession, type TextRows } from './source/dialect.ts';
 import { findProblems, problemsError } from './source/judge/judge-table.ts';
 import { cursorAfter } from './source/page-rows.ts';
 import { charactersOf, firstPageSize, nextPageSize } from './source/page-size.ts';
-import { shapeOf, type TableShape } from './source/table-shape.ts';
+import { shapeOf, type TableShape } from './source/table/table-shape.ts';
 
 export { dialectOf } from './dialects.ts';
 export type { SourceSession } from './source/dialect.ts';

@@ -3,7 +3,7 @@
  * Talks to no server and imports nobody.
  */
 export { formatPath, loadConfig, locateIn, parseConfig, type Locate, type SettingPath } from './config/load.ts';
-export type { MirrorTableConfig } from './config/model-settings.ts';
+export type { MirrorTableConfig } from './config/settings/model-settings.ts';
 export { maskSecrets, maskUrls } from './config/mask.ts';
 export type { Environment } from './config/interpolate.ts';
 export {
@@ -26,9 +26,9 @@ export {
   type TlsConfig,
   type WireFormat,
 } from './config/schema.ts';
-export { pollerTableSchema } from './config/poller-table-settings.ts';
-export type { GatewayConfig, UpstreamConfig } from './config/gateway-settings.ts';
-export type { ServerTlsConfig } from './config/listening-settings.ts';
+export { pollerTableSchema } from './config/settings/poller-table-settings.ts';
+export type { GatewayConfig, UpstreamConfig } from './config/settings/gateway-settings.ts';
+export type { ServerTlsConfig } from './config/settings/listening-settings.ts';
 export { ownMember } from './own-member.ts';
 export { installLine } from './own-package.ts';
 export { sweepPollerConfig } from './config/sweep-poller.ts';
@@ -49,7 +49,7 @@ export {
 } from './polled-table.ts';
 export { mariadbAccount, mariadbName, mariadbTable, mariadbText, postgresName } from './sql-names.ts';
 export { canonicalTableName, formatTableName, isTablePattern, matchesTable, parseTableName } from './table-name.ts';
-export { markdownTable, wrapped } from './markdown.ts';
+export { markdownTable, wrapped } from './reference/markdown.ts';
 export { nodeFlags } from './cli/node-flags.ts';
 export { atMost, pause, unlessAborted } from './pause.ts';
 export { createLogger, silentLogger, type Logger } from './logger.ts';

@@ -7,9 +7,9 @@
  *
  * Leaves to others: tables, connectors, topics. It makes roles and databases as a DBA would, and no more.
  */
-export { sumsFile, sumsOf } from './servers/jar-sums.ts';
-export { jarSets, pomsFolder, resolveInto, resolveJars } from './servers/jars.ts';
-export { requireJava } from './servers/java.ts';
+export { sumsFile, sumsOf } from './servers/java/jar-sums.ts';
+export { jarSets, pomsFolder, resolveInto, resolveJars } from './servers/java/jars.ts';
+export { requireJava } from './servers/java/java.ts';
 export { hasMariadb } from './servers/mariadb-files.ts';
 export { startMain, type MainOptions, type MainProcess } from './processes/main-process.ts';
 export type { Progress } from './progress.ts';

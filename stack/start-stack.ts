@@ -1,8 +1,8 @@
 import { access, chmod, mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { resolveJars } from './servers/jars.ts';
-import { requireJava, type JvmMode } from './servers/java.ts';
+import { resolveJars } from './servers/java/jars.ts';
+import { requireJava, type JvmMode } from './servers/java/java.ts';
 import { withLock } from './state/lock.ts';
 import { requireNode } from './node-version.ts';
 import { postgresBinaries } from './servers/postgres-binaries.ts';

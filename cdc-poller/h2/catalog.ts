@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { parseTableId } from '#change-events/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
-import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/catalog-table.ts';
+import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/table/catalog-table.ts';
 import type { CatalogRequest, CatalogSource, ServerIdentity, TextQuery } from '../source/dialect.ts';
 import { h2Table } from './names.ts';
 import { columnsHashSql } from './relation-state.ts';

@@ -1,6 +1,6 @@
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { CatalogSource } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import { isInteger } from './types.ts';
 
 /** Nothing of a default is evaluated; of other types than these a constant is not written as it is read. */

@@ -1,6 +1,6 @@
 import type { Dialect } from '../source/dialect.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import { h2TablesQuery, readH2Catalog, readH2Identity } from './catalog.ts';
 import { readH2ColumnDetails } from './column-details.ts';
 import { h2MirrorType } from './mirror-type.ts';

@@ -1,4 +1,4 @@
-import type { CatalogColumn, KeyMisfit } from '../source/catalog-table.ts';
+import type { CatalogColumn, KeyMisfit } from '../source/table/catalog-table.ts';
 import { plainName } from './types.ts';
 
 /** As in Postgres' key-types.ts. A decfloat keeps no zeros at its end, a numeric has those of its scale, and a time with a zone is read in UTC: one text each. */

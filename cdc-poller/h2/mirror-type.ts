@@ -1,4 +1,4 @@
-import type { CatalogColumn } from '../source/catalog-table.ts';
+import type { CatalogColumn } from '../source/table/catalog-table.ts';
 import { isBinary } from './types.ts';
 
 /** As Postgres has them. What is not here is `text`: texts, enum, and times with more digits than Postgres keeps. */

@@ -3,7 +3,7 @@ import type { Mark } from '../fence/floor.ts';
 import { formatMicros } from '../fence/micros.ts';
 import type { Pass } from '../fence/pass.ts';
 import type { PageQuery } from '../source/dialect.ts';
-import type { OrderTerm, TableShape } from '../source/table-shape.ts';
+import type { OrderTerm, TableShape } from '../source/table/table-shape.ts';
 import { h2Filled, h2Name, h2Table, h2Text } from './names.ts';
 import { columnsHashSql } from './relation-state.ts';
 import { plainName, readSql } from './types.ts';

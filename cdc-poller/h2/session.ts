@@ -2,7 +2,7 @@ import { Client, type QueryArrayResult } from 'pg';
 import { CdcError, describeError, postgresClientConfig, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { OpenSession, TextRows } from '../source/dialect.ts';
 import { endConnection, lostConnection, rawTypes } from '../source/pg-connection.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 import { isGone } from './catalog.ts';
 import { h2Filled } from './names.ts';
 

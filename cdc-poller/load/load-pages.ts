@@ -1,7 +1,7 @@
 import { describeError, type Logger } from '#pipeline/index.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Dialect } from '../source/dialect.ts';
-import { pageStateOf } from '../source/relation-state.ts';
+import { pageStateOf } from '../source/table/relation-state.ts';
 import { sendPageRecords } from '../table/oversize.ts';
 import type { PassContext } from '../table/pass-context.ts';
 import type { PageReader, ReadPage } from '../table/pages/page.ts';

@@ -9,9 +9,9 @@ import { judgeTable } from '../judge.ts';
 import { CopyRows } from '../source/copy-rows.ts';
 import { pagePrefix } from '../source/dialect.ts';
 import { cursorAfter } from '../source/page-rows.ts';
-import { pageStateOf } from '../source/relation-state.ts';
-import { eventShapeOf } from '../source/table-shape.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { pageStateOf } from '../source/table/relation-state.ts';
+import { eventShapeOf } from '../source/table/table-shape.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 import { encodeRows, lastRow, type Work } from '../table/pages/encode-rows.ts';
 import type { FromThread, LoadedPage, PageTask, ThreadSetup, ToThread } from './messages.ts';
 

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parseTableId } from '#change-events/index.ts';
 import { CdcError, describeError, mariadbTable } from '#pipeline/index.ts';
 import type { CatalogRequest, CatalogSource, ServerIdentity, TextQuery } from '../source/dialect.ts';
-import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/catalog-table.ts';
+import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/table/catalog-table.ts';
 import { readColumnsHash } from './relation-state.ts';
 import { collationOf } from './values/key-types.ts';
 import { readInnodbLog, serverLog } from './server-log.ts';

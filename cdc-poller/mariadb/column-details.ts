@@ -1,7 +1,7 @@
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { CatalogSource } from '../source/dialect.ts';
-import type { CatalogColumn } from '../source/catalog-table.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { CatalogColumn } from '../source/table/catalog-table.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import { isBinary } from './values/types.ts';
 
 /** Nothing of a default is evaluated. */

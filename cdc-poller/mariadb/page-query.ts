@@ -6,7 +6,7 @@ import { formatMicros } from '../fence/micros.ts';
 import type { Pass } from '../fence/pass.ts';
 import type { PageQuery } from '../source/dialect.ts';
 import { createFragments, type Fragments } from '../source/sql-fragments.ts';
-import type { OrderTerm, TableShape } from '../source/table-shape.ts';
+import type { OrderTerm, TableShape } from '../source/table/table-shape.ts';
 import { readColumnsHashAgain } from './relation-state.ts';
 import { readsThrough } from './values/types.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mariadbTable } from '#pipeline/index.ts';
 import type { TextQuery } from '../source/dialect.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 
 /** Database and name of a table. */
 type Id = { readonly schema: string; readonly table: string };

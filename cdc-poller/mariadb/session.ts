@@ -1,7 +1,7 @@
 import type { Connection, FieldPacket } from 'mysql2/promise';
 import { CdcError, describeError, mariadbAccount, mariadbConnectionOptions, mariadbName, type LegacyDbConfig } from '#pipeline/index.ts';
 import type { OpenSession, TextRows } from '../source/dialect.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 import { typeOfField } from './values/field-type.ts';
 import { readInnodbLog, serverLog } from './server-log.ts';
 

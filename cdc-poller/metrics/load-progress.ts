@@ -1,7 +1,7 @@
 import type { Logger } from '#pipeline/index.ts';
 import type { Pass } from '../fence/pass.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import type { LoadFigures, TableMonitor } from './table-monitor.ts';
 
 /** How often a load logs its progress, in ms. */

@@ -1,6 +1,6 @@
 import type { PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
 import type { Mark } from '../fence/floor.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 
 /**
  * How far below the clock or the highest id a poll reads: the margin of the fence, in µs, or the overlap of a window, in µs or in ids. A column that holds

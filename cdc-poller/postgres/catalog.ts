@@ -3,10 +3,10 @@ import { parseTableId } from '#change-events/index.ts';
 import { CdcError, describeError } from '#pipeline/index.ts';
 import { vectorDelimiter } from './values/array-text.ts';
 import { knownTypesSql, unknownPartSql } from './values/known-types.ts';
-import { parseRelationState } from '../source/relation-state.ts';
+import { parseRelationState } from '../source/table/relation-state.ts';
 import { relationStateSql } from './relation-state.ts';
 import { readSurroundings } from './surroundings.ts';
-import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/catalog-table.ts';
+import { missingTable, type CatalogColumn, type CatalogSequence, type CatalogTable } from '../source/table/catalog-table.ts';
 import type { CatalogRequest, CatalogSource, DescribedColumn, ServerIdentity, TextQuery } from '../source/dialect.ts';
 
 /**

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { ColumnDetails } from '../schemas/field-type.ts';
 import type { CatalogSource } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 
 /** Needs no rights on the table; nothing of a default is evaluated. */
 export async function readColumnDetails(

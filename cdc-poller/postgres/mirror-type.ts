@@ -1,4 +1,4 @@
-import type { CatalogColumn } from '../source/catalog-table.ts';
+import type { CatalogColumn } from '../source/table/catalog-table.ts';
 import { vectorDelimiter } from './values/array-text.ts';
 
 /** Types that mean nothing in another database, or hold less than their text. */

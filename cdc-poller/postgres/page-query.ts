@@ -8,7 +8,7 @@ import { narrowXid } from '../fence/xid.ts';
 import { drawnSql, pageStateSql } from './relation-state.ts';
 import { createFragments, type Fragments } from '../source/sql-fragments.ts';
 import type { PageQuery } from '../source/dialect.ts';
-import type { OrderTerm, TableShape } from '../source/table-shape.ts';
+import type { OrderTerm, TableShape } from '../source/table/table-shape.ts';
 
 /** Builds SQL only; never connects. */
 const builder: Knex = knex({ client: 'pg' });

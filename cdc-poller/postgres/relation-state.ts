@@ -1,6 +1,6 @@
 import { escapeLiteral } from 'pg';
 import type { TableId } from '#change-events/index.ts';
-import { hidden } from '../source/relation-state.ts';
+import { hidden } from '../source/table/relation-state.ts';
 
 /**
  * The state of a relation that a poller must notice: which one it is, which file holds it, its columns and its key. One scalar, so that

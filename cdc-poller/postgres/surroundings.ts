@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { TextQuery } from '../source/dialect.ts';
-import type { CatalogTable } from '../source/catalog-table.ts';
+import type { CatalogTable } from '../source/table/catalog-table.ts';
 
 /** What else there is of a table than its own columns and keys: policies, tables that inherit from it, its partitions. */
 export type Surroundings = Pick<CatalogTable, 'policies' | 'children' | 'leaves'>;

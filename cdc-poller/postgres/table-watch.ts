@@ -1,7 +1,7 @@
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import { drawnSql, ofRelationSql, relationStateSql } from './relation-state.ts';
-import { formatRelationState } from '../source/relation-state.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { formatRelationState } from '../source/table/relation-state.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 
 /** What every observation of a table asks besides: an SQL scalar. */
 export function watchSql({ relation, id, sequence }: TableShape): string {

@@ -5,7 +5,7 @@ import { describeError } from '#pipeline/index.ts';
 import { judgeTable } from '../judge.ts';
 import { problemsError } from '../source/judge/judge-table.ts';
 import { dialectOf } from '../dialects.ts';
-import { discoverTables } from '../source/table-discovery.ts';
+import { discoverTables } from '../source/table/table-discovery.ts';
 import type { SourceSession } from '../source/dialect.ts';
 import { isMendable } from '../supervisor/final-errors.ts';
 import { eventTopic } from '../supervisor/topics.ts';

@@ -7,7 +7,7 @@ import { createFramedJsonEncoder } from '../encoding/framed-json-encoder.ts';
 import { createAvroByteEncoder } from '../encoding/bytes/avro-byte-encoder.ts';
 import { createByteEncoder } from '../encoding/bytes/byte-encoder.ts';
 import { pagePrefix, type SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import { avroKeySchema, avroValueSchema } from './avro-schema.ts';
 import { jsonKeySchema, jsonValueSchema } from './json-schema.ts';
 import type { Registrar } from './registration.ts';

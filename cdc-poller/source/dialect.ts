@@ -6,8 +6,8 @@ import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Snapshot } from '../fence/xid.ts';
 import type { ColumnDetails, FieldType } from '../schemas/field-type.ts';
 import type { FieldTypes } from '../schemas/table-fields.ts';
-import type { CatalogColumn, CatalogTable } from './catalog-table.ts';
-import type { TableShape } from './table-shape.ts';
+import type { CatalogColumn, CatalogTable } from './table/catalog-table.ts';
+import type { TableShape } from './table/table-shape.ts';
 import type { Words } from './words.ts';
 
 /**

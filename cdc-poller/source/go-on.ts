@@ -2,7 +2,7 @@ import type { PollerTableConfig } from '#pipeline/index.ts';
 import { adoptPosition } from '../position/adopt.ts';
 import type { Position } from '../position/position.ts';
 import type { ServerIdentity, SourceSession } from './dialect.ts';
-import type { TableShape } from './table-shape.ts';
+import type { TableShape } from './table/table-shape.ts';
 import { refuseOtherRows } from './witness.ts';
 
 /**

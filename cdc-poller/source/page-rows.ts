@@ -6,10 +6,10 @@ import { isWindow } from '../position/position.ts';
 import type { RawRow } from '../encoding/event-encoder.ts';
 import type { Cursor } from '../fence/pass.ts';
 import { pagePrefix } from './dialect.ts';
-import { pageStateOf } from './relation-state.ts';
+import { pageStateOf } from './table/relation-state.ts';
 import type { TextRows } from './dialect.ts';
-import type { TableShape } from './table-shape.ts';
-import { TableReshaped } from './table-reshaped.ts';
+import type { TableShape } from './table/table-shape.ts';
+import { TableReshaped } from './table/table-reshaped.ts';
 
 /** A row of a page, taken apart. */
 export type PageRow = {

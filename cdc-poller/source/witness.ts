@@ -6,7 +6,7 @@ import { widenXid } from '../fence/xid.ts';
 import type { Position, Witness } from '../position/position.ts';
 import type { PageRow } from './page-rows.ts';
 import type { SourceSession } from './dialect.ts';
-import type { TableShape } from './table-shape.ts';
+import type { TableShape } from './table/table-shape.ts';
 
 /** Rows that a position keeps as witnesses. */
 export const witnessRows = 8;

@@ -1,5 +1,5 @@
 import type { TableId } from '#change-events/index.ts';
-import type { CatalogColumn, KeyMisfit, Leaf } from './catalog-table.ts';
+import type { CatalogColumn, KeyMisfit, Leaf } from './table/catalog-table.ts';
 
 /** The words of a database for what a table is judged by. */
 export type Words = {

@@ -1,5 +1,5 @@
 import { CdcError, type ErrorCode } from '#pipeline/index.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 import { unfitCodes } from '../source/judge/unfit-codes.ts';
 
 /** That a table cannot be polled as it is configured (judge.ts). */

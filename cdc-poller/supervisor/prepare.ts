@@ -2,7 +2,7 @@ import { isTablePattern, type PollerTableConfig } from '#pipeline/index.ts';
 import { heartbeatTopicSpec } from '../table/heartbeat.ts';
 import { positionTopicSpec, readStoredTables } from '../position/position-topic.ts';
 import { dialectOf } from '../dialects.ts';
-import { discoverTables, type UnfitTable } from '../source/table-discovery.ts';
+import { discoverTables, type UnfitTable } from '../source/table/table-discovery.ts';
 import { judgeTable } from '../judge.ts';
 import { problemsError, remedyOf } from '../source/judge/judge-table.ts';
 import type { ShapeFinding } from '../source/judge/unfit-codes.ts';

@@ -3,7 +3,7 @@ import { createTableSweeper } from '../sweep/table-sweeper.ts';
 import { openTablePublisher, type TablePublisher } from '../table/table-publisher.ts';
 import type { PollerContext, TableAssignment } from './context.ts';
 import { isDatabaseError, isFenced, isFinal, isIncompatible, isMendable, isUnfit, needsReset } from './final-errors.ts';
-import { TableReshaped } from '../source/table-reshaped.ts';
+import { TableReshaped } from '../source/table/table-reshaped.ts';
 import { ensureTopics } from './prepare.ts';
 import { pollWithSession } from './table-session.ts';
 import { deadLetterTopic, eventTopic } from './topics.ts';

@@ -15,7 +15,7 @@ import { problemsError } from '../source/judge/judge-table.ts';
 import type { MissingIndex } from '../source/judge/missing-index.ts';
 import { dialectOf } from '../dialects.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import { eventShapeOf, type TableShape } from '../source/table-shape.ts';
+import { eventShapeOf, type TableShape } from '../source/table/table-shape.ts';
 import { goOnFrom } from '../source/go-on.ts';
 import { sweepViewOf } from '../sweep/sweep-view.ts';
 import type { TableSweeper } from '../sweep/table-sweeper.ts';

@@ -1,7 +1,7 @@
 import { CdcError } from '#pipeline/index.ts';
 import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import type { SweepKeyType } from './key-set.ts';
 import { sweepSource } from './sweep-source.ts';
 import type { SweepView } from './table-sweeper.ts';

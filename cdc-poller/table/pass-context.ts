@@ -3,7 +3,7 @@ import type { EventEncoder } from '../encoding/event-encoder.ts';
 import type { Mark } from '../fence/floor.ts';
 import type { LoadThreadStarter } from '../load/load-threads.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import type { Oversize } from './oversize.ts';
 import type { TablePublisher } from './table-publisher.ts';
 

@@ -4,7 +4,7 @@ import type { Cursor, Pass } from '../fence/pass.ts';
 import { advance } from '../position/advance.ts';
 import { afterPass, isWindow, nextPass, observeRepair, startPosition, type Position, type StartOptions } from '../position/position.ts';
 import type { Dialect, WatchedObservation } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 
 /** What a table's loop knows of the server from one poll to the next. None of it has to survive the process. */
 export type Known = {

@@ -13,7 +13,7 @@ import type { Oversize } from './oversize.ts';
 import { nothingKnown, planPoll, type Known, type Poll } from './plan-poll.ts';
 import { runPass, type PassResult } from './run-pass.ts';
 import type { SourceSession } from '../source/dialect.ts';
-import type { TableShape } from '../source/table-shape.ts';
+import type { TableShape } from '../source/table/table-shape.ts';
 import type { SweepView, TableSweeper } from '../sweep/table-sweeper.ts';
 import type { TablePublisher } from './table-publisher.ts';
 

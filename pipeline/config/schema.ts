@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { checkDialect, checkFormat } from './checks.ts';
-import { model } from './model-settings.ts';
-import { flag, int, name } from './plain-settings.ts';
-import { onTooLarge, pace, pollerTableSchema, sweep } from './poller-table-settings.ts';
+import { model } from './settings/model-settings.ts';
+import { flag, int, name } from './settings/plain-settings.ts';
+import { onTooLarge, pace, pollerTableSchema, sweep } from './settings/poller-table-settings.ts';
 import { checkSecrets } from './secrets.ts';
-import { services } from './services-settings.ts';
+import { services } from './settings/services-settings.ts';
 
 /**
  * The shape of pipeline.yaml. After `${NAME}` interpolation every scalar may be a string, so numbers and booleans are read

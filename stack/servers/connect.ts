@@ -2,7 +2,7 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { answersAt } from '../answers-at.ts';
 import { writeSecretFile } from '../state/file.ts';
-import { javaFlags, propertiesFile, serverEnvironment } from './java.ts';
+import { javaFlags, propertiesFile, serverEnvironment } from './java/java.ts';
 import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 

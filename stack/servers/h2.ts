@@ -8,7 +8,7 @@ import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';
 import { host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
-import { javaFlags, serverEnvironment } from './java.ts';
+import { javaFlags, serverEnvironment } from './java/java.ts';
 
 /** The database that the server is made with, and its administrator. */
 const database = 'legacy';

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { javaFlags, propertiesFile, serverEnvironment, type JvmMode } from './java.ts';
-import { aliveBrokers } from './kafka-ping.ts';
+import { javaFlags, propertiesFile, serverEnvironment, type JvmMode } from './java/java.ts';
+import { aliveBrokers } from './java/kafka-ping.ts';
 import { exists } from '../state/file.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Connection } from 'mysql2/promise';
 import { CdcError, describeError, mariadbConnectionOptions } from '#pipeline/index.ts';
 import { exists, hasCode } from '../state/file.ts';
-import { serverEnvironment } from './java.ts';
+import { serverEnvironment } from './java/java.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { bootstrapSql, mariadbFiles, type MariadbFiles } from './mariadb-files.ts';
 import { runProgram } from '../processes/run-program.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { CdcError, describeError, postgresClientConfig } from '#pipeline/index.ts';
 import { exists, hasCode } from '../state/file.ts';
-import { serverEnvironment } from './java.ts';
+import { serverEnvironment } from './java/java.ts';
 import { postgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
 import { relevantLines } from '../processes/log-excerpt.ts';
 import { runProgram } from '../processes/run-program.ts';

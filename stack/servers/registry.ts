@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersAt } from '../answers-at.ts';
-import { javaFlags, serverEnvironment } from './java.ts';
+import { javaFlags, serverEnvironment } from './java/java.ts';
 import { confluentApi, host } from '../roles-and-variables.ts';
 import type { ServerSpec } from '../processes/server-process.ts';
 

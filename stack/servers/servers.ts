@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { connectServer } from './connect.ts';
 import { h2Server } from './h2.ts';
-import { resolveJars, type JarSet } from './jars.ts';
-import { requireJava } from './java.ts';
+import { resolveJars, type JarSet } from './java/jars.ts';
+import { requireJava } from './java/java.ts';
 import { identityProviderServer } from './identity-provider.ts';
 import { kafkaServer } from './kafka.ts';
 import { mariadbServer } from './mariadb.ts';

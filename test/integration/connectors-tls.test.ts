@@ -10,7 +10,7 @@ import getPort from 'get-port';
 import { CdcError } from '#pipeline/index.ts';
 import { resolveJars, waitFor } from '#stack/index.ts';
 import { connectServer } from '#stack/servers/connect.ts';
-import { requireJava } from '#stack/servers/java.ts';
+import { requireJava } from '#stack/servers/java/java.ts';
 import { prepareTestConnector, removeConnector, removeTopics } from '#test/support/connect.ts';
 import { deleteTopicsOf } from '#test/support/kafka.ts';
 import { createLegacyDatabase } from '#test/support/legacy-database.ts';

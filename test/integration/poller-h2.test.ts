@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { h2 } from '#cdc-poller/h2/dialect.ts';
 import { judgeTable } from '#cdc-poller/judge.ts';
 import { CdcError, type LegacyDbConfig } from '#pipeline/index.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import { createH2Scene, whyNoH2 } from '#test/support/h2.ts';
 import { createOwnH2 } from '#test/support/own-h2.ts';
 import { startTestPoller } from '#test/support/poller.ts';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { mariadb } from '#cdc-poller/mariadb/dialect.ts';
 import { readColumnsHash, readColumnsHashAgain } from '#cdc-poller/mariadb/relation-state.ts';
 import type { SourceSession, TextQuery } from '#cdc-poller/source/dialect.ts';
-import { TableReshaped } from '#cdc-poller/source/table-reshaped.ts';
+import { TableReshaped } from '#cdc-poller/source/table/table-reshaped.ts';
 import { createMariadbScene, whyNoMariadb, type MariadbScene } from '#test/support/mariadb.ts';
 import { uniqueName } from '#test/support/stack.ts';
 

@@ -8,7 +8,7 @@ import type { ShapeFinding } from '#cdc-poller/source/judge/unfit-codes.ts';
 import { knownTypes, refusedTypes } from '#cdc-poller/postgres/values/known-types.ts';
 import type { SourceSession } from '#cdc-poller/source/dialect.ts';
 import { readToEnd } from '#kafka/index.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';

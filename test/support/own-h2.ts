@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import { pipelineSchema, type LegacyDbConfig } from '#pipeline/index.ts';
-import { resolveJars } from '#stack/servers/jars.ts';
-import { javaFlags, requireJava, serverEnvironment } from '#stack/servers/java.ts';
+import { resolveJars } from '#stack/servers/java/jars.ts';
+import { javaFlags, requireJava, serverEnvironment } from '#stack/servers/java/java.ts';
 import { runProgram } from '#stack/processes/run-program.ts';
 
 const administrator = { user: 'SA', password: 'own' } as const;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import getPort from 'get-port';
 import { pipelineSchema, type SchemaRegistryConfig } from '#pipeline/index.ts';
 import { resolveJars, waitFor } from '#stack/index.ts';
-import { requireJava } from '#stack/servers/java.ts';
+import { requireJava } from '#stack/servers/java/java.ts';
 import { confluentApi } from '#stack/roles-and-variables.ts';
 import { registryServer } from '#stack/servers/registry.ts';
 

@@ -7,8 +7,8 @@ import type { PageQuery } from '#cdc-poller/source/dialect.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
 import { openSourceSession } from '#cdc-poller/postgres/session.ts';
 import type { TextRows } from '#cdc-poller/source/dialect.ts';
-import { shapeOf } from '#cdc-poller/source/table-shape.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { shapeOf } from '#cdc-poller/source/table/table-shape.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import type { WireFormat } from '#pipeline/index.ts';
 import type { LegacyDatabase } from './legacy-database.ts';
 

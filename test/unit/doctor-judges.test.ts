@@ -17,7 +17,7 @@ import type { SlotFacts } from '#doctor/postgres/probe/replication.ts';
 import type { TriggerFacts } from '#doctor/postgres/probe/tables.ts';
 import { stillOpen, type OpenTransaction } from '#doctor/postgres/probe/transactions.ts';
 import { refusalFinding } from '#doctor/refusal-finding.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import { pipelineSchema } from '#pipeline/config/schema.ts';
 import { CdcError } from '#pipeline/index.ts';
 

@@ -7,7 +7,7 @@ import type { ServerFacts } from '#doctor/postgres/probe/server.ts';
 import { polledTables } from '#doctor/polled-tables.ts';
 import { renderReport } from '#doctor/render.ts';
 import { exitCodeOf, makeReport, type Report } from '#doctor/report.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 
 const id = { schema: 'public', table: 'orders' };
 const subject = { kind: 'table', name: 'public.orders', table: 'public.orders' } as const;

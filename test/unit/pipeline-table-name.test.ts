@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { canonicalTableName, formatTableName, isTablePattern, matchesTable, parseTableName } from '#pipeline/index.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import { hostileName } from '#test/support/hostile-names.ts';
 
 const name = fc.record({ schema: hostileName(63), table: hostileName(63) }, { noNullPrototype: true });

@@ -14,10 +14,10 @@ import { findProblems } from '#cdc-poller/source/judge/judge-table.ts';
 import { collationOf } from '#cdc-poller/mariadb/values/key-types.ts';
 import { mariadbPageQuery } from '#cdc-poller/mariadb/page-query.ts';
 import { castOf, columnTypeOf } from '#cdc-poller/mariadb/values/types.ts';
-import { shapeOf, type TableShape } from '#cdc-poller/source/table-shape.ts';
-import type { CatalogColumn, CatalogTable } from '#cdc-poller/source/catalog-table.ts';
+import { shapeOf, type TableShape } from '#cdc-poller/source/table/table-shape.ts';
+import type { CatalogColumn, CatalogTable } from '#cdc-poller/source/table/catalog-table.ts';
 import { mariadbWords } from '#cdc-poller/mariadb/words.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 import { parseConfig, pipelineSchema, postgresClientConfig, type PollerTableConfig } from '#pipeline/index.ts';
 
 const declared = (name: string, columnType: string): CatalogColumn => {

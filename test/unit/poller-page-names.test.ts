@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { mariadbHighestIdQuery, mariadbPageQuery } from '#cdc-poller/mariadb/page-query.ts';
 import { highestIdQuery, pageQuery } from '#cdc-poller/postgres/page-query.ts';
-import type { TableShape } from '#cdc-poller/source/table-shape.ts';
+import type { TableShape } from '#cdc-poller/source/table/table-shape.ts';
 import type { Pass } from '#cdc-poller/fence/pass.ts';
 import { hostileName } from '#test/support/hostile-names.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Mark } from '#cdc-poller/fence/floor.ts';
 import { startPosition, type Basis, type Capture, type Position, type StartOptions } from '#cdc-poller/position/position.ts';
 import type { WatchedObservation } from '#cdc-poller/source/dialect.ts';
-import type { TableShape } from '#cdc-poller/source/table-shape.ts';
+import type { TableShape } from '#cdc-poller/source/table/table-shape.ts';
 import { nothingKnown, planPoll, type Known, type Poll, type PollContext } from '#cdc-poller/table/plan-poll.ts';
 
 /** What one look at the server leads to: what is read, where the position is then, and what the next look may leave out. */

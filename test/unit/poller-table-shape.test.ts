@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import { postgresWords } from '#cdc-poller/postgres/words.ts';
 import { findProblems as judge, problemsError } from '#cdc-poller/source/judge/judge-table.ts';
 import type { ShapeFinding } from '#cdc-poller/source/judge/unfit-codes.ts';
-import { TableReshaped } from '#cdc-poller/source/table-reshaped.ts';
-import { shapeOf as shapeIn, type TableShape } from '#cdc-poller/source/table-shape.ts';
-import type { CatalogColumn, CatalogTable } from '#cdc-poller/source/catalog-table.ts';
+import { TableReshaped } from '#cdc-poller/source/table/table-reshaped.ts';
+import { shapeOf as shapeIn, type TableShape } from '#cdc-poller/source/table/table-shape.ts';
+import type { CatalogColumn, CatalogTable } from '#cdc-poller/source/table/catalog-table.ts';
 import { pageStateSql } from '#cdc-poller/postgres/relation-state.ts';
 import { pageQuery } from '#cdc-poller/postgres/page-query.ts';
 import { cursorAfter, pageRows } from '#cdc-poller/source/page-rows.ts';
 import { matchesTable, type PollerTableConfig } from '#pipeline/index.ts';
-import { pollerTableSchema } from '#pipeline/config/poller-table-settings.ts';
+import { pollerTableSchema } from '#pipeline/config/settings/poller-table-settings.ts';
 
 const config = pollerTableSchema.parse({ table: 'public.orders' });
 const column = (name: string, type: string, notNull = true): CatalogColumn => ({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as z from 'zod';
 import { repositoryRoot } from '#test/support/house-repository.ts';
-import { jarSets, pomsFolder } from '#stack/servers/jars.ts';
+import { jarSets, pomsFolder } from '#stack/servers/java/jars.ts';
 import { readCatalogue } from '../../packaging/jar-catalogue.ts';
 import { jarLicences, licenceProblems, npmLicences } from '../../packaging/licences.ts';
 import { imagesOf, mergeSbom } from '../../packaging/sbom.ts';

@@ -4,8 +4,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { jarCacheFolder, jarSets, pomsFolder, resolveJars } from '#stack/servers/jars.ts';
-import { parseJavaVersion, propertiesFile, requireJava, serverEnvironment } from '#stack/servers/java.ts';
+import { jarCacheFolder, jarSets, pomsFolder, resolveJars } from '#stack/servers/java/jars.ts';
+import { parseJavaVersion, propertiesFile, requireJava, serverEnvironment } from '#stack/servers/java/java.ts';
 import { relevantLines, startFailure } from '#stack/processes/log-excerpt.ts';
 import { requireNode } from '#stack/node-version.ts';
 import { noProgress } from '#stack/progress.ts';

@@ -1,5 +1,5 @@
-import type { KeyMisfit } from '../../source/catalog-table.ts';
-import type { CatalogColumn } from '../../source/catalog-table.ts';
+import type { KeyMisfit } from '../../source/table/catalog-table.ts';
+import type { CatalogColumn } from '../../source/table/catalog-table.ts';
 
 /** As in Postgres' ../key-types.ts: equal if and only if their event keys are, in an order that an index knows, from a text that reads back as the same value. */
 const fitTypes: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import type { CatalogColumn } from '../../source/catalog-table.ts';
+import type { CatalogColumn } from '../../source/table/catalog-table.ts';
 import { anyDecimals, isBinary } from './types.ts';
 
 /** As Postgres has them. What is not here is `text`: enum, set, time (which may be longer than a day), inet4, inet6. */

@@ -1,4 +1,4 @@
-import type { CatalogColumn, KeyMisfit } from '../../source/catalog-table.ts';
+import type { CatalogColumn, KeyMisfit } from '../../source/table/catalog-table.ts';
 
 /** Equal if and only if their event keys are, in an order that an index knows, from a text that reads back as the same value (key-text.ts). */
 const fitTypes: ReadonlySet<string> = new Set([

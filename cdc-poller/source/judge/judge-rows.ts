@@ -1,8 +1,8 @@
 import { formatTableId } from '#change-events/index.ts';
 import type { PollerTableConfig } from '#pipeline/index.ts';
 import type { ShapeFinding } from './unfit-codes.ts';
-import { hidesRows } from '../relation-state.ts';
-import type { CatalogTable } from '../catalog-table.ts';
+import { hidesRows } from '../table/relation-state.ts';
+import type { CatalogTable } from '../table/catalog-table.ts';
 import type { Words } from '../words.ts';
 
 /** Whether a SELECT of the table gives its rows: all of them, and none of another table's. Pure. */

@@ -10,8 +10,8 @@ import {
   type PollerTableConfig,
 } from '#pipeline/index.ts';
 import { judgeRows } from './judge-rows.ts';
-import { captureOf, columnsToRead } from '../table-shape.ts';
-import { hasFence, isTable, namesOf, type CatalogColumn, type CatalogTable } from '../catalog-table.ts';
+import { captureOf, columnsToRead } from '../table/table-shape.ts';
+import { hasFence, isTable, namesOf, type CatalogColumn, type CatalogTable } from '../table/catalog-table.ts';
 import type { Words } from '../words.ts';
 
 /** Judges a table against its configuration; gives every finding, not only the first. Pure. */

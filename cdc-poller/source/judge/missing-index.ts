@@ -1,5 +1,5 @@
 import { tieBreakers, timestampColumns, type PollerTableConfig } from '#pipeline/index.ts';
-import { isTable, type CatalogTable } from '../catalog-table.ts';
+import { isTable, type CatalogTable } from '../table/catalog-table.ts';
 import type { Words } from '../words.ts';
 
 /** That no index orders a table as its pages do, so that every page sorts the table. */

@@ -8,7 +8,7 @@ import type { Witness } from '../../position/position.ts';
 import type { CopyRows } from '../../source/copy-rows.ts';
 import { pagePrefix } from '../../source/dialect.ts';
 import { snapshotXmaxOf, type PageRow } from '../../source/page-rows.ts';
-import type { TableShape } from '../../source/table-shape.ts';
+import type { TableShape } from '../../source/table/table-shape.ts';
 import { witnessesOf, witnessRows } from '../../source/witness.ts';
 
 /** What all pages of a pass are written in. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { canonicalTableName, isTablePattern, tableNameForm } from '../table-name.ts';
+import { canonicalTableName, isTablePattern, tableNameForm } from '../../table-name.ts';
 import { int, name } from './plain-settings.ts';
 
 const tableName = z.string().regex(tableNameForm, 'expected schema.table').transform(canonicalTableName);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { byName, flag, int, name } from './plain-settings.ts';
-import { canonicalTableName, isTablePattern, tableNameForm } from '../table-name.ts';
+import { canonicalTableName, isTablePattern, tableNameForm } from '../../table-name.ts';
 import { instant, timeZone } from './time-settings.ts';
 
 /** How a table is polled: the settings of an entry of poller.tables, and those that it shares with the poller. */

@@ -4,7 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CdcError } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { hasCode } from '../../state/file.ts';
 
 /** Beside each pom: the SHA-256 of every file that Maven resolves for it, as `sha256sum` writes them. */
 export const sumsFile = 'sha256sums';

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCatalogue } from './errors.ts';
+import { errorCatalogue } from '../errors.ts';
 import { wrapped } from './markdown.ts';
 
 /** Where the reference of all errors is. */
-export const errorReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'errors.md');
+export const errorReferenceFile = join(import.meta.dirname, '..', '..', 'docs', 'reference', 'errors.md');
 
 const opening = `# Errors
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CdcError } from '#pipeline/index.ts';
-import { hasCode } from '../state/file.ts';
+import { hasCode } from '../../state/file.ts';
 
 const run = promisify(execFile);
 

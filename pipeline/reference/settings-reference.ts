@@ -5,7 +5,7 @@ import { pipelineJsonSchema } from './json-schema.ts';
 import { markdownTable } from './markdown.ts';
 
 /** Where the reference of all settings is. */
-export const settingsReferenceFile = join(import.meta.dirname, '..', 'docs', 'reference', 'settings.md');
+export const settingsReferenceFile = join(import.meta.dirname, '..', '..', 'docs', 'reference', 'settings.md');
 
 const opening = `# Settings
 

@@ -1,11 +1,11 @@
 import type { TableId } from '#change-events/index.ts';
 import { keyColumns, publishedColumns, readColumns, tieBreakers, timestampColumns, type PollerTableConfig } from '#pipeline/index.ts';
-import type { EventShape } from '../encoding/event-encoder.ts';
-import type { Mask } from '../encoding/masks.ts';
-import { wallClock, type WallClock } from '../fence/local-time.ts';
-import type { Basis, Capture } from '../position/position.ts';
+import type { EventShape } from '../../encoding/event-encoder.ts';
+import type { Mask } from '../../encoding/masks.ts';
+import { wallClock, type WallClock } from '../../fence/local-time.ts';
+import type { Basis, Capture } from '../../position/position.ts';
 import { hasFence, namesOf, type CatalogColumn, type CatalogTable } from './catalog-table.ts';
-import type { Words } from './words.ts';
+import type { Words } from '../words.ts';
 
 /** One term of the order of pages: a column, or the first that is not null of several. Never null. */
 export type OrderTerm = { readonly columns: readonly number[]; readonly sqlType: string };

@@ -1,6 +1,6 @@
 import type { TableId } from '#change-events/index.ts';
-import type { ColumnType } from '../encoding/column-type.ts';
-import type { Relation } from '../position/position.ts';
+import type { ColumnType } from '../../encoding/column-type.ts';
+import type { Relation } from '../../position/position.ts';
 
 /** What a database knows of a table before it is polled: the same for every database, read by the catalogue of its folder. */
 

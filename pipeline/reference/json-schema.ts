@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { pipelineSchema } from './config/schema.ts';
+import { pipelineSchema } from '../config/schema.ts';
 
 /** Where the published JSON Schema of pipeline.yaml is, for editors to complete and check it. */
-export const jsonSchemaFile = join(import.meta.dirname, '..', 'pipeline.schema.json');
+export const jsonSchemaFile = join(import.meta.dirname, '..', '..', 'pipeline.schema.json');
 
 /** `${NAME}` is replaced by a value that only the environment knows. */
 const reference = { type: 'string', pattern: String.raw`\$\{[A-Za-z_]\w*(:-[^}]*)?\}` } as const;

@@ -3,11 +3,11 @@ import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CdcError } from '#pipeline/index.ts';
-import { exists, hasCode } from '../state/file.ts';
-import { withLock } from '../state/lock.ts';
-import { formatSeconds } from '../wait-for.ts';
-import type { Progress } from '../progress.ts';
-import { runProgram } from '../processes/run-program.ts';
+import { exists, hasCode } from '../../state/file.ts';
+import { withLock } from '../../state/lock.ts';
+import { formatSeconds } from '../../wait-for.ts';
+import type { Progress } from '../../progress.ts';
+import { runProgram } from '../../processes/run-program.ts';
 import { checkSums } from './jar-sums.ts';
 
 /** The pinned poms under stack/poms. */
@@ -25,7 +25,7 @@ export const jarSets = [
 export type JarSet = (typeof jarSets)[number];
 
 /** Where the poms are, each with the list of its files' sums. */
-export const pomsFolder = join(import.meta.dirname, '..', 'poms');
+export const pomsFolder = join(import.meta.dirname, '..', '..', 'poms');
 
 /** Of sets whose jars are mere wrapping: the files that are unpacked from them, in place of the jars. */
 const unpacked: Partial<Readonly<Record<JarSet, readonly string[]>>> = {

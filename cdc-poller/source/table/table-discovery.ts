@@ -1,8 +1,8 @@
 import { formatTableId } from '#change-events/index.ts';
 import { isTablePattern, matchesTable, type PollerConfig, type PollerTableConfig } from '#pipeline/index.ts';
-import { judgeTable } from '../judge.ts';
-import type { ShapeFinding } from './judge/unfit-codes.ts';
-import type { SourceSession } from './dialect.ts';
+import { judgeTable } from '../../judge.ts';
+import type { ShapeFinding } from '../judge/unfit-codes.ts';
+import type { SourceSession } from '../dialect.ts';
 
 /** A table that a pattern matches, but that cannot be polled as the pattern says. */
 export type UnfitTable = { readonly table: string; readonly findings: readonly ShapeFinding[] };
