@@ -1,4 +1,5 @@
 import type { LegacyDbConfig, PollerConfig, PollerTableConfig } from '#pipeline/index.ts';
+import type { TableFormat } from '../encoding/table-format.ts';
 import type { Cursor, Pass } from '../fence/pass.ts';
 import type { Witness } from '../position/position.ts';
 
@@ -7,6 +8,8 @@ export type ThreadSetup = {
   readonly legacyDb: LegacyDbConfig;
   readonly poller: PollerConfig;
   readonly table: PollerTableConfig;
+  /** How the poller writes the table's events. */
+  readonly format: TableFormat;
   /** The table as the poller knows it (`pageStateOf`): a thread that finds it otherwise reads nothing. */
   readonly state: string;
 };

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ByteWriter, RecordBuffers } from '#kafka/index.ts';
 import { describeError } from '#pipeline/index.ts';
 import { dialectOf } from '../dialects.ts';
-import { createByteEncoder } from '../encoding/bytes/byte-encoder.ts';
+import { byteEncoderOf } from '../encoding/table-format.ts';
 import { RememberedKeys } from '../fence/remembered-keys.ts';
 import { judgeTable } from '../judge.ts';
 import { CopyRows } from '../source/copy-rows.ts';
@@ -17,7 +17,7 @@ import type { FromThread, LoadedPage, PageTask, ThreadSetup, ToThread } from './
 
 type Reader = AsyncDisposable & { readonly work: Work; read(task: PageTask): Promise<LoadedPage> };
 
-async function openReader({ legacyDb, poller, table, state }: ThreadSetup): Promise<Reader> {
+async function openReader({ legacyDb, poller, table, format, state }: ThreadSetup): Promise<Reader> {
   const dialect = dialectOf(legacyDb);
   const session = await dialect.openSession(legacyDb, `cdc-poller ${poller.name} ${table.table} load`, poller.statementTimeoutMs);
   try {
@@ -25,10 +25,11 @@ async function openReader({ legacyDb, poller, table, state }: ThreadSetup): Prom
     const { shape } = await judgeTable(session, identity, table, poller.maskSecret);
     const { bytes } = dialect;
     const copyPage = session.copyPage?.bind(session);
-    if (bytes === undefined || copyPage === undefined) throw new TypeError('pages of this database are not read as bytes');
     if (shape === null || shape.relation === null || pageStateOf(shape.relation) !== state) throw new TableReshaped();
     const event = eventShapeOf(shape, dialect, identity.database, poller.topicPrefix);
-    const encoder = createByteEncoder(event, pagePrefix, bytes.valueOf);
+    const encoder = byteEncoderOf(format, dialect, event);
+    if (bytes === undefined || copyPage === undefined || encoder === null)
+      throw new TypeError('pages of this database are not read as bytes');
     const work: Work = { key: new ByteWriter(), wireKey: new ByteWriter(), buffers: new RecordBuffers() };
     // A load remembers nothing: its rows are published, or wait for a repair.
     const known = new RememberedKeys();

@@ -11,7 +11,7 @@ import { isMendable } from '../supervisor/final-errors.ts';
 import { eventTopic } from '../supervisor/topics.ts';
 import { differenceOf } from './difference.ts';
 import type { Registrar, Subject } from './registration.ts';
-import { wireEncoder } from './wire-encoder.ts';
+import { registeredFormat } from './registered-format.ts';
 
 /** What the poller would register for a table, against what is there. */
 export type SubjectVerdict = {
@@ -85,7 +85,7 @@ async function wantedSubjects(
     table: shape.id,
     prefix: poller.topicPrefix,
   };
-  await wireEncoder(poller, notes, session, shape, event, eventTopic(poller, table), signal);
+  await registeredFormat(poller, notes, session, shape, event, eventTopic(poller, table), signal);
   return wanted;
 }
 

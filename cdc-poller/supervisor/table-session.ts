@@ -8,7 +8,8 @@ import { intervalOf } from '../pace/poll-delay.ts';
 import { marginOf } from '../position/margin.ts';
 import { isWindow, type StartOptions } from '../position/position.ts';
 import { startOf } from '../position/start-of.ts';
-import { wireEncoder } from '../schemas/wire-encoder.ts';
+import { encoderOf, type TableFormat } from '../encoding/table-format.ts';
+import { registeredFormat } from '../schemas/registered-format.ts';
 import type { ServerIdentity } from '../source/dialect.ts';
 import { judgeTable } from '../judge.ts';
 import { problemsError } from '../source/judge/judge-table.ts';
@@ -55,15 +56,9 @@ export async function pollWithSession(
     logger.warn({ topic }, 'no position of this table is known, though its topic holds events: the table is begun again');
   }
   // Before anything of this shape is published.
-  const encoder = await wireEncoder(
-    poller,
-    context.registrar,
-    session,
-    shape,
-    eventShapeOf(shape, session.dialect, identity.database, poller.topicPrefix),
-    topic,
-    signal,
-  );
+  const event = eventShapeOf(shape, session.dialect, identity.database, poller.topicPrefix);
+  const format = await registeredFormat(poller, context.registrar, session, shape, event, topic, signal);
+  const encoder = encoderOf(format, session.dialect, event);
   publisher.journal.adopt(adopted);
   const view = sweeper === null ? null : sweepViewOf(session, shape, encoder);
   sweeper?.restart();
@@ -102,7 +97,7 @@ export async function pollWithSession(
     encoder,
     interval: intervalOf(poller, table),
     pageRows: poller.pageRows,
-    loadThreads: threadsFor(context, { table, monitor }, limits.length > 0),
+    loadThreads: threadsFor(context, { table, monitor }, format, limits.length > 0),
     rememberedKeysMax: poller.rememberedKeysMax,
     once,
     logger,
@@ -116,15 +111,16 @@ export function sessionOf({ config, poller }: Pick<PollerContext, 'config' | 'po
   return dialectOf(config.legacyDb).openSession(config.legacyDb, application, poller.statementTimeoutMs);
 }
 
-/** Threads for the table's load; none where connections are shared or the speed is limited, since threads would keep to neither, nor with schemas. */
+/** Threads for the table's load; none where connections are shared or the speed is limited, since threads would keep to neither. */
 function threadsFor(
-  { config: { legacyDb }, poller, registrar, sessions, loadThreadsPlace }: PollerContext,
+  { config: { legacyDb }, poller, sessions, loadThreadsPlace }: PollerContext,
   { table, monitor }: Pick<TableAssignment, 'table' | 'monitor'>,
+  format: TableFormat,
   isLimited: boolean,
 ): LoadThreadStarter | null {
-  if (registrar !== null || sessions !== null || isLimited) return null;
+  if (sessions !== null || isLimited) return null;
   const threads = poller.loadWorkers ?? defaultLoadWorkers();
-  return loadThreadStarter({ legacyDb, poller, table }, threads, loadThreadsPlace, (rows) => monitor.queried(1, rows));
+  return loadThreadStarter({ legacyDb, poller, table, format }, threads, loadThreadsPlace, (rows) => monitor.queried(1, rows));
 }
 
 /** Positions that were lost show by it; after a reset it is as it should be. */

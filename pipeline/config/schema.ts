@@ -166,7 +166,7 @@ const poller = z.strictObject({
   loadWorkers: int(1, 64)
     .optional()
     .describe(
-      'Threads that read and encode the first load of a table, each with a connection of its own; one table of the process at a time has them. 1: none. Default: half of the processors, at most 4. Not with connections, maxRowsPerSecond, dutyCycle or a format with schemas: one connection then reads the load.',
+      'Threads that read and encode the first load of a table, each with a connection of its own; one table of the process at a time has them. 1: none. Default: half of the processors, at most 4. Not with connections, maxRowsPerSecond or dutyCycle: one connection then reads the load.',
     ),
   pageRows: int(1, 100_000).default(5000).describe('Most rows that one query reads. Large rows: fewer.'),
   clockMarginMs: int(0)

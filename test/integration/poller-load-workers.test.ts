@@ -66,33 +66,35 @@ async function publishAll(scene: PollerScene, poller: PollerProcess, config = sc
   assert.equal(await poller.kill('SIGTERM'), 0, poller.log());
 }
 
-/** Events as texts, without what differs from database to database: the transaction. */
+/** Events as texts, without what differs from database to database: the transaction, and whether another one that was open left a row to a repair. */
 async function eventsOf(scene: PollerScene, table: string): Promise<readonly string[]> {
-  const published = await readPublished(scene.kafka, scene.topic(table));
-  return published.map(({ key, event: { after, op, source } }) =>
-    JSON.stringify([key, op, after, source.ts_ms, source.snapshot], (_, value: unknown) =>
-      typeof value === 'bigint' ? value.toString() : value,
-    ),
+  const published = await readPublished(scene.kafka, scene.topic(table), scene.config.schemaRegistry);
+  return published.map(({ key, event: { after, source } }) =>
+    JSON.stringify([key, after, source.ts_ms], (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
   );
 }
 
-test('a load by threads publishes what a load by one connection does, whatever its order is made of', async () => {
-  const scenes = [1, 3].map((loadWorkers) => createPollerScene(oddTable, [oddColumns], { loadWorkers, pageRows: 3000 }));
-  const loads: (readonly string[])[] = [];
-  for (const made of scenes) {
-    await using scene = await made;
-    await fill(scene, oddRows);
-    await using poller = await spawnPoller(scene.config);
-    await publishAll(scene, poller);
-    assert.equal(rowsByThreads(poller) > 0, scene.config.poller?.loadWorkers === 3, poller.log());
-    await assertExactTable(scene, 'odd_orders', `'{"Group":' || to_json("Group") || ',"order?":' || "order?" || '}'`);
-    loads.push(await eventsOf(scene, 'odd_orders'));
-  }
-  const [alone = [], threads = []] = loads;
-  assert.equal(alone.length, rows);
-  assert.equal(threads.length, rows);
-  assert.deepEqual([...new Set(alone).symmetricDifference(new Set(threads))].slice(0, 4), []);
-});
+for (const [format, count] of [
+  ['json', rows],
+  ['avro', 100_000],
+  ['json-schema', 100_000],
+] as const)
+  // prettier-ignore
+  test(`a load by threads publishes what a load by one connection does, whatever its order is made of, as ${format}`, async () => {
+    const loads: (readonly string[])[] = [];
+    for (const loadWorkers of [1, 3]) {
+      await using scene = await createPollerScene(oddTable, [oddColumns], { loadWorkers, pageRows: 3000, format });
+      await fill(scene, oddRows, count);
+      await using poller = await spawnPoller(scene.config);
+      await publishAll(scene, poller);
+      assert.equal(rowsByThreads(poller) > 0, loadWorkers === 3, poller.log());
+      loads.push(await eventsOf(scene, 'odd_orders'));
+      assert.equal(loads.at(-1)?.length, count);
+    }
+    const [alone = [], threads = []] = loads;
+    assert.deepEqual([...new Set(alone).symmetricDifference(new Set(threads))].slice(0, 4), []);
+    assert.equal(new Set(threads).size, count, 'each row once');
+  });
 
 for (const client of ['kafkajs', 'platformatic'] as const) {
   test(`${client}: killed again and again while threads load and others write, no final row version is lost and none is published twice`, async () => {

@@ -1,5 +1,6 @@
 import type { Pass } from '#cdc-poller/fence/pass.ts';
-import { wireEncoder } from '#cdc-poller/schemas/wire-encoder.ts';
+import { encoderOf } from '#cdc-poller/encoding/table-format.ts';
+import { registeredFormat } from '#cdc-poller/schemas/registered-format.ts';
 import { postgres } from '#cdc-poller/postgres/dialect.ts';
 import { readCatalog } from '#cdc-poller/postgres/catalog.ts';
 import { pageQuery } from '#cdc-poller/postgres/page-query.ts';
@@ -35,15 +36,24 @@ export async function pollerParts(database: LegacyDatabase, table: string, forma
     '',
     postgres.words,
   );
-  const encoder = await wireEncoder(
+  const event = {
+    ...shape,
+    database: database.name,
+    table: shape.id,
+    prefix: 'bench',
+    encodeColumn: postgres.encodeColumn,
+    keyText: postgres.keyText,
+  };
+  const written = await registeredFormat(
     { format },
     format === 'json' ? null : { idOf: () => Promise.resolve(1) },
     { ...session, dialect: postgres },
     shape,
-    { ...shape, database: database.name, table: shape.id, prefix: 'bench', encodeColumn: postgres.encodeColumn, keyText: postgres.keyText },
+    event,
     `bench.${table}`,
     AbortSignal.timeout(60_000),
   );
+  const encoder = encoderOf(written, postgres, event);
   const load: Pass = { kind: 'load', from: null, below: BigInt(Date.now()) * 1000n, horizon: null, nextHorizon: 0n, cursor: null };
   return {
     pageAfter: (cursor, limit) => pageQuery(shape, { ...load, cursor }, limit),

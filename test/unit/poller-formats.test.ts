@@ -15,12 +15,13 @@ const program = `
   const packages = () => [...new Set(loaded.map((url) => /node_modules\\/((?:@confluentinc\\/)?[^/]+)/.exec(url)?.[1]))].filter((name) => /avsc|confluentinc|ajv/.test(name));
   await import('#cdc-poller/index.ts');
   await import('#cdc-poller/commands.ts');
-  const { wireEncoder } = await import('#cdc-poller/schemas/wire-encoder.ts');
+  const { encoderOf } = await import('#cdc-poller/encoding/table-format.ts');
+  const { registeredFormat } = await import('#cdc-poller/schemas/registered-format.ts');
   const { postgres } = await import('#cdc-poller/postgres/dialect.ts');
   const { decodeKey, eventDecoder, openRegistry } = await import('#change-events/index.ts');
   const columns = [{ name: 'id', type: { name: 'int8', isArray: false, modifier: -1 } }];
   const event = { database: 'd', table: { schema: 'public', table: 't' }, prefix: 'p', columns, published: [{ column: 0, mask: null }], key: [0], timestamps: [], clock: null, encodeColumn: postgres.encodeColumn, keyText: postgres.keyText };
-  const encoder = await wireEncoder({ format: 'json' }, null, { dialect: {} }, null, event, 't', AbortSignal.timeout(1000));
+  const encoder = encoderOf(await registeredFormat({ format: 'json' }, null, { dialect: {} }, null, event, 't', AbortSignal.timeout(1000)), postgres, event);
   const message = { key: Buffer.from(encoder.wireKey(['1'], encoder.key(['1']))), value: Buffer.from(encoder.value(['1'], { op: 'u', txId: '1', publishedAt: 1 })) };
   const decoder = eventDecoder({ url: 'http://127.0.0.1:1', requestTimeoutMs: 1000 });
   await decoder.prepare([message], AbortSignal.timeout(1000));

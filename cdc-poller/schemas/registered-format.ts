@@ -1,12 +1,9 @@
 import type { NewSchema } from '#change-events/index.ts';
 import type { PollerConfig } from '#pipeline/index.ts';
 import { formatTableId } from '#change-events/index.ts';
-import { createAvroEncoder } from '../encoding/avro-encoder.ts';
-import { createEventEncoder, type EventEncoder, type EventShape } from '../encoding/event-encoder.ts';
-import { createFramedJsonEncoder } from '../encoding/framed-json-encoder.ts';
-import { createAvroByteEncoder } from '../encoding/bytes/avro-byte-encoder.ts';
-import { createByteEncoder } from '../encoding/bytes/byte-encoder.ts';
-import { pagePrefix, type SourceSession } from '../source/dialect.ts';
+import type { EventShape } from '../encoding/event-encoder.ts';
+import type { TableFormat } from '../encoding/table-format.ts';
+import type { SourceSession } from '../source/dialect.ts';
 import type { TableShape } from '../source/table/table-shape.ts';
 import { avroKeySchema, avroValueSchema } from './avro-schema.ts';
 import { jsonKeySchema, jsonValueSchema } from './json-schema.ts';
@@ -14,12 +11,12 @@ import type { Registrar } from './registration.ts';
 import { requireDistinctNames, tableFields } from './table-fields.ts';
 
 /**
- * The encoder of a table in the poller's format. With schemas, they are registered by then: under `<topic>-key` and `<topic>-value`.
+ * How a table's events are written in the poller's format. With schemas, they are registered by then: under `<topic>-key` and `<topic>-value`.
  *
  * @param registrar null for JSON without schemas
  * @throws CdcError as {@link Registrar} does, and SCHEMA_INVALID for a table that no schema can be made of
  */
-export async function wireEncoder(
+export async function registeredFormat(
   { format }: Pick<PollerConfig, 'format'>,
   registrar: Registrar | null,
   session: SourceSession,
@@ -27,13 +24,9 @@ export async function wireEncoder(
   event: EventShape,
   topic: string,
   signal: AbortSignal,
-): Promise<EventEncoder> {
+): Promise<TableFormat> {
+  if (registrar === null) return { format: 'json' };
   const { dialect } = session;
-  const { bytes } = dialect;
-  if (registrar === null) {
-    const plain = createEventEncoder(event);
-    return bytes === undefined ? plain : { ...plain, bytes: createByteEncoder(event, pagePrefix, bytes.valueOf) };
-  }
   const details = await dialect.readColumnDetails(session, shape);
   const fields = tableFields(event, details, dialect.fieldTypes, dialect.encodeColumn);
   const [key, row] = [fields.key, fields.row].map((list) => list.map(({ field }) => field));
@@ -45,8 +38,7 @@ export async function wireEncoder(
       key: await register('key', { schemaType: 'JSON', schema: jsonKeySchema(topic, key ?? []) }),
       value: await register('value', { schemaType: 'JSON', schema: jsonValueSchema(topic, row ?? []) }),
     };
-    const framed = createFramedJsonEncoder(event, ids);
-    return bytes === undefined ? framed : { ...framed, bytes: createByteEncoder(event, pagePrefix, bytes.valueOf, ids) };
+    return { format, ids };
   }
   requireDistinctNames(table, fields.key);
   requireDistinctNames(table, fields.row);
@@ -54,8 +46,5 @@ export async function wireEncoder(
     key: await register('key', { schemaType: 'AVRO', schema: avroKeySchema(topic, key ?? []) }),
     value: await register('value', { schemaType: 'AVRO', schema: avroValueSchema(topic, row ?? []) }),
   };
-  const avro = createAvroEncoder(event, fields, dialect.fieldTypes, ids);
-  if (bytes === undefined) return avro;
-  const names = createByteEncoder(event, pagePrefix, bytes.valueOf);
-  return { ...avro, bytes: createAvroByteEncoder(names, event, fields, dialect.fieldTypes, ids, pagePrefix, bytes.avroValueOf) };
+  return { format: 'avro', ids, fields };
 }
