@@ -65,7 +65,7 @@ async function createScene(): Promise<Scene> {
   };
 }
 
-/** A Kafka that reports when the reader has got the transaction's END, and keeps back what `isHeld` says. */
+/** A Kafka that reports when the reader knows the transaction's END, and keeps back what `isHeld` says. */
 function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (topic: string) => boolean = () => false): Kafka {
   return withConsumers(kafka, (options) => ({
     onBatch: async (batch, control) => {
@@ -74,8 +74,9 @@ function observed(kafka: Kafka, boundary: string, onEnd: () => void, isHeld: (to
         control.pause(100);
         return;
       }
-      if (batch.topic === boundary) onEnd();
       await options.onBatch(batch, control);
+      // Not before: the reader may still be taking its partitions, and asks how far they go for that too.
+      if (batch.topic === boundary) onEnd();
     },
   }));
 }
