@@ -18,6 +18,8 @@ const byText: ReadonlySet<string> = new Set([
 const noArrays: ReadonlySet<string> = new Set(['name', 'point', 'xml', 'varbit', 'bit', 'interval', 'money', 'int2vector', 'oidvector']);
 
 const infinite = /infinity/i;
+/** Days that the Gregorian calendar left out when it began: Java's older dates count on from them. */
+const leftOut = /^1582-10-(?:0[5-9]|1[0-4])$/;
 
 /** `text` is Postgres's own, of the whole value. */
 export function likeness(name: string, isArray: boolean, text: string, phase: 'loaded' | 'streamed'): Likeness {
@@ -27,7 +29,7 @@ export function likeness(name: string, isArray: boolean, text: string, phase: 'l
   if (name === 'int2vector' || name === 'oidvector') return 'lost';
   // A type of a user's own that is called as a built-in one.
   if (name === 'app."interval"') return phase === 'streamed' ? 'lost' : 'same';
-  if (name === 'date') return infinite.test(text) || (text.endsWith(' BC') && phase === 'loaded') ? 'lost' : 'same';
+  if (name === 'date') return infinite.test(text) || (phase === 'loaded' && (text.endsWith(' BC') || leftOut.test(text))) ? 'lost' : 'same';
   if (name === 'timestamp') return infinite.test(text) ? 'text' : 'same';
   if (name === 'interval') return infinite.test(text) ? 'lost' : text.includes('.') ? 'text' : 'same';
   if (name === 'time') return text === '24:00:00' ? 'lost' : 'same';

@@ -19,7 +19,9 @@ const day = fc.tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 
 const date = (past: string, later: number): fc.Arbitrary<string> =>
   fc
     .tuple(fc.oneof({ weight: 6, arbitrary: year }, fc.integer({ min: 10_000, max: later })), day, fc.boolean(), fc.nat(3))
-    .map(([y, [month, ofMonth], isPast, chance]) =>
+    // In 1582, around the days that the Gregorian calendar left out.
+    .map(([y, [month, ofMonth], ...past]) => [y, y === 1582 ? 10 : month, ofMonth, ...past] as const)
+    .map(([y, month, ofMonth, isPast, chance]) =>
       isPast && chance === 0
         ? `${String((y % 4000) + 1).padStart(4, '0')}-${two(month)}-${two(ofMonth)}${past}`
         : `${String(y).padStart(4, '0')}-${two(month)}-${two(ofMonth)}`,
