@@ -20,7 +20,7 @@ const date = (past: string, later: number): fc.Arbitrary<string> =>
   fc
     .tuple(fc.oneof({ weight: 6, arbitrary: year }, fc.integer({ min: 10_000, max: later })), day, fc.boolean(), fc.nat(3))
     // In 1582, around the days that the Gregorian calendar left out.
-    .map(([y, [month, ofMonth], ...past]) => [y, y === 1582 ? 10 : month, ofMonth, ...past] as const)
+    .map(([y, [month, ofMonth], ...chances]) => [y, y === 1582 ? 10 : month, ofMonth, ...chances] as const)
     .map(([y, month, ofMonth, isPast, chance]) =>
       isPast && chance === 0
         ? `${String((y % 4000) + 1).padStart(4, '0')}-${two(month)}-${two(ofMonth)}${past}`
