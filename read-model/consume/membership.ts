@@ -1,5 +1,5 @@
-import type { Kafka, KafkaAdmin } from '#kafka/index.ts';
-import { CdcError, unlessAborted, type Logger } from '#pipeline/index.ts';
+import type { GroupConsumer, Kafka, KafkaAdmin } from '#kafka/index.ts';
+import { atMost, CdcError, unlessAborted, type Logger } from '#pipeline/index.ts';
 import { retrying } from '../retry.ts';
 import type { Reader } from './partition-reader.ts';
 import { waitForNewTopics } from './topics.ts';
@@ -26,6 +26,9 @@ export type MembershipOptions = {
   readonly onJoined: (joined: boolean) => void;
 };
 
+/** How long whoever ends a membership waits for a join that is under way, in ms. Kafka lets the first member of a group wait 3 s for others. */
+const joinGraceMs = 5000;
+
 /** Positions were moved by somebody else; to join again reads them again. */
 export class PositionsMovedError extends Error {
   override readonly name = 'PositionsMovedError';
@@ -33,7 +36,8 @@ export class PositionsMovedError extends Error {
 
 /**
  * One membership of a group, of those of its topics that exist (`present`), until another one appears or Kafka is lost. Gives the topics for the next one:
- * none when they must be looked up again.
+ * none when they must be looked up again. A join that is under way when `signal` is aborted is left before this ends, if it comes within 5 s: a member
+ * that nobody waits for would bring back a group that was deleted meanwhile.
  *
  * @throws what ended it, but for a Kafka that is away; the signal's reason
  */
@@ -46,18 +50,24 @@ export async function joinUntilMoreTopics(
   const membership = AbortSignal.any([signal, ended.signal]);
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => undefined);
+  const join = async (): Promise<GroupConsumer> => {
+    const joined = await kafka.consumer({
+      groupId,
+      topics: present,
+      concurrency,
+      startAt,
+      ...fetchBounds,
+      ...handlersOf(reader(membership, failed.reject)),
+    });
+    // Whoever waited for it has let go meanwhile: nobody else would end it.
+    if (signal.aborted) await joined[Symbol.asyncDispose]();
+    return joined;
+  };
+  let joining: Promise<unknown> = Promise.resolve();
   try {
-    await using consumer = await retrying(`joining group ${groupId}`, logger, signal, async () => {
-      const joined = await kafka.consumer({
-        groupId,
-        topics: present,
-        concurrency,
-        startAt,
-        ...fetchBounds,
-        ...handlersOf(reader(membership, failed.reject)),
-      });
-      // Whoever waited for it has let go meanwhile: nobody else would end it.
-      if (signal.aborted) await joined[Symbol.asyncDispose]();
+    await using consumer = await retrying(`joining group ${groupId}`, logger, signal, () => {
+      const joined = join();
+      joining = joined;
       return joined;
     });
     logger.info({ schema: name, topics: present, group: groupId }, `${name} consumes`);
@@ -72,6 +82,7 @@ export async function joinUntilMoreTopics(
       for (const promise of more) promise.catch(() => undefined);
     }
   } catch (error) {
+    if (signal.aborted) await atMost(joinGraceMs, joining);
     if (error instanceof PositionsMovedError) return present;
     if (!(error instanceof CdcError) || (error.code !== 'KAFKA_UNREACHABLE' && error.code !== 'TOPIC_MISSING')) throw error;
     logger.warn({ schema: name, reason: error.message }, `${name} lost Kafka; joining again`);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { connectKafka, type Kafka } from '#kafka/index.ts';
 import { CdcError, silentLogger } from '#pipeline/index.ts';
+import { joinUntilMoreTopics } from '#read-model/consume/membership.ts';
 import type { RebuildProgress } from '#read-model/rebuild/catch-up.ts';
 import { rebuild } from '#read-model/rebuild/rebuild.ts';
 import { groupsNamed } from '#test/support/group-holders.ts';
@@ -104,5 +106,48 @@ for (const client of ['kafkajs', 'platformatic'] as const) {
       name: 'AbortError',
     });
     assert.deepEqual(await groupsNamed(model.groupId), []);
+  });
+  test(`a join that is under way when a membership ends does not bring its group back (${client})`, { timeout: 300_000 }, async () => {
+    await using model = await createReadModel({ client });
+    const kafka = connectKafka(model.config.kafka, silentLogger);
+    await using admin = await kafka.admin();
+    const topics = [model.topic('orders')];
+    const controller = new AbortController();
+    const joins: Promise<unknown>[] = [];
+    const endsWhileJoining: Kafka = {
+      ...kafka,
+      consumer(options) {
+        const joined = kafka.consumer(options);
+        joins.push(joined);
+        controller.abort();
+        return joined;
+      },
+    };
+    const nothing = {
+      onAssigned: () => undefined,
+      onBatch: () => Promise.resolve(),
+      onUnreadable: () => Promise.resolve(),
+      onPassed: () => undefined,
+    };
+    const { groupId } = model;
+    const membership = joinUntilMoreTopics(
+      {
+        name: 'model',
+        groupId,
+        topics,
+        concurrency: 1,
+        kafka: endsWhileJoining,
+        admin,
+        logger: silentLogger,
+        reader: () => nothing,
+        onJoined: () => undefined,
+      },
+      topics,
+      controller.signal,
+    );
+    await assert.rejects(membership, { name: 'AbortError' });
+    await admin.deleteGroup(groupId);
+    await Promise.all(joins);
+    assert.deepEqual(await groupsNamed(groupId), []);
   });
 }
