@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
 import { openRegistry, type Registry } from '#change-events/index.ts';
-import { connectKafka } from '#kafka/index.ts';
 import {
   isTablePattern,
   CdcError,
@@ -11,24 +9,15 @@ import {
   type PipelineConfig,
   type PollerTableConfig,
 } from '#pipeline/index.ts';
-import { shareInGroup, takeAll, type Share } from './membership/share.ts';
+import { configOfThread, startMemberThread } from './members/member-threads.ts';
+import { openMember, sharingOf } from './members/member.ts';
+import { allMembers, type Members } from './members/members.ts';
+import { registerTables, type TableSlots } from './membership/table-slots.ts';
 import type { Metrics, ProcessFigures } from './metrics/prometheus.ts';
 import { readinessOf } from './metrics/readiness.ts';
-import { createGovernor } from './pace/governor.ts';
-import { positionTopic, readPositionTopic } from './position/position-topic.ts';
-import { shareReading } from './position/shared-reading.ts';
-import { createRegistrar } from './schemas/registration.ts';
-import { shareSessions } from './source/shared-sessions.ts';
 import type { PollerContext } from './supervisor/context.ts';
 import { createTableFinder, ensureTopics, whenAvailable, type TableFinder } from './supervisor/prepare.ts';
-import { createTopicGuard } from './supervisor/topic-guard.ts';
 import { eventTopic } from './supervisor/topics.ts';
-import { createSupervisor, type Supervisor } from './supervisor/supervisor.ts';
-import { sessionOf } from './supervisor/table-session.ts';
-import { takeTurns } from './supervisor/turns.ts';
-
-/** With 2,000 tables at once, the broker left requests unanswered, all were tried again, and no table was ever taken over. */
-const takenOverAtOnce = 32;
 
 export type PollerOptions = {
   readonly config: PipelineConfig;
@@ -49,48 +38,43 @@ export type PollerOptions = {
 export async function runPoller({ config, logger, signal, once = false }: PollerOptions): Promise<void> {
   const { poller } = config;
   if (poller === undefined) throw new CdcError('CONFIG_INVALID', 'pipeline.yaml has no poller section');
-  const kafka = connectKafka(config.kafka, logger);
-  const registry = poller.format === 'json' || config.schemaRegistry === undefined ? null : openRegistry(config.schemaRegistry);
-  const registrar = registry === null ? null : createRegistrar(registry, poller.compatibility);
-  const governor = createGovernor(poller);
-  const topics = createTopicGuard(kafka, positionTopic(poller.name));
-  const sessions = poller.connections === undefined ? null : shareSessions(poller.connections, () => sessionOf({ config, poller }));
-  const context: PollerContext = {
-    config,
-    poller,
-    kafka,
-    logger,
-    signal,
-    once,
-    owner: randomUUID(),
-    governor,
-    sessions,
-    loadThreadsPlace: { taken: false },
-    registrar,
-    topics,
-    refused: new Map(),
-    takingOver: takeTurns(takenOverAtOnce),
-    readPositions: shareReading(() => readPositionTopic(kafka, poller.name, signal, (text) => logger.info(text))),
-  };
-  const sharing = once ? 'takeover' : poller.sharing;
-  const want: Supervisor['want'] = (tables, all) => supervisor.want(tables, all);
-  const share = sharing === 'takeover' ? takeAll(want) : shareInGroup(context, want);
-  const figures = (): ProcessFigures => ({ poller: poller.name, sharing, member: share.isMember(), tables: supervisor.figures() });
-  const metrics = poller.http === undefined ? null : await createMetrics(figures);
-  const supervisor = createSupervisor({ context, confirmed: share.confirmed, listener: metrics });
+  let shown: ProcessFigures = { poller: poller.name, sharing: once ? 'takeover' : poller.sharing, member: null, tables: [] };
+  const metrics = poller.http === undefined ? null : await createMetrics(() => shown);
+  const threadConfig = configOfThread(config);
 
-  // Disposed in reverse order: first the group is left, when all tables have stopped.
-  await using cleanup = new AsyncDisposableStack();
-  if (sessions !== null) cleanup.use(sessions);
-  await serve(context, metrics, figures, cleanup);
-  cleanup.use(share);
-  const findTables = createTableFinder(context);
-  const begun = await whenAvailable(context, () => begin(context, registry, share, findTables));
-  if (begun === undefined) return;
   const over = new AbortController();
-  const watched = watchTables({ ...context, signal: AbortSignal.any([signal, over.signal]) }, share, findTables, begun);
+  const until = AbortSignal.any([signal, over.signal]);
+  // Disposed in reverse order: first all tables stop, then the group is left.
+  await using cleanup = new AsyncDisposableStack();
+  const own = cleanup.use(openMember({ config: threadConfig, logger, signal: until, once, listener: metrics }));
+  const others = once ? 0 : poller.threads - 1;
+  const threads = Array.from({ length: others }, (_, index) =>
+    cleanup.use(startMemberThread(index + 2, { config: threadConfig, logger, signal: until }, metrics)),
+  );
+  const members = allMembers(own, threads);
+  members.ended.catch(() => undefined);
+  cleanup.defer(async () => {
+    over.abort();
+    await own.ended.catch(() => undefined);
+  });
+  await serve(
+    config,
+    logger,
+    metrics,
+    async () => {
+      shown = await members.figures();
+      return { figures: shown, reasons: [...readinessOf(shown).reasons, ...members.silent] };
+    },
+    cleanup,
+  );
+  const { context } = own;
+  const registry = poller.format === 'json' || config.schemaRegistry === undefined ? null : openRegistry(config.schemaRegistry);
+  const findTables = createTableFinder(context);
+  const begun = await whenAvailable(context, () => begin(context, registry, members, findTables));
+  if (begun === undefined) return;
+  const watched = watchTables(context, members, findTables, begun);
   try {
-    await supervisor.ended;
+    await members.ended;
   } finally {
     over.abort();
     await watched;
@@ -104,17 +88,21 @@ async function createMetrics(figures: () => ProcessFigures): Promise<Metrics> {
 }
 
 async function serve(
-  { poller, logger }: PollerContext,
+  { poller }: PipelineConfig,
+  logger: Logger,
   metrics: Metrics | null,
-  figures: () => ProcessFigures,
+  look: () => Promise<{ readonly figures: ProcessFigures; readonly reasons: readonly string[] }>,
   cleanup: AsyncDisposableStack,
 ): Promise<void> {
-  if (poller.http === undefined || metrics === null) return;
+  if (poller?.http === undefined || metrics === null) return;
   const monitored = {
-    whyNotReady: () => readinessOf(figures()).reasons,
-    status: figures,
+    whyNotReady: async () => (await look()).reasons,
+    status: async () => (await look()).figures,
     contentType: metrics.contentType,
-    metrics: () => metrics.render(),
+    async metrics() {
+      await look();
+      return await metrics.render();
+    },
   };
   const http = cleanup.use(await serveMonitoring(poller.http, monitored, 'poller.http'));
   logger.info({ url: http.url }, 'serving /metrics, /livez, /readyz and /status');
@@ -124,7 +112,7 @@ async function serve(
 async function begin(
   context: PollerContext,
   registry: Registry | null,
-  share: Share,
+  members: Members,
   findTables: TableFinder,
 ): Promise<readonly PollerTableConfig[]> {
   const tables = await findTables();
@@ -133,14 +121,24 @@ async function begin(
   if (first !== undefined) await registry?.compatibilityOf(`${eventTopic(context.poller, first)}-value`, context.signal);
   await ensureTopics(context, tables);
   context.logger.info({ poller: context.poller.name, tables: tables.map(({ table }) => table) }, 'polling');
-  await share.offer(tables);
+  await offer(context, members, tables);
   return tables;
+}
+
+/** Every table has its partition in the topic of the group before any thread joins: so all of them can join at once. */
+async function offer(context: PollerContext, members: Members, tables: readonly PollerTableConfig[]): Promise<void> {
+  const { kafka, poller, config, signal } = context;
+  const names = tables.map(({ table }) => table);
+  const { replicationFactor } = config.kafka;
+  const slots: TableSlots =
+    sharingOf(context) === 'takeover' ? new Map() : await registerTables(kafka, poller.name, names, { replicationFactor, signal });
+  await members.offer({ tables, slots });
 }
 
 /** Looks for tables that have come or gone, as far as the configuration names them by a pattern, until the signal is aborted. */
 async function watchTables(
   context: PollerContext,
-  share: Share,
+  members: Members,
   findTables: TableFinder,
   begun: readonly PollerTableConfig[],
 ): Promise<void> {
@@ -160,7 +158,7 @@ async function watchTables(
       if (names.size === known.length && known.every(({ table }) => names.has(table))) continue;
       logger.info({ tables: [...names] }, 'other tables match than before');
       await ensureTopics(context, tables);
-      await share.offer(tables);
+      await offer(context, members, tables);
       known = tables;
     } catch (error) {
       if (!signal.aborted) logger.warn(`could not look for tables: ${describeError(error)}`);

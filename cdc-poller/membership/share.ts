@@ -1,12 +1,12 @@
 import type { PollerTableConfig } from '#pipeline/index.ts';
 import type { PollerContext } from '../supervisor/context.ts';
 import { joinGroup, type GroupMembership } from './group-membership.ts';
-import { registerTables } from './table-slots.ts';
+import type { TableSlots } from './table-slots.ts';
 
 /** How this process comes by the tables that it polls. */
 export type Share = AsyncDisposable & {
-  /** The tables that there are; `want` is called with those to be polled here, now and whenever it changes. */
-  offer(tables: readonly PollerTableConfig[]): Promise<void>;
+  /** The tables that there are, and their slots where they are shared; `want` is called with those to be polled here, now and whenever it changes. */
+  offer(offer: { readonly tables: readonly PollerTableConfig[]; readonly slots: TableSlots }): Promise<void>;
   /** Null when nothing is shared. */
   isMember(): boolean | null;
   /** As in TableAssignment. */
@@ -18,7 +18,7 @@ type Want = (tables: readonly PollerTableConfig[], all: boolean) => void;
 /** Every table is this process's, until a newer one takes it. */
 export function takeAll(want: Want): Share {
   return {
-    offer: async (tables) => want(tables, true),
+    offer: async ({ tables }) => want(tables, true),
     isMember: () => null,
     confirmed: null,
     [Symbol.asyncDispose]: async () => undefined,
@@ -26,7 +26,7 @@ export function takeAll(want: Want): Share {
 }
 
 /** The tables are shared with the other processes of the same poller name; to dispose it leaves the group, which hands its tables on at once. */
-export function shareInGroup({ kafka, poller, config, logger, signal }: PollerContext, want: Want): Share {
+export function shareInGroup({ kafka, poller, logger }: PollerContext, want: Want): Share {
   let offered = new Map<string, PollerTableConfig>();
   let mine: { readonly tables: ReadonlySet<string>; readonly all: boolean } = { tables: new Set(), all: false };
   let membership: GroupMembership | null = null;
@@ -39,9 +39,7 @@ export function shareInGroup({ kafka, poller, config, logger, signal }: PollerCo
     );
   };
   return {
-    async offer(tables) {
-      const names = tables.map(({ table }) => table);
-      const slots = await registerTables(kafka, poller.name, names, { replicationFactor: config.kafka.replicationFactor, signal });
+    async offer({ tables, slots }) {
       offered = new Map(tables.map((table) => [table.table, table]));
       if (membership !== null) {
         membership.learn(slots);

@@ -29,3 +29,25 @@ type DialectChecked = {
   readonly legacyDb: { readonly dialect?: string | undefined; readonly tls?: object | undefined };
   readonly poller?: { readonly tables: readonly { readonly [setting: string]: unknown }[] } | undefined;
 };
+
+/** What one thread keeps to, several would each keep to by themselves. */
+export function checkThreads({ poller: polled }: ThreadsChecked, context: z.RefinementCtx): void {
+  if (polled === undefined || polled.threads === 1) return;
+  const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['poller', 'threads'], message });
+  if (polled.sharing !== 'group') refuse('threads share the tables as a group: set sharing to group, or leave threads out');
+  for (const setting of ['connections', 'maxRowsPerSecond', 'dutyCycle'] as const) {
+    if (polled[setting] !== undefined) refuse(`${setting} is a limit for one thread: leave ${setting} or threads out`);
+  }
+}
+
+type ThreadsChecked = {
+  readonly poller?:
+    | {
+        readonly threads: number;
+        readonly sharing: string;
+        readonly connections?: number | undefined;
+        readonly maxRowsPerSecond?: number | undefined;
+        readonly dutyCycle?: number | undefined;
+      }
+    | undefined;
+};

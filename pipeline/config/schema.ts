@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { checkDialect, checkFormat } from './checks.ts';
+import { checkDialect, checkFormat, checkThreads } from './checks.ts';
 import { model } from './settings/model-settings.ts';
 import { flag, int, name } from './settings/plain-settings.ts';
 import { onTooLarge, pace, pollerTableSchema, sweep } from './settings/poller-table-settings.ts';
@@ -168,6 +168,11 @@ const poller = z.strictObject({
     .describe(
       'Threads that read and encode the first load of a table, each with a connection of its own; one table of the process at a time has them. 1: none. Default: half of the processors, at most 4. Not with connections, maxRowsPerSecond or dutyCycle: one connection then reads the load.',
     ),
+  threads: int(1, 64)
+    .default(1)
+    .describe(
+      'Threads that poll tables side by side, for many tables on several processors. They share the tables as further processes would, and loadWorkers is shared among them. Needs sharing: group; not with connections, maxRowsPerSecond or dutyCycle. start --once uses one.',
+    ),
   pageRows: int(1, 100_000).default(5000).describe('Most rows that one query reads. Large rows: fewer.'),
   clockMarginMs: int(0)
     .default(1000)
@@ -250,6 +255,7 @@ export const pipelineSchema = z
   })
   .superRefine(checkDialect)
   .superRefine(checkFormat)
+  .superRefine(checkThreads)
   .superRefine(checkSecrets);
 
 /** pipeline.yaml, validated, defaults filled in. */

@@ -1,0 +1,42 @@
+import type { ProcessFigures } from '../metrics/prometheus.ts';
+import type { Member, TableOffer } from './member.ts';
+import type { MemberThread } from './member-threads.ts';
+
+/** All threads of a poller process that poll: the main one, and `poller.threads` less one besides. */
+export type Members = {
+  offer(offer: TableOffer): Promise<void>;
+  /** Of all threads together, as they answer; of one that does not, what it said last. */
+  figures(): Promise<ProcessFigures>;
+  /** Why the process is not well besides what its tables say, one sentence each. */
+  readonly silent: readonly string[];
+  /** As Member.ended. A thread that ends before it was to ends the process: to go on without it would leave its tables to nobody for a while. */
+  readonly ended: Promise<void>;
+};
+
+export function allMembers(own: Member, threads: readonly MemberThread[]): Members {
+  const last = new Map<MemberThread, ProcessFigures>();
+  let silent: readonly string[] = [];
+  return {
+    async offer(offer) {
+      // At once: whoever joined alone would begin with tables that others are to have.
+      await Promise.all([own.offer(offer), ...threads.map((thread) => thread.offer(offer, own.context.refused))]);
+    },
+    async figures() {
+      const answers = await Promise.all(threads.map(async (thread) => [thread, await thread.figures()] as const));
+      for (const [thread, figures] of answers) if (figures !== null) last.set(thread, figures);
+      silent = answers.flatMap(([{ number }, figures]) => (figures === null ? [`thread ${number} does not answer`] : []));
+      return together(own.figures(), [...last.values()]);
+    },
+    get silent() {
+      return silent;
+    },
+    ended: Promise.race([own.ended, ...threads.map(({ failed }) => failed)]),
+  };
+}
+
+/** Pure. The process is a member where all its threads are. A table that is moving from one to another is shown once. */
+export function together(own: ProcessFigures, others: readonly ProcessFigures[]): ProcessFigures {
+  const tables = new Map([own, ...others].flatMap(({ tables: some }) => some.map((figures) => [figures.table, figures] as const)));
+  const member = own.member === null ? null : [own, ...others].every((figures) => figures.member === true);
+  return { ...own, member, tables: [...tables.values()] };
+}
