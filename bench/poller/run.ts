@@ -1,11 +1,11 @@
 /**
  * `npm run bench:poller [-- part…]`: measures the poller beside its limits in one run, on a stack of its own, and writes
- * bench/results/poller.md. Parts: snapshot, latency, pages, million; all of them without one. Nothing is asserted: figures of a busy machine
+ * bench/results/poller.md. Parts: snapshot, latency, pages, million, tables; all of them without one. Nothing is asserted: figures of a busy machine
  * say little, and the load is written beside them.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadMillion, loadSnapshots, measureLatencies, measurePages, type Section } from './sections.ts';
+import { loadMillion, loadSideBySide, loadSnapshots, measureLatencies, measurePages, type Section } from './sections.ts';
 import { describeMachine } from '../harness/machine.ts';
 import { withBenchStack } from '../harness/stack.ts';
 
@@ -14,6 +14,7 @@ const parts: Readonly<Record<string, (say: (line: string) => void, signal: Abort
   latency: measureLatencies,
   pages: measurePages,
   million: loadMillion,
+  tables: loadSideBySide,
 };
 
 const controller = new AbortController();

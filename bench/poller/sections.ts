@@ -4,6 +4,7 @@ import { measureLatency } from './latency.ts';
 import { measureProducerPerformance, measureReading, type LimitRound } from './limits.ts';
 import { createOrders } from './orders-table.ts';
 import { measurePage } from './page-cost.ts';
+import { measureSideBySide } from './side-by-side.ts';
 import { measureSnapshot, type SnapshotRound } from './snapshot.ts';
 
 /** Markdown. */
@@ -114,22 +115,13 @@ Server ${spread(
 `;
 }
 
-/** Memory does not grow with the table. With BENCH_TREE, another checkout's poller loads the same rows in turn. BENCH_ROWS takes fewer. Without it, threads for the load are compared with the default. */
-export async function loadMillion(say: Say): Promise<Section> {
-  const many = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
-  const other = process.env['BENCH_TREE'];
-  await using database = await createOrders(many);
-  const contenders: Record<string, () => Promise<SnapshotRound>> = {};
-  for (const client of clients) {
-    contenders[client] = () => measureSnapshot(database, many, client);
-    if (other !== undefined) contenders[`${client}, other checkout`] = () => measureSnapshot(database, many, client, { tree: other });
-    else contenders[`${client}, loadWorkers: 2`] = () => measureSnapshot(database, many, client, { poller: { loadWorkers: 2 } });
-  }
+/** Table rows of loads: rate, CPU of the poller and of all, memory. */
+async function loadsInTurn(say: Say, contenders: Readonly<Record<string, () => Promise<SnapshotRound>>>): Promise<readonly string[]> {
   const taken = await inTurn(say, contenders, ({ rowsPerSecond, cpuSecondsPer100k, allCpuSecondsPer100k, peakRssMib }) => {
     const speed = Math.round(rowsPerSecond).toLocaleString('en-US');
     return `${speed} rows/s, ${cpuSecondsPer100k.toFixed(2)} CPU s, all ${allCpuSecondsPer100k.toFixed(2)}, ${Math.round(peakRssMib)} MiB`;
   });
-  const lines = [...taken].map(([name, results]) => {
+  return [...taken].map(([name, results]) => {
     const cells = [
       spread(results.map(({ rowsPerSecond }) => rowsPerSecond)),
       spread(
@@ -144,9 +136,42 @@ export async function loadMillion(say: Say): Promise<Section> {
     ];
     return `| ${name} | ${cells.join(' | ')} |`;
   });
+}
+
+/** Memory does not grow with the table. With BENCH_TREE, another checkout's poller loads the same rows in turn. BENCH_ROWS takes fewer. Without it, threads for the load are compared with the default. */
+export async function loadMillion(say: Say): Promise<Section> {
+  const many = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
+  const other = process.env['BENCH_TREE'];
+  await using database = await createOrders(many);
+  const contenders: Record<string, () => Promise<SnapshotRound>> = {};
+  for (const client of clients) {
+    contenders[client] = () => measureSnapshot(database, many, client);
+    if (other !== undefined) contenders[`${client}, other checkout`] = () => measureSnapshot(database, many, client, { tree: other });
+    else contenders[`${client}, loadWorkers: 2`] = () => measureSnapshot(database, many, client, { poller: { loadWorkers: 2 } });
+  }
+  const lines = await loadsInTurn(say, contenders);
   return `## Load of ${many.toLocaleString('en-US')} rows
 
 Median (lowest–highest) of ${rounds} rounds in turn; load ${describeLoad()}. All processes: poller, Postgres and broker together.
+
+| | rows/s | CPU s per 100,000 rows | the same, all processes | peak RSS, MiB |
+|---|---|---|---|---|
+${lines.join('\n')}
+`;
+}
+
+/** Eight tables of 50,000 rows: by one thread, and by two that share them. On more processors BENCH_THREADS takes more. */
+export async function loadSideBySide(say: Say): Promise<Section> {
+  const most = Number(process.env['BENCH_THREADS'] ?? 2);
+  const contenders = Object.fromEntries(
+    clients.flatMap((client) =>
+      [1, most].map((threads) => [`${client}, threads: ${threads}`, () => measureSideBySide(50_000, threads, client)]),
+    ),
+  );
+  const lines = await loadsInTurn(say, contenders);
+  return `## Load of eight tables of 50,000 rows
+
+Median (lowest–highest) of ${rounds} rounds in turn; load ${describeLoad()}. Start and joining the group included in CPU. All processes: poller, Postgres and broker together.
 
 | | rows/s | CPU s per 100,000 rows | the same, all processes | peak RSS, MiB |
 |---|---|---|---|---|

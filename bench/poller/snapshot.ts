@@ -31,7 +31,7 @@ export async function measureSnapshot(
   await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once'], tree);
   const usage = await running.ended;
   const servers = (await serversCpu()) - before;
-  const { first, last } = await appendTimes(kafka, config.topic, rows);
+  const { first, last } = await appendTimes(kafka, [config.topic], rows);
   await admin.deleteTopics([config.topic]);
   const per = 100_000 / rows;
   return {
@@ -43,14 +43,19 @@ export async function measureSnapshot(
 }
 
 /** CPU seconds that the broker and the source's Postgres have taken so far. */
-async function serversCpu(): Promise<number> {
+export async function serversCpu(): Promise<number> {
   const { processes } = await testStack();
   const servers = processes.filter(({ name }) => name === 'kafka' || name === 'postgres-legacy');
   const taken = await Promise.all(servers.map(({ pid }) => cpuOfServer(pid)));
   return taken.reduce((sum, seconds) => sum + seconds, 0);
 }
 
-async function appendTimes(kafka: Kafka, topic: string, rows: number): Promise<{ readonly first: number; readonly last: number }> {
+/** The broker's clock at the first and the last of `rows` rows. @throws Error when a row is there twice */
+export async function appendTimes(
+  kafka: Kafka,
+  topics: readonly string[],
+  rows: number,
+): Promise<{ readonly first: number; readonly last: number }> {
   let first = Number.POSITIVE_INFINITY;
   let last = 0;
   const keys = new Set<string>();
@@ -58,12 +63,12 @@ async function appendTimes(kafka: Kafka, topic: string, rows: number): Promise<{
   const done = Promise.withResolvers<void>();
   await using consumer = await kafka.consumer({
     groupId: uniqueName('bench'),
-    topics: [topic],
-    onBatch: async ({ messages }) => {
+    topics,
+    onBatch: async ({ topic, messages }) => {
       for (const { key, timestamp } of messages) {
         first = Math.min(first, timestamp);
         last = Math.max(last, timestamp);
-        keys.add(String(key));
+        keys.add(`${topic} ${String(key)}`);
       }
       events += messages.length;
       if (keys.size >= rows) done.resolve();

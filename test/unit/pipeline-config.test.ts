@@ -81,6 +81,23 @@ test('a number may be the text of one, and nothing else: neither empty nor true 
   }
 });
 
+const twoThreads = (settings: string): string => `poller:\n  name: p\n  threads: 2\n${settings}  tables: [{ table: public.a }]\n`;
+
+test('threads are refused with what each of them would keep to by itself, setting by setting', () => {
+  assert.equal(refusal(twoThreads('')).code, 'accepted');
+  assert.equal(refusal(twoThreads('  sharing: takeover\n').replace('threads: 2', 'threads: 1')).code, 'accepted');
+  for (const [settings, expected] of [
+    ['  sharing: takeover\n', /poller\.threads: .*set sharing to group/],
+    ['  connections: 4\n', /poller\.threads: connections is a limit for one thread/],
+    ['  maxRowsPerSecond: 100\n', /poller\.threads: maxRowsPerSecond is a limit for one thread/],
+    ['  dutyCycle: 0.5\n', /poller\.threads: dutyCycle is a limit for one thread/],
+  ] as const) {
+    const { code, problems } = refusal(twoThreads(settings));
+    assert.equal(code, 'CONFIG_INVALID');
+    assert.match(problems.join('\n'), expected);
+  }
+});
+
 test('a value of an alternative is judged by the alternative that got furthest', () => {
   assert.throws(() => parseConfig(least.replace('one:9092, two:9092', '7'), 'f.yaml', {}), { message: /^f\.yaml:5: kafka\.brokers: / });
 });
