@@ -53,8 +53,11 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   );
   const members = allMembers(own, threads);
   members.ended.catch(() => undefined);
+  let beginning: Promise<readonly PollerTableConfig[] | undefined> = Promise.resolve(undefined);
   cleanup.defer(async () => {
     over.abort();
+    // Whoever joins the group meanwhile has to leave it.
+    await beginning.catch(() => undefined);
     await own.ended.catch(() => undefined);
   });
   await serve(
@@ -70,7 +73,8 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
   const { context } = own;
   const registry = poller.format === 'json' || config.schemaRegistry === undefined ? null : openRegistry(config.schemaRegistry);
   const findTables = createTableFinder(context);
-  const begun = await whenAvailable(context, () => begin(context, registry, members, findTables));
+  beginning = whenAvailable(context, () => begin(context, registry, members, findTables));
+  const begun = await Promise.race([beginning, members.ended.then(() => undefined)]);
   if (begun === undefined) return;
   const watched = watchTables(context, members, findTables, begun);
   try {

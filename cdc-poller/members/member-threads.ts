@@ -10,7 +10,7 @@ import { receivedError, sentError, type FromMember, type MemberSetup, type ToMem
 /** A thread that polls, as the main thread sees it. */
 export type MemberThread = AsyncDisposable & {
   readonly number: number;
-  /** As Member.offer; `refused` goes along. */
+  /** As Member.offer; `refused` goes along. @throws also what ended the thread */
   offer(offer: TableOffer, refused: PollerContext['refused']): Promise<void>;
   /** Null when it does not answer for two seconds. */
   figures(): Promise<ProcessFigures | null>;
@@ -46,9 +46,11 @@ export function startMemberThread(
   failed.promise.catch(() => undefined);
   let nextId = 0;
   let ending = false;
+  let gone: Error | null = null;
   const fail = (error: Error): void => {
-    if (!ending) failed.reject(error);
-    for (const { reject } of offers.values()) reject(error);
+    gone ??= error;
+    if (!ending) failed.reject(gone);
+    for (const { reject } of offers.values()) reject(gone);
     offers.clear();
   };
   worker.on('message', (message: FromMember) => {
@@ -84,6 +86,7 @@ export function startMemberThread(
     number,
     failed: failed.promise,
     async offer({ tables, slots }, refused) {
+      if (gone !== null) throw gone;
       const id = nextId++;
       const answer = Promise.withResolvers<void>();
       offers.set(id, answer);

@@ -13,13 +13,17 @@ export type Members = {
   readonly ended: Promise<void>;
 };
 
-export function allMembers(own: Member, threads: readonly MemberThread[]): Members {
+/** What is asked of the main thread's member. */
+type OwnMember = Pick<Member, 'offer' | 'figures' | 'ended'> & { readonly context: Pick<Member['context'], 'refused'> };
+
+export function allMembers(own: OwnMember, threads: readonly MemberThread[]): Members {
   const last = new Map<MemberThread, ProcessFigures>();
   let silent: readonly string[] = [];
   return {
     async offer(offer) {
-      // At once: whoever joined alone would begin with tables that others are to have.
-      await Promise.all([own.offer(offer), ...threads.map((thread) => thread.offer(offer, own.context.refused))]);
+      // At once: whoever joined alone would begin with tables that others are to have. To its end: whoever is offered again while it joins would join twice.
+      const joined = await Promise.allSettled([own.offer(offer), ...threads.map((thread) => thread.offer(offer, own.context.refused))]);
+      for (const result of joined) if (result.status === 'rejected') throw result.reason;
     },
     async figures() {
       const answers = await Promise.all(threads.map(async (thread) => [thread, await thread.figures()] as const));

@@ -184,6 +184,7 @@ test('a thread that ends before its time ends the process, with why', { timeout:
   await using own = openMember({ config: scene.config, logger: silentLogger, signal, once: false, listener: null });
   await using thread = startMemberThread(2, { config: { ...scene.config, poller: undefined }, logger: silentLogger, signal }, null);
   await assert.rejects(allMembers(own, [thread]).ended, { code: 'CONFIG_INVALID', message: 'pipeline.yaml has no poller section' });
+  await assert.rejects(thread.offer({ tables: [], slots: new Map() }, new Map()), { code: 'CONFIG_INVALID' });
   const shown: ProcessFigures | null = await thread.figures();
   assert.equal(shown, null);
   controller.abort();

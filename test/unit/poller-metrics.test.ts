@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadFigures } from '#cdc-poller/metrics/load-progress.ts';
-import { together } from '#cdc-poller/members/members.ts';
 import { createMetrics } from '#cdc-poller/metrics/prometheus.ts';
 import { readinessOf } from '#cdc-poller/metrics/readiness.ts';
 import { createTableMonitor, type TableMonitor } from '#cdc-poller/metrics/table-monitor.ts';
@@ -64,25 +63,6 @@ test('readiness names every table that is stuck with its error, and a process th
   const { ready, reasons } = readinessOf({ ...figures, tables: [monitor.figures()] });
   assert.equal(ready, false);
   assert.match(reasons.join(), /public\.t has stopped.*SELECT_MISSING: role x may not read/);
-});
-
-const published = (table: string, rowsPublished: number) => ({ ...monitorAt().monitor.figures(), table, rowsPublished });
-
-test('figures of several threads are those of one process: a member where all are, each table once', () => {
-  const own = { poller: 'p', sharing: 'group', member: true, tables: [published('public.a', 1), published('public.b', 2)] } as const;
-  const other = { ...own, tables: [published('public.b', 3), published('public.c', 4)] } as const;
-  const { member, tables } = together(own, [other]);
-  assert.equal(member, true);
-  assert.deepEqual(
-    tables.map(({ table, rowsPublished }) => [table, rowsPublished]),
-    [
-      ['public.a', 1],
-      ['public.b', 3],
-      ['public.c', 4],
-    ],
-  );
-  assert.equal(together(own, [{ ...other, member: false }]).member, false);
-  assert.equal(together({ ...own, member: null }, []).member, null);
 });
 
 test('what is left of a load is estimated only while the estimate holds', () => {
