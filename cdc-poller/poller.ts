@@ -65,8 +65,9 @@ export async function runPoller({ config, logger, signal, once = false }: Poller
     logger,
     metrics,
     async () => {
-      shown = await members.figures();
-      return { figures: shown, reasons: [...readinessOf(shown).reasons, ...members.silent] };
+      const { figures, silent } = await members.look();
+      shown = figures;
+      return { figures, reasons: [...readinessOf(figures).reasons, ...silent] };
     },
     cleanup,
   );

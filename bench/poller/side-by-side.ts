@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uniqueName } from '#test/support/stack.ts';
 import { measureCdc } from '../harness/measured-process.ts';
-import { appendTimes, serversCpu, type SnapshotRound } from './snapshot.ts';
+import { appendTimes, roundOf, serversCpu, type SnapshotRound } from './snapshot.ts';
 
 const tables = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 
@@ -40,13 +40,7 @@ export async function measureSideBySide(rows: number, threads: number, client: s
   const servers = (await serversCpu()) - before;
   await rm(file);
   const all = rows * tables.length;
-  const { first, last } = await appendTimes(kafka, topics, all);
+  const times = await appendTimes(kafka, topics, all);
   await admin.deleteTopics(topics);
-  const per = 100_000 / all;
-  return {
-    ...usage,
-    rowsPerSecond: all / ((last - first) / 1000),
-    cpuSecondsPer100k: usage.cpuSeconds * per,
-    allCpuSecondsPer100k: (usage.cpuSeconds + servers) * per,
-  };
+  return roundOf(usage, servers, all, times);
 }

@@ -31,8 +31,18 @@ export async function measureSnapshot(
   await using running = measureCdc(['--config', config.file, 'poller', 'start', '--once'], tree);
   const usage = await running.ended;
   const servers = (await serversCpu()) - before;
-  const { first, last } = await appendTimes(kafka, [config.topic], rows);
+  const times = await appendTimes(kafka, [config.topic], rows);
   await admin.deleteTopics([config.topic]);
+  return roundOf(usage, servers, rows, times);
+}
+
+/** @param servers CPU seconds of the servers @param times of the first and the last append, in ms */
+export function roundOf(
+  usage: Usage,
+  servers: number,
+  rows: number,
+  { first, last }: { readonly first: number; readonly last: number },
+): SnapshotRound {
   const per = 100_000 / rows;
   return {
     ...usage,

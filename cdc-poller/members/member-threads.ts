@@ -36,11 +36,16 @@ export function startMemberThread(
   listener: MonitorListener | null,
 ): MemberThread {
   const { name } = logger.bindings();
-  const setup: MemberSetup = { config, number, logger: { name: typeof name === 'string' ? name : 'cdc', level: logger.level } };
+  const setup: MemberSetup = {
+    config,
+    number,
+    timesPolls: listener !== null,
+    logger: { name: typeof name === 'string' ? name : 'cdc', level: logger.level },
+  };
   const worker = new Worker(threadFile, { workerData: setup, name: `poller ${number}` });
   const post = (message: ToMember): void => worker.postMessage(message, []);
   const offers = new Map<number, PromiseWithResolvers<void>>();
-  const asked = new Map<number, PromiseWithResolvers<ProcessFigures>>();
+  const asked = new Map<number, PromiseWithResolvers<ProcessFigures | null>>();
   const failed = Promise.withResolvers<never>();
   const exited = Promise.withResolvers<void>();
   failed.promise.catch(() => undefined);
@@ -95,14 +100,13 @@ export function startMemberThread(
     },
     async figures() {
       const id = nextId++;
-      const answer = Promise.withResolvers<ProcessFigures>();
+      const answer = Promise.withResolvers<ProcessFigures | null>();
       asked.set(id, answer);
       post({ kind: 'figures', id });
       await atMost(answerMs, answer.promise);
       asked.delete(id);
-      answer.resolve(unanswered);
-      const figures = await answer.promise;
-      return figures === unanswered ? null : figures;
+      answer.resolve(null);
+      return await answer.promise;
     },
     async [Symbol.asyncDispose]() {
       signal.removeEventListener('abort', end);
@@ -111,8 +115,6 @@ export function startMemberThread(
     },
   };
 }
-
-const unanswered: ProcessFigures = { poller: '', sharing: 'group', member: null, tables: [] };
 
 /** Compiled in the package. */
 const threadFile = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);

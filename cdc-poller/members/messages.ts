@@ -7,6 +7,8 @@ export type MemberSetup = {
   readonly logger: { readonly name: string; readonly level: string };
   /** Its number, from 2: the first is the main thread. */
   readonly number: number;
+  /** Whether anybody hears how long polls took. */
+  readonly timesPolls: boolean;
 };
 
 export type ToMember =

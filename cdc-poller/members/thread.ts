@@ -5,14 +5,14 @@ import { openMember } from './member.ts';
 import { receivedError, sentError, type FromMember, type MemberSetup, type ToMember } from './messages.ts';
 
 async function serve(port: NonNullable<typeof parentPort>, post: (message: FromMember) => void): Promise<void> {
-  const { config, logger, number }: MemberSetup = workerData;
+  const { config, logger, number, timesPolls }: MemberSetup = workerData;
   const controller = new AbortController();
   await using member = openMember({
     config,
     logger: createLogger(logger.name, logger.level).child({ thread: number }),
     signal: controller.signal,
     once: false,
-    listener: { polled: (table, seconds) => post({ kind: 'polled', table, seconds }) },
+    listener: timesPolls ? { polled: (table, seconds) => post({ kind: 'polled', table, seconds }) } : null,
   });
   port.on('message', (message: ToMember) => {
     if (message.kind === 'end') return controller.abort();

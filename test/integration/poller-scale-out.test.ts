@@ -12,6 +12,7 @@ import { waitFor } from '#stack/index.ts';
 import { testKafka } from '#test/support/kafka.ts';
 import { createLegacyDatabase, type LegacyDatabase } from '#test/support/legacy-database.ts';
 import { testPipelineConfig } from '#test/support/pipeline-config.ts';
+import { keepWriting } from '#test/support/keep-writing.ts';
 import { spawnPoller, untilPublished, type PollerProcess } from '#test/support/poller.ts';
 import { assertExact, readPublished, versionsOf } from '#test/support/published.ts';
 import { uniqueName } from '#test/support/stack.ts';
@@ -44,28 +45,6 @@ function scaleOutConfig(name: string, settings: Readonly<Record<string, unknown>
     ...settings,
     tables: tables.map((table) => ({ table: `public.${table}` })),
   });
-}
-
-/** Inserts and updates in all tables until disposed. */
-function keepWriting(): AsyncDisposable {
-  const over = new AbortController();
-  const writing = (async () => {
-    for (let round = 0; !over.signal.aborted; round += 1) {
-      const table = tables[round % tables.length];
-      await database.query(`INSERT INTO ${table} (value) VALUES ('written')`);
-      await database.query(
-        `UPDATE ${table} SET value = 'changed', updated_at = clock_timestamp() WHERE id = 1 + floor(random() * 2000)::int`,
-      );
-      await delay(20);
-    }
-  })();
-  writing.catch(() => undefined);
-  return {
-    async [Symbol.asyncDispose]() {
-      over.abort();
-      await writing;
-    },
-  };
 }
 
 /** The tables that a process last said to have. */
@@ -126,7 +105,7 @@ function hasLost(log: string, table: string): boolean {
 test('three processes share six tables; one killed, its tables move within seconds; one more joins and takes its share; nothing lost, nothing twice', async () => {
   const name = uniqueName('share');
   const config = await scaleOutConfig(name);
-  await using writing = keepWriting();
+  await using writing = keepWriting((sql) => database.query(sql), tables);
   await using first = await spawnPoller(config);
   await using second = await spawnPoller(config);
   await using third = await spawnPoller(config);
@@ -156,7 +135,7 @@ test('three processes share six tables; one killed, its tables move within secon
 test('a process that was away (SIGSTOP) finds its tables taken, publishes nothing of them, and joins again', async () => {
   const name = uniqueName('zombie');
   const config = await scaleOutConfig(name);
-  await using writing = keepWriting();
+  await using writing = keepWriting((sql) => database.query(sql), tables);
   await using zombie = await spawnPoller(config);
   await using other = await spawnPoller(config);
   await untilShared([zombie, other], [3, 3]);

@@ -7,6 +7,7 @@ import { allMembers } from '#cdc-poller/members/members.ts';
 import { startMemberThread } from '#cdc-poller/members/member-threads.ts';
 import { openMember } from '#cdc-poller/members/member.ts';
 import { silentLogger } from '#pipeline/index.ts';
+import { keepWriting } from '#test/support/keep-writing.ts';
 import { spawnPoller, untilPublished, type PollerProcess } from '#test/support/poller.ts';
 import { assertExactTable, createPollerScene, type PollerScene } from '#test/support/poller-scene.ts';
 
@@ -28,26 +29,6 @@ function sixTables(settings: Readonly<Record<string, unknown>>): Promise<PollerS
     tables.map((table) => ({ table: `public.${table}` })),
     { sharing: 'group', pollIntervalMs: 100, ...settings },
   );
-}
-
-/** Inserts and updates in all tables until disposed. */
-function keepWriting(scene: PollerScene): AsyncDisposable {
-  const over = new AbortController();
-  const writing = (async () => {
-    for (let round = 0; !over.signal.aborted; round += 1) {
-      const table = tables[round % tables.length];
-      await scene.query(`INSERT INTO ${table} (value) VALUES ('written');
-        UPDATE ${table} SET value = 'changed', updated_at = clock_timestamp() WHERE id = 1 + floor(random() * 2000)::int`);
-      await delay(20);
-    }
-  })();
-  writing.catch(() => undefined);
-  return {
-    async [Symbol.asyncDispose]() {
-      over.abort();
-      await writing;
-    },
-  };
 }
 
 type Said = { readonly msg: string; readonly thread?: number; readonly tables?: readonly string[]; readonly url?: string };
@@ -105,7 +86,7 @@ test(
   { timeout: 300_000 },
   async () => {
     await using scene = await sixTables({ threads: 3, http: { port: 0 } });
-    const writing = keepWriting(scene);
+    const writing = keepWriting((sql) => scene.query(sql), tables);
     await using poller = await spawnPoller(scene.config);
     await untilShared([poller], 2);
     assert.deepEqual(
@@ -144,7 +125,7 @@ test(
   { timeout: 300_000 },
   async () => {
     await using scene = await sixTables({ threads: 3 });
-    const writing = keepWriting(scene);
+    const writing = keepWriting((sql) => scene.query(sql), tables);
     await using first = await spawnPoller(scene.config);
     await untilShared([first], 2);
     await using second = await spawnPoller(scene.config);
