@@ -205,6 +205,18 @@ describe('the package, installed from its tarball in an empty folder', () => {
       assert.equal(code, 0, errors);
     });
 
+    test(`${name}: a thread of the poller starts, and says why it cannot go on`, async () => {
+      const program = `const { startMemberThread } = await import(process.argv[2]);
+        const signal = new AbortController().signal;
+        const logger = { bindings: () => ({}), level: 'silent' };
+        const thread = startMemberThread(2, { config: {}, logger, signal }, null);
+        await thread.failed.catch(({ code }) => console.log(code));
+        await thread[Symbol.asyncDispose]();`;
+      await writeFile(join(installed.folder, 'poller-thread.js'), program);
+      const file = join(installed.folder, 'node_modules/legacy-cdc-bridge/cdc-poller/members/member-threads.js');
+      const { code, output, errors } = await installed.node(node(), 'poller-thread.js', file);
+      assert.deepEqual({ code, output }, { code: 0, output: 'CONFIG_INVALID\n' }, errors);
+    });
     test(`${name}: a local stack without its npm packages is refused with the command that installs them`, async () => {
       const { code, errors } = await installed.cdc(node(), 'stack', 'up');
       assert.equal(code, 69);
