@@ -81,3 +81,28 @@ test('a column and a table that the model gets are served without a restart, wit
   assert.deepEqual((await get(api, '/v1/customers/1')).status, 200);
   assert.equal((await get(api, '/v1/later/1')).text, '{"id":1}\n');
 });
+
+test('no request is refused for what the model has got before it: a table, a column, a type', async () => {
+  await using scene = await createQueryApiScene();
+  const { read } = scene.model;
+  const api = await scene.start();
+  const changed = `UPDATE model.mirrored_tables SET columns_version = columns_version + 1 WHERE mirror_table =`;
+  for (let round = 0; round < 10; round += 1) {
+    const table = `later_${round}`;
+    // Each question is asked just before the change as well: what the API knows is then as young as it can be, and wrong.
+    const once = async (path: string, refused: number, change: string): Promise<void> => {
+      assert.equal((await get(api, path)).status, refused, path);
+      await read.query(change);
+      const { status, text } = await get(api, path);
+      assert.deepEqual({ status, text }, { status: 200, text }, path);
+    };
+    await once(
+      `/v1/${table}?limit=1`,
+      404,
+      `CREATE TABLE model.${table} (id int PRIMARY KEY, code int, _lsn bigint); CREATE INDEX ON model.${table} (code); INSERT INTO model.${table} VALUES (1, 1);
+       INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('${table}', 'public', '${table}')`,
+    );
+    await once(`/v1/${table}?fields=colour`, 400, `ALTER TABLE model.${table} ADD COLUMN colour text; ${changed} '${table}'`);
+    await once(`/v1/${table}?code=red`, 400, `ALTER TABLE model.${table} ALTER COLUMN code TYPE text; ${changed} '${table}'`);
+  }
+});

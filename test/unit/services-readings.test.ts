@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { appliedOf, createReadings, type Reading } from '#services/query-api/model/readings.ts';
 
 const reading = (values: Partial<Reading> = {}): Reading => ({
@@ -42,11 +43,33 @@ test('readings: who asks within the bound shares one, and nobody gets an older o
   clock += 30;
   await assert.rejects(readings.recent(), /away/);
   fails = false;
-  readings.forget();
+  clock += 60;
   const before = taken;
   assert.deepEqual(await origins(), [String(before + 1), String(before + 1)]);
   await readings.fresh();
   assert.equal(taken, before + 2);
+});
+
+test('readings: the next one is begun after it was asked for, and is one for all who ask meanwhile', async () => {
+  const answers: ((reading: Reading) => void)[] = [];
+  const readings = createReadings(
+    () =>
+      new Promise((resolve) => {
+        answers.push(resolve);
+      }),
+  );
+  const before = readings.fresh();
+  const next = Promise.all([readings.next(), readings.next()]);
+  assert.equal(answers.length, 1);
+  answers[0]?.(reading({ origin: 'before' }));
+  assert.equal((await before).origin, 'before');
+  await setImmediate();
+  assert.equal(answers.length, 2);
+  answers[1]?.(reading({ origin: 'after' }));
+  assert.deepEqual(
+    (await next).map(({ origin }) => origin),
+    ['after', 'after'],
+  );
 });
 
 test('readings: one that took its time is as old as when it was asked for', async () => {

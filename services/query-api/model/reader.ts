@@ -9,6 +9,7 @@ import {
   type ReadModelConfig,
 } from '#pipeline/index.ts';
 import { openPool, queryText, requireModel, unreachable, type Reached, type TextRow } from '#read-model/index.ts';
+import { Problem } from '../../http/problems.ts';
 import { readCatalogue, type Catalogue, type Table } from './catalogue.ts';
 import { appliedOf, clockSql, createReadings, originSql, takeReading, type Applied, type Reading } from './readings.ts';
 import { requireReader } from './role.ts';
@@ -38,7 +39,8 @@ export type Reader = AsyncDisposable & {
   catalogue(maxAgeMs?: number): Promise<Catalogue>;
   /**
    * Asks about a table; null when the model has none of this name. Whatever changes meanwhile (a switch to another version, a new column), the
-   * answer is of one moment, and made by the table as it was then: the question is asked again where it was not.
+   * answer is of one moment, and made by the table as it was then: the question is asked again where it was not. A refusal (no such table, what the
+   * question throws, a value that does not fit its column) is of the table as it was after the call.
    */
   ask(name: string, question: (table: Table) => Question): Promise<(ModelRead & { readonly table: Table }) | null>;
   /** What the model had when it was read last, however long ago; null before the first time. */
@@ -48,11 +50,20 @@ export type Reader = AsyncDisposable & {
   readonly pool: Pool;
 };
 
-/** Of a name that is not there (any more): another version serves, with other tables. XX000: of a table that was dropped while it was looked up. */
-const changedStates: ReadonlySet<string> = new Set(['42P01', '42703', '3F000', 'XX000', '42704']);
+/**
+ * Whether a statement does not fit what is there (any more): a name, a type (42…, 3F000; 0A000: a plan that was kept), or a table that was dropped while
+ * it was looked up (XX000). Another version serves, with other tables, or a column is another.
+ */
+function isChanged(error: unknown): boolean {
+  const code = error instanceof DatabaseError ? (error.code ?? '') : '';
+  return (code.startsWith('42') && code !== '42501') || ['3F000', '0A000', 'XX000'].includes(code);
+}
+
 const tries = 5;
 /** An index that was made by hand is noticed so soon. */
 const catalogueMs = 30_000;
+/** Likewise where something is refused: a table that got its key by hand is served so soon. */
+const refusedMs = 1000;
 
 type ReaderOptions = {
   readonly readModel: ReadModelConfig;
@@ -105,25 +116,23 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
     known !== null && performance.now() - known.at < maxAgeMs ? Promise.resolve(known.catalogue) : reload();
   const readings = createReadings(() => takeReading(pool, model));
   const ask: Reader['ask'] = async (name, question) => {
-    for (let tried = 1; ; tried += 1) {
+    for (let tried = 1; tried <= tries; tried += 1) {
       // Before the rows: what it says is applied is then in them.
-      const reading = await readings.recent();
-      const catalogue = await current(catalogueMs);
-      if (catalogue.fingerprint === reading.fingerprint) {
-        const table = catalogue.tables.get(name) ?? (await current(1000)).tables.get(name);
-        if (table === undefined) return null;
-        try {
-          const read = await readRows(pool, model, table, question(table), reading, prepared);
-          if (read !== null) return { ...read, table };
-        } catch (error) {
-          if (!(error instanceof DatabaseError) || !changedStates.has(error.code ?? '') || tried === tries) throw error;
-        }
+      const reading = await (tried === 1 ? readings.recent() : readings.next());
+      const newest = await current(tried === 1 ? catalogueMs : refusedMs);
+      const catalogue = newest.fingerprint === reading.fingerprint ? newest : await reload();
+      if (catalogue.fingerprint !== reading.fingerprint) continue;
+      const table = catalogue.tables.get(name);
+      if (table === undefined && tried > 1) return null;
+      try {
+        const read = table === undefined ? null : await readRows(pool, model, table, question(table), reading, prepared);
+        if (table !== undefined && read !== null) return { ...read, table };
+      } catch (error) {
+        if (isChanged(error) ? tried === tries : tried > 1 || !isRefusal(error)) throw error;
+        if (isChanged(error)) await reload();
       }
-      if (tried === tries)
-        throw unreachable(config, new Error(`the server, or the version of ${model}, was another at each of ${tries} tries`));
-      readings.forget();
-      await reload();
     }
+    throw unreachable(config, new Error(`the server, or the version of ${model}, was another at each of ${tries} tries`));
   };
   return {
     model,
@@ -139,6 +148,11 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
       await pool.end();
     },
   };
+}
+
+/** Whether it says that the request does not suit the table: as the table was lately, it may suit it now. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Problem || (error instanceof DatabaseError && (error.code ?? '').startsWith('22'));
 }
 
 /** Null where the rows are of another server or version than the reading. */

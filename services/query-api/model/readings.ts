@@ -39,8 +39,8 @@ export type Readings = {
   fresh(): Promise<Reading>;
   /** One of the last {@link oldestMs}, or the one that is on its way. Never one that is older than another that was given before. */
   recent(): Promise<Reading>;
-  /** The last one is not of what is there now. */
-  forget(): void;
+  /** One that is begun after this call: what was committed before the call is in it. */
+  next(): Promise<Reading>;
 };
 
 /** A reading is renewed in the background when it is this old, while requests go on with it. */
@@ -72,8 +72,9 @@ export function createReadings(read: () => Promise<Reading>, now: () => number =
       if (age > renewAfterMs) fresh().catch(() => undefined);
       return Promise.resolve(last.reading);
     },
-    forget() {
-      last = null;
+    async next() {
+      await onItsWay?.catch(() => undefined);
+      return fresh();
     },
   };
 }
