@@ -103,6 +103,7 @@ test('no request is refused for what the model has got before it: a table, a col
        INSERT INTO model.mirrored_tables (mirror_table, source_schema, source_table) VALUES ('${table}', 'public', '${table}')`,
     );
     await once(`/v1/${table}?fields=colour`, 400, `ALTER TABLE model.${table} ADD COLUMN colour text; ${changed} '${table}'`);
+    await once(`/v1/${table}?code=3000000000`, 400, `ALTER TABLE model.${table} ALTER COLUMN code TYPE bigint; ${changed} '${table}'`);
     await once(`/v1/${table}?code=red`, 400, `ALTER TABLE model.${table} ALTER COLUMN code TYPE text; ${changed} '${table}'`);
   }
 });
