@@ -39,8 +39,8 @@ export type Reader = AsyncDisposable & {
   catalogue(maxAgeMs?: number): Promise<Catalogue>;
   /**
    * Asks about a table; null when the model has none of this name. Whatever changes meanwhile (a switch to another version, a new column), the
-   * answer is of one moment, and made by the table as it was then: the question is asked again where it was not. A refusal (no such table, what the
-   * question throws, a value that does not fit its column) is of the table as it was after the call.
+   * answer is of one moment, and made by the table as it was then: the question is asked again where it was not. What is refused (no such table,
+   * what the question throws, a value that does not fit its column) does not suit the model as it is now, not only as it was a moment before the call.
    */
   ask(name: string, question: (table: Table) => Question): Promise<(ModelRead & { readonly table: Table }) | null>;
   /** What the model had when it was read last, however long ago; null before the first time. */
@@ -123,14 +123,17 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
       const catalogue = newest.fingerprint === reading.fingerprint ? newest : await reload();
       if (catalogue.fingerprint !== reading.fingerprint) continue;
       const table = catalogue.tables.get(name);
-      if (table === undefined && tried > 1) return null;
+      if (table === undefined) {
+        if (tried > 1) return null;
+        continue;
+      }
       try {
-        const read = table === undefined ? null : await readRows(pool, model, table, question(table), reading, prepared);
-        if (table !== undefined && read !== null) return { ...read, table };
+        const read = await readRows(pool, model, table, question(table), reading, prepared);
+        if (read !== null) return { ...read, table };
       } catch (error) {
         if (isChanged(error) ? tried === tries : tried > 1 || !isRefusal(error)) throw error;
-        if (isChanged(error)) await reload();
       }
+      await reload();
     }
     throw unreachable(config, new Error(`the server, or the version of ${model}, was another at each of ${tries} tries`));
   };
@@ -150,7 +153,7 @@ export function openReader({ readModel, queryApi, model, logger }: ReaderOptions
   };
 }
 
-/** Whether it says that the request does not suit the table: as the table was lately, it may suit it now. */
+/** Whether it says that the request does not suit the table. It may suit the table as it is now, if that has changed since it was read. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Problem || (error instanceof DatabaseError && (error.code ?? '').startsWith('22'));
 }
