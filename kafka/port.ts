@@ -77,7 +77,7 @@ export type PartitionOffsets = { readonly partition: number; readonly low: bigin
 
 /**
  * A Kafka transaction. Atomic: what `send` wrote is visible to read_committed consumers when `commit` has resolved, and never
- * if `abort` was called or the process died.
+ * if `abort` was called or the process died. Two sends may run side by side when they write to different topics.
  */
 export type KafkaTransaction = {
   /** Splits into requests bounded by bytes and by messages; keeps the order of one partition's messages. */
@@ -94,7 +94,8 @@ export type KafkaTransaction = {
  * it does fails as well, to abort included: what the broker has of it is not known.
  */
 export type TransactionalProducer = AsyncDisposable & {
-  begin(): Promise<KafkaTransaction>;
+  /** @param also will be written to besides what is sent first: the coordinator gets their names in the same request */
+  begin(also?: readonly TopicPartition[]): Promise<KafkaTransaction>;
   /** How many partitions keys are spread over, as `send` sees it. @throws CdcError TOPIC_MISSING, KAFKA_UNREACHABLE */
   partitionsOf(topic: string): Promise<number>;
 };

@@ -17,9 +17,9 @@ export function spentAfterFailure(producer: TransactionalProducer): Transactiona
     }
   };
   return {
-    begin: () =>
+    begin: (also) =>
       guarded(async (): Promise<KafkaTransaction> => {
-        const transaction = await producer.begin();
+        const transaction = await producer.begin(also);
         return {
           send: (topic, messages) => guarded(() => transaction.send(topic, messages)),
           sendRecords: (topic, batches) => guarded(() => transaction.sendRecords(topic, batches)),

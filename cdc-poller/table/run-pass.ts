@@ -50,12 +50,12 @@ export async function runPass(
   let witnesses: Witness['rows'] = [];
   const withWitness = (at: Position): Position =>
     witnesses.length === 0 ? at : { ...at, witness: { below: pass.nextHorizon, rows: witnesses } };
-  const commit = async (at: Position): Promise<void> => {
+  const commit = async (at: Position, last?: () => Promise<void>): Promise<void> => {
     const keys = remembered;
     remembered = [];
     pending = 0;
     await sendQueue.add(async () => {
-      await publisher.commit(at, keys);
+      await publisher.commit(at, keys, last);
       uncommittedKeys -= keys.length;
     });
   };
@@ -75,19 +75,20 @@ export async function runPass(
       if (encoded.late > late) late = encoded.late;
       if (encoded.witnesses.length > 0) witnesses = encoded.witnesses;
       pending += encoded.published;
-      if (encoded.published > 0) await sendQueue.add(encoded.send);
       // A row that was left out is remembered all the same, or the next poll would meet it again.
       const hasNews = pending > 0 || remembered.length > 0;
+      const send = encoded.published > 0 ? encoded.send : undefined;
       if (whole) {
         const final = withWitness(finish(cursor));
-        if (hasNews) await commit(final);
+        if (hasNews) await commit(final, send);
         await sendQueue.drain();
         if (!hasNews) publisher.journal.advance(final);
         oversize.chunkBytes = null;
         return { whole: true, read, published, late };
       }
       if (pending >= transactionEvents || (next === null && hasNews))
-        await commit(withWitness(afterPage(position, pass, cursor ?? missingCursor())));
+        await commit(withWitness(afterPage(position, pass, cursor ?? missingCursor())), send);
+      else if (send !== undefined) await sendQueue.add(send);
       context.onProgress({ read, published });
     }
     await sendQueue.drain();

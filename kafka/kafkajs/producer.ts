@@ -49,10 +49,11 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
         throw translate(error, `look up topic ${topic}`);
       }
     },
-    async begin() {
+    async begin(also = []) {
       try {
         const transaction = await sockets.whileOpen(producer.transaction());
         openTransaction(transactionalId);
+        for (const { topic, partition } of also) planPartitions(transactionalId, topic, [partition]);
         return wrapTransaction(transaction, partitionsOf, context);
       } catch (error) {
         throw translate(error, `begin a transaction of ${transactionalId}`);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4, type Base, type ClusterMetadata } from '@platformatic/kafka';
-import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TransactionalProducer } from '../../port.ts';
+import type { EncodedRecords, KafkaTransaction, OutgoingMessage, TopicPartition, TransactionalProducer } from '../../port.ts';
 import type { Compression } from '../../write/compress.ts';
 import { enoughPartitions } from '../../write/enough-partitions.ts';
 import { packRecords, sealBatch, writeRecords, type RecordBody } from '../../write/record-batch.ts';
@@ -46,7 +46,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
     throw translate(error, `take transactional id ${transactionalId}`);
   }
   return {
-    begin: async () => createTransaction(owner),
+    begin: async (also = []) => createTransaction(owner, also),
     async partitionsOf(topic) {
       try {
         return await countPartitions(client, topic);
@@ -60,7 +60,7 @@ export async function ownTransactionalId(context: ProducerContext): Promise<Tran
   };
 }
 
-function createTransaction(owner: Owner): KafkaTransaction {
+function createTransaction(owner: Owner, also: readonly TopicPartition[]): KafkaTransaction {
   const { client, coordinator, transactionalId, producerId, producerEpoch, translate } = owner;
   const added = new Set<string>();
   const end = async (commit: boolean): Promise<void> => {
@@ -72,14 +72,26 @@ function createTransaction(owner: Owner): KafkaTransaction {
       throw translate(error, `${commit ? 'commit' : 'abort'} a transaction of ${transactionalId}`);
     }
   };
-  const add = async (topic: string, partitions: readonly number[]): Promise<void> => {
-    const missing = partitions.filter((partition) => !added.has(`${topic}/${partition}`));
-    if (missing.length === 0) return;
-    const topics = [{ name: topic, partitions: missing }];
+  let adding: Promise<void> = Promise.resolve();
+  const addMissing = async (topic: string, partitions: readonly number[]): Promise<void> => {
+    if (partitions.every((partition) => added.has(`${topic}/${partition}`))) return;
+    const asked = [...also, ...partitions.map((partition) => ({ topic, partition }))];
+    const missing = asked.filter((one) => !added.has(`${one.topic}/${one.partition}`));
+    const byTopic = Map.groupBy(missing, (one) => one.topic);
+    const topics = [...byTopic].map(([name, ofTopic]) => ({ name, partitions: [...new Set(ofTopic.map(({ partition }) => partition))] }));
     await coordinator.ask((connection) =>
       addPartitionsToTxnV3.api.async(connection, [{ transactionalId, producerId, producerEpoch, verifyOnly: false, topics }]),
     );
-    for (const partition of missing) added.add(`${topic}/${partition}`);
+    for (const one of missing) added.add(`${one.topic}/${one.partition}`);
+  };
+  /** One request at a time: sends that run side by side then ask once. */
+  const add = (topic: string, partitions: readonly number[]): Promise<void> => {
+    const previous = adding;
+    adding = (async () => {
+      await previous.catch(() => undefined);
+      await addMissing(topic, partitions);
+    })();
+    return adding;
   };
   const sendRequest = async (topic: string, batches: readonly EncodedRecords[]): Promise<void> => {
     const now = Date.now();
